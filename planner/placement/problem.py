@@ -1,0 +1,92 @@
+"""What has to be placed, as plain values: weight columns, bias bytes and activations of all stages of a chain.
+
+Nothing here knows about layers or solvers; `solve` answers a Problem with a Placement, `check` judges the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from configs.device import Column, Word
+from configs.errors import Where
+
+Step = int  # a moment of one inference: the input is loaded at 0, then one step per layer slot and one per exit check
+
+
+@dataclass(frozen=True)
+class WeightBlock:
+    """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map."""
+
+    name: str
+    processors: int  # 64-bit map, bit P = processor P
+    columns: int
+    start: Column | None = None  # fixed, or None
+    where: Where | None = None
+
+
+@dataclass(frozen=True)
+class BiasBlock:
+    """Biases of one layer: `length` consecutive bytes of the bias memory of one of `quadrants`."""
+
+    name: str
+    length: int
+    quadrants: tuple[int, ...]
+    at_zero: bool = False  # must start at byte 0 of its quadrant
+    where: Where | None = None
+
+
+@dataclass(frozen=True)
+class DataBlock:
+    """A tensor (or several with fixed distances) in data memory: the same `words` words in each instance of `instances`.
+
+    It is live, and nothing else may touch its words, from step `first` to step `last`, both included.
+    """
+
+    name: str
+    instances: tuple[int, ...]  # over all quadrants, 0..15
+    words: int
+    first: Step
+    last: Step
+    offset: Word | None = None  # fixed first word, or None
+    where: Where | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that must be resident or live together. Names are unique within each tuple."""
+
+    weights: tuple[WeightBlock, ...]
+    biases: tuple[BiasBlock, ...]
+    data: tuple[DataBlock, ...]
+    columns: int  # kernel columns of a processor
+    start_multiple: int  # of a weight block's start column
+    bias_bytes: int  # of a quadrant
+    data_words: int  # of an instance
+    overlaps: frozenset[frozenset[str]] = frozenset()  # pairs of data blocks that the user allows to share words
+
+
+@dataclass(frozen=True)
+class BiasPlace:
+    quadrant: int
+    start: int  # byte
+
+
+@dataclass(frozen=True)
+class Placement:
+    """An answer: block name -> place. `optimal`: the solver proved the objective; else `bound` is the best it proved."""
+
+    weights: Mapping[str, Column]
+    biases: Mapping[str, BiasPlace]
+    data: Mapping[str, Word]
+    highest_column: int  # kernel columns in use in the fullest processor, counted from 0 to the last used one
+    bound: int  # proved lower bound of highest_column
+    optimal: bool
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule found by `check`: which, between what, where."""
+
+    rule: str
+    message: str
