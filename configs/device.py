@@ -180,6 +180,10 @@ class Device:
         """Data memory instance that a processor reads, 0..15."""
         return processor // self.geometry.processors_per_instance
 
+    def quadrant(self, instance: int) -> int:
+        """Quadrant of a data memory instance, 0..15."""
+        return instance // self.geometry.instances_per_quadrant
+
     @cached_property
     def _register_places(self) -> dict[int, Place]:
         places: dict[int, Place] = {}

@@ -38,7 +38,7 @@ class BiasBlock:
 
 @dataclass(frozen=True)
 class DataBlock:
-    """A tensor (or several with fixed distances) in data memory: the same `words` words in each instance of `instances`.
+    """A tensor (or several at fixed distances) in data memory: the same `words` words in each of `instances`.
 
     It is live, and nothing else may touch its words, from step `first` to step `last`, both included.
     """
@@ -74,7 +74,7 @@ class BiasPlace:
 
 @dataclass(frozen=True)
 class Placement:
-    """An answer: block name -> place. `optimal`: the solver proved the objective; else `bound` is the best it proved."""
+    """An answer: block name -> place. `optimal`: the objective is proved; else `bound` is the best that was proved."""
 
     weights: Mapping[str, Column]
     biases: Mapping[str, BiasPlace]

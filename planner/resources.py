@@ -1,0 +1,231 @@
+"""From stages to a placement problem: every weight, bias and activation block of a chain, with its lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from configs.device import Device, Word
+from configs.errors import InputError
+from configs.errors import Problem as Wrong
+from planner.mapping import HwLayer, instances_of, map_layer, quadrants_of
+from planner.network import ProcessorMap
+from planner.placement.problem import BiasBlock, DataBlock, Problem, Step, WeightBlock
+from planner.stages import INPUT_TENSOR, Chain, Slot, Stage, TensorId
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor in data memory. `words` from the first to the last word used, `lead` of them before the base address."""
+
+    id: TensorId
+    processors: ProcessorMap
+    instances: tuple[int, ...]
+    words: int
+    lead: int
+    first: Step
+    last: Step
+    offset: Word | None  # of the base address, if the YAML gives it
+
+
+@dataclass(frozen=True, eq=False)
+class Resources:
+    """A chain with every layer in its hardware form and every tensor's place in time."""
+
+    chain: Chain
+    device: Device
+    hw: Mapping[TensorId, HwLayer]  # by the tensor that the layer writes
+    tensors: Mapping[TensorId, Tensor]
+    groups: tuple[tuple[TensorId, ...], ...]  # tensors that lie at fixed distances from each other
+
+    def layer(self, slot: Slot) -> HwLayer:
+        return self.hw[slot.writes]
+
+    def quadrants(self, stage: Stage) -> tuple[int, ...]:
+        """Quadrants that take part in a stage. The first one always does: it collects sums and writes results."""
+        maps = [self.layer(slot).processors for slot in stage.slots]
+        maps.append(self.layer(stage.slots[-1]).output_processors)
+        return tuple(sorted({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, self.device)}))
+
+    @cached_property
+    def stage_of(self) -> dict[TensorId, Stage]:
+        return {slot.writes: stage for stage in self.chain.stages for slot in stage.slots}
+
+
+def resources_of(chain: Chain, device: Device) -> Resources:
+    """Hardware forms, tensors and lifetimes. InputError where two readers disagree on how a tensor lies in memory."""
+    hw = {slot.writes: map_layer(slot.layer, chain.networks[slot.network]) for slot in chain.slots}
+    problems = tuple(_layout_problems(chain, hw))
+    if problems:
+        raise InputError(problems)
+    tensors = {INPUT_TENSOR: _input_tensor(chain, device, hw)} | {
+        slot.writes: _output_tensor(chain, device, slot, hw[slot.writes]) for slot in chain.slots
+    }
+    return Resources(chain, device, hw, tensors, _groups(chain, tensors))
+
+
+def placement_problem(resources: Resources, overlap: bool = False) -> Problem:
+    """The placement problem of a chain. `overlap`: a layer may write over what it reads (the user says so)."""
+    device = resources.device
+    weights, biases = [], []
+    for slot in resources.chain.slots:
+        hw = resources.layer(slot)
+        if hw.columns:
+            weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where))
+        if hw.bias_bytes:
+            stage = resources.stage_of[slot.writes]
+            length = hw.bias_bytes + streaming_bias_lead(stage, slot)
+            extended = hw.kind == "flatten" and hw.kernel_passes > device.limits["passes"]
+            biases.append(BiasBlock(slot.name, length, resources.quadrants(stage), extended, slot.layer.where))
+    return Problem(
+        weights=tuple(weights),
+        biases=tuple(biases),
+        data=tuple(_data_block(resources, group) for group in resources.groups),
+        columns=device.memories["weights"].words,
+        start_multiple=device.weight_start_multiple,
+        bias_bytes=device.memories["bias"].words,
+        data_words=device.memories["data"].words,
+        overlaps=_allowed_overlaps(resources) if overlap else frozenset(),
+    )
+
+
+def streaming_bias_lead(stage: Stage, slot: Slot) -> int:
+    """Dummy bias bytes in front of a layer's own: a streaming layer 0 counts one ahead (izer kbias.py)."""
+    return 1 if slot is stage.slots[0] and slot.layer.streaming else 0
+
+
+def group_name(group: tuple[TensorId, ...]) -> str:
+    return "+".join(group)
+
+
+def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Wrong]:
+    """Tensors whose readers expect them on other processors than they are written to."""
+    problems = []
+    source = chain.first_reader
+    for slot in chain.slots:
+        layer = slot.layer
+        if INPUT_TENSOR in slot.reads and (
+            (layer.processors, layer.data_format) != (source.layer.processors, source.layer.data_format)
+        ):
+            found = f"{slot.name} reads the input as {layer.data_format} on processors {layer.processors:#x}"
+            wanted = f"{source.name} reads it as {source.layer.data_format} on {source.layer.processors:#x}"
+            problems.append(Wrong(layer.where, f"{found}; {wanted}: all readers must agree"))
+        inner = [tensor for tensor in slot.reads if tensor != INPUT_TENSOR]
+        written = 0
+        for tensor in inner:
+            written |= hw[tensor].output_processors
+        if inner and len(inner) == len(slot.reads) and written != layer.processors:
+            found = f"{slot.name} reads processors {layer.processors:#018x}"
+            problems.append(Wrong(layer.where, f"{found}, but its input is written to {written:#018x}"))
+    return problems
+
+
+def _steps(chain: Chain) -> tuple[dict[TensorId, Step], dict[str, Step]]:
+    """The step at which each tensor is written, and the step at which each stage's result is looked at."""
+    written: dict[TensorId, Step] = {INPUT_TENSOR: 0}
+    looked: dict[str, Step] = {}
+    step = 0
+    for stage in chain.stages:
+        for slot in stage.slots:
+            step += 1
+            written[slot.writes] = step
+        step += 1
+        looked[stage.name] = step
+    return written, looked
+
+
+def _life(chain: Chain, tensor: TensorId) -> tuple[Step, Step]:
+    """First and last step of a tensor. Layers that stream run all at once: what they touch lives through them all."""
+    written, looked = _steps(chain)
+    uses = [written[slot.writes] for slot in chain.readers(tensor)]
+    uses += [looked[stage.name] for stage in chain.stages if stage.result == tensor]
+    if tensor != INPUT_TENSOR and chain.producers[tensor].layer.output:
+        uses.append(looked[next(s.name for s in chain.stages if chain.producers[tensor] in s.slots)])
+    first, last = written[tensor], max([written[tensor], *uses])
+    streaming = [written[slot.writes] for slot in chain.slots if slot.layer.streaming]
+    if streaming and first <= max(streaming):
+        first, last = min(first, *streaming), max(last, *streaming)
+    return first, last
+
+
+def _input_tensor(chain: Chain, device: Device, hw: Mapping[TensorId, HwLayer]) -> Tensor:
+    reader = chain.first_reader
+    layer = hw[reader.writes]
+    first, last = _life(chain, INPUT_TENSOR)
+    # The input's place is part of the interface to the application: byte 0 unless the YAML says otherwise.
+    offset = (reader.layer.in_offset or 0) // 4
+    instances = instances_of(layer.processors, device)
+    return Tensor(INPUT_TENSOR, layer.processors, instances, layer.input_words, 0, first, last, offset)
+
+
+def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> Tensor:
+    first, last = _life(chain, slot.writes)
+    base = device.instance_of(layer.first_slot)
+    top = device.instance_of(layer.output_processors.bit_length() - 1)
+    instances = tuple(range(base, top + 1))
+    if layer.kind == "passthrough":
+        instances = instances_of(layer.output_processors, device)
+    kept = chain.keep_offsets[slot.network] and slot.layer.out_offset is not None
+    offset = slot.layer.out_offset // 4 if kept and slot.layer.out_offset is not None else None
+    return Tensor(
+        slot.writes, layer.output_processors, instances, layer.output_words, layer.surplus, first, last, offset
+    )
+
+
+def _groups(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
+    """Tensors that one layer reads together and that share instances form a group; every other tensor is its own."""
+    group_of = {tensor: frozenset((tensor,)) for tensor in tensors}
+    for slot in chain.slots:
+        for other in slot.reads[1:]:
+            if set(tensors[slot.reads[0]].instances) & set(tensors[other].instances):
+                merged = group_of[slot.reads[0]] | group_of[other]
+                group_of |= {member: merged for member in merged}
+    unique = dict.fromkeys(group_of[tensor] for tensor in tensors)
+    return tuple(tuple(tensor for tensor in tensors if tensor in group) for group in unique)
+
+
+def _data_block(resources: Resources, group: tuple[TensorId, ...]) -> DataBlock:
+    members = [resources.tensors[tensor] for tensor in group]
+    starts = distances(resources, group)
+    base = min(start - member.lead for start, member in zip(starts, members, strict=True))
+    end = max(start - member.lead + member.words for start, member in zip(starts, members, strict=True))
+    fixed = members[0].offset
+    offset = None if fixed is None else fixed - starts[0] + base
+    instances = tuple(sorted({instance for member in members for instance in member.instances}))
+    producer = resources.chain.producers.get(group[0])
+    where = producer.layer.where if producer else resources.chain.first_reader.layer.where
+    return DataBlock(
+        name=group_name(group),
+        instances=instances,
+        words=end - base,
+        first=min(member.first for member in members),
+        last=max(member.last for member in members),
+        offset=offset,
+        where=where,
+    )
+
+
+def distances(resources: Resources, group: tuple[TensorId, ...]) -> tuple[int, ...]:
+    """Base address of each member of a group, in words, relative to the first member's.
+
+    Operands of an element-wise layer, and passes of a concatenation beyond 64 channels, lie in neighbouring words. With
+    offsets in the YAML the distances are those of the YAML.
+    """
+    offsets = [resources.tensors[tensor].offset for tensor in group]
+    if all(offset is not None for offset in offsets):
+        return tuple((offset or 0) - (offsets[0] or 0) for offset in offsets)
+    reader = next(slot for slot in resources.chain.slots if set(group) <= set(slot.reads))
+    places = {tensor: position for position, tensor in enumerate(reader.reads)}
+    return tuple(places[tensor] - places[group[0]] for tensor in group)
+
+
+def _allowed_overlaps(resources: Resources) -> frozenset[frozenset[str]]:
+    """Pairs (what a layer reads, what it writes)."""
+    name = {tensor: group_name(group) for group in resources.groups for tensor in group}
+    return frozenset(
+        frozenset((name[read], name[slot.writes]))
+        for slot in resources.chain.slots
+        for read in slot.reads
+        if name[read] != name[slot.writes]
+    )
