@@ -1,0 +1,71 @@
+"""Cases of the golden corpus (vendor programs with known answers) as networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from configs.errors import InputError, Problem, Where
+from planner.load import Options, load_network
+from planner.network import Network, Shape
+from planner.weights import LayerWeights
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A corpus case: the network with its weights, and the sample input, int8 (channels, rows, cols)."""
+
+    name: str
+    network: Network
+    sample: npt.NDArray[np.int8]
+    meta: Mapping[str, Any]
+
+
+def load_case(folder: Path) -> Case:
+    """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable."""
+    meta = _read(folder / "meta.json")
+    sample = _read(folder / "input.npy").astype(np.int8)
+    arrays = _read(folder / "weights.npz")
+    arguments = meta["izer_args"]
+    options = Options(
+        fifo="--fifo" in arguments,
+        avg_pool_rounding="--avg-pool-rounding" in arguments,
+        output_width=_number(arguments, "--output-width"),
+        stop_after=_number(arguments, "--stop-after"),
+    )
+    network = load_network(folder / "network.yaml", _case_weights(arrays), Shape(*sample.shape), options)
+    return Case(folder.name, network, sample, meta)
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".json":
+            return json.loads(path.read_text(encoding="utf-8"))
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(Where(str(path)), f"cannot be read: {error}")) from error
+
+
+def _number(arguments: list[str], name: str) -> int | None:
+    return int(arguments[arguments.index(name) + 1]) if name in arguments else None
+
+
+def _case_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[LayerWeights, ...]:
+    """Weights in the order of the layers. The corpus' `output_shift` includes the 8 - bits that the hardware adds."""
+    found = []
+    for index, bits in enumerate(arrays["quantization"]):
+        if f"w{index}" not in arrays:
+            continue
+        weights = arrays[f"w{index}"].astype(np.int8)
+        out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
+        shape = (out, inputs, rows, cols)
+        bias = arrays[f"b{index}"].astype(np.int8) if f"b{index}" in arrays else None
+        shift = int(arrays["output_shift"][index]) - (8 - int(bits))
+        found.append(LayerWeights(f"w{index}", shape, weights.reshape(shape), bias, int(bits), shift))
+    return tuple(found)

@@ -1,0 +1,137 @@
+"""An ai8x network YAML and weights as a `Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from configs.device import load_device
+from configs.errors import InputError, Problem
+from planner.description import Description, LayerText, find_layer, read_description
+from planner.features import check_description
+from planner.network import Network, Shape
+from planner.shapes import Inference, infer_layers
+from planner.weights import LayerWeights
+
+# Input shapes of the data sets that ai8x-training brings along (its datasets/*.py, key `input`).
+DATASETS: Mapping[str, Shape] = {
+    "mnist": Shape(1, 28, 28),
+    "fashionmnist": Shape(1, 28, 28),
+    "cifar-10": Shape(3, 32, 32),
+    "cifar10": Shape(3, 32, 32),
+    "cifar-100": Shape(3, 32, 32),
+    "cifar100": Shape(3, 32, 32),
+    "kws_20": Shape(128, 128, 1),
+    "cats_vs_dogs": Shape(3, 128, 128),
+    "svhn_74": Shape(3, 74, 74),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the vendor's tool takes on its command line and what changes the network.
+
+    `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
+    biases are dropped.
+    """
+
+    fifo: bool = False
+    avg_pool_rounding: bool = False
+    output_width: int | None = None
+    stop_after: int | None = None
+    no_bias: frozenset[int] = frozenset()
+
+
+def load_network(
+    path: Path,
+    weights: Sequence[LayerWeights] | None,
+    input_shape: Shape | None = None,
+    options: Options = Options(),
+) -> Network:
+    """Read a network YAML, with weights for its layers in order (`planner.checkpoint.layer_weights` reads them).
+
+    `input_shape`: needed if the YAML's data set is not one of `DATASETS`. InputError lists all that is wrong.
+    """
+    network, problems = read_network(path, weights, input_shape, options)
+    if problems or network is None:
+        raise InputError(problems)
+    return network
+
+
+def read_network(
+    path: Path, weights: Sequence[LayerWeights] | None, input_shape: Shape | None, options: Options
+) -> tuple[Network | None, tuple[Problem, ...]]:
+    """Like `load_network`, but returns what is wrong, with the network as far as its layers could be understood.
+
+    `weights` None: the numbers of output channels are taken from the output processors.
+    """
+    limits = load_device().limits
+    description, problems = read_description(path)
+    if description is None or problems:
+        return None, problems + (check_description(description, limits) if description else ())
+    problems = check_description(description, limits)
+    shape, missing = _input_shape(description, input_shape)
+    last = len(description.layers) - 1 if options.stop_after is None else options.stop_after
+    found, wrong = _assign(description, weights, last, options)
+    problems += missing + wrong
+    if shape is None:
+        return None, problems
+    layers, wrong = infer_layers(Inference(description, shape, found, last))
+    if layers and options.output_width and layers[-1].index == last:
+        layers = (*layers[:-1], replace(layers[-1], output_width=options.output_width))
+    network = Network(
+        name=description.arch,
+        dataset=description.dataset,
+        where=description.where,
+        input_shape=shape,
+        layers=layers,
+        fifo=options.fifo,
+        avg_pool_rounding=options.avg_pool_rounding,
+    )
+    return network, problems + wrong
+
+
+def _input_shape(description: Description, given: Shape | None) -> tuple[Shape | None, tuple[Problem, ...]]:
+    shape = given or DATASETS.get(description.dataset.lower())
+    if shape:
+        return shape, ()
+    message = f"the input shape of data set `{description.dataset}` is not known; give it with --input CxHxW"
+    return None, (Problem(description.where, message),)
+
+
+def _assign(
+    description: Description, weights: Sequence[LayerWeights] | None, last: int, options: Options
+) -> tuple[dict[int, LayerWeights], tuple[Problem, ...]]:
+    """Weights by layer index: in order to the layers that take some, and copied where `weight_source` says so."""
+    wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
+    problems: list[Problem] = []
+    if weights is None:
+        weights = [_from_processors(layer, description) for layer in wanted]
+    elif len(weights) != len(wanted):
+        names = ", ".join(source.name for source in weights)
+        message = f"{len(wanted)} layers need weights, but there are weights for {len(weights)}: {names or 'none'}"
+        problems.append(Problem(description.where, message))
+    found = {layer.index: source for layer, source in zip(wanted, weights, strict=False)}
+    for layer in description.layers[: last + 1]:
+        if layer.weight_source is None:
+            continue
+        source = find_layer(description, layer.weight_source)
+        if source in found:
+            found[layer.index] = found[source]
+        else:
+            message = (
+                f"{layer.label}: `weight_source: {layer.weight_source}`; an earlier layer with weights is expected"
+            )
+            problems.append(Problem(layer.at("weight_source"), message))
+    dropped = {index: replace(source, bias=None) for index, source in found.items() if index in options.no_bias}
+    return found | dropped, tuple(problems)
+
+
+def _from_processors(layer: LayerText, description: Description) -> LayerWeights:
+    """Only a number of output channels: as many as output processors (right for up to 64 channels)."""
+    stated = layer.out_channels
+    following = description.layers[layer.index + 1 : layer.index + 2]
+    processors = layer.output_processors or (following[0].processors if following else description.output_map)
+    channels = stated or processors.bit_count()
+    return LayerWeights("the output processors", (channels, 0, 0, 0), in_known=False)
