@@ -9,7 +9,7 @@ from codegen.lower import lower
 from codegen.memory import bias_runs, input_layout, tensor_places, weight_chunks
 from codegen.program import RegisterProgram, Switching, start_writes, switching
 from configs.device import Device
-from planner.cost import stage_cycles
+from planner.budget import stage_cycles
 from planner.placed import Placed
 from planner.stages import Stage
 
@@ -62,7 +62,6 @@ def transitions(states: Switching) -> dict[tuple[int, int], tuple[BusWrite, ...]
 def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> StageCode:
     device = placed.resources.device
     assert stage.result is not None
-    last = stage is placed.resources.chain.stages[-1]
     assert stage.exit is not None
     return StageCode(
         name=stage.name,
@@ -72,7 +71,7 @@ def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> Stage
         logits=tensor_places(placed, stage.result),
         exit=Exit(
             measure=stage.exit.measure,
-            threshold=None if last else stage.exit.threshold,
+            threshold=stage.exit.threshold,
             fraction_bits=stage.exit.fraction_bits,
             temperature_q16=stage.exit.temperature_q16,
         ),

@@ -7,10 +7,12 @@ that are not zero are set here; `lower_stage` adds the zeros, because another st
 from __future__ import annotations
 
 from codegen.program import Fields, Key, RegisterProgram
+from codegen.stream import stream_registers
 from configs.device import Device, Word
-from planner.mapping import HwLayer, ceil_div, quadrant_slice, quadrants_of
+from planner.mapping import HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
+from planner.network import Network
 from planner.placed import Placed
-from planner.stages import Slot, Stage
+from planner.stages import INPUT_TENSOR, Slot, Stage
 
 ELTWISE_CODE = {"sub": 0, "add": 1, "or": 2, "xor": 3}
 WEIGHT_SIZE_CODE = {8: 0, 1: 1, 2: 2, 4: 3}
@@ -38,15 +40,29 @@ def lower_stage(placed: Placed, stage: Stage) -> RegisterProgram:
 
 
 def _control(placed: Placed, stage: Stage) -> Fields:
-    network = placed.resources.chain.networks[stage.slots[0].network]
-    rounds = int(network.avg_pool_rounding)
-    return {"clock_enable": 1, "express": 1, "pool_round": rounds}
+    """CTRL while the stage runs. Only a stage that reads the FIFO has streaming layers."""
+    network = _network(placed, stage)
+    fifo = network.fifo and INPUT_TENSOR in stage.slots[0].reads
+    streams = any(slot.layer.streaming for slot in stage.slots)
+    return {
+        "clock_enable": 1,
+        "express": 1,
+        "pool_round": int(network.avg_pool_rounding),
+        "fifo": int(fifo),
+        "stream": int(streams),
+        "circular": int(streams),
+    }
+
+
+def _network(placed: Placed, stage: Stage) -> Network:
+    return placed.resources.chain.networks[stage.slots[0].network]
 
 
 def _slot_registers(placed: Placed, stage: Stage, slot: Slot, quadrant: int) -> dict[str, Fields]:
     hw = placed.resources.layer(slot)
     device = placed.resources.device
     base = placed.base(slot.writes) - hw.surplus
+    layers = [placed.resources.layer(one) for one in stage.slots]
     values = _geometry(hw) | _write_pointers(hw, base, quadrant, device)
     values["RPTR_BASE"] = {"word": placed.read_base(slot)}
     values["ONED"] = {**_oned(hw, device), **_kernel_start(placed, slot, hw)[1]}
@@ -55,6 +71,7 @@ def _slot_registers(placed: Placed, stage: Stage, slot: Slot, quadrant: int) -> 
     values["LCTRL1"] = _lctrl1(hw)
     values["POST"] = {**_post(hw), **_bias(placed, slot, quadrant)}
     processors = quadrant_slice(hw.processors, quadrant, device)
+    values |= stream_registers(layers, stage.slots.index(slot), _network(placed, stage).fifo)
     values["EN"] = {"processors": processors, "kernels": 0 if hw.kind == "passthrough" else processors}
     return values
 
@@ -86,7 +103,8 @@ def _write_pointers(hw: HwLayer, base: Word, quadrant: int, device: Device) -> d
     if hw.kind == "passthrough":
         own = [one for one in instances_of(hw.output_processors, device) if device.quadrant(one) == quadrant]
         instance = own[0] if own else 0
-        several = _time_slots(hw, device) > 1 or (hw.operands > 1 and hw.passes > 1)
+        lanes = device.geometry.processors_per_instance
+        several = hw.processors.bit_count() > lanes or (hw.operands > 1 and hw.passes > 1)
         return {
             "WPTR_BASE": {"pointer": device.pointer(instance, base)},
             "WPTR_TOFF": {"step": instance_step if several else instance_step // 4},

@@ -20,10 +20,13 @@ INPUT_TENSOR: TensorId = "input"
 
 @dataclass(frozen=True)
 class ExitRule:
-    """When a stage's result is good enough. `threshold` and `fraction_bits` in the units of `planner.confidence`."""
+    """When a stage's result is good enough. `threshold` and `fraction_bits` in the units of `planner.confidence`.
+
+    `threshold` None: whatever the confidence; the last stage of a chain only reports it.
+    """
 
     measure: Measure
-    threshold: int
+    threshold: int | None
     fraction_bits: int
     temperature_q16: int = 1 << 16
 
@@ -39,7 +42,9 @@ class Slot:
 
     @property
     def name(self) -> str:
-        return f"{self.network}/{self.layer.name}"
+        """Unique within a chain: names of layers in a YAML need not be."""
+        label = f"{self.layer.index}:{self.layer.name}" if self.layer.name else str(self.layer.index)
+        return f"{self.network}/{label}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +54,7 @@ class Stage:
     name: str
     slots: tuple[Slot, ...]
     result: TensorId | None
-    exit: ExitRule | None  # None: the inference always goes on (or ends, in the last stage)
+    exit: ExitRule | None  # None: there is no confidence to look at
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,85 @@
+"""The command line: a thin front that finds the command, catches what went wrong and exits with the right code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from configs.errors import OfframpError
+
+EPILOG = """\
+examples:
+  offramp build examples/mnist/spec.yaml -o build/mnist
+  offramp run build/mnist --images 50
+  offramp check network.yaml --checkpoint network.pth.tar --input 3x32x32
+
+exit codes: 0 done, 1 a check failed, 2 the input is wrong, 3 proved infeasible
+`offramp COMMAND --help` has more examples.
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: `module` has add_arguments(parser) and run(args) -> exit code, and is imported only when needed."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("build", "offramp.build", "plan, generate, compile and verify the firmware of a spec"),
+    Command("plan", "offramp.plan", "stages, thresholds and memory of a spec, without firmware"),
+    Command("run", "offramp.run", "run a build's firmware on the virtual board"),
+    Command("check", "offramp.check", "show an ai8x network's layers, or everything that is wrong with it"),
+    Command("replay", "offramp.replay", "run the vendor tool's register programs on the accelerator model"),
+    Command("synth", "offramp.synth", "run our own placement and registers for the same networks"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((command for command in COMMANDS if words and command.name == words[0]), None)
+    if command is None:
+        _front().parse_args(words or ["--help"])
+        return 2
+    try:
+        module = importlib.import_module(command.module)
+        parser = argparse.ArgumentParser(
+            f"offramp {command.name}",
+            description=command.summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(parser)
+        return int(module.run(parser.parse_args(words[1:])))
+    except OfframpError as error:
+        for problem in error.problems:
+            print(f"offramp {command.name}: {problem}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print(f"offramp {command.name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _front() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "offramp",
+        description="Early-exit firmware for the MAX78000 CNN accelerator: planned, placed, generated and proved.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        commands.add_parser(command.name, help=command.summary, add_help=False)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

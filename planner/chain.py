@@ -1,0 +1,189 @@
+"""From a spec to a chain of stages: networks loaded, cut where the spec says, heads attached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from configs.errors import InputError, Problem, Where
+from planner.checkpoint import load_checkpoint
+from planner.confidence import to_q16, to_threshold
+from planner.graph import boundaries
+from planner.load import load_network
+from planner.network import INPUT, Layer, Network, Shape
+from planner.spec import ExitSpec, HeadSpec, NetworkSpec, Spec, StageSpec
+from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """A stage's network without the layers of its heads, and those heads by stage name."""
+
+    backbone: Network
+    heads: Mapping[str, tuple[str, Network]]
+
+
+def build_chain(spec: Spec) -> Chain:
+    """Load everything a spec names and lay out its stages. Open thresholds stay None. InputError with all problems."""
+    used = {stage.network for stage in spec.stages}
+    networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
+    branches = {name: _branch(spec, name, network) for name, network in networks.items()}
+    stages = _stages(spec, branches)
+    all_networks = {name: branch.backbone for name, branch in branches.items()}
+    keep = {name: spec.networks[name].keep_offsets for name in all_networks}
+    for owner, branch in branches.items():
+        for name, head in branch.heads.values():
+            all_networks[name] = head
+            keep[name] = spec.networks[name if name in spec.networks else owner].keep_offsets
+    _check_inputs(spec, all_networks, used)
+    _check_results(spec, stages, all_networks)
+    return Chain(all_networks, stages, keep)
+
+
+def _load(entry: NetworkSpec, shape: Shape | None) -> Network:
+    return load_network(entry.network, load_checkpoint(entry.checkpoint).layers, shape)
+
+
+def _branch(spec: Spec, name: str, network: Network) -> Branch:
+    """Take the layers of heads out of a network; load heads that are networks of their own."""
+    staged = [stage for stage in spec.stages if stage.network == name and stage.head]
+    inner: dict[str, tuple[int, ...]] = {}
+    for stage in staged:
+        assert stage.head is not None
+        if stage.head.network is None:
+            inner[stage.name] = tuple(_find(network, one, stage.head.where) for one in stage.head.layers)
+    removed = {index for layers in inner.values() for index in layers}
+    backbone = select(network, [layer.index for layer in network.layers if layer.index not in removed], None)
+    heads: dict[str, tuple[str, Network]] = {}
+    for stage in staged:
+        assert stage.head is not None and stage.until is not None
+        cut = _find(network, stage.until, stage.where)
+        if stage.head.network is None:
+            heads[stage.name] = (f"{name}.{stage.name}", select(network, inner[stage.name], cut))
+        else:
+            entry = spec.networks[stage.head.network]
+            head = _load(entry, network.layers[cut].out_shape)
+            _check_head(stage, stage.head, head, network.layers[cut])
+            heads[stage.name] = (entry.name, head)
+    return Branch(backbone, heads)
+
+
+def _check_head(stage: StageSpec, head: HeadSpec, network: Network, cut: Layer) -> None:
+    for layer in network.consumers(INPUT):
+        if layer.processors != cut.output_processors:
+            found = f"layer `{layer.name}` reads processors {layer.processors:#018x}"
+            written = f"`{cut.name}` writes its output to {cut.output_processors:#018x}"
+            raise InputError(Problem(layer.where, f"{found}; {written}, where stage `{stage.name}` is cut"))
+
+
+def _find(network: Network, reference: str | int, where: Where) -> int:
+    for layer in network.layers:
+        if reference in (layer.index, layer.name):
+            return layer.index
+    names = ", ".join(f"{layer.index} ({layer.name})" for layer in network.layers)
+    raise InputError(Problem(where, f"network `{network.name}` has no layer `{reference}`; it has {names}"))
+
+
+def select(network: Network, indices: Sequence[int], cut: int | None) -> Network:
+    """Some layers of a network as a network of their own, which reads the output of layer `cut` (None: the input).
+
+    InputError if one of them reads a layer that is neither among them nor the cut.
+    """
+    source = INPUT if cut is None else cut
+    number = {index: position for position, index in enumerate(indices)} | {source: INPUT}
+    layers = []
+    for index in indices:
+        layer = network.layers[index]
+        outside = [one for one in layer.inputs if one not in number]
+        if outside:
+            name = "the network's input" if outside[0] == INPUT else f"`{network.layers[outside[0]].name}`"
+            message = f"layer `{layer.name}` reads {name}, which is not part of the same head or backbone"
+            raise InputError(Problem(layer.where, message))
+        layers.append(replace(layer, index=number[index], inputs=tuple(number[one] for one in layer.inputs)))
+    return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
+
+
+def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
+    done = dict.fromkeys(branches, 0)  # layers of each backbone that earlier stages have run
+    stages = []
+    for stage in spec.stages:
+        branch = branches[stage.network]
+        first = done[stage.network]
+        layers = branch.backbone.layers[first : _end(stage, branch.backbone, first)]
+        if not layers:
+            message = f"stage `{stage.name}`: earlier stages have run all of network `{stage.network}`"
+            raise InputError(Problem(stage.where, message))
+        done[stage.network] = first + len(layers)
+        slots = slots_of(stage.network, branch.backbone, layers)
+        stages.append(_stage(stage, slots, branch, spec))
+    return tuple(stages)
+
+
+def _end(stage: StageSpec, backbone: Network, first: int) -> int:
+    """One behind the last backbone layer of a stage. InputError with the reason if the network cannot be cut there."""
+    if stage.until is None:
+        return len(backbone.layers)
+    index = _find(backbone, stage.until, stage.where)
+    if index < first:
+        message = f"stage `{stage.name}`: layer `{backbone.layers[index].name}` has run in an earlier stage"
+        raise InputError(Problem(stage.where, message))
+    boundary = next((one for one in boundaries(backbone) if one.after == index), None)
+    if boundary is None or not boundary.legal:
+        reason = boundary.reason if boundary else "nothing is left for the next stage"
+        message = f"stage `{stage.name}`: no cut after layer `{backbone.layers[index].name}`: {reason}"
+        raise InputError(Problem(stage.where, message))
+    return index + 1
+
+
+def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch, spec: Spec) -> Stage:
+    result: TensorId = slots[-1].writes
+    final = slots[-1].layer
+    if stage.name in branch.heads:
+        name, head = branch.heads[stage.name]
+        slots += head_slots(name, head, result)
+        result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
+    exits = stage.exit or next((one.exit for one in spec.stages if one.exit), None)
+    rule = exit_rule(exits, final) if exits else None
+    if rule and not stage.exit:
+        rule = replace(rule, threshold=None)
+    return Stage(stage.name, slots, result, rule)
+
+
+def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
+    """An exit's numbers in the integer units of the layer that makes the logits."""
+    bits = fraction_bits(final)
+    threshold = None if exits.threshold is None else to_threshold(exits.measure, exits.threshold, bits)
+    return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
+
+
+def fraction_bits(final: Layer) -> int:
+    """Fraction bits of logits: 7 of the data, and 7 of 8-bit weights in a 32-bit result (README "Number Format")."""
+    return 7 + final.weight_bits - 1 if final.output_width == 32 else 7
+
+
+def _check_inputs(spec: Spec, networks: Mapping[str, Network], used: set[str]) -> None:
+    shapes = {name: networks[name].input_shape for name in used}
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"`{name}` {shape}" for name, shape in sorted(shapes.items()))
+        raise InputError(Problem(spec.where, f"all networks read the same input, but its shape differs: {found}"))
+
+
+def _check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:
+    """All exits answer the same question: one logit a class, in as many classes."""
+    problems = []
+    slots = {slot.writes: slot for stage in stages for slot in stage.slots}
+    classes = slots[stages[-1].slots[-1].writes].layer.out_shape
+    for stage, entry in zip(stages, spec.stages, strict=True):
+        shape = slots[stage.result or ""].layer.out_shape
+        if shape.pixels != 1 or shape.channels < 2:
+            problems.append(Problem(entry.where, f"stage `{stage.name}` gives {shape}; one logit a class is expected"))
+        elif shape != classes:
+            message = f"stage `{stage.name}` has {shape.channels} classes, the last stage {classes.channels}"
+            problems.append(Problem(entry.where, message))
+        last = slots[stage.result or ""].layer
+        if last.activation != "none":
+            problems.append(Problem(last.where, f"layer `{last.name}` makes logits; `activate: None` is expected"))
+    unused = set(spec.networks) - set(networks)
+    problems += [Problem(spec.networks[name].where, f"network `{name}` is in no stage") for name in sorted(unused)]
+    if problems:
+        raise InputError(problems)

@@ -1,0 +1,53 @@
+"""Data sets: .npz files with `x`, int8 (N, channels, rows, cols) as the accelerator gets it, and `y`, labels (N,)."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from configs.errors import InputError, Problem, Where
+from planner.network import Shape
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """`x`: int8 (N, channels, rows, cols); `y`: int64 (N,)."""
+
+    name: str
+    x: npt.NDArray[np.int8]
+    y: npt.NDArray[np.int64]
+
+
+def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
+    """Read a data set and check it against the networks' input and number of classes. InputError if it does not fit."""
+    where = Where(str(path))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in ("x", "y")}
+    except KeyError as error:
+        raise InputError(Problem(where, f"array {error} is missing; `x` (images) and `y` (labels) are needed")) from error
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(Problem(where, f"is not an .npz file with plain arrays: {error}")) from error
+    x, y = arrays["x"], arrays["y"]
+    problems = []
+    if x.dtype != np.int8 or x.ndim != 4 or x.shape[1:] != (shape.channels, shape.rows, shape.cols):
+        problems.append(Problem(where, f"`x` is {x.dtype} {x.shape}; int8 (N, {shape}) is expected"))
+    if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x) or len(y) == 0:
+        problems.append(Problem(where, f"`y` is {y.dtype} {y.shape}; one integer label for each of {len(x)} images"))
+    elif y.min() < 0 or y.max() >= classes:
+        problems.append(Problem(where, f"labels run from {y.min()} to {y.max()}; 0..{classes - 1} are the classes"))
+    if problems:
+        raise InputError(problems)
+    return DataSet(name, x, y.astype(np.int64))
+
+
+def check_disjoint(first: DataSet, second: DataSet) -> None:
+    """InputError if an image of one set is in the other: a threshold may not be chosen on what it is judged by."""
+    known = {image.tobytes() for image in first.x}
+    shared = sum(image.tobytes() in known for image in second.x)
+    if shared:
+        raise InputError(f"{shared} images of data set `{second.name}` are also in `{first.name}`; they may not overlap")

@@ -1,0 +1,272 @@
+"""The spec: networks, data, and the stages they run in. Read strictly; paths are relative to its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.errors import InputError, Problem, Where
+from configs.lines import LineList, LineMap, load_yaml
+from planner.confidence import MEASURES, Measure
+from planner.network import Shape
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network YAML and its checkpoint. `keep_offsets`: activations stay where the YAML puts them."""
+
+    name: str
+    where: Where
+    network: Path
+    checkpoint: Path
+    input_shape: Shape | None
+    keep_offsets: bool
+
+
+@dataclass(frozen=True)
+class ExitSpec:
+    """A stage's confidence. `threshold` in real units (probability, logits, nats); None: to be calibrated."""
+
+    where: Where
+    measure: Measure
+    threshold: float | None
+    temperature: float
+
+
+@dataclass(frozen=True)
+class HeadSpec:
+    """The exit head of a branch: a network of its own, or some layers of the stage's network."""
+
+    where: Where
+    network: str | None
+    layers: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage. `until`: the last layer of the network that runs in it, None for all that are left."""
+
+    name: str
+    where: Where
+    network: str
+    until: str | int | None
+    head: HeadSpec | None
+    exit: ExitSpec | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Choose the open thresholds on a data set so that accuracy falls by at most `accuracy_drop` points."""
+
+    where: Where
+    data: str
+    accuracy_drop: float
+
+
+@dataclass(frozen=True)
+class Spec:
+    name: str
+    where: Where
+    networks: Mapping[str, NetworkSpec]
+    data: Mapping[str, Path]
+    stages: tuple[StageSpec, ...]
+    calibration: Calibration | None
+    labels: tuple[str, ...]
+
+
+def load_spec(path: Path) -> Spec:
+    """Read a spec. InputError lists everything that is wrong with it, each with its line."""
+    return _Reader(path).spec(load_yaml(path))
+
+
+class _Reader:
+    """Reads one spec and collects its problems."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = path.parent
+        self.problems: list[Problem] = []
+
+    def wrong(self, where: Where, message: str) -> None:
+        self.problems.append(Problem(where, message))
+
+    def spec(self, data: LineMap) -> Spec:
+        self.keys(data, ("offramp", "networks", "stages"), ("name", "data", "calibrate", "labels"))
+        if "offramp" in data and data["offramp"] != FORMAT:
+            self.wrong(data.at("offramp"), f"spec format {data['offramp']!r}; this program reads format {FORMAT}")
+        networks = {name: self.network(name, entry) for name, entry in self.section(data, "networks").items()}
+        files = {name: self.path(self.section(data, "data"), name) for name in self.section(data, "data")}
+        stages = self.stages(data, networks)
+        calibration = self.calibration(data, files)
+        for stage in stages:
+            if stage.exit and stage.exit.threshold is None and calibration is None:
+                self.wrong(stage.exit.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
+        labels = data.get("labels", [])
+        if not isinstance(labels, list) or not all(isinstance(label, (str, int)) for label in labels):
+            self.wrong(data.at("labels"), "`labels` is a list of class names")
+            labels = []
+        if self.problems:
+            raise InputError(self.problems)
+        name = str(data.get("name", self.folder.resolve().name))
+        return Spec(name, data.where, networks, files, stages, calibration, tuple(map(str, labels)))
+
+    def keys(self, data: LineMap, needed: tuple[str, ...], optional: tuple[str, ...]) -> None:
+        for key in data:
+            if key not in needed + optional:
+                self.wrong(data.at(key), f"unknown key `{key}`; allowed: {', '.join(needed + optional)}")
+        for key in needed:
+            if key not in data:
+                self.wrong(data.where, f"`{key}` is missing")
+
+    def section(self, data: LineMap, key: str) -> LineMap:
+        value = data.get(key, LineMap(data.where))
+        if isinstance(value, LineMap):
+            return value
+        self.wrong(data.at(key), f"`{key}` is a mapping of names")
+        return LineMap(data.at(key))
+
+    def value(self, data: LineMap, key: str, convert: Callable[[Any], Any], meaning: str) -> Any:
+        """data[key] converted, None if it is absent; a problem if `convert` raises ValueError or TypeError."""
+        if key not in data:
+            return None
+        try:
+            return convert(data[key])
+        except (ValueError, TypeError):
+            self.wrong(data.at(key), f"`{key}` is {data[key]!r}; {meaning} is expected")
+            return None
+
+    def path(self, data: LineMap, key: str) -> Path:
+        path = self.folder / str(data.get(key, ""))
+        if key in data and not path.is_file():
+            self.wrong(data.at(key), f"`{key}`: there is no file {path}")
+        return path
+
+    def network(self, name: str, data: Any) -> NetworkSpec:
+        data = self.mapping(data, f"network `{name}`")
+        self.keys(data, ("network", "checkpoint"), ("input", "offsets"))
+        offsets = self.value(data, "offsets", _one_of("keep", "free"), "`keep` or `free`")
+        return NetworkSpec(
+            name=name,
+            where=data.where,
+            network=self.path(data, "network"),
+            checkpoint=self.path(data, "checkpoint"),
+            input_shape=self.value(data, "input", parse_shape, "CxHxW, as in 1x28x28,"),
+            keep_offsets=offsets != "free",
+        )
+
+    def mapping(self, data: Any, what: str) -> LineMap:
+        if isinstance(data, LineMap):
+            return data
+        self.wrong(Where(str(self.folder)), f"{what} is a mapping of keys")
+        return LineMap(Where(str(self.folder)))
+
+    def stages(self, data: LineMap, networks: Mapping[str, NetworkSpec]) -> tuple[StageSpec, ...]:
+        items = data.get("stages", [])
+        if not isinstance(items, LineList) or not items:
+            self.wrong(data.at("stages"), "`stages` is a list of at least one stage")
+            return ()
+        stages = []
+        for position, item in enumerate(items):
+            if isinstance(item, LineMap):
+                stages.append(self.stage(item, networks, position == len(items) - 1))
+            else:
+                self.wrong(items.at(position), "a stage is a mapping with `network`, and `until`, `head`, `exit`")
+        names = [stage.name for stage in stages]
+        for stage in stages:
+            if names.count(stage.name) > 1:
+                self.wrong(stage.where, f"there are several stages named `{stage.name}`; give each a `name`")
+        return tuple(stages)
+
+    def stage(self, data: LineMap, networks: Mapping[str, NetworkSpec], last: bool) -> StageSpec:
+        self.keys(data, ("network",), ("name", "until", "head", "exit"))
+        network = str(data.get("network", ""))
+        if "network" in data and network not in networks:
+            self.wrong(data.at("network"), f"there is no network `{network}`; there are: {', '.join(networks)}")
+        until = self.value(data, "until", _layer_reference, "a layer's name or number")
+        name = str(data.get("name", network if until is None else f"{network}-{until}"))
+        if last:
+            for key in ("until", "head", "exit"):
+                if key in data:
+                    self.wrong(data.at(key), f"the last stage runs its network to the end; it has no `{key}`")
+        elif "exit" not in data:
+            self.wrong(data.where, f"stage `{name}` is not the last one; it needs an `exit`")
+        head = self.head(data, networks) if "head" in data else None
+        exits = self.exit(data) if "exit" in data else None
+        if not last and (until is None) != (head is None):
+            self.wrong(data.where, f"stage `{name}`: a branch has both `until` and `head`, a front network neither")
+        return StageSpec(name, data.where, network, until, head, exits)
+
+    def head(self, data: LineMap, networks: Mapping[str, NetworkSpec]) -> HeadSpec:
+        value, where = data["head"], data.at("head")
+        if isinstance(value, str):
+            if value not in networks:
+                self.wrong(where, f"there is no network `{value}`; there are: {', '.join(networks)}")
+            return HeadSpec(where, value, ())
+        layers = value.get("layers") if isinstance(value, LineMap) and set(value) == {"layers"} else None
+        if not isinstance(layers, list) or not layers or not all(type(one) in (str, int) for one in layers):
+            self.wrong(where, "`head` is the name of a network, or {layers: [names or numbers]} of the stage's own")
+            layers = []
+        return HeadSpec(where, None, tuple(layers))
+
+    def exit(self, data: LineMap) -> ExitSpec | None:
+        value, where = data["exit"], data.at("exit")
+        if not isinstance(value, LineMap):
+            self.wrong(where, "`exit` is a mapping with `confidence`, and `threshold`, `temperature`")
+            return None
+        self.keys(value, ("confidence",), ("threshold", "temperature"))
+        measure = self.value(value, "confidence", _one_of(*MEASURES), " or ".join(f"`{one}`" for one in MEASURES))
+        threshold = self.value(value, "threshold", _number, "a number >= 0")
+        temperature = self.value(value, "temperature", _positive, "a number > 0")
+        return ExitSpec(where, measure or MEASURES[0], threshold, 1.0 if temperature is None else temperature)
+
+    def calibration(self, data: LineMap, files: Mapping[str, Path]) -> Calibration | None:
+        if "calibrate" not in data:
+            return None
+        value = data["calibrate"]
+        if not isinstance(value, LineMap):
+            self.wrong(data.at("calibrate"), "`calibrate` is a mapping with `data` and `accuracy_drop`")
+            return None
+        self.keys(value, ("data", "accuracy_drop"), ())
+        name = str(value.get("data", ""))
+        if "data" in value and name not in files:
+            self.wrong(value.at("data"), f"there is no data set `{name}`; there are: {', '.join(files) or 'none'}")
+        drop = self.value(value, "accuracy_drop", _number, "a number of percentage points >= 0")
+        return Calibration(value.where, name, drop or 0.0)
+
+
+def parse_shape(text: object) -> Shape:
+    """`CxHxW` (or `CxL`) as a Shape. ValueError for anything else."""
+    sizes = [int(part) for part in str(text).lower().split("x")]
+    if len(sizes) not in (2, 3) or min(sizes) < 1:
+        raise ValueError(f"{text!r} is not CxHxW")
+    return Shape(sizes[0], sizes[1], sizes[2] if len(sizes) == 3 else 1)
+
+
+def _one_of(*allowed: str) -> Callable[[object], str]:
+    def convert(value: object) -> str:
+        if value not in allowed:
+            raise ValueError
+        return str(value)
+
+    return convert
+
+
+def _layer_reference(value: object) -> str | int:
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise ValueError
+    return float(value)
+
+
+def _positive(value: object) -> float:
+    if not (number := _number(value)):
+        raise ValueError
+    return number
