@@ -39,7 +39,9 @@ def load_case(folder: Path) -> Case:
         output_width=_number(arguments, "--output-width"),
         stop_after=_number(arguments, "--stop-after"),
     )
-    network = load_network(folder / "network.yaml", _case_weights(arrays), Shape(*sample.shape), options)
+    network = load_network(
+        folder / "network.yaml", weights=_case_weights(arrays), input_shape=Shape(*sample.shape), options=options
+    )
     return Case(folder.name, network, sample, meta)
 
 

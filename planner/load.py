@@ -8,6 +8,7 @@ from pathlib import Path
 
 from configs.device import load_device
 from configs.errors import InputError, Problem
+from planner.checkpoint import Checkpoint, CheckpointLayer, layer_weights, load_checkpoint
 from planner.description import Description, LayerText, find_layer, read_description
 from planner.features import check_description
 from planner.network import Network, Shape
@@ -43,28 +44,39 @@ class Options:
     no_bias: frozenset[int] = frozenset()
 
 
+DEFAULTS = Options()
+
+
+Source = Checkpoint | Sequence[LayerWeights] | None
+
+
 def load_network(
     path: Path,
-    weights: Sequence[LayerWeights] | None,
+    checkpoint: Checkpoint | Path | None = None,
+    *,
+    weights: Sequence[LayerWeights] | None = None,
     input_shape: Shape | None = None,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
 ) -> Network:
-    """Read a network YAML, with weights for its layers in order (`planner.checkpoint.layer_weights` reads them).
+    """Read a network YAML with its weights: from a checkpoint, or given for its layers in order.
 
     `input_shape`: needed if the YAML's data set is not one of `DATASETS`. InputError lists all that is wrong.
     """
-    network, problems = read_network(path, weights, input_shape, options)
+    source: Source = load_checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
+    if source is None:
+        source = weights or ()
+    network, problems = read_network(path, source, input_shape, options)
     if problems or network is None:
         raise InputError(problems)
     return network
 
 
 def read_network(
-    path: Path, weights: Sequence[LayerWeights] | None, input_shape: Shape | None, options: Options
+    path: Path, source: Source, input_shape: Shape | None, options: Options
 ) -> tuple[Network | None, tuple[Problem, ...]]:
     """Like `load_network`, but returns what is wrong, with the network as far as its layers could be understood.
 
-    `weights` None: the numbers of output channels are taken from the output processors.
+    `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
     limits = load_device().limits
     description, problems = read_description(path)
@@ -73,7 +85,7 @@ def read_network(
     problems = check_description(description, limits)
     shape, missing = _input_shape(description, input_shape)
     last = len(description.layers) - 1 if options.stop_after is None else options.stop_after
-    found, wrong = _assign(description, weights, last, options)
+    found, wrong = _assign(description, source, last, options)
     problems += missing + wrong
     if shape is None:
         return None, problems
@@ -101,31 +113,63 @@ def _input_shape(description: Description, given: Shape | None) -> tuple[Shape |
 
 
 def _assign(
-    description: Description, weights: Sequence[LayerWeights] | None, last: int, options: Options
+    description: Description, source: Source, last: int, options: Options
 ) -> tuple[dict[int, LayerWeights], tuple[Problem, ...]]:
     """Weights by layer index: in order to the layers that take some, and copied where `weight_source` says so."""
     wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
     problems: list[Problem] = []
-    if weights is None:
-        weights = [_from_processors(layer, description) for layer in wanted]
-    elif len(weights) != len(wanted):
-        names = ", ".join(source.name for source in weights)
-        message = f"{len(wanted)} layers need weights, but there are weights for {len(weights)}: {names or 'none'}"
-        problems.append(Problem(description.where, message))
-    found = {layer.index: source for layer, source in zip(wanted, weights, strict=False)}
+    if source is None:
+        found = {layer.index: _from_processors(layer, description) for layer in wanted}
+    elif isinstance(source, Checkpoint):
+        found = _from_checkpoint(description, wanted, source, problems)
+    else:
+        problems.extend(_count(description, wanted, [given.name for given in source]))
+        found = {layer.index: given for layer, given in zip(wanted, source, strict=False)}
     for layer in description.layers[: last + 1]:
         if layer.weight_source is None:
             continue
-        source = find_layer(description, layer.weight_source)
-        if source in found:
-            found[layer.index] = found[source]
+        index = find_layer(description, layer.weight_source)
+        if index in found:
+            found[layer.index] = found[index]
         else:
             message = (
                 f"{layer.label}: `weight_source: {layer.weight_source}`; an earlier layer with weights is expected"
             )
             problems.append(Problem(layer.at("weight_source"), message))
-    dropped = {index: replace(source, bias=None) for index, source in found.items() if index in options.no_bias}
+    dropped = {index: replace(given, bias=None) for index, given in found.items() if index in options.no_bias}
     return found | dropped, tuple(problems)
+
+
+def _count(description: Description, wanted: Sequence[LayerText], names: Sequence[str]) -> tuple[Problem, ...]:
+    if len(names) == len(wanted):
+        return ()
+    message = f"{len(wanted)} layers need weights, but there are weights for {len(names)}: {', '.join(names) or 'none'}"
+    return (Problem(description.where, message),)
+
+
+def _from_checkpoint(
+    description: Description, wanted: Sequence[LayerText], checkpoint: Checkpoint, problems: list[Problem]
+) -> dict[int, LayerWeights]:
+    """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does.
+
+    Of a layer that is there twice, with and without `module.` before its name, the first one counts.
+    """
+    if checkpoint.arch and description.arch.lower() not in (checkpoint.arch.lower(), "test"):
+        message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"
+        problems.append(Problem(description.where, message))
+    first: dict[str, CheckpointLayer] = {}
+    for layer in checkpoint.layers:
+        first.setdefault(layer.name.removeprefix("module."), layer)
+    if len(first) < len(wanted):
+        problems.extend(_count(description, wanted, list(first)))
+    found = {}
+    for text, layer in zip(wanted, first.values(), strict=False):
+        try:
+            found[text.index] = layer_weights(layer, text.op, text.quantization)
+        except InputError as error:
+            message = f"{text.label}: {error} ({checkpoint.where})"
+            problems.append(Problem(text.where, message))
+    return found
 
 
 def _from_processors(layer: LayerText, description: Description) -> LayerWeights:
