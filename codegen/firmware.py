@@ -43,7 +43,7 @@ class BiasRun:
 
 @dataclass(frozen=True)
 class Logit:
-    """Where logit i of a stage is read: a signed 32-bit word (`width` 32, `lane` 0) or signed byte `lane` (`width` 8)."""
+    """Where logit i of a stage is read: a signed word (`width` 32, `lane` 0) or the signed byte `lane` (`width` 8)."""
 
     address: int
     lane: int = 0

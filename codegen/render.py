@@ -1,0 +1,101 @@
+"""From `Firmware` to C: the text of every file of the firmware's folder. Nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from codegen.firmware import Firmware
+from codegen.firmware_check import input_words, problems
+from configs.device import Device
+from configs.errors import CheckFailed, Problem
+
+_HERE = Path(__file__).parent
+_TEMPLATES = {
+    "README.txt": "README.txt.j2",
+    "project.mk": "project.mk.j2",
+    "include/offramp_model.h": "offramp_model.h.j2",
+    "src/offramp_model.c": "offramp_model.c.j2",
+    "src/offramp_samples.c": "offramp_samples.c.j2",
+}
+_MEASURES = {"margin": "OFFRAMP_MARGIN", "max_probability": "OFFRAMP_MAX_PROBABILITY", "entropy": "OFFRAMP_ENTROPY"}
+
+
+def render(firmware: Firmware, device: Device) -> dict[str, str]:
+    """File name (relative, with `/`) -> text, sorted by name. CheckFailed names all that cannot be expressed."""
+    found = problems(firmware, device)
+    if found:
+        raise CheckFailed([Problem(None, f"firmware {firmware.name}: {text}") for text in found])
+    files = static_files()
+    environment = _environment()
+    values = _values(firmware, device)
+    for name, template in _TEMPLATES.items():
+        files[name] = environment.get_template(template).render(values)
+    return dict(sorted(files.items()))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["word"] = lambda value: f"0x{value:08x}u"
+    return environment
+
+
+def static_files() -> dict[str, str]:
+    """The files that are the same in every firmware."""
+    root = _HERE / "static"
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    return {_place(path.relative_to(root).as_posix()): path.read_text(encoding="utf-8") for path in paths}
+
+
+def _place(name: str) -> str:
+    """Headers and sources at the top of `static` go where the SDK's build looks for them."""
+    folders = {".h": "include/", ".c": "src/"}
+    return name if "/" in name else folders.get(Path(name).suffix, "") + name
+
+
+def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
+    """Everything the templates name."""
+    return {
+        "firmware": firmware,
+        "device": device,
+        "transitions": sorted(firmware.transitions.items()),
+        "weight_words": [int(word) for chunk in firmware.weights for word in chunk.words],
+        "weight_chunks": _with_starts(firmware.weights, [len(chunk.words) for chunk in firmware.weights]),
+        "bias_bytes": [int(value) for run in firmware.biases for value in run.values],
+        "bias_runs": _with_starts(firmware.biases, [len(run.values) for run in firmware.biases]),
+        "labels": firmware.labels or tuple(str(index) for index in range(firmware.classes)),
+        "measures": _MEASURES,
+        "register": lambda address: _register(device, address),
+        "mask": _mask,
+        "words": input_words,
+        "hex": hex,
+    }
+
+
+def _with_starts(items: Sequence[Any], lengths: Sequence[int]) -> list[tuple[Any, int]]:
+    starts = [sum(lengths[:position]) for position in range(len(lengths))]
+    return list(zip(items, starts, strict=True))
+
+
+def _mask(quadrants: Iterable[int]) -> int:
+    return sum(1 << quadrant for quadrant in quadrants)
+
+
+def _register(device: Device, address: int) -> str:
+    """What a bus address is, for a comment: `quadrant 1 layer 3 RCNT`."""
+    place = device.locate(address)
+    assert place is not None  # firmware_check has seen every address
+    layer = f" layer {place.unit}" if place.unit >= 0 else ""
+    return f"quadrant {place.quadrant}{layer} {place.name}"

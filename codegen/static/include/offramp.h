@@ -1,0 +1,36 @@
+/* Staged inference on the CNN accelerator: the application's interface. */
+#ifndef OFFRAMP_H
+#define OFFRAMP_H
+
+#include <stdint.h>
+
+#include "offramp_model.h"
+
+enum {
+    OFFRAMP_OK = 0,
+    OFFRAMP_E_NOT_READY = -1, /* offramp_init or offramp_load_input has to come first */
+    OFFRAMP_E_TIMEOUT = -2,   /* the accelerator did not finish in time; the next inference starts from scratch */
+    OFFRAMP_E_ARGUMENT = -3   /* a null pointer */
+};
+
+typedef struct {
+    uint32_t class_index; /* of the largest logit; the lowest one of equals */
+    uint32_t stage;       /* the stage that gave the answer, from 0; after OFFRAMP_E_TIMEOUT the one that hung */
+    uint32_t confidence;  /* in the unit of that stage's measure, see offramp_confidence.h */
+    int32_t logits[OFFRAMP_CLASSES];
+} offramp_result_t;
+
+/* Powers the accelerator up and loads weights and biases of all stages, once. */
+int offramp_init(void);
+
+/* Powers the accelerator down. Weights and biases are lost: offramp_init is needed again. */
+void offramp_deinit(void);
+
+/* Copies the input, OFFRAMP_INPUT_BYTES values in the order channel, row, column, to the accelerator. Later stages may
+ * overwrite it there, so every inference needs it anew. */
+int offramp_load_input(const int8_t *chw);
+
+/* Runs stage after stage until one is confident enough or the last is done. */
+int offramp_infer(offramp_result_t *result);
+
+#endif
