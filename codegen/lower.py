@@ -36,22 +36,42 @@ def lower_stage(placed: Placed, stage: Stage) -> RegisterProgram:
                     settings[Key(quadrant, index, register.name)] = values.get(register.name, {})
     for quadrant in quadrants:
         settings[Key(quadrant, -1, "LCNT_MAX")] = {"last_layer": len(stage.slots) - 1}
+    if reads_fifo(placed, stage):
+        settings |= _fifo_settings(placed, stage, quadrants)
     return RegisterProgram(stage.name, quadrants, len(stage.slots), settings, _control(placed, stage))
 
 
 def _control(placed: Placed, stage: Stage) -> Fields:
     """CTRL while the stage runs. Only a stage that reads the FIFO has streaming layers."""
-    network = _network(placed, stage)
-    fifo = network.fifo and INPUT_TENSOR in stage.slots[0].reads
+    fifo = reads_fifo(placed, stage)
     streams = any(slot.layer.streaming for slot in stage.slots)
     return {
         "clock_enable": 1,
         "express": 1,
-        "pool_round": int(network.avg_pool_rounding),
+        "pool_round": int(_network(placed, stage).avg_pool_rounding),
         "fifo": int(fifo),
         "stream": int(streams),
         "circular": int(streams),
     }
+
+
+def reads_fifo(placed: Placed, stage: Stage) -> bool:
+    """Whether the stage takes the input from the FIFO instead of data memory."""
+    return _network(placed, stage).fifo and INPUT_TENSOR in stage.slots[0].reads
+
+
+def fifo_ports(placed: Placed) -> tuple[int, ...]:
+    """FIFO ports that the input goes through: one for each quadrant that the first layer reads."""
+    return tuple(quadrants_of(placed.resources.chain.first_reader.layer.processors, placed.resources.device))
+
+
+def _fifo_settings(placed: Placed, stage: Stage, quadrants: tuple[int, ...]) -> dict[Key, Fields]:
+    """Length of a frame, and the FIFO itself: thresholds as the vendor's generated code sets them (izer)."""
+    hw = placed.resources.layer(stage.slots[0])
+    words = {"words": hw.input_words}
+    enable = sum(1 << port for port in fifo_ports(placed))
+    fifo = {"almost_full": 2, "almost_empty": 2, "couple": 1, "enable": enable}
+    return {Key(quadrant, -1, "IFRM"): words for quadrant in quadrants} | {Key(0, -1, "FIFO_CTRL"): fifo}
 
 
 def _network(placed: Placed, stage: Stage) -> Network:

@@ -114,7 +114,8 @@ def start_writes(program: RegisterProgram, device: Device) -> tuple[BusWrite, ..
         BusWrite(device.register_address("CTRL", quadrant), control.encode(waiting | {"enable": 1}))
         for quadrant in others
     ]
-    started = dict(program.control) | {"enable": 1}
+    # With FIFO input the master goes on following a source, itself.
+    started = dict(program.control) | {"enable": 1, "sync_enable": program.control.get("fifo", 0)}
     writes.append(BusWrite(device.register_address("CTRL", master), control.encode(started)))
     return tuple(writes)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from codegen.assemble import init_writes
 from codegen.firmware import BusWrite
-from codegen.lower import lower
+from codegen.lower import fifo_ports, lower, reads_fifo
 from codegen.memory import bias_runs, tensor_places, weight_chunks
 from codegen.pack import pack_input
 from codegen.program import start_writes, stop_writes, switching
@@ -20,7 +20,7 @@ from simulator.accelerator import Accelerator
 
 
 class Machine:
-    """A placed chain loaded into an accelerator. Holds the accelerator's memories and the stage its registers are in."""
+    """A placed chain loaded into an accelerator, and the stage that its registers are in."""
 
     def __init__(self, placed: Placed, accelerator: Accelerator | None = None) -> None:
         self.placed = placed
@@ -29,6 +29,7 @@ class Machine:
         self.switching = switching(self.programs, self.device)
         self.accelerator = accelerator or Accelerator(self.device)
         self.stage: int | None = None  # None: registers hold anything
+        self._frame: npt.NDArray[np.int8] | None = None  # input that waits for a stage with FIFO input
         self._places: dict[TensorId, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], int]] = {}
 
     def load(self) -> None:
@@ -47,8 +48,11 @@ class Machine:
             self.accelerator.write(write.address, write.value)
 
     def write_input(self, x: npt.NDArray[np.int8]) -> None:
-        """Load one input, int8 (channels, rows, cols)."""
+        """Load one input, int8 (channels, rows, cols), into data memory; or keep it for the FIFO."""
         hw = self._first()
+        if self._fifo_stage() is not None:
+            self._frame = x
+            return
         packed = pack_input(hw, self.placed.base(INPUT_TENSOR), x, self.device)
         addresses = [
             self.device.data_address(int(instance), int(word))
@@ -67,7 +71,24 @@ class Machine:
             self.write(self.switching.transition(self.stage, index))
         self.stage = index
         self.write(start_writes(self.programs[index], self.device))
+        if self._fifo_stage() == index:
+            self._push_frame()
         self.write(stop_writes(self.programs[index], self.device))
+
+    def _fifo_stage(self) -> int | None:
+        stages = self.placed.resources.chain.stages
+        return next((index for index, stage in enumerate(stages) if reads_fifo(self.placed, stage)), None)
+
+    def _push_frame(self) -> None:
+        """Send the input through the FIFO: word by word, all ports in turn."""
+        assert self._frame is not None
+        packed = pack_input(self._first(), 0, self._frame, self.device)
+        ports = fifo_ports(self.placed)
+        words = packed.values.reshape(len(ports), -1).T
+        addresses = [self.device.register_address(f"FIFO_DATA{port}") for port in ports]
+        for row in words:
+            for address, value in zip(addresses, row, strict=True):
+                self.accelerator.write(address, int(value))
 
     def read(self, tensor: TensorId) -> npt.NDArray[np.int32]:
         """A tensor from data memory, int32 (channels, rows, cols)."""
