@@ -7,11 +7,12 @@ MAX78000 Networks" and the notes on its keys; izer's tornadocnn.py (MAX78002 fea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from configs.device import Device
 from configs.errors import Problem
 from planner.description import Description, LayerText
-from planner.rules import message_of
+from planner.rules import message_of, numbers_of
 
 Rule = Callable[[LayerText], str | None]
 
@@ -96,6 +97,11 @@ def output_pad(layer: LayerText) -> str | None:
     return None if stated in allowed else "output_pad"
 
 
+def passthrough_shift(layer: LayerText) -> str | None:
+    """`output_shift` needs a convolution."""
+    return "output_shift" if layer.op == "passthrough" and layer.output_shift else None
+
+
 def in_crop(layer: LayerText) -> str | None:
     """Input rows are not cropped: `in_crop` must be 0 (a limit of Offramp)."""
     crop = layer.stated.get("in_crop")
@@ -125,6 +131,7 @@ LAYER_RULES: tuple[Rule, ...] = (
     stride,
     square_pool_stride,
     output_pad,
+    passthrough_shift,
     in_crop,
     rolling_buffer,
 )
@@ -150,17 +157,18 @@ def data_buffer(description: Description) -> str | None:
 NETWORK_RULES: tuple[Callable[[Description], str | None], ...] = (snoop, unload, data_buffer)
 
 
-def check_description(description: Description, limits: Mapping[str, int]) -> tuple[Problem, ...]:
+def check_description(description: Description, device: Device) -> tuple[Problem, ...]:
     """Everything that the description asks for and that is not there, in the order of the file."""
+    numbers = numbers_of(device)
     problems = []
     for rule in NETWORK_RULES:
         key = rule(description)
         if key:
-            problems.append(Problem(description.features[key], f"`{key}`: {message_of(rule, limits)}"))
+            problems.append(Problem(description.features[key], f"`{key}`: {message_of(rule, numbers)}"))
     for layer in description.layers:
         for layer_rule in LAYER_RULES:
             key = layer_rule(layer)
             if key:
-                asked = f"{layer.label}: `{key}: {layer.stated[key]}`: {message_of(layer_rule, limits)}"
+                asked = f"{layer.label}: `{key}: {layer.stated[key]}`: {message_of(layer_rule, numbers)}"
                 problems.append(Problem(layer.at(key), asked))
     return tuple(problems)

@@ -78,11 +78,11 @@ def read_network(
 
     `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
-    limits = load_device().limits
+    device = load_device()
     description, problems = read_description(path)
     if description is None or problems:
-        return None, problems + (check_description(description, limits) if description else ())
-    problems = check_description(description, limits)
+        return None, problems + (check_description(description, device) if description else ())
+    problems = check_description(description, device)
     shape, missing = _input_shape(description, input_shape)
     last = len(description.layers) - 1 if options.stop_after is None else options.stop_after
     found, wrong = _assign(description, source, last, options)
@@ -119,7 +119,8 @@ def _assign(
     wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
     problems: list[Problem] = []
     if source is None:
-        found = {layer.index: _from_processors(layer, description) for layer in wanted}
+        guesses = [(layer.index, _from_processors(layer, description)) for layer in wanted]
+        found = {index: guess for index, guess in guesses if guess.out_channels}
     elif isinstance(source, Checkpoint):
         found = _from_checkpoint(description, wanted, source, problems)
     else:
@@ -173,7 +174,7 @@ def _from_checkpoint(
 
 
 def _from_processors(layer: LayerText, description: Description) -> LayerWeights:
-    """Only a number of output channels: as many as output processors (right for up to 64 channels)."""
+    """Only a number of output channels: as many as output processors (right for up to 64 channels); 0 if unknown."""
     stated = layer.out_channels
     following = description.layers[layer.index + 1 : layer.index + 2]
     processors = layer.output_processors or (following[0].processors if following else description.output_map)
