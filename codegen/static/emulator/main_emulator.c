@@ -20,7 +20,7 @@ int main(void)
     }
     int error = offramp_init();
     while (error == OFFRAMP_OK && semihosting_read(input, image, sizeof image)) {
-        static record_t record;
+        record_t record = {0};
         record.error = offramp_load_input(image);
         if (record.error == OFFRAMP_OK) {
             record.error = offramp_infer(&record.result);
