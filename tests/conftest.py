@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import simulator  # noqa: F401  before numpy: it sets how many threads numpy's BLAS starts
+
 
 @pytest.fixture(scope="session")
 def corpus() -> Path:

@@ -1,0 +1,221 @@
+"""Register combinations that the accelerator does not run: each rule raises an AcceleratorError naming the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from configs.device import Device
+from simulator.config import LayerConfig
+from simulator.errors import AcceleratorError, field_error
+
+LayerFields = Mapping[str, Mapping[str, int]]
+
+# What a quadrant may have for itself; everything else steps the array and must agree (izer backend/max7800x.py).
+OWN_FIELDS = {
+    ("LCTRL0", "sources"),
+    ("EN", "processors"),
+    ("EN", "kernels"),
+    ("POST", "bias_start"),
+    ("POST", "bias_enable"),
+    ("MCNT", "start"),
+    ("MCNT", "last"),  # compared as a count
+    ("ONED", "start_byte"),
+}
+REQUIRED = {("LCTRL0", "master"): 1, ("LCTRL0", "global_write"): 1}
+# What the hardware does with these in a pass-through layer is not known.
+CONVOLUTION_ONLY = (
+    ("LCTRL0", "wide"),
+    ("LCTRL0", "relu"),
+    ("LCTRL0", "sources"),
+    ("POST", "transposed"),
+    ("POST", "absolute"),
+    ("POST", "shift"),
+    ("POST", "shift_right"),
+    ("POST", "flatten"),
+)
+NOT_MODELLED = (("LCTRL0", "share_group"), ("LCTRL0", "share_all"), ("LCTRL0", "column_pad_only"))
+
+
+def check_same(layer: int, per_quadrant: Mapping[int, LayerFields], master: int) -> None:
+    """Registers that step the array are equal in all participating quadrants."""
+    first = per_quadrant[master]
+    own = OWN_FIELDS | ({("WPTR_BASE", "pointer")} if first["POST"]["time_slots"] else set())
+    for quadrant, fields in per_quadrant.items():
+        for register, values in fields.items():
+            for name, value in values.items():
+                if (register, name) not in own and value != first[register][name]:
+                    raise field_error(
+                        layer,
+                        f"{register}.{name} of quadrant {quadrant}",
+                        value,
+                        f"participating quadrants must agree and quadrant {master} has {first[register][name]}",
+                    )
+        if _kernel_distance(fields) != _kernel_distance(first):
+            found, wanted = _kernel_distance(fields), _kernel_distance(first)
+            raise field_error(
+                layer, f"MCNT.last - MCNT.start of quadrant {quadrant}", found, f"quadrant {master} has {wanted}"
+            )
+
+
+def _kernel_distance(fields: LayerFields) -> int:
+    return fields["MCNT"]["last"] - fields["MCNT"]["start"]
+
+
+def check_fields(layer: int, fields: LayerFields, device: Device) -> None:
+    """Single fields: required, not modelled, or beyond a limit of the device."""
+    for (register, name), value in REQUIRED.items():
+        if fields[register][name] != value:
+            raise field_error(layer, f"{register}.{name}", fields[register][name], f"must be {value}")
+    for register, name in NOT_MODELLED:
+        if fields[register][name]:
+            raise field_error(layer, f"{register}.{name}", fields[register][name], "not modelled, must be 0")
+    for register in ("RCNT", "CCNT"):
+        pad, last = fields[register]["pad"], fields[register]["last"]
+        if pad > device.limits["pad"]:
+            raise field_error(layer, f"{register}.pad", pad, f"at most {device.limits['pad']}")
+        if last + 1 - 2 * pad < 1:
+            raise field_error(layer, f"{register}.last", last, f"at least 2 * pad = {2 * pad}")
+    _check_kernel_shape(layer, fields, device)
+
+
+def _check_kernel_shape(layer: int, fields: LayerFields, device: Device) -> None:
+    oned, post = fields["ONED"], fields["POST"]
+    width = oned["width"]
+    if width > device.limits["conv1d_kernel"]:
+        raise field_error(layer, "ONED.width", width, f"at most {device.limits['conv1d_kernel']}")
+    if oned["enable"] and not width:
+        raise field_error(layer, "ONED.width", width, "at least 1 with ONED.enable")
+    if width > 1 and not oned["enable"]:
+        raise field_error(layer, "ONED.width", width, "0 (3x3) or 1 (1x1) without ONED.enable")
+    if oned["enable"] and (oned["eltwise_enable"] or fields["CCNT"]["last"]):
+        field = "ONED.eltwise_enable" if oned["eltwise_enable"] else "CCNT.last"
+        raise field_error(layer, field, 1 if oned["eltwise_enable"] else fields["CCNT"]["last"], "0 with ONED.enable")
+    if post["transposed"]:
+        for register in ("RCNT", "CCNT"):
+            if (fields[register]["last"] + 1) % 2:
+                raise field_error(layer, f"{register}.last", fields[register]["last"], "odd with POST.transposed")
+        if width:
+            raise field_error(layer, "ONED.width", width, "0 with POST.transposed")
+    if post["passes_high"] and not post["flatten"]:
+        raise field_error(layer, "POST.passes_high", post["passes_high"], "0 without POST.flatten")
+
+
+def check_layer(
+    config: LayerConfig, fields: LayerFields, per_quadrant: Mapping[int, LayerFields], device: Device
+) -> None:
+    """Rules between fields of a decoded layer."""
+    _check_pooling(config)
+    _check_eltwise(config, fields)
+    _check_row_buffer(config, fields)
+    if config.kernel:
+        _check_convolution(config, per_quadrant)
+    else:
+        _check_pass_through(config, fields, per_quadrant, device)
+    _check_parallel(config, device)
+
+
+def _check_pooling(config: LayerConfig) -> None:
+    for register, size, window in (
+        ("PRCNT", config.input.rows, config.pooling.rows),
+        ("PCCNT", config.input.cols, config.pooling.cols),
+    ):
+        if window > size:
+            raise field_error(config.layer, f"{register}.last", window - 1, f"the image has {size} samples")
+
+
+def _check_eltwise(config: LayerConfig, fields: LayerFields) -> None:
+    oned, post = fields["ONED"], fields["POST"]
+    if oned["eltwise_enable"] and not oned["operands"]:
+        raise field_error(config.layer, "ONED.operands", 0, "at least 1 (two operands) with ONED.eltwise_enable")
+    if oned["eltwise_conv"] != int(bool(oned["eltwise_enable"] and config.kernel)):
+        raise field_error(
+            config.layer,
+            "ONED.eltwise_conv",
+            oned["eltwise_conv"],
+            "1 if and only if element-wise precedes a convolution",
+        )
+    if post["one_by_one"] != int(bool(post["time_slots"] and not oned["eltwise_enable"])):
+        raise field_error(
+            config.layer, "POST.one_by_one", post["one_by_one"], "1 if and only if pass-through without element-wise"
+        )
+
+
+def _check_row_buffer(config: LayerConfig, fields: LayerFields) -> None:
+    """TPTR must hold the row buffer's length; a wrong one makes the hardware convolve wrong columns."""
+    start, last = fields["TPTR"]["start"], fields["TPTR"]["last"]
+    expected_start, length = 0, 0
+    kernel = config.kernel
+    if kernel and fields["POST"]["flatten"]:
+        expected_start, length = config.input.passes - 1, config.input.passes
+    elif kernel and kernel.cols == 3:
+        columns = config.pooled_cols * (2 if kernel.transposed else 1)
+        length = max(0, columns + 2 * kernel.pad_cols - kernel.cols)
+    if last - start != length:
+        raise field_error(config.layer, "TPTR.last - TPTR.start", last - start, f"must be {length}")
+    if start != expected_start and not config.streaming:
+        raise field_error(config.layer, "TPTR.start", start, f"must be {expected_start}")
+
+
+def _check_convolution(config: LayerConfig, per_quadrant: Mapping[int, LayerFields]) -> None:
+    master = config.quadrants[0].quadrant
+    collected = {quadrant.quadrant for quadrant in config.quadrants}
+    sources = per_quadrant[master]["LCTRL0"]["sources"]
+    if sources >> master & 1:
+        raise field_error(config.layer, "LCTRL0.sources", sources, f"bit {master} is the master itself, must be 0")
+    for quadrant in range(sources.bit_length()):
+        if sources >> quadrant & 1 and quadrant not in per_quadrant:
+            raise field_error(config.layer, "LCTRL0.sources", sources, f"quadrant {quadrant} does not take part")
+    for quadrant, fields in per_quadrant.items():
+        enable, post = fields["EN"], fields["POST"]
+        name = f"of quadrant {quadrant}"
+        if enable["processors"] != enable["kernels"]:
+            found = f"{enable['kernels']:#x}"
+            raise field_error(
+                config.layer, f"EN.kernels {name}", found, f"equal to EN.processors {enable['processors']:#x}"
+            )
+        if quadrant in collected:
+            continue
+        if enable["processors"] or post["bias_enable"]:
+            field = "EN.processors" if enable["processors"] else "POST.bias_enable"
+            raise field_error(
+                config.layer, f"{field} {name}", "set", f"its sum is lost: LCTRL0.sources is {sources:#x}"
+            )
+    if not config.processors:
+        raise field_error(config.layer, "EN.processors", 0, "at least one processor in a collected quadrant")
+
+
+def _check_pass_through(
+    config: LayerConfig, fields: LayerFields, per_quadrant: Mapping[int, LayerFields], device: Device
+) -> None:
+    layer = config.layer
+    slots = fields["ONED"]["time_slots"] + 1
+    group = device.geometry.processors_per_instance
+    for quadrant in config.quadrants:
+        needed = -(-len(quadrant.processors) // group)
+        if needed > slots:
+            found = f"{slots - 1} ({slots} time slots)"
+            raise field_error(layer, "ONED.time_slots", found, f"quadrant {quadrant.quadrant} needs {needed}")
+        if quadrant.bias_start is not None:
+            raise field_error(layer, "POST.bias_enable", 1, "0 in a pass-through layer")
+    if not config.processors:
+        raise field_error(layer, "EN.processors", 0, "at least one processor")
+    for register, name in CONVOLUTION_ONLY:
+        if fields[register][name]:
+            raise field_error(
+                layer, f"{register}.{name}", fields[register][name], "not modelled in a pass-through layer"
+            )
+
+
+def _check_parallel(config: LayerConfig, device: Device) -> None:
+    if not config.input.parallel:
+        return
+    if config.layer or config.input.words_per_pixel > 1:
+        raise AcceleratorError(
+            f"layer {config.layer}: LCTRL0.parallel is 1; only layer 0, with one pass and one operand, reads CHW data"
+        )
+    group = device.geometry.processors_per_instance
+    for processor in config.processors:
+        if processor % group:
+            raise field_error(
+                config.layer, "EN.processors", f"processor {processor} enabled", f"CHW: multiples of {group} only"
+            )

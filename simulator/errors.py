@@ -1,0 +1,18 @@
+"""What the accelerator model refuses, as one error type."""
+
+from __future__ import annotations
+
+from configs.errors import OfframpError
+
+
+class AcceleratorError(OfframpError):
+    """The bus program does something the hardware does not do, or whose result is not known.
+
+    The message names what it is about (layer, quadrant, register and field, or address), what was found, and what is
+    allowed.
+    """
+
+
+def field_error(layer: int, field: str, found: object, allowed: str) -> AcceleratorError:
+    """An error about one register field of one layer."""
+    return AcceleratorError(f"layer {layer}: {field} is {found}; {allowed}")

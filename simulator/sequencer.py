@@ -1,0 +1,106 @@
+"""Runs the layers of a start in order, with the streams between streaming layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.config import LayerConfig, Run
+from simulator.decode import decode_layer
+from simulator.errors import AcceleratorError, field_error
+from simulator.fetch import Kernels, fetch_kernels
+from simulator.layer import Memories, run_layer
+from simulator.memory import DataMemory
+from simulator.registers import RegisterFile
+from simulator.storage import Storage
+
+CACHED_LAYERS = 1024  # decoded layers that are kept between inferences
+Frame = Mapping[int, NDArray[np.uint32]]  # quadrant -> words from its FIFO
+
+
+class Sequencer:
+    """Executes layer slots. Decoded registers and unpacked kernels are kept while what they came from is unchanged."""
+
+    def __init__(self, registers: RegisterFile, storage: Storage) -> None:
+        self._registers = registers
+        self._device = registers.device
+        self._data = storage.data
+        self._weights = storage.weights
+        self._biases = storage.biases
+        self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
+        self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
+
+    def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> None:
+        """Execute layers 0..last_layer; `finished(layer)` is called when a layer's results are in memory."""
+        layers = [self._config(layer, run) for layer in range(last_layer + 1)]
+        streams = self._streams(layers, run)
+        self._fill(layers[0], streams.get(0, self._data), frame)
+        for config in layers:
+            source = streams.get(config.layer, self._data)
+            target = streams.get(config.layer + 1, self._data)
+            run_layer(config, Memories(source, target), self._parameters(config), self._device)
+            finished(config.layer)
+
+    def _config(self, layer: int, run: Run) -> LayerConfig:
+        key = (layer, run, self._registers.layer_key(layer))
+        config = self._configs.get(key)
+        if config is None:
+            if len(self._configs) >= CACHED_LAYERS:
+                self._configs.clear()
+                self._kernels.clear()
+            config = self._configs[key] = decode_layer(self._registers, layer, run)
+        return config
+
+    def _parameters(self, config: LayerConfig) -> Kernels | None:
+        if config.kernel is None:
+            return None
+        version = (self._weights.version, self._biases.version)
+        cached = self._kernels.get(config)
+        if cached is None or cached[0] != version:
+            cached = self._kernels[config] = (
+                version,
+                fetch_kernels(self._weights, self._biases, config, config.kernel),
+            )
+        return cached[1]
+
+    def _streams(self, layers: list[LayerConfig], run: Run) -> dict[int, DataMemory]:
+        """A buffer in front of each streaming layer, as long as what goes through it.
+
+        The hardware reuses a few words in a circle; as every word is read before it is overwritten, the values are the
+        same. The words of the circle themselves are undefined afterwards.
+        """
+        streaming = [config for config in layers if config.streaming]
+        if streaming and not run.fifo:
+            raise AcceleratorError(
+                "CTRL.stream is 1 with streaming layers (FBUF); CTRL.fifo must be 1, layer 0 needs the FIFO"
+            )
+        streams = {}
+        for position, config in enumerate(streaming):
+            if config.layer != position:
+                raise field_error(config.layer, "FBUF.words", "not 0", f"layer {position} does not stream")
+            instances = self._device.geometry.instances
+            streams[config.layer] = DataMemory(instances, config.input.word + config.input.words)
+            self._forget_circle(config)
+        return streams
+
+    def _forget_circle(self, config: LayerConfig) -> None:
+        start = config.input.word
+        end = start + self._registers.fields("FBUF", config.quadrants[0].quadrant, config.layer)["words"]
+        if end > self._data.size:
+            raise field_error(config.layer, "FBUF.words", end - start, f"word {end - 1} is past the instance")
+        for instance in {self._device.instance_of(processor) for processor in config.processors}:
+            self._data.forget(slice(instance, instance + 1), slice(start, end))
+
+    def _fill(self, first: LayerConfig, memory: DataMemory, frame: Frame) -> None:
+        """FIFO words go to the quadrant's first instance, from where layer 0 reads."""
+        for quadrant, words in frame.items():
+            instance = quadrant * self._device.geometry.instances_per_quadrant
+            end = first.input.word + len(words)
+            if end > memory.size:
+                raise AcceleratorError(
+                    f"quadrant {quadrant}: IFRM.words is {len(words)}; word {end - 1} is past what layer 0 reads"
+                )
+            index = np.arange(first.input.word, end)
+            memory.write(np.full(len(words), instance), index, words)
