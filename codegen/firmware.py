@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-MEASURES = ("margin", "max_probability", "entropy")
-
 
 @dataclass(frozen=True)
 class BusWrite:
@@ -57,7 +55,7 @@ class Exit:
     The numbers are those of the integer confidence: logits have `fraction_bits` fraction bits, the temperature has 16.
     """
 
-    measure: str  # one of MEASURES
+    measure: str  # one of planner.confidence.MEASURES
     threshold: int | None
     fraction_bits: int
     temperature_q16: int = 1 << 16

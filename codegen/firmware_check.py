@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from codegen.firmware import MEASURES, BusWrite, Firmware, InputLayout, Logit, StageCode
+from codegen.firmware import BusWrite, Firmware, InputLayout, Logit, StageCode
 from configs.device import Device
+from planner.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16, MEASURES
 
 WORD = 1 << 32
 MAX_CYCLES = (WORD - 1 - 1000) // 4  # offramp.c waits four times as long, plus 1000 cycles, in 32 bits
-FRACTION_BITS = 31
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # no question mark: C99 has trigraphs
 
@@ -119,8 +119,8 @@ def _stages(firmware: Firmware, device: Device) -> Iterator[str]:
             yield f"{what}: quadrants {list(stage.quadrants)}; some of the powered {sorted(powered)} are expected"
         if not 0 < stage.cycles <= MAX_CYCLES:
             yield f"{what}: {stage.cycles} cycles; 1..{MAX_CYCLES} are allowed"
-        if len(stage.logits) != firmware.classes or not stage.logits:
-            yield f"{what}: {len(stage.logits)} logits; all stages need the same number, at least 1"
+        if len(stage.logits) != firmware.classes or not 2 <= len(stage.logits) <= MAX_CLASSES:
+            yield f"{what}: {len(stage.logits)} logits; all stages need the same number, 2..{MAX_CLASSES}"
         yield from (problem for logit in stage.logits for problem in _logit(what, logit, device))
         yield from _exit(stage, index == len(firmware.stages) - 1)
 
@@ -141,8 +141,10 @@ def _exit(stage: StageCode, last: bool) -> Iterator[str]:
         yield f"stage {stage.name}: threshold {rule.threshold}; every stage but the last needs one"
     if rule.threshold is not None and not 0 <= rule.threshold < WORD:
         yield f"stage {stage.name}: threshold {rule.threshold} does not fit 32 bits"
-    if not 0 <= rule.fraction_bits <= FRACTION_BITS or not 0 < rule.temperature_q16 < WORD:
-        yield f"stage {stage.name}: {rule.fraction_bits} fraction bits, temperature {rule.temperature_q16} / 65536"
+    if not 0 <= rule.fraction_bits <= MAX_FRACTION_BITS:
+        yield f"stage {stage.name}: {rule.fraction_bits} fraction bits; 0..{MAX_FRACTION_BITS} are allowed"
+    if not 0 < rule.temperature_q16 <= MAX_TEMPERATURE_Q16:
+        yield f"stage {stage.name}: temperature {rule.temperature_q16}; 1..{MAX_TEMPERATURE_Q16} are allowed"
 
 
 def _tests(firmware: Firmware) -> Iterator[str]:

@@ -56,13 +56,7 @@ def static_files() -> dict[str, str]:
     """The files that are the same in every firmware."""
     root = _HERE / "static"
     paths = sorted(path for path in root.rglob("*") if path.is_file())
-    return {_place(path.relative_to(root).as_posix()): path.read_text(encoding="utf-8") for path in paths}
-
-
-def _place(name: str) -> str:
-    """Headers and sources at the top of `static` go where the SDK's build looks for them."""
-    folders = {".h": "include/", ".c": "src/"}
-    return name if "/" in name else folders.get(Path(name).suffix, "") + name
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def _values(firmware: Firmware, device: Device) -> dict[str, Any]:

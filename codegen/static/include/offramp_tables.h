@@ -67,7 +67,7 @@ typedef struct {
 } offramp_tables_t;
 
 extern const offramp_tables_t offramp_tables;
-extern const offramp_stage_t offramp_stages[OFFRAMP_STAGES];
+extern const offramp_stage_t offramp_stages[]; /* OFFRAMP_STAGES of them */
 
 /* Known answers, for self-tests: inputs, the stage that answers, and its logits. */
 typedef struct {
