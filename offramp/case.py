@@ -19,12 +19,16 @@ from planner.weights import LayerWeights
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A corpus case: the network with its weights, and the sample input, int8 (channels, rows, cols)."""
+    """A corpus case: the network with its weights, and the sample input, int8 (channels, rows, cols).
+
+    `overlap`: the vendor's tool was told not to check that live data are overwritten (--overlap-data).
+    """
 
     name: str
     network: Network
     sample: npt.NDArray[np.int8]
     meta: Mapping[str, Any]
+    overlap: bool
 
 
 def load_case(folder: Path) -> Case:
@@ -42,7 +46,7 @@ def load_case(folder: Path) -> Case:
     network = load_network(
         folder / "network.yaml", weights=_case_weights(arrays), input_shape=Shape(*sample.shape), options=options
     )
-    return Case(folder.name, network, sample, meta)
+    return Case(folder.name, network, sample, meta, "--overlap-data" in arguments)
 
 
 def _read(path: Path) -> Any:

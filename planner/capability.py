@@ -60,11 +60,11 @@ def check_network(network: Network, device: Device) -> tuple[Problem, ...]:
     for network_rule in NETWORK_RULES:
         found = network_rule(network, device) if network.layers else None
         if found:
-            problems.append(Problem(network.where, f"{found}: {message_of(network_rule, numbers)}"))
+            problems.append(Problem(network.where, f"{found}; {message_of(network_rule, numbers)}"))
     for layer in network.layers:
         for rule in LAYER_RULES:
             found = rule(layer, network, device)
             if found:
                 label = f"layer {layer.index} ({layer.name})" if layer.name else f"layer {layer.index}"
-                problems.append(Problem(layer.where, f"{label}: {found}: {message_of(rule, numbers)}"))
+                problems.append(Problem(layer.where, f"{label}: {found}; {message_of(rule, numbers)}"))
     return tuple(problems)

@@ -164,11 +164,11 @@ def check_description(description: Description, device: Device) -> tuple[Problem
     for rule in NETWORK_RULES:
         key = rule(description)
         if key:
-            problems.append(Problem(description.features[key], f"`{key}`: {message_of(rule, numbers)}"))
+            problems.append(Problem(description.features[key], f"`{key}`; {message_of(rule, numbers)}"))
     for layer in description.layers:
         for layer_rule in LAYER_RULES:
             key = layer_rule(layer)
             if key:
-                asked = f"{layer.label}: `{key}: {layer.stated[key]}`: {message_of(layer_rule, numbers)}"
+                asked = f"{layer.label}: `{key}: {layer.stated[key]}`; {message_of(layer_rule, numbers)}"
                 problems.append(Problem(layer.at(key), asked))
     return tuple(problems)

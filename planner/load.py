@@ -144,7 +144,8 @@ def _assign(
 def _count(description: Description, wanted: Sequence[LayerText], names: Sequence[str]) -> tuple[Problem, ...]:
     if len(names) == len(wanted):
         return ()
-    message = f"{len(wanted)} layers need weights, but there are weights for {len(names)}: {', '.join(names) or 'none'}"
+    found = f"{len(names)} ({', '.join(names)})" if names else "none"
+    message = f"weights for {found}; {len(wanted)} layers need some"
     return (Problem(description.where, message),)
 
 

@@ -44,7 +44,7 @@ def _infer(text: LayerText, done: Sequence[Layer], inference: Inference, problem
     pool, pooled = _pooled(text, in_shape)
     weights = inference.weights.get(text.index)
     if weights is None and text.op != "passthrough":
-        raise _refuse(text, "op", "its weights are missing: give a checkpoint, or the weights' shapes")
+        raise _refuse(text, "op", "its weights are missing; give a checkpoint, or the weights' shapes")
     if weights is not None:
         problems.extend(_check_weights(text, weights, in_shape, pooled))
     out_shape = _out_shape(text, weights, in_shape, pooled)

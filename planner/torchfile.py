@@ -36,6 +36,9 @@ _DTYPES = {
     "torch.BoolStorage": "<u1",
 }
 
+# What the standard library raises on damaged archives
+_DAMAGE = (PickleError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError, OverflowError, struct.error)
+
 Tensor = npt.NDArray[Any]
 
 
@@ -64,9 +67,11 @@ class TorchFile:
         for length, step in zip(size, stride, strict=True):
             elements *= length
             end += max(length - 1, 0) * step
-        if elements > MAX_ELEMENTS or (elements and end >= array.size) or offset > array.size:
+        if elements > MAX_ELEMENTS or (elements and end >= array.size):
             shape = "x".join(str(length) for length in size)
             raise self.refuse(f"a tensor of shape {shape} does not fit its storage of {array.size} values")
+        if not elements:
+            return np.zeros((0,) * len(size), array.dtype)
         steps = tuple(step * array.itemsize for step in stride)
         view = np.lib.stride_tricks.as_strided(array[offset:], tuple(size), steps, writeable=False)
         return view.copy()
@@ -99,7 +104,7 @@ def read_torch_file(path: Path) -> TorchFile:
         if data[:2] == b"PK":
             return _read_zip(path, data)
         return _read_legacy(path, data)
-    except (PickleError, zipfile.BadZipFile, RuntimeError, EOFError, struct.error, OSError, KeyError) as error:
+    except _DAMAGE as error:
         raise InputError(Problem(Where(str(path)), f"not a checkpoint, or damaged: {error}")) from error
 
 
@@ -119,7 +124,7 @@ def _read_zip(path: Path, data: bytes) -> TorchFile:
             raise InputError(Problem(Where(str(path)), f"{name} is compressed; a checkpoint's entries are not"))
         try:
             return archive.read(entries[name])
-        except (zipfile.BadZipFile, RuntimeError, EOFError, OSError) as error:
+        except _DAMAGE as error:
             raise InputError(Problem(Where(str(path)), f"damaged: {name}: {error}")) from error
 
     if root + "byteorder" in entries and entry(root + "byteorder") != b"little":
@@ -141,7 +146,7 @@ def _read_legacy(path: Path, data: bytes) -> TorchFile:
     content = read_pickle(stream)
     keys = read_pickle(stream)
     sizes = _legacy_sizes(content)
-    if not isinstance(keys, list) or any(key not in sizes for key in keys if isinstance(key, str)):
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key in sizes for key in keys):
         raise PickleError("its storages do not match its content")
     found: dict[str, bytes] = {}
     for key in keys:
