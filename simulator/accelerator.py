@@ -150,7 +150,11 @@ class Accelerator:
                 self._storage.forget_weights(quadrant)
 
     def reset(self, quadrants: int) -> None:
-        """Clear the registers of a set of quadrants (bit mask); memories keep their content."""
+        """Clear the registers of a set of quadrants (bit mask), of all: the shared ones too. Memories stay."""
+        everything = (1 << self.device.geometry.quadrants) - 1
+        if quadrants & everything == everything:
+            self.registers.reset_shared()
+            self._fifos.reset()
         for quadrant in range(self.device.geometry.quadrants):
             if quadrants >> quadrant & 1:
                 self.registers.reset(quadrant)
@@ -158,7 +162,6 @@ class Accelerator:
                 self._storage.express.discard(quadrant)
         if self._waiting and not self._enabled.issuperset(self._waiting.quadrants):
             self._waiting = None
-            self._fifos.reset()
 
     # Who may be accessed
 

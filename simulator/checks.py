@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from configs.device import Device
 from simulator.config import LayerConfig
 from simulator.errors import AcceleratorError, field_error
+from simulator.store import placements
 
 LayerFields = Mapping[str, Mapping[str, int]]
 
@@ -112,6 +113,30 @@ def check_layer(
     else:
         _check_pass_through(config, fields, per_quadrant, device)
     _check_parallel(config, device)
+    _check_writes(config, device)
+
+
+def _check_writes(config: LayerConfig, device: Device) -> None:
+    """No word is written twice: every group of slots has words of its own."""
+    if config.out_rows < 1 or config.out_cols < 1:
+        raise AcceleratorError(
+            f"layer {config.layer}: RCNT, CCNT: the padded image is smaller than the kernel, "
+            f"{config.out_rows} x {config.out_cols} results"
+        )
+    step = config.output.pixel_step
+    reach = (config.out_pixels - 1) * step
+    width = device.geometry.processors_per_instance if config.output.wide else 1
+    writers = config.quadrants[:1] if config.kernel else config.quadrants
+    starts: dict[tuple[int, int], list[int]] = {}  # instance, word modulo the step -> first words
+    for place in (place for writer in writers for place in placements(config, writer, device)):
+        for word in range(place.word, place.word + width):
+            others = starts.setdefault((place.instance, word % step), [])
+            if any(abs(word - other) <= reach for other in others):
+                raise AcceleratorError(
+                    f"layer {config.layer}: word {word} of instance {place.instance} is written for two groups of "
+                    "slots; WPTR_BASE, WPTR_MOFF, WPTR_TOFF, WPTR_CHOFF and LCTRL1.write_step must keep them apart"
+                )
+            others.append(word)
 
 
 def _check_pooling(config: LayerConfig) -> None:

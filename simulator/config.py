@@ -121,6 +121,26 @@ class LayerConfig:
         return tuple(processor for quadrant in self.quadrants for processor in quadrant.processors)
 
     @cached_property
+    def out_rows(self) -> int:
+        return self._out_size(self.pooled_rows, 0)
+
+    @cached_property
+    def out_cols(self) -> int:
+        return self._out_size(self.pooled_cols, 1)
+
+    @cached_property
+    def out_pixels(self) -> int:
+        """Words written per slot group and output pass (pass-through: input passes are written one after another)."""
+        return self.out_rows * self.out_cols * (1 if self.kernel else self.input.passes)
+
+    def _out_size(self, size: int, axis: int) -> int:
+        kernel = self.kernel
+        if kernel is None:
+            return size
+        pad, taps = ((kernel.pad_rows, kernel.rows), (kernel.pad_cols, kernel.cols))[axis]
+        return size * (2 if kernel.transposed else 1) + 2 * pad - taps + 1
+
+    @cached_property
     def pooled_rows(self) -> int:
         return self.pooling.pooled(self.input.rows, self.pooling.rows)
 

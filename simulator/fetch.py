@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.device import Device
-from simulator.arithmetic import sign_extend
+from simulator import arithmetic
 from simulator.config import Kernel, LayerConfig, Quadrant
 from simulator.errors import AcceleratorError, field_error
 from simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
@@ -194,7 +194,9 @@ def _quadrant_kernels(
         )
     processors = np.array(quadrant.processors)
     packed = weights.stream[processors[:, None, None], index] >> bit[:, None].astype(np.uint8)
-    values = sign_extend(packed, kernel.bits).reshape(len(processors), kernel.slots, config.input.passes, taps)
+    values = arithmetic.sign_extend(packed, kernel.bits).reshape(
+        len(processors), kernel.slots, config.input.passes, taps
+    )
     valid = weights.valid[processors[:, None, None], column]
     written = valid.reshape(len(processors), kernel.slots, -1).all(axis=(0, 2))
     return values, written, _unwritten_kernel(quadrant, valid, column)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from configs.device import Device
 from simulator import arithmetic
-from simulator.config import Kernel, LayerConfig, Output, Pooling
+from simulator.config import Kernel, LayerConfig, Output, Pooling, Quadrant
 from simulator.fetch import Kernels, Pixels, fetch_pixels
 from simulator.memory import DataMemory
 from simulator.store import Results, store_results
@@ -32,7 +32,7 @@ def run_layer(config: LayerConfig, memories: Memories, kernels: Kernels | None, 
         results = [_convolve(config, config.kernel, kernels, fetch_pixels(memories.source, config, device))]
     else:
         results = [
-            _copy(config, quadrant.write_base, fetch_pixels(memories.source, config, device, quadrant.processors))
+            _copy(config, quadrant, fetch_pixels(memories.source, config, device, quadrant.processors))
             for quadrant in config.quadrants
             if quadrant.processors
         ]
@@ -51,16 +51,16 @@ def _convolve(config: LayerConfig, kernel: Kernel, kernels: Kernels, pixels: Pix
         reached = correlate(touched[:, :, None], kernel, used[:, None, None]) > 0
         undefined = np.broadcast_to(reached, values.shape) if undefined is None else undefined | reached
     cause = pixels.cause or kernels.cause
-    return Results(config.quadrants[0].write_base, values, kernel.slots_per_pass, undefined, cause)
+    return Results(config.quadrants[0], values, undefined, cause)
 
 
-def _copy(config: LayerConfig, base: int, pixels: Pixels) -> Results:
+def _copy(config: LayerConfig, writer: Quadrant, pixels: Pixels) -> Results:
     values = prepare(pixels.values, config).reshape(-1, pixels.values.shape[-1])
     undefined = None
     if pixels.undefined is not None:
         touched = pool(pixels.undefined.view(np.int8), replace(config.pooling, average=False)) > 0
         undefined = np.broadcast_to(np.repeat(touched.reshape(-1), config.input.passes)[:, None], values.shape)
-    return Results(base, values, values.shape[1], undefined, pixels.cause)
+    return Results(writer, values, undefined, pixels.cause)
 
 
 def prepare(pixels: Bytes, config: LayerConfig) -> Bytes:

@@ -61,5 +61,9 @@ class RegisterFile:
         for key in [key for key in self._globals if key[1] == quadrant and self._replicated(key[0])]:
             del self._globals[key]
 
+    def reset_shared(self) -> None:
+        """Back to 0: the registers that exist once for all quadrants."""
+        self._globals = {key: value for key, value in self._globals.items() if self._replicated(key[0])}
+
     def _replicated(self, name: str) -> bool:
         return "quadrant_stride" in self.device.blocks[self.device.registers[name].block]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,76 +10,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.device import Device
-from simulator.config import LayerConfig
+from simulator.config import LayerConfig, Quadrant
 from simulator.errors import field_error
 from simulator.memory import ALL_VALID, WORD_BYTES, DataMemory
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where up to four slots of an output pass go: from `word` of `instance` on, one step per pixel."""
+
+    instance: int
+    word: int
+    first: int  # slots first .. end - 1, in the byte lanes (wide: words) 0 ..
+    end: int
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
-    """Values to write from pointer `base` on: int8 or (wide) int32 (pixels, slots), in passes of `slots_per_pass`.
+    """Values of one writing quadrant: int8 or (wide) int32 (pixels, slots).
 
     `undefined`: bool (pixels, slots), None if all are defined; `cause` says what they depend on.
     """
 
-    base: int
+    writer: Quadrant
     values: NDArray[Any]
-    slots_per_pass: int
     undefined: NDArray[np.bool_] | None
     cause: str
+
+
+def placements(config: LayerConfig, writer: Quadrant, device: Device) -> Iterator[Placement]:
+    """Groups of four slots of every output pass. AcceleratorError for a pointer past the last instance."""
+    slots = config.kernel.slots if config.kernel else len(writer.processors)
+    slots_per_pass = config.kernel.slots_per_pass if config.kernel else slots
+    for step, first in enumerate(range(0, slots, slots_per_pass or 1)):
+        end = min(first + slots_per_pass, slots)
+        for group, lane in enumerate(range(first, end, WORD_BYTES)):
+            pointer = writer.write_base + group * config.output.group_step
+            instance, word = device.split_pointer(pointer)
+            if instance >= device.geometry.instances:
+                raise field_error(
+                    config.layer, "WPTR_BASE.pointer", f"{pointer:#x} for slot {lane}", "past the last word"
+                )
+            yield Placement(instance, word + step * config.output.pass_step, lane, min(lane + WORD_BYTES, end))
 
 
 def store_results(memory: DataMemory, results: Results, config: LayerConfig, device: Device) -> None:
     """Write results, four slots a word. Bytes of a word that belong to no slot stay as they are.
 
-    Raises AcceleratorError if a pointer leaves its instance.
+    Raises AcceleratorError if a word lies past the instance.
     """
-    pixels, slots = results.values.shape
-    for first in range(0, slots, results.slots_per_pass):
-        end = min(first + results.slots_per_pass, slots)
-        for group in range(first, end, WORD_BYTES):
-            pointer = results.base + (group - first) // WORD_BYTES * config.output.group_step
-            offset = first // results.slots_per_pass * config.output.pass_step
-            instance, word = _locate(memory, config, device, (pointer, offset, pixels))
-            lanes = slice(group, min(group + WORD_BYTES, end))
-            write = _write_wide if config.output.wide else _write_bytes
-            write(memory, instance, slice(word, None, config.output.pixel_step), (results, lanes))
+    output = config.output
+    for place in placements(config, results.writer, device):
+        end = place.word + (len(results.values) - 1) * output.pixel_step + 1
+        last = end + (WORD_BYTES - 2 if output.wide else -1)
+        if last >= memory.size:
+            found = f"word {last} of instance {place.instance} written"
+            raise field_error(config.layer, "WPTR_BASE.pointer", found, f"the last word is {memory.size - 1}")
+        write = _write_wide if output.wide else _write_bytes
+        write(memory, place, slice(place.word, end, output.pixel_step), results)
 
 
-def _locate(memory: DataMemory, config: LayerConfig, device: Device, run: tuple[int, int, int]) -> tuple[int, int]:
-    """Instance and first word of one group of slots: pointer, offset in words, number of pixels."""
-    pointer, offset, pixels = run
-    instance, word = device.split_pointer(pointer)
-    word += offset
-    last = word + (pixels - 1) * config.output.pixel_step + (WORD_BYTES - 1 if config.output.wide else 0)
-    if instance >= device.geometry.instances:
-        raise field_error(config.layer, "WPTR_BASE.pointer", f"{pointer:#x}", "past the last instance")
-    if last >= memory.size:
-        found = f"word {last} of instance {instance} written"
-        raise field_error(config.layer, "WPTR_BASE.pointer", found, f"the last word is {memory.size - 1}")
-    return instance, word
+def _write_bytes(memory: DataMemory, place: Placement, words: slice, results: Results) -> None:
+    width = place.end - place.first
+    memory.bytes[place.instance, words, :width] = results.values[:, place.first : place.end]
+    memory.valid[place.instance, words, :width] = True
+    if results.undefined is not None and results.undefined[:, place.first : place.end].any():
+        memory.valid[place.instance, words, :width] = ~results.undefined[:, place.first : place.end]
+        memory.explain(place.instance, words, results.cause)
 
 
-def _write_bytes(memory: DataMemory, instance: int, words: slice, part: tuple[Results, slice]) -> None:
-    results, lanes = part
-    values = results.values[:, lanes]
-    count, width = values.shape
-    span = slice(words.start, words.start + (count - 1) * words.step + 1, words.step)
-    memory.bytes[instance, span, :width] = values
-    memory.valid[instance, span, :width] = True
-    if results.undefined is not None and results.undefined[:, lanes].any():
-        memory.valid[instance, span, :width] = ~results.undefined[:, lanes]
-        memory.explain(instance, span, results.cause)
-
-
-def _write_wide(memory: DataMemory, instance: int, words: slice, part: tuple[Results, slice]) -> None:
-    results, lanes = part
-    values = results.values[:, lanes]
-    for lane, column in enumerate(values.T):
-        start = words.start + lane
-        span = slice(start, start + (len(column) - 1) * words.step + 1, words.step)
-        memory.words[instance, span] = column.view(np.uint32)
-        memory.word_valid[instance, span] = ALL_VALID
+def _write_wide(memory: DataMemory, place: Placement, words: slice, results: Results) -> None:
+    for lane, slot in enumerate(range(place.first, place.end)):
+        span = slice(words.start + lane, words.stop + lane, words.step)
+        memory.words[place.instance, span] = results.values[:, slot].view(np.uint32)
+        memory.word_valid[place.instance, span] = ALL_VALID
         if results.undefined is not None:
-            memory.word_valid[instance, span] = np.where(results.undefined[:, lanes.start + lane], 0, ALL_VALID)
-            memory.explain(instance, span, results.cause)
+            memory.word_valid[place.instance, span] = np.where(results.undefined[:, slot], 0, ALL_VALID)
+            memory.explain(place.instance, span, results.cause)
