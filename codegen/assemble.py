@@ -67,7 +67,7 @@ def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> Stage
         name=stage.name,
         start=start_writes(program, device),
         quadrants=program.quadrants,
-        cycles=stage_cycles(placed, stage),
+        cycles=stage_cycles(placed, stage).cycles,
         logits=tensor_places(placed, stage.result),
         exit=Exit(
             measure=stage.exit.measure,

@@ -71,7 +71,8 @@ def _fifo_settings(placed: Placed, stage: Stage, quadrants: tuple[int, ...]) -> 
     words = {"words": hw.input_words}
     enable = sum(1 << port for port in fifo_ports(placed))
     fifo = {"almost_full": 2, "almost_empty": 2, "couple": 1, "enable": enable}
-    return {Key(quadrant, -1, "IFRM"): words for quadrant in quadrants} | {Key(0, -1, "FIFO_CTRL"): fifo}
+    frames: dict[Key, Fields] = {Key(quadrant, -1, "IFRM"): words for quadrant in quadrants}
+    return {**frames, Key(0, -1, "FIFO_CTRL"): fifo}
 
 
 def _network(placed: Placed, stage: Stage) -> Network:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Logit
@@ -12,7 +10,7 @@ from configs.device import Column, Device, Processor
 from planner.mapping import HwLayer, set_bits
 from planner.placed import Placed
 from planner.resources import streaming_bias_lead
-from planner.stages import INPUT_TENSOR, TensorId
+from planner.stages import INPUT_TENSOR, Stage, TensorId
 
 
 def weight_runs(placed: Placed) -> tuple[WeightRun, ...]:
@@ -104,9 +102,13 @@ def tensor_places(placed: Placed, tensor: TensorId) -> tuple[Logit, ...]:
     return tuple(places)
 
 
-def loaded_words(placed: Placed) -> Mapping[str, int]:
-    """Bus writes that loading everything once takes."""
-    return {
-        "weights": sum(len(chunk.words) + 1 for chunk in weight_chunks(placed)),
-        "biases": sum(len(run.values) for run in bias_runs(placed)),
-    }
+def reload_words(placed: Placed, stage: Stage) -> tuple[int, int]:
+    """Bus writes (weights, biases) that loading a stage's kernels and biases anew would take."""
+    weights = biases = 0
+    for slot in stage.slots:
+        hw = placed.resources.layer(slot)
+        if hw.columns:
+            weights += hw.processors.bit_count() * (1 + len(express_words(np.zeros((hw.columns, 9), np.uint8))))
+        if slot.name in placed.placement.biases:
+            biases += hw.bias_bytes + streaming_bias_lead(stage, slot)
+    return weights, biases

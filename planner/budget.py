@@ -1,34 +1,60 @@
-"""Cycles of a placed chain's stages and of what happens between them."""
+"""Cycles of a placed chain: its stages, what happens between them, and what an inference that leaves early takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from planner.cost import START_CYCLES, layer_cycles
+import numpy as np
+import numpy.typing as npt
+
+from planner.cost import Cycles, layer_cycles, run_cycles, switch_cycles
 from planner.placed import Placed
 from planner.stages import Stage
 
 
 @dataclass(frozen=True)
-class StageCycles:
-    """Accelerator clock cycles of a stage. `estimate`: some layer streams, and its cycles are a guess."""
+class Budget:
+    """Cycles of the accelerator's clock. `check`: reading the logits. `forward[i]`: registers rewritten to go
+    from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
+    """
 
-    cycles: int
-    estimate: bool
+    stages: tuple[Cycles, ...]
+    check: Cycles
+    forward: tuple[Cycles, ...]
+    back: tuple[Cycles, ...]
+
+    @property
+    def leaving(self) -> tuple[int, ...]:
+        """Cycles of an inference that leaves at each stage: stages, checks and switches so far, and the way back."""
+        totals = []
+        spent = 0
+        for index, stage in enumerate(self.stages):
+            spent += stage.cycles + self.check.cycles
+            totals.append(spent + self.back[index].cycles)
+            spent += self.forward[index].cycles if index < len(self.forward) else 0
+        return tuple(totals)
+
+    def mean(self, taken: npt.NDArray[np.int64]) -> float:
+        """Mean cycles of inferences that leave at stages `taken`, (N,)."""
+        return float(np.array(self.leaving)[taken].mean())
 
 
-def stage_budget(placed: Placed, stage: Stage) -> StageCycles:
+def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
     """Sum over the stage's layers, where their kernels lie included, and the start."""
-    layers = [
-        layer_cycles(
-            slot.layer,
-            placed.resources.chain.networks[slot.network],
-            placed.placement.weights.get(slot.name, 0),
-        )
-        for slot in stage.slots
-    ]
-    return StageCycles(START_CYCLES + sum(one.cycles for one in layers), any(one.estimate for one in layers))
+    networks, starts = placed.resources.chain.networks, placed.placement.weights
+    return run_cycles(
+        layer_cycles(slot.layer, networks[slot.network], starts.get(slot.name, 0)) for slot in stage.slots
+    )
 
 
-def stage_cycles(placed: Placed, stage: Stage) -> int:
-    return stage_budget(placed, stage).cycles
+def budget(placed: Placed, forward: Sequence[int], back: Sequence[int]) -> Budget:
+    """Budget of a chain. `forward`, `back`: register writes of the switches, as in Budget."""
+    chain, device = placed.resources.chain, placed.resources.device
+    logits = placed.resources.hw[chain.stages[-1].result or ""].layer.out_shape.channels
+    return Budget(
+        stages=tuple(stage_cycles(placed, stage) for stage in chain.stages),
+        check=switch_cycles(device, 0, logits),
+        forward=tuple(switch_cycles(device, writes) for writes in forward),
+        back=tuple(switch_cycles(device, writes) for writes in back),
+    )

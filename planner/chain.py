@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from configs.errors import InputError, Problem, Where
-from planner.checkpoint import load_checkpoint
 from planner.confidence import to_q16, to_threshold
 from planner.graph import boundaries
 from planner.load import load_network
@@ -40,8 +39,13 @@ def build_chain(spec: Spec) -> Chain:
     return Chain(all_networks, stages, keep)
 
 
+def load_alone(spec: Spec) -> dict[str, Network]:
+    """The networks that the spec only wants compared with the chain."""
+    return {name: _load(spec.networks[name], spec.networks[name].input_shape) for name in spec.compare}
+
+
 def _load(entry: NetworkSpec, shape: Shape | None) -> Network:
-    return load_network(entry.network, load_checkpoint(entry.checkpoint).layers, shape)
+    return load_network(entry.network, entry.checkpoint, input_shape=shape)
 
 
 def _branch(spec: Spec, name: str, network: Network) -> Branch:
@@ -152,8 +156,11 @@ def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch, spec: Spec
 def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
     """An exit's numbers in the integer units of the layer that makes the logits."""
     bits = fraction_bits(final)
-    threshold = None if exits.threshold is None else to_threshold(exits.measure, exits.threshold, bits)
-    return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
+    try:
+        threshold = None if exits.threshold is None else to_threshold(exits.measure, exits.threshold, bits)
+        return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
+    except ValueError as error:
+        raise InputError(Problem(exits.where, str(error))) from error
 
 
 def fraction_bits(final: Layer) -> int:
@@ -183,7 +190,7 @@ def _check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, N
         last = slots[stage.result or ""].layer
         if last.activation != "none":
             problems.append(Problem(last.where, f"layer `{last.name}` makes logits; `activate: None` is expected"))
-    unused = set(spec.networks) - set(networks)
+    unused = set(spec.networks) - set(networks) - set(spec.compare)
     problems += [Problem(spec.networks[name].where, f"network `{name}` is in no stage") for name in sorted(unused)]
     if problems:
         raise InputError(problems)

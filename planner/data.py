@@ -29,7 +29,9 @@ def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("x", "y")}
     except KeyError as error:
-        raise InputError(Problem(where, f"array {error} is missing; `x` (images) and `y` (labels) are needed")) from error
+        raise InputError(
+            Problem(where, f"array {error} is missing; `x` (images) and `y` (labels) are needed")
+        ) from error
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(Problem(where, f"is not an .npz file with plain arrays: {error}")) from error
     x, y = arrays["x"], arrays["y"]
@@ -50,4 +52,6 @@ def check_disjoint(first: DataSet, second: DataSet) -> None:
     known = {image.tobytes() for image in first.x}
     shared = sum(image.tobytes() in known for image in second.x)
     if shared:
-        raise InputError(f"{shared} images of data set `{second.name}` are also in `{first.name}`; they may not overlap")
+        raise InputError(
+            f"{shared} images of data set `{second.name}` are also in `{first.name}`; they may not overlap"
+        )

@@ -79,7 +79,9 @@ class HwLayer:
 
     @property
     def slots(self) -> int:
-        """Output slots including those without a channel."""
+        """Output slots including those without a channel; a flattening layer stops after its last channel."""
+        if self.layer.flatten:
+            return self.slot_of(self.layer.out_shape.channels - 1) + 1
         return self.slots_per_pass * self.expansion
 
     @property

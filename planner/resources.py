@@ -9,7 +9,7 @@ from functools import cached_property
 from configs.device import Device, Word
 from configs.errors import InputError
 from configs.errors import Problem as Wrong
-from planner.mapping import HwLayer, instances_of, map_layer, quadrants_of
+from planner.mapping import HwLayer, instances_of, map_layer, passes_of, quadrants_of
 from planner.network import ProcessorMap
 from planner.placement.problem import BiasBlock, DataBlock, Problem, Step, WeightBlock
 from planner.stages import INPUT_TENSOR, Chain, Slot, Stage, TensorId
@@ -215,9 +215,20 @@ def distances(resources: Resources, group: tuple[TensorId, ...]) -> tuple[int, .
     offsets = [resources.tensors[tensor].offset for tensor in group]
     if all(offset is not None for offset in offsets):
         return tuple((offset or 0) - (offsets[0] or 0) for offset in offsets)
-    reader = next(slot for slot in resources.chain.slots if set(group) <= set(slot.reads))
-    places = {tensor: position for position, tensor in enumerate(reader.reads)}
-    return tuple(places[tensor] - places[group[0]] for tensor in group)
+    known = {group[0]: 0}
+    readers = [slot for slot in resources.chain.slots if len(set(group) & set(slot.reads)) > 1]
+    while len(known) < len(group):
+        reader = next(slot for slot in readers if set(slot.reads) & set(known) and set(slot.reads) - set(known))
+        own = _read_distances(reader)
+        anchor = next(tensor for tensor in reader.reads if tensor in known)
+        known = {tensor: known[anchor] + own[tensor] - own[anchor] for tensor in reader.reads} | known
+    return tuple(known[tensor] for tensor in group)
+
+
+def _read_distances(reader: Slot) -> dict[TensorId, int]:
+    """Where a layer expects its inputs, relative to the first: operands and passes in neighbouring words."""
+    interleaved = reader.layer.operands > 1 or passes_of(reader.layer.in_shape.channels)[0] > 1
+    return {tensor: position if interleaved else 0 for position, tensor in enumerate(reader.reads)}
 
 
 def _allowed_overlaps(resources: Resources) -> frozenset[frozenset[str]]:

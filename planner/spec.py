@@ -76,6 +76,7 @@ class Spec:
     stages: tuple[StageSpec, ...]
     calibration: Calibration | None
     labels: tuple[str, ...]
+    compare: tuple[str, ...]  # networks that are in no stage, but are run alone for comparison
 
 
 def load_spec(path: Path) -> Spec:
@@ -94,24 +95,40 @@ class _Reader:
         self.problems.append(Problem(where, message))
 
     def spec(self, data: LineMap) -> Spec:
-        self.keys(data, ("offramp", "networks", "stages"), ("name", "data", "calibrate", "labels"))
+        self.keys(data, ("offramp", "networks", "stages"), ("name", "data", "calibrate", "labels", "compare"))
         if "offramp" in data and data["offramp"] != FORMAT:
             self.wrong(data.at("offramp"), f"spec format {data['offramp']!r}; this program reads format {FORMAT}")
         networks = {name: self.network(name, entry) for name, entry in self.section(data, "networks").items()}
         files = {name: self.path(self.section(data, "data"), name) for name in self.section(data, "data")}
         stages = self.stages(data, networks)
         calibration = self.calibration(data, files)
-        for stage in stages:
-            if stage.exit and stage.exit.threshold is None and calibration is None:
-                self.wrong(stage.exit.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
-        labels = data.get("labels", [])
-        if not isinstance(labels, list) or not all(isinstance(label, (str, int)) for label in labels):
-            self.wrong(data.at("labels"), "`labels` is a list of class names")
-            labels = []
+        self.thresholds(stages, calibration)
+        labels, compare = self.names(data, "labels"), self.names(data, "compare")
+        for one in compare:
+            if one not in networks:
+                self.wrong(data.at("compare"), f"there is no network `{one}`; there are: {', '.join(networks)}")
         if self.problems:
             raise InputError(self.problems)
         name = str(data.get("name", self.folder.resolve().name))
-        return Spec(name, data.where, networks, files, stages, calibration, tuple(map(str, labels)))
+        return Spec(name, data.where, networks, files, stages, calibration, labels, compare)
+
+    def thresholds(self, stages: tuple[StageSpec, ...], calibration: Calibration | None) -> None:
+        """Thresholds are given for all exits, or for none and a calibration chooses them."""
+        exits = [stage.exit for stage in stages if stage.exit]
+        if calibration is None:
+            for one in exits:
+                if one.threshold is None:
+                    self.wrong(one.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
+        elif any(one.threshold is not None for one in exits):
+            self.wrong(calibration.where, "`calibrate` chooses all thresholds; remove it, or those that are given")
+
+    def names(self, data: LineMap, key: str) -> tuple[str, ...]:
+        """An optional list of names."""
+        value = data.get(key, [])
+        if isinstance(value, list) and all(type(one) in (str, int) for one in value):
+            return tuple(map(str, value))
+        self.wrong(data.at(key), f"`{key}` is a list of names")
+        return ()
 
     def keys(self, data: LineMap, needed: tuple[str, ...], optional: tuple[str, ...]) -> None:
         for key in data:

@@ -1,0 +1,63 @@
+"""Corpus cases on the command line: which there are, one judgement each, how many passed."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from configs.errors import InputError, Problem, Where
+from offramp.console import make_console
+
+Judge = Callable[[Path], tuple[str, ...]]  # a case folder -> why it fails; () if it passes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+
+
+def judge_cases(args: argparse.Namespace, judge: Judge) -> int:
+    """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0.
+
+    Raises InputError for a path that is no case and holds none, or a number of jobs below 1.
+    """
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: at least 1")
+    console = make_console()
+    cases = find_cases(args.cases)
+    failed = 0
+    for case, reasons in zip(cases, _results(cases, args.jobs, judge), strict=True):
+        failed += bool(reasons)
+        if reasons:
+            console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
+    console.print(f"{len(cases) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _results(cases: Sequence[Path], jobs: int, judge: Judge) -> Iterator[tuple[str, ...]]:
+    if jobs == 1 or len(cases) == 1:
+        yield from map(judge, cases)
+        return
+    with multiprocessing.Pool(jobs) as pool:
+        yield from pool.imap(judge, cases, chunksize=4)
+
+
+def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The case folders among `paths`, and those directly inside folders that are none. InputError if there is none."""
+    cases: list[Path] = []
+    problems = []
+    for path in paths:
+        inside = [path] if _is_case(path) else sorted(filter(_is_case, path.iterdir())) if path.is_dir() else []
+        if not inside:
+            found = "is no case" if path.is_dir() else "is no folder"
+            problems.append(Problem(Where(str(path)), f"{found}; a folder with program.npz and meta.json is expected"))
+        cases += inside
+    if problems:
+        raise InputError(problems)
+    return tuple(cases)
+
+
+def _is_case(path: Path) -> bool:
+    return (path / "program.npz").is_file() and (path / "meta.json").is_file()

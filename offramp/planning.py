@@ -1,0 +1,227 @@
+"""From a spec to a plan and the report of it: shared by `offramp plan`, `build` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from codegen.lower import lower
+from codegen.memory import reload_words
+from codegen.program import Switching, switching
+from configs.device import Device
+from configs.errors import InputError, Problem
+from offramp.emulate import count_kinds
+from offramp.evaluate import Evaluation, evaluate, run_alone
+from offramp.report import (
+    AccuracyReport,
+    AloneReport,
+    CyclesReport,
+    MemoryReport,
+    Report,
+    StageReport,
+    SwitchReport,
+)
+from planner.budget import Budget, budget
+from planner.capability import check_network
+from planner.chain import build_chain, load_alone
+from planner.confidence import to_real
+from planner.cost import network_cycles, switch_cycles
+from planner.data import DataSet, check_disjoint, load_data
+from planner.exits import Calibrated, StageProfile, calibrate
+from planner.mapping import HwLayer, set_bits
+from planner.place import place
+from planner.placed import Placed
+from planner.plan import Plan
+from planner.profile import profile
+from planner.spec import Spec, load_spec
+from planner.stages import Chain, Stage, with_threshold
+
+Say = Callable[[str], None]  # told what is being done
+
+COLUMN_BYTES = 9
+TEST_DATA = "test"  # the data set that results are reported on
+
+
+def make_plan(path: Path, device: Device, say: Say) -> Plan:
+    """Read a spec, place its stages, calibrate open thresholds. OfframpError for everything that stands against it."""
+    say("reading networks and checkpoints")
+    spec = load_spec(path)
+    chain = build_chain(spec)
+    problems = [problem for network in chain.networks.values() for problem in check_network(network, device)]
+    if problems:
+        raise InputError(problems)
+    say("placing weights, biases and activations")
+    placed = place(chain, device)
+    if all(stage.exit is None or stage.exit.threshold is not None for stage in chain.stages[:-1]):
+        return Plan(spec, placed, None)
+    say("calibrating thresholds")
+    calibrated = _calibrate(spec, placed)
+    names = [stage.name for stage in chain.stages]
+    chain = with_threshold(chain, dict(zip(names, calibrated.thresholds, strict=False)))
+    return Plan(spec, replace(placed, resources=replace(placed.resources, chain=chain)), calibrated)
+
+
+def _calibrate(spec: Spec, placed: Placed) -> Calibrated:
+    assert spec.calibration is not None
+    chain = placed.resources.chain
+    data = data_set(spec, chain, spec.calibration.data)
+    if TEST_DATA in spec.data and spec.calibration.data != TEST_DATA:
+        check_disjoint(data, data_set(spec, chain, TEST_DATA))
+    profiled = profile(chain, data.x)
+    leaving = chain_budget(placed).leaving
+    own = np.diff(leaving, prepend=0)
+    profiles = [
+        StageProfile(stage.exit.measure, confidence, answers == data.y, int(cycles))
+        for stage, confidence, answers, cycles in zip(
+            chain.stages, profiled.confidence, profiled.answers, own, strict=True
+        )
+        if stage.exit is not None
+    ]
+    try:
+        return calibrate(profiles, profiles[-1].correct, spec.calibration.accuracy_drop / 100)
+    except ValueError as error:
+        raise InputError(Problem(spec.calibration.where, str(error))) from error
+
+
+def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
+    """One of the spec's data sets, checked against the chain's input and classes."""
+    last = chain.slots[-1]
+    shape = chain.networks[chain.first_reader.network].input_shape
+    return load_data(name, spec.data[name], shape, last.layer.out_shape.channels)
+
+
+def chain_switching(placed: Placed) -> Switching:
+    return switching(lower(placed), placed.resources.device)
+
+
+def chain_budget(placed: Placed) -> Budget:
+    """Cycles of all stages and switches."""
+    states = chain_switching(placed)
+    count = len(states.states)
+    forward = [len(states.transition(index, index + 1)) for index in range(count - 1)]
+    back = [len(states.transition(index, 0)) for index in range(count)]
+    return budget(placed, forward, back)
+
+
+def evaluate_plan(plan: Plan) -> tuple[Evaluation, DataSet] | None:
+    """The chain on the spec's test data; None if it has none."""
+    if TEST_DATA not in plan.spec.data:
+        return None
+    data = data_set(plan.spec, plan.chain, TEST_DATA)
+    return evaluate(plan.chain, data), data
+
+
+def plan_report(plan: Plan, device: Device, evaluated: tuple[Evaluation, DataSet] | None) -> Report:
+    """Everything about a plan that does not need the firmware to run."""
+    costs = chain_budget(plan.placed)
+    evaluation = evaluated[0] if evaluated else None
+    alone = {plan.chain.slots[-1].network: plan.chain.networks[plan.chain.slots[-1].network]}
+    compared = load_alone(plan.spec)
+    results = run_alone(alone | compared, evaluated[1], costs) if evaluated else ()
+    return Report(
+        name=plan.spec.name,
+        device=device.name,
+        stages=tuple(_stage(plan, index, costs, evaluation) for index in range(len(plan.chain.stages))),
+        memory=_memory(plan.placed, device),
+        switches=_switches(plan.placed, device),
+        cycles=_cycles(plan, costs, evaluation),
+        accuracy=AccuracyReport(evaluation.accuracy, results[0].accuracy, len(evaluation.y)) if evaluation else None,
+        alone=tuple(AloneReport(one.name, one.accuracy, one.cycles.cycles) for one in results[1:]),
+        calibration=plan.calibrated.summary() if plan.calibrated else None,
+    )
+
+
+def _stage(plan: Plan, index: int, costs: Budget, evaluation: Evaluation | None) -> StageReport:
+    stage = plan.chain.stages[index]
+    layers = [plan.placed.resources.layer(slot) for slot in stage.slots]
+    rule = stage.exit
+    return StageReport(
+        name=stage.name,
+        layers=tuple(slot.name for slot in stage.slots),
+        share=evaluation.share(index) if evaluation else None,
+        accuracy=evaluation.accuracy_leaving(index) if evaluation else None,
+        accuracy_alone=evaluation.accuracy_alone(index) if evaluation else None,
+        cycles=costs.stages[index].cycles,
+        cycles_tag=costs.stages[index].tag,
+        weight_columns=fullest_processor(layers),
+        weight_bytes=weight_bytes(layers),
+        bias_bytes=sum(layer.bias_bytes for layer in layers),
+        data_bytes=_data_bytes(plan.placed, stage),
+        confidence=rule.measure if rule else None,
+        threshold=to_real(rule.measure, rule.threshold, rule.fraction_bits) if rule and rule.threshold else None,
+    )
+
+
+def fullest_processor(layers: Sequence[HwLayer]) -> int:
+    """Kernel columns that some layers take in the processor that has most of them."""
+    used = [processor for layer in layers for processor in set_bits(layer.processors)]
+    return max(sum(layer.columns for layer in layers if layer.processors >> one & 1) for one in set(used))
+
+
+def weight_bytes(layers: Iterable[HwLayer]) -> int:
+    """Bytes of weight memory that some layers take."""
+    return sum(COLUMN_BYTES * layer.columns * layer.processors.bit_count() for layer in layers)
+
+
+def _data_bytes(placed: Placed, stage: Stage) -> int:
+    """Data memory that the stage reads or writes."""
+    used = {tensor for slot in stage.slots for tensor in (*slot.reads, slot.writes)}
+    tensors = [placed.resources.tensors[tensor] for tensor in used]
+    return sum(4 * tensor.words * len(tensor.instances) for tensor in tensors)
+
+
+def _memory(placed: Placed, device: Device) -> MemoryReport:
+    layers = list(placed.resources.hw.values())
+    weights, biases = device.memories["weights"], device.memories["bias"]
+    return MemoryReport(
+        highest_column=placed.placement.highest_column,
+        columns=weights.words,
+        proved_lowest=placed.placement.optimal,
+        weight_bytes=weight_bytes(layers),
+        weight_memory_bytes=device.geometry.processors * weights.words * weights.word_bytes,
+        bias_bytes=sum(layer.bias_bytes for layer in layers),
+        bias_memory_bytes=device.geometry.quadrants * biases.words,
+    )
+
+
+def _switches(placed: Placed, device: Device) -> tuple[SwitchReport, ...]:
+    states = chain_switching(placed)
+    count = len(states.states)
+    pairs = [(index, index + 1) for index in range(count - 1)] + [(index, 0) for index in range(1, count)]
+    return tuple(_switch(placed, states, before, after) for before, after in pairs)
+
+
+def _switch(placed: Placed, states: Switching, before: int, after: int) -> SwitchReport:
+    """What a switch writes, by what its addresses reach; and what the vendor's way of two models would write."""
+    stages = placed.resources.chain.stages
+    writes = states.transition(before, after)
+    kinds = count_kinds(np.array([write.address for write in writes], np.uint32), states.device)
+    return SwitchReport(
+        source=stages[before].name,
+        target=stages[after].name,
+        register_writes=kinds["register"],
+        weight_words=kinds["weights"],
+        bias_words=kinds["bias"],
+        reload_words=sum(reload_words(placed, stages[after])) + len(states.configure(after)),
+        cycles=switch_cycles(states.device, len(writes)).cycles,
+    )
+
+
+def _cycles(plan: Plan, costs: Budget, evaluation: Evaluation | None) -> CyclesReport:
+    full = network_cycles(plan.chain.networks[plan.chain.slots[-1].network]).cycles
+    stages = np.cumsum([stage.cycles for stage in costs.stages])
+    mean = costs.mean(evaluation.taken) if evaluation else None
+    parts = [one for one in (*costs.stages, costs.check, *costs.forward, *costs.back) if one.cycles]
+    return CyclesReport(
+        mean=mean,
+        worst=max(costs.leaving),
+        full=full + costs.check.cycles,
+        ratio=(full + costs.check.cycles) / mean if mean else None,
+        accelerator_mean=float(stages[evaluation.taken].mean()) if evaluation else None,
+        accelerator_full=full,
+        tag="estimated" if any(one.estimate for one in parts) else "simulated",
+        sources=tuple(sorted({one.source for one in parts})),
+    )

@@ -1,0 +1,134 @@
+"""The plan: a spec's chain with thresholds and a checked placement, and the JSON file that keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from configs.device import Device
+from configs.errors import CheckFailed, InputError, Problem, Where
+from planner.chain import build_chain
+from planner.exits import Calibrated
+from planner.placed import Placed
+from planner.placement.check import check
+from planner.placement.problem import BiasPlace, Placement
+from planner.resources import placement_problem, resources_of
+from planner.spec import Spec, load_spec
+from planner.stages import Chain, with_threshold
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything the generator needs. All thresholds are known; `calibrated` says how they were found, if they were."""
+
+    spec: Spec
+    placed: Placed
+    calibrated: Calibrated | None
+
+    @property
+    def chain(self) -> Chain:
+        return self.placed.resources.chain
+
+
+def plan_json(plan: Plan, folder: Path) -> str:
+    """The plan as text, to be kept in `folder`: paths are relative to it. The same plan gives the same bytes."""
+    placement = plan.placed.placement
+    content = {
+        "format": FORMAT,
+        "name": plan.spec.name,
+        "device": plan.placed.resources.device.name,
+        "spec": _relative(Path(plan.spec.where.file), folder),
+        "digests": {_relative(path, folder): digest(path) for path in input_files(plan.spec)},
+        "stages": [
+            {
+                "name": stage.name,
+                "layers": [slot.name for slot in stage.slots],
+                "result": stage.result,
+                "confidence": stage.exit.measure if stage.exit else None,
+                "threshold": stage.exit.threshold if stage.exit else None,
+            }
+            for stage in plan.chain.stages
+        ],
+        "calibration": plan.calibrated.summary() if plan.calibrated else None,
+        "placement": {
+            "weights": dict(placement.weights),
+            "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
+            "data": dict(placement.data),
+            "highest_column": placement.highest_column,
+            "bound": placement.bound,
+            "optimal": placement.optimal,
+        },
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def load_plan(path: Path, device: Device) -> Plan:
+    """Read a plan back, with its spec, networks and checkpoints, and check its placement again.
+
+    InputError if it is not a plan, or if a file it was made from is gone or has changed.
+    """
+    content = _read(path)
+    folder = path.parent
+    changed = [
+        Problem(Where(str(folder / name)), "is missing or has changed since the plan was made; build again")
+        for name, known in content["digests"].items()
+        if not (folder / name).is_file() or digest(folder / name) != known
+    ]
+    if changed:
+        raise InputError(changed)
+    spec = load_spec(folder / content["spec"])
+    thresholds = {stage["name"]: stage["threshold"] for stage in content["stages"]}
+    chain = with_threshold(build_chain(spec), thresholds)
+    resources = resources_of(chain, device)
+    problem = placement_problem(resources)
+    placement = _placement(content["placement"])
+    violations = check(problem, placement)
+    if violations:
+        raise CheckFailed(Problem(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
+    return Plan(spec, Placed(resources, problem, placement), None)
+
+
+def input_files(spec: Spec) -> list[Path]:
+    """Everything that a plan depends on: the spec, and the networks, checkpoints and data that it names."""
+    files = [Path(spec.where.file)]
+    for network in spec.networks.values():
+        files += [network.network, network.checkpoint]
+    return list(dict.fromkeys([*files, *spec.data.values()]))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(Where(str(path)), f"is not a plan: {error}")) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(Problem(Where(str(path)), f"is not a plan of format {FORMAT}"))
+    return content
+
+
+def _placement(content: Mapping[str, Any]) -> Placement:
+    return Placement(
+        weights=dict(content["weights"]),
+        biases={name: BiasPlace(*place) for name, place in content["biases"].items()},
+        data=dict(content["data"]),
+        highest_column=content["highest_column"],
+        bound=content["bound"],
+        optimal=content["optimal"],
+    )
