@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,7 @@ def read_description(path: Path) -> tuple[Description | None, tuple[Problem, ...
             layers.append(_read_layer(index, entry, problems))
         else:
             problems.append(Problem(entries.at(index), f"layer {index}: keys and values are expected"))
+    _check_names(layers, problems)
     features = {key: data.at(key) for key in ("snoop", "data_buffer", "unload") if key in data}
     where = Where(data.where.file, data.where.line)
     return Description(top["arch"], top["dataset"], where, tuple(layers), top["output_map"], features), tuple(problems)
@@ -176,6 +177,15 @@ def _check_layer(layer: LayerText, problems: list[Problem]) -> None:
         wrong("sequence", f"`sequence: {layer.stated['sequence']}`; layers must stand in the order in which they run")
     if layer.name and layer.name.lower() in ("stop", "input"):
         wrong("name", f"`{layer.name}` has a meaning of its own and cannot name a layer")
+
+
+def _check_names(layers: Sequence[LayerText], problems: list[Problem]) -> None:
+    """Names tell layers apart, in any case of their letters."""
+    first: dict[str, int] = {}
+    for layer in layers:
+        if layer.name and first.setdefault(layer.name.lower(), layer.index) != layer.index:
+            other = first[layer.name.lower()]
+            problems.append(Problem(layer.at("name"), f"`name: {layer.name}` names layer {other} already"))
 
 
 def find_layer(description: Description, reference: int | str) -> int | None:

@@ -125,7 +125,7 @@ def read_keys(
     places: dict[str, tuple[Where, Any]] = {}
     for key in keys:
         found[key.names[0]] = key.default
-        given = [name for name in key.names if name in data]
+        given = [name for name in data if name in key.names]
         if len(given) > 1:
             problems.append(Problem(data.at(given[1]), f"`{given[0]}` and `{given[1]}` mean the same; give one"))
         for name in given[:1]:
