@@ -9,9 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from configs.device import Device, load_device
-from configs.errors import InputError, OfframpError, Problem, Where
+from configs.errors import OfframpError
+from offramp import cases
 from simulator.accelerator import Accelerator
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -32,55 +31,13 @@ WRITE, SET_BITS, CLEAR_BITS, WRITE_BYTE, POLL, CHECK = range(6)  # kinds of a pr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp replay`."""
-    parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    parser.epilog = "example:\n  offramp replay ../shared/corpus/cases --jobs 2"
+    cases.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay all cases: a line per failing case, last line `N passed, M failed`. 1 if one failed, else 0."""
-    return replay(args.cases, args.jobs, Console(soft_wrap=True, highlight=False))
-
-
-def replay(paths: Sequence[Path], jobs: int, console: Console) -> int:
-    """As `run`. Raises InputError for a path that is no case and holds none, or a number of jobs below 1."""
-    if jobs < 1:
-        raise InputError(f"--jobs {jobs}: at least 1")
-    cases = find_cases(paths)
-    failed = 0
-    for case, reasons in zip(cases, _results(cases, jobs), strict=True):
-        failed += bool(reasons)
-        if reasons:
-            console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
-    console.print(f"{len(cases) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
-def _results(cases: Sequence[Path], jobs: int) -> Iterator[tuple[str, ...]]:
-    task = partial(replay_case, device=load_device())
-    if jobs == 1 or len(cases) == 1:
-        yield from map(task, cases)
-        return
-    with multiprocessing.Pool(jobs) as pool:
-        yield from pool.imap(task, cases, chunksize=4)
-
-
-def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The case folders among `paths`, and those directly inside folders that are none. InputError if there is none."""
-    cases: list[Path] = []
-    problems = []
-    for path in paths:
-        inside = [path] if _is_case(path) else sorted(filter(_is_case, path.iterdir())) if path.is_dir() else []
-        if not inside:
-            found = "is no case" if path.is_dir() else "is no folder"
-            problems.append(Problem(Where(str(path)), f"{found}; a folder with program.npz and meta.json is expected"))
-        cases += inside
-    if problems:
-        raise InputError(problems)
-    return tuple(cases)
-
-
-def _is_case(path: Path) -> bool:
-    return (path / "program.npz").is_file() and (path / "meta.json").is_file()
+    """Replay all cases; exit code 1 if one fails."""
+    return cases.judge_cases(args, partial(replay_case, device=load_device()))
 
 
 def replay_case(case: Path, device: Device) -> tuple[str, ...]:
@@ -90,30 +47,39 @@ def replay_case(case: Path, device: Device) -> tuple[str, ...]:
         program, expected, outputs = (_load(case / f"{name}.npz") for name in ("program", "expected", "outputs"))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         return (f"cannot be read: {error}",)
-    if program is None:
-        return ("cannot be read: no program.npz",)
-    accelerator = Accelerator(device)
-    watch = _Outputs(accelerator, meta, outputs or {})
+    missing = [key for key in ("phase_order", "layers", "final_layer") if key not in meta]
+    if missing:
+        return (f"cannot be read: meta.json has no `{'`, `'.join(missing)}`",)
+    if not program or not (expected or outputs):
+        return ("has no program, or neither expected.npz nor outputs.npz to compare with",)
+    return _judge(Accelerator(device), meta, program, (expected, outputs))
+
+
+def _judge(
+    accelerator: Accelerator, meta: Mapping[str, Any], program: Arrays, answers: tuple[Arrays, Arrays]
+) -> tuple[str, ...]:
+    expected, outputs = answers
+    watch = _Outputs(accelerator, meta, outputs)
     accelerator.on_layer = watch.compare
     try:
         for phase in (*meta["phase_order"], "isr"):
             play(accelerator, program, phase)
         if not accelerator.layers_run:
-            return ("the program never starts the accelerator",)
+            return ("the program never runs the accelerator",)
         return (*watch.problems, *_compare_expected(accelerator, expected), *watch.final())
     except OfframpError as error:
         return (*watch.problems, str(error))
 
 
-def _load(path: Path) -> dict[str, NDArray[Any]] | None:
+def _load(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
-        return None
+        return {}
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
 def play(accelerator: Accelerator, program: Arrays, phase: str) -> None:
-    """Send one phase of a program to the bus. CheckFailed-like OfframpError for a poll or check that does not hold."""
+    """Send one phase of a program to the bus. OfframpError for a poll or check that does not hold."""
     addresses, values, kinds = (program[f"{phase}_{part}"] for part in ("addr", "value", "kind"))
     expect = program.get(f"{phase}_expect", values)
     edges = np.flatnonzero(np.diff(kinds)) + 1
@@ -147,9 +113,9 @@ def _play_one(accelerator: Accelerator, kind: int, address: int, value: int, exp
         raise OfframpError(f"program entry of kind {kind} is not supported")
 
 
-def _compare_expected(accelerator: Accelerator, expected: Arrays | None) -> tuple[str, ...]:
+def _compare_expected(accelerator: Accelerator, expected: Arrays) -> tuple[str, ...]:
     """The known-answer test: read & mask == value for every word, and no masked byte undefined."""
-    if expected is None:
+    if not expected:
         return ()
     addresses, masks, values = expected["addr"], expected["mask"], expected["value"]
     found = accelerator.read_block(addresses) & masks
