@@ -1,9 +1,10 @@
-"""Place a chain: build the problem, solve it, and let the checker judge the answer. There is no way around the check."""
+"""Place a chain: build the problem, solve it, let the checker judge the answer. There is no way around the check."""
 
 from __future__ import annotations
 
 from configs.device import Device
-from configs.errors import CheckFailed, Problem as Wrong
+from configs.errors import CheckFailed
+from configs.errors import Problem as Wrong
 from planner.placed import Placed
 from planner.placement.check import check
 from planner.placement.solve import solve
@@ -14,7 +15,7 @@ from planner.stages import Chain
 def place(chain: Chain, device: Device, overlap: bool = False) -> Placed:
     """A checked placement of all stages. Infeasible if it is proved that there is none, CheckFailed if ours is wrong.
 
-    `overlap`: the user allows a layer to write over what it reads.
+    `overlap`: the user allows tensors to share words (the vendor tool's --overlap-data).
     """
     resources = resources_of(chain, device)
     problem = placement_problem(resources, overlap)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 
 from configs.device import Device, Word
 from configs.errors import InputError
@@ -13,6 +14,7 @@ from planner.mapping import HwLayer, instances_of, map_layer, passes_of, quadran
 from planner.network import ProcessorMap
 from planner.placement.problem import BiasBlock, DataBlock, Problem, Step, WeightBlock
 from planner.stages import INPUT_TENSOR, Chain, Slot, Stage, TensorId
+from planner.streaming import buffer_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +64,13 @@ def resources_of(chain: Chain, device: Device) -> Resources:
     tensors = {INPUT_TENSOR: _input_tensor(chain, device, hw)} | {
         slot.writes: _output_tensor(chain, device, slot, hw[slot.writes]) for slot in chain.slots
     }
+    for tensor, words in _stream_buffers(chain, hw).items():
+        tensors[tensor] = replace(tensors[tensor], words=words)
     return Resources(chain, device, hw, tensors, _groups(chain, tensors))
 
 
 def placement_problem(resources: Resources, overlap: bool = False) -> Problem:
-    """The placement problem of a chain. `overlap`: a layer may write over what it reads (the user says so)."""
+    """The placement problem of a chain. `overlap`: tensors may share words, as the user says."""
     device = resources.device
     weights, biases = [], []
     for slot in resources.chain.slots:
@@ -86,7 +90,7 @@ def placement_problem(resources: Resources, overlap: bool = False) -> Problem:
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
         data_words=device.memories["data"].words,
-        overlaps=_allowed_overlaps(resources) if overlap else frozenset(),
+        overlaps=_all_pairs([group_name(group) for group in resources.groups]) if overlap else frozenset(),
     )
 
 
@@ -173,6 +177,17 @@ def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> 
     )
 
 
+def _stream_buffers(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId, int]:
+    """Words of the tensors that exist only as circular buffers, because a streaming layer reads them."""
+    buffers = {}
+    for stage in chain.stages:
+        layers = [hw[slot.writes] for slot in stage.slots]
+        for index, slot in enumerate(stage.slots):
+            if slot.layer.streaming:
+                buffers |= dict.fromkeys(slot.reads, buffer_words(layers, index))
+    return buffers
+
+
 def _groups(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
     """Tensors that one layer reads together and that share instances form a group; every other tensor is its own."""
     group_of = {tensor: frozenset((tensor,)) for tensor in tensors}
@@ -231,12 +246,5 @@ def _read_distances(reader: Slot) -> dict[TensorId, int]:
     return {tensor: position if interleaved else 0 for position, tensor in enumerate(reader.reads)}
 
 
-def _allowed_overlaps(resources: Resources) -> frozenset[frozenset[str]]:
-    """Pairs (what a layer reads, what it writes)."""
-    name = {tensor: group_name(group) for group in resources.groups for tensor in group}
-    return frozenset(
-        frozenset((name[read], name[slot.writes]))
-        for slot in resources.chain.slots
-        for read in slot.reads
-        if name[read] != name[slot.writes]
-    )
+def _all_pairs(names: Sequence[str]) -> frozenset[frozenset[str]]:
+    return frozenset(frozenset(pair) for pair in combinations(names, 2))

@@ -90,3 +90,8 @@ class Violation:
 
     rule: str
     message: str
+
+
+def label(block: WeightBlock | BiasBlock | DataBlock) -> str:
+    """The block as messages name it: `main/conv2 (main.yaml:12)`."""
+    return f"{block.name} ({block.where})" if block.where else block.name

@@ -50,32 +50,35 @@ void offramp_platform_power_off(void)
 
 #if OFFRAMP_SLEEP
 #define TICK_CYCLES (OFFRAMP_CNN_HZ / 1000u)
+#define TICKING (SysTick_CTRL_CLKSOURCE_Msk | SysTick_CTRL_ENABLE_Msk)
 
 /* With interrupts masked a pending one still ends the sleep, so there is no race between the look and the sleep. Both
  * sources are off again before interrupts are unmasked: no handler of ours exists or is needed. Returns whether a tick
  * has passed. */
 static bool sleep_once(uint32_t address, uint32_t mask)
 {
+    uint32_t masked = __get_PRIMASK();
     __disable_irq();
-    SysTick->CTRL |= SysTick_CTRL_TICKINT_Msk;
+    SysTick->CTRL = TICKING | SysTick_CTRL_TICKINT_Msk;
     NVIC_EnableIRQ(CNN_IRQn);
     if ((offramp_reg_read(address) & mask) == 0u) {
         MXC_LP_EnterSleepMode();
     }
     NVIC_DisableIRQ(CNN_IRQn);
-    uint32_t control = SysTick->CTRL; /* reading clears COUNTFLAG */
-    SysTick->CTRL = control & ~SysTick_CTRL_TICKINT_Msk;
+    bool ticked = (SysTick->CTRL & SysTick_CTRL_COUNTFLAG_Msk) != 0u; /* reading clears it */
+    SysTick->CTRL = TICKING;
     SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
-    __enable_irq();
-    return (control & SysTick_CTRL_COUNTFLAG_Msk) != 0u;
+    __set_PRIMASK(masked);
+    return ticked;
 }
 
 bool offramp_platform_wait(uint32_t address, uint32_t mask, uint32_t cycles)
 {
     uint32_t ticks = cycles / TICK_CYCLES + 2u;
+    NVIC_ClearPendingIRQ(CNN_IRQn); /* left from the last stage; sleep would end at once */
     SysTick->LOAD = OFFRAMP_CORE_HZ / 1000u - 1u;
     SysTick->VAL = 0;
-    SysTick->CTRL = SysTick_CTRL_CLKSOURCE_Msk | SysTick_CTRL_ENABLE_Msk;
+    SysTick->CTRL = TICKING;
     bool done = false;
     while (!done && ticks > 0u) {
         ticks -= sleep_once(address, mask) ? 1u : 0u;

@@ -1,0 +1,77 @@
+"""Bias bytes: blocks into the bias memories of the quadrants, packed without gaps. Any placement that fits will do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from planner.placement.intervals import Limits
+from planner.placement.problem import BiasBlock, BiasPlace
+
+Quadrants = dict[str, int]  # block name -> quadrant
+
+
+@dataclass(frozen=True)
+class BiasAnswer:
+    """`status` tells why there are no places: "infeasible" is proved, "undecided" is not."""
+
+    status: Literal["placed", "infeasible", "undecided"]
+    places: dict[str, BiasPlace]
+
+
+def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> BiasAnswer:
+    """Places in memories of `capacity` bytes: greedily, and by CP-SAT if greedy packing fails."""
+    assigned = _greedy(blocks, capacity)
+    if assigned is None:
+        if _crowded(blocks, capacity):
+            return BiasAnswer("infeasible", {})
+        from planner.placement.cpsat import assign_quadrants  # OR-Tools is slow to import and rarely needed
+
+        status, assigned = assign_quadrants(blocks, capacity, limits)
+        if status != "placed":
+            return BiasAnswer(status, {})
+    return BiasAnswer("placed", _pack(blocks, assigned))
+
+
+def _greedy(blocks: Sequence[BiasBlock], capacity: int) -> Quadrants | None:
+    """Those that must start at byte 0 first, then long ones first, each to the emptiest quadrant it may use."""
+    used: dict[int, int] = {}
+    assigned: Quadrants = {}
+    order = sorted(
+        blocks, key=lambda block: (not block.at_zero, len(block.quadrants) if block.at_zero else 0, -block.length)
+    )
+    for block in order:
+        open_to = [quadrant for quadrant in sorted(block.quadrants) if not (block.at_zero and used.get(quadrant))]
+        if not open_to:
+            return None
+        quadrant = min(open_to, key=lambda index: used.get(index, 0))
+        used[quadrant] = used.get(quadrant, 0) + block.length
+        if used[quadrant] > capacity:
+            return None
+        assigned[block.name] = quadrant
+    return assigned
+
+
+def _crowded(blocks: Sequence[BiasBlock], capacity: int) -> bool:
+    """True if some quadrants' memories cannot hold the bytes that may go nowhere else."""
+    return any(
+        sum(block.length for block in blocks if set(block.quadrants) <= set(room)) > capacity * len(set(room))
+        for room in [*(block.quadrants for block in blocks), all_quadrants(blocks)]
+    )
+
+
+def all_quadrants(blocks: Sequence[BiasBlock]) -> tuple[int, ...]:
+    """The quadrants that any of the blocks may use, ascending."""
+    return tuple(sorted({quadrant for block in blocks for quadrant in block.quadrants}))
+
+
+def _pack(blocks: Sequence[BiasBlock], assigned: Quadrants) -> dict[str, BiasPlace]:
+    """Start bytes: in each quadrant the block that must start at 0, then the others in the problem's order."""
+    filled: dict[int, int] = {}
+    places: dict[str, BiasPlace] = {}
+    for block in sorted(blocks, key=lambda block: not block.at_zero):
+        quadrant = assigned[block.name]
+        places[block.name] = BiasPlace(quadrant, filled.get(quadrant, 0))
+        filled[quadrant] = filled.get(quadrant, 0) + block.length
+    return {block.name: places[block.name] for block in blocks}

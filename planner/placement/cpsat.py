@@ -1,0 +1,116 @@
+"""What bounds and first fit leave open, for CP-SAT. The only module that imports OR-Tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from ortools.sat.python import cp_model
+
+if TYPE_CHECKING:
+    from planner.placement.firstfit import Ranges
+    from planner.placement.intervals import Items, Limits
+    from planner.placement.problem import BiasBlock
+
+
+def improve(
+    items: Items, busy: tuple[Ranges, ...], cliques: list[int], known: tuple[dict[int, int], int, int], limits: Limits
+) -> tuple[dict[int, int], int, int]:
+    """Starts, highest end and proved bound, at least as good as `known`, which has the same three.
+
+    Only ends below the known one and within the capacity are searched: if there are none, the known end is optimal or
+    nothing fits.
+    """
+    starts, end, bound = known
+    top = min(end - 1, items.capacity)
+    built = _model(items, busy, cliques, (bound, top))
+    if built is None:
+        return starts, end, top + 1
+    model, variables, highest = built
+    for item, variable in variables.items():
+        model.add_hint(variable, min(starts[item], top - items.sizes[item]) // items.multiple)
+    model.minimize(highest)
+    solver = _new_solver(limits)
+    status = solver.solve(model)
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        found = {item: solver.value(variable) * items.multiple for item, variable in variables.items()}
+        return found, round(solver.objective_value), max(bound, round(solver.best_objective_bound))
+    if status == cp_model.INFEASIBLE:
+        return starts, end, top + 1
+    return starts, end, bound
+
+
+def assign_quadrants(
+    blocks: Sequence[BiasBlock], capacity: int, limits: Limits
+) -> tuple[Literal["placed", "infeasible", "undecided"], dict[str, int]]:
+    """A quadrant for each bias block: at most `capacity` bytes, and at most one block that must start at byte 0, each."""
+    model = cp_model.CpModel()
+    quadrants = sorted({quadrant for block in blocks for quadrant in block.quadrants})
+    inside = {(b.name, q): model.new_bool_var(f"{b.name} in {q}") for b in blocks for q in sorted(set(b.quadrants))}
+    for block in blocks:
+        model.add_exactly_one(inside[block.name, quadrant] for quadrant in sorted(set(block.quadrants)))
+    for quadrant in quadrants:
+        guests = [block for block in blocks if quadrant in block.quadrants]
+        model.add(sum(block.length * inside[block.name, quadrant] for block in guests) <= capacity)
+        model.add_at_most_one(inside[block.name, quadrant] for block in guests if block.at_zero)
+    solver = _new_solver(limits)
+    status = solver.solve(model)
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return "placed", {name: quadrant for (name, quadrant), here in inside.items() if solver.boolean_value(here)}
+    return ("infeasible" if status == cp_model.INFEASIBLE else "undecided"), {}
+
+
+def _new_solver(limits: Limits) -> cp_model.CpSolver:
+    """One worker, seeded, with a limit that does not depend on the machine: same model, same answer."""
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = limits.seed
+    solver.parameters.max_deterministic_time = limits.effort
+    return solver
+
+
+def _model(
+    items: Items, busy: tuple[Ranges, ...], cliques: list[int], ends: tuple[int, int]
+) -> tuple[cp_model.CpModel, dict[int, cp_model.IntVar], cp_model.IntVar] | None:
+    """Starts count in units of the start multiple, so that the multiple needs no constraint. None: no start is left."""
+    model = cp_model.CpModel()
+    highest = model.new_int_var(*ends, "highest")
+    chosen = sorted({item for clique in cliques for item in range(clique.bit_length()) if clique >> item & 1})
+    domains = {item: _allowed(items, busy[item], (item, ends[1])) for item in chosen}
+    if any(domain.is_empty() for domain in domains.values()):
+        return None
+    variables = {item: model.new_int_var_from_domain(domain, f"start{item}") for item, domain in domains.items()}
+    spans = {}
+    for item, variable in variables.items():
+        spans[item] = model.new_fixed_size_interval_var(variable, items.rounded(item) // items.multiple, f"span{item}")
+        model.add(variable * items.multiple + items.sizes[item] <= highest)
+    for clique in cliques:
+        model.add_no_overlap([spans[item] for item in chosen if clique >> item & 1])
+    for one, other in _twins(items, busy, chosen):
+        model.add(variables[one] < variables[other])
+    return model, variables, highest
+
+
+def _allowed(items: Items, denied: Ranges, what: tuple[int, int]) -> cp_model.Domain:
+    """The units at which an item can start below `top`, without those where a fixed neighbour is in the way."""
+    item, top = what
+    multiple, size = items.multiple, items.sizes[item]
+    allowed = cp_model.Domain(0, (top - size) // multiple)
+    for low, high in denied:
+        # starts with start * multiple < high and start * multiple + size > low
+        first, last = max(0, (low - size) // multiple + 1), -(-high // multiple) - 1
+        allowed = allowed.intersection_with(cp_model.Domain(first, last).complement())
+    return allowed
+
+
+def _twins(items: Items, busy: tuple[Ranges, ...], chosen: list[int]) -> list[tuple[int, int]]:
+    """Pairs of equal items: one size, in conflict, with the same other conflicts. Their order is free, so it is set."""
+    pairs = []
+    among = sum(1 << item for item in chosen)
+    for position, one in enumerate(chosen):
+        for other in chosen[position + 1 :]:
+            same = items.sizes[one] == items.sizes[other] and busy[one] == busy[other]
+            if same and (items.conflicts[one] | 1 << one) & among == (items.conflicts[other] | 1 << other) & among:
+                pairs.append((one, other))
+                break
+    return pairs

@@ -1,0 +1,177 @@
+"""Why no placement exists: an irreducible set of blocks that cannot be placed together, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from configs.errors import Problem as Reason
+from planner.placement.biases import all_quadrants, place_biases
+from planner.placement.intervals import Arrangement, Bits, Items, Limits, arrange, clique_bound, clique_cover, members
+from planner.placement.items import collide, data_items, weight_items
+from planner.placement.problem import BiasBlock, DataBlock, Problem, WeightBlock, label
+
+Block = TypeVar("Block", WeightBlock, BiasBlock, DataBlock)
+
+
+def irreducible(blocks: Sequence[Block], fits: Callable[[list[Block]], bool | None]) -> tuple[list[Block], bool]:
+    """Leave out blocks, in the given order, as long as the rest still does not fit (deletion filter).
+
+    `fits` answers None when undecided; that block is kept. The result is in the given order; true if every set with one
+    block less is proved to fit.
+    """
+    kept = list(blocks)
+    proved = True
+    for block in blocks:
+        rest = [other for other in kept if other is not block]
+        answer = fits(rest)
+        if answer is False:
+            kept = rest
+        proved = proved and answer is not None
+    return kept, proved
+
+
+def weight_core(problem: Problem, limits: Limits) -> tuple[list[WeightBlock], bool]:
+    """Weight blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
+
+    def fits(blocks: list[WeightBlock]) -> bool | None:
+        return _fits(arrange(weight_items(blocks, problem), limits), problem.columns)
+
+    start = _heaviest(problem.weights, weight_items(problem.weights, problem))
+    core, proved = irreducible(sorted(start, key=lambda block: block.columns), fits)
+    return [block for block in problem.weights if block in core], proved
+
+
+def data_core(problem: Problem, limits: Limits) -> tuple[list[DataBlock], bool]:
+    """Data blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
+
+    def fits(blocks: list[DataBlock]) -> bool | None:
+        return _fits(arrange(data_items(blocks, problem), limits), problem.data_words)
+
+    start = _heaviest(problem.data, data_items(problem.data, problem))
+    core, proved = irreducible(sorted(start, key=lambda block: block.words), fits)
+    return [block for block in problem.data if block in core], proved
+
+
+def bias_core(problem: Problem, limits: Limits) -> tuple[list[BiasBlock], bool]:
+    """Bias blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
+
+    def fits(blocks: list[BiasBlock]) -> bool | None:
+        status = place_biases(blocks, problem.bias_bytes, limits).status
+        return None if status == "undecided" else status == "placed"
+
+    core, proved = irreducible(sorted(problem.biases, key=lambda block: block.length), fits)
+    return [block for block in problem.biases if block in core], proved
+
+
+def weights(problem: Problem, limits: Limits) -> Reason:
+    """The reason why the weights do not fit."""
+    core, proved = weight_core(problem, limits)
+    sizes = [f"{label(block)}: {block.columns} columns{_fixed(block.start, 'column')}" for block in core]
+    common = ~0
+    for block in core:
+        common &= block.processors
+    items = weight_items(core, problem)
+    everyone = (1 << len(core)) - 1
+    if len(core) > 1 and common and clique_bound(items, everyone) > problem.columns:
+        need = f"they need {clique_bound(items, everyone)} of {problem.columns} kernel columns in {processors(common)}"
+    elif len(core) == 1 and core[0].start is not None and core[0].start % problem.start_multiple:
+        need = f"kernels start at multiples of {problem.start_multiple}"
+    else:
+        need = f"a processor has {problem.columns} kernel columns"
+        if len(core) > 1:
+            need += ", and layers with a common processor may not share any"
+    return _reason("weights", core, sizes, need, proved)
+
+
+def biases(problem: Problem, limits: Limits) -> Reason:
+    """The reason why the biases do not fit."""
+    core, proved = bias_core(problem, limits)
+    sizes = [f"{label(block)}: {block.length} bytes{' at byte 0' if block.at_zero else ''}" for block in core]
+    room = all_quadrants(core)
+    total = sum(block.length for block in core)
+    where = f"quadrant {room[0]}" if len(room) == 1 else f"quadrants {', '.join(str(quadrant) for quadrant in room)}"
+    if not room:
+        need = "no quadrant is allowed"
+    elif sum(block.at_zero for block in core) > len(room):
+        need = f"each must start at byte 0 of its quadrant, allowed: {where}"
+    else:
+        need = f"they need {total} bytes in {where}; a quadrant has {problem.bias_bytes}"
+    return _reason("biases", core, sizes, need, proved)
+
+
+def data(problem: Problem, limits: Limits) -> Reason:
+    """The reason why the tensors do not fit."""
+    core, proved = data_core(problem, limits)
+    sizes = [
+        f"{label(block)}: {block.words} words{_fixed(block.offset, 'word')}, steps {block.first}..{block.last}"
+        for block in core
+    ]
+    need = f"an instance has {problem.data_words} words"
+    if len(core) == 2 and all(block.offset is not None for block in core):
+        need = f"both occupy {_shared(core[0], core[1])}"
+    elif len(core) > 1:
+        total = clique_bound(data_items(core, problem), (1 << len(core)) - 1)
+        common = sorted(set.intersection(*(set(block.instances) for block in core)))
+        pairwise = all(collide(one, other, problem) for one in core for other in core if one is not other)
+        if common and pairwise and total > problem.data_words:
+            need = f"they need {total} of {problem.data_words} words in instance {_numbers(common)}"
+        else:
+            need += ", and tensors that are live together may not share any"
+    return _reason("data", core, sizes, need, proved)
+
+
+def processors(bits: Bits) -> str:
+    """`processors 0..3, 8`."""
+    listed = members(bits)
+    return f"processor{'s' if len(listed) > 1 else ''} {_numbers(listed)}"
+
+
+def _reason(kind: str, core: Sequence[Block], sizes: list[str], need: str, proved: bool) -> Reason:
+    count = "1 block" if len(core) == 1 else f"{len(core)} blocks"
+    if len(core) == 1:
+        rest = ""
+    elif proved:
+        rest = "; without any one of them the others fit"
+    else:
+        rest = "; whether fewer of them would do as a reason is undecided"
+    return Reason(core[0].where, f"the {kind} do not fit, {count}: {'; '.join(sizes)}: {need}{rest}")
+
+
+def _shared(one: DataBlock, other: DataBlock) -> str:
+    """What two fixed blocks share."""
+    assert one.offset is not None and other.offset is not None
+    instances = sorted(set(one.instances) & set(other.instances))
+    low, high = max(one.offset, other.offset), min(one.offset + one.words, other.offset + other.words) - 1
+    first, last = max(one.first, other.first), min(one.last, other.last)
+    return f"instance {_numbers(instances)} words {low}..{high} at steps {first}..{last}"
+
+
+def _numbers(listed: Sequence[int]) -> str:
+    """Ascending numbers with runs drawn together: `0..3, 8`."""
+    runs: list[list[int]] = []
+    for number in listed:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(low) if low == high else f"{low}..{high}" for low, high in runs)
+
+
+def _fixed(start: int | None, unit: str) -> str:
+    return "" if start is None else f" fixed at {unit} {start}"
+
+
+def _heaviest(blocks: Sequence[Block], items: Items) -> list[Block]:
+    """The blocks of a clique that is proof enough, else all: a small set to start from saves solver runs."""
+    everything = (1 << len(blocks)) - 1
+    cliques = clique_cover(items, everything)
+    clique = max(cliques, key=lambda clique: clique_bound(items, clique))
+    chosen = clique if clique_bound(items, clique) > items.capacity else everything
+    return [blocks[item] for item in members(chosen)]
+
+
+def _fits(answer: Arrangement, capacity: int) -> bool | None:
+    if answer.starts is not None:
+        return True
+    return False if answer.bound > capacity else None

@@ -1,0 +1,47 @@
+"""Answers a placement problem: weights, biases and data are independent of each other and are placed one by one."""
+
+from __future__ import annotations
+
+from configs.errors import Infeasible, OfframpError
+from planner.placement import explain
+from planner.placement.biases import place_biases
+from planner.placement.intervals import Arrangement, Limits, arrange
+from planner.placement.items import data_items, weight_items
+from planner.placement.problem import Placement, Problem
+
+
+def solve(problem: Problem, *, effort: float = 10.0, seed: int = 0) -> Placement:
+    """A placement with the lowest highest column, and then the lowest highest word of the free data blocks.
+
+    `effort` bounds each solver run in CP-SAT's deterministic time (about seconds); same problem, effort and seed give
+    the same placement. Raises Infeasible with the smallest sets of blocks that cannot be placed together, and
+    OfframpError if it is neither placed nor proved impossible within `effort`. Block sizes must be positive.
+    """
+    limits = Limits(effort, seed)
+    weights = arrange(weight_items(problem.weights, problem), limits)
+    biases = place_biases(problem.biases, problem.bias_bytes, limits)
+    data = arrange(data_items(problem.data, problem), limits)
+    reasons = []
+    if _impossible(weights, problem.columns):
+        reasons.append(explain.weights(problem, limits))
+    if biases.status == "infeasible":
+        reasons.append(explain.biases(problem, limits))
+    if _impossible(data, problem.data_words):
+        reasons.append(explain.data(problem, limits))
+    if reasons:
+        raise Infeasible(reasons)
+    if weights.starts is None or biases.status == "undecided" or data.starts is None:
+        open_parts = {"weights": weights.starts is None, "biases": biases.status == "undecided"}
+        open_parts["data"] = data.starts is None
+        names = " and ".join(name for name, is_open in open_parts.items() if is_open)
+        raise OfframpError(f"placing the {names} is undecided after a solver effort of {effort:g}; allow more effort")
+    named = {block.name: start for block, start in zip(problem.weights, weights.starts, strict=True)}
+    fixed = [block.start + block.columns for block in problem.weights if block.start is not None and block.processors]
+    highest = max((named[block.name] + block.columns for block in problem.weights if block.processors), default=0)
+    bound = max([weights.bound if any(block.start is None for block in problem.weights) else 0, *fixed], default=0)
+    offsets = {block.name: offset for block, offset in zip(problem.data, data.starts, strict=True)}
+    return Placement(named, biases.places, offsets, highest, min(bound, highest), bound >= highest)
+
+
+def _impossible(answer: Arrangement, capacity: int) -> bool:
+    return answer.starts is None and answer.bound > capacity
