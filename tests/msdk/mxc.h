@@ -38,9 +38,16 @@ static inline void __disable_irq(void)
     __asm__ volatile("cpsid i" ::: "memory");
 }
 
-static inline void __enable_irq(void)
+static inline uint32_t __get_PRIMASK(void)
 {
-    __asm__ volatile("cpsie i" ::: "memory");
+    uint32_t masked;
+    __asm__ volatile("mrs %0, primask" : "=r"(masked));
+    return masked;
+}
+
+static inline void __set_PRIMASK(uint32_t masked)
+{
+    __asm__ volatile("msr primask, %0" ::"r"(masked) : "memory");
 }
 
 static inline void NVIC_EnableIRQ(IRQn_Type number)
@@ -51,6 +58,11 @@ static inline void NVIC_EnableIRQ(IRQn_Type number)
 static inline void NVIC_DisableIRQ(IRQn_Type number)
 {
     ((volatile uint32_t *)0xE000E180)[(uint32_t)number / 32u] = 1u << ((uint32_t)number % 32u);
+}
+
+static inline void NVIC_ClearPendingIRQ(IRQn_Type number)
+{
+    ((volatile uint32_t *)0xE000E280)[(uint32_t)number / 32u] = 1u << ((uint32_t)number % 32u);
 }
 
 static inline void MXC_LP_EnterSleepMode(void)
