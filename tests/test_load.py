@@ -227,7 +227,7 @@ def test_all_that_is_wrong_at_once(tmp_path: Path) -> None:
         (6, "a 64-bit map of processors is expected"),
         (8, "`max_pool` and `avg_pool` exclude each other"),
         (10, "`kernel_size: 3by3`; a length such as 5, or rows x columns such as 3x3"),
-        (12, "`activate` and `activation` mean the same"),
+        (12, "`activation` and `activate` mean the same"),
         (13, "`streaming: maybe`; true or false is expected"),
     ):
         assert any(one.startswith(f"network.yaml:{line}: ") and found in one for one in text.splitlines()), found
