@@ -1,0 +1,75 @@
+# Everything runs from a virtual environment in .venv; no root is needed.
+PYTHON ?= python3
+# PyTorch is needed for training and its tests only. The default build on many machines is gigabytes of CUDA; there:
+#   make install TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+CODE := configs planner codegen simulator offramp tests bench examples
+
+.PHONY: help install demo test check format golden bench train mutation supported clean
+
+help:
+	@echo "make demo      install what it needs, build and verify examples/mnist"
+	@echo "make test      install everything, run all tests"
+	@echo "make check     linters, types and tests: what has to be green before a commit"
+	@echo "make install   .venv with everything"
+	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
+	@echo "make bench     speed and size, as ratios"
+	@echo "make train     reproduce the example's checkpoints (about 20 minutes on two cores)"
+	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# What `offramp` and the virtual board need: no PyTorch.
+$(VENV)/.demo: $(VENV)/.created pyproject.toml
+	@echo "installing into $(VENV) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[board]"
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.demo
+	@echo "installing PyTorch ($(TORCH)) and the development tools into $(VENV) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[board,train,dev]"
+	touch $@
+
+install: $(VENV)/.installed
+
+demo: $(VENV)/.demo
+	$(BIN)/offramp build examples/mnist/spec.yaml -o build/mnist
+
+test: install
+	$(BIN)/pytest -n $(JOBS)
+
+check: install
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/mypy examples/mnist
+	$(BIN)/pytest -n $(JOBS)
+
+format: install
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+golden: install
+	$(BIN)/pytest --update-golden
+	git diff --stat -- tests/golden
+
+supported: install
+	$(BIN)/python -m offramp.supported > docs/SUPPORTED.md
+
+bench: install
+	for script in build simulator placement switch; do $(BIN)/python -m bench.$$script || exit 1; done
+
+train: install
+	cd examples/mnist && ../../$(BIN)/python train.py
+
+mutation: install
+	$(BIN)/python -m bench.mutation
+
+clean:
+	rm -rf $(VENV) build
