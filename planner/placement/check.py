@@ -155,7 +155,7 @@ def data_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]
 
 def highest_column_true(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """The highest column that the placement states is the one it has, and not below the bound that it claims."""
-    ends = [start + block.columns for block, start in _placed_weights(problem, placement) if block.processors]
+    ends = [start + block.columns for block, start in _placed_weights(problem, placement)]
     highest = max(ends, default=0)
     if placement.highest_column != highest:
         stated = f"{placement.highest_column} kernel columns are stated to be in use"
@@ -218,10 +218,10 @@ def _data_bitmap(problem: Problem, block: DataBlock, offset: int) -> Bitmap:
 
 def _crowded(problem: Problem, live: list[tuple[DataBlock, int]]) -> list[tuple[DataBlock, Bitmap]]:
     """The live blocks, with their bitmaps, that touch a word with more than one owner."""
-    owners: npt.NDArray[np.int64] | None = None
+    owners: npt.NDArray[np.int16] | None = None
     for block, offset in live:
         bitmap = _data_bitmap(problem, block, offset)
-        owners = bitmap.astype(np.int64) if owners is None else owners + bitmap
+        owners = bitmap.astype(np.int16) if owners is None else owners + bitmap
     if owners is None or owners.max(initial=0) < 2:
         return []
     maps = [(block, _data_bitmap(problem, block, offset)) for block, offset in live]

@@ -43,7 +43,7 @@ def improve(
 def assign_quadrants(
     blocks: Sequence[BiasBlock], capacity: int, limits: Limits
 ) -> tuple[Literal["placed", "infeasible", "undecided"], dict[str, int]]:
-    """A quadrant for each bias block: at most `capacity` bytes, and at most one block that must start at byte 0, each."""
+    """A quadrant for each bias block: at most `capacity` bytes, and one block that must start at byte 0."""
     model = cp_model.CpModel()
     quadrants = sorted({quadrant for block in blocks for quadrant in block.quadrants})
     inside = {(b.name, q): model.new_bool_var(f"{b.name} in {q}") for b in blocks for q in sorted(set(b.quadrants))}

@@ -1,4 +1,4 @@
-"""One-dimensional placement: intervals of cells, some pairs of which must not overlap; the lowest highest end is sought.
+"""One-dimensional placement: intervals of cells, some pairs of which must not overlap; lowest highest end.
 
 Weights (cells are kernel columns, blocks with a common processor conflict) and data (cells are words, tensors that are
 live together in a common instance conflict) are both this problem, known as interval colouring of the conflict graph.
@@ -46,7 +46,7 @@ class Limits:
 class Arrangement:
     """An answer. `bound`: proved lower bound of the highest end; above the capacity: there is no arrangement at all.
 
-    `starts` is None if none was found. `end` is the highest end of the items that were not fixed.
+    `starts` is None if none was found, and `end` then 0. Fixed items count in `end` and `bound`.
     """
 
     starts: tuple[int, ...] | None
@@ -71,9 +71,11 @@ def arrange(items: Items, limits: Limits) -> Arrangement:
         return Arrangement(None, 0, items.capacity + 1)
     part = _solve(_Piece(items, limits, _busy(items, fixed)), _bits(free))
     if part.end > items.capacity:
-        return Arrangement(None, part.end, part.bound)
+        return Arrangement(None, 0, part.bound)
     placed = fixed | part.starts
-    return Arrangement(tuple(placed[item] for item in range(len(items.sizes))), part.end, part.bound)
+    fixed_end = max((start + items.sizes[item] for item, start in fixed.items()), default=0)
+    starts = tuple(placed[item] for item in range(len(items.sizes)))
+    return Arrangement(starts, max(part.end, fixed_end), max(part.bound, fixed_end))
 
 
 @dataclass(frozen=True)

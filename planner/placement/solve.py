@@ -5,7 +5,7 @@ from __future__ import annotations
 from configs.errors import Infeasible, OfframpError
 from planner.placement import explain
 from planner.placement.biases import place_biases
-from planner.placement.intervals import Arrangement, Limits, arrange
+from planner.placement.intervals import Limits, arrange
 from planner.placement.items import data_items, weight_items
 from planner.placement.problem import Placement, Problem
 
@@ -22,26 +22,22 @@ def solve(problem: Problem, *, effort: float = 10.0, seed: int = 0) -> Placement
     biases = place_biases(problem.biases, problem.bias_bytes, limits)
     data = arrange(data_items(problem.data, problem), limits)
     reasons = []
-    if _impossible(weights, problem.columns):
+    if weights.starts is None and weights.bound > problem.columns:
         reasons.append(explain.weights(problem, limits))
     if biases.status == "infeasible":
         reasons.append(explain.biases(problem, limits))
-    if _impossible(data, problem.data_words):
+    if data.starts is None and data.bound > problem.data_words:
         reasons.append(explain.data(problem, limits))
     if reasons:
         raise Infeasible(reasons)
     if weights.starts is None or biases.status == "undecided" or data.starts is None:
-        open_parts = {"weights": weights.starts is None, "biases": biases.status == "undecided"}
-        open_parts["data"] = data.starts is None
-        names = " and ".join(name for name, is_open in open_parts.items() if is_open)
-        raise OfframpError(f"placing the {names} is undecided after a solver effort of {effort:g}; allow more effort")
-    named = {block.name: start for block, start in zip(problem.weights, weights.starts, strict=True)}
-    fixed = [block.start + block.columns for block in problem.weights if block.start is not None and block.processors]
-    highest = max((named[block.name] + block.columns for block in problem.weights if block.processors), default=0)
-    bound = max([weights.bound if any(block.start is None for block in problem.weights) else 0, *fixed], default=0)
-    offsets = {block.name: offset for block, offset in zip(problem.data, data.starts, strict=True)}
-    return Placement(named, biases.places, offsets, highest, min(bound, highest), bound >= highest)
-
-
-def _impossible(answer: Arrangement, capacity: int) -> bool:
-    return answer.starts is None and answer.bound > capacity
+        kind = "weights" if weights.starts is None else "data" if data.starts is None else "biases"
+        raise OfframpError(f"placing the {kind} is undecided after a solver effort of {effort:g}; allow more effort")
+    return Placement(
+        weights={block.name: start for block, start in zip(problem.weights, weights.starts, strict=True)},
+        biases=biases.places,
+        data={block.name: offset for block, offset in zip(problem.data, data.starts, strict=True)},
+        highest_column=weights.end,
+        bound=weights.bound,
+        optimal=weights.bound == weights.end,
+    )
