@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the layer table, exit code 0. InputError with all problems at once if the device cannot run the network."""
     device = load_device()
     shape = parse_shape(args.input) if args.input else None
-    source: Source = parse_shapes(args.weights) if args.weights is not None else None
+    source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
     network, problems = read_network(args.network, source, shape, Options(fifo=args.fifo))

@@ -23,6 +23,12 @@ Made from the rules that `offramp check` applies (`python -m offramp.supported d
 user reads when a network breaks the rule of that name. The numbers are those of the {device}.
 """
 
+_NOTES = """\
+Keys with `=` between them mean the same. `bias` and `weights` name test data of the vendor's tool and are not used;
+`bias_group` is not used either, since placement decides where biases lie. Where `processors`, `output_processors`,
+`in_offset` or `out_offset` are missing and cannot be told from other layers, the planner chooses them.
+"""
+
 
 def supported_page(device: Device) -> str:
     """The page's text, Markdown."""
@@ -33,6 +39,7 @@ def supported_page(device: Device) -> str:
     parts.append(_section("What a description can ask for and will not get", asked, numbers))
     parts.append(_keys("Keys of a network YAML", TOP_KEYS))
     parts.append(_keys("Keys of a layer", LAYER_KEYS))
+    parts.append(_NOTES)
     return "\n".join(parts)
 
 

@@ -9,6 +9,7 @@ from configs.errors import Problem
 from planner.mapping import passes_of
 from planner.network import Layer, Network
 from planner.rules import message_of, numbers_of
+from planner.rules_inputs import INPUT_RULES
 from planner.rules_memory import MEMORY_RULES
 from planner.rules_operators import OPERATOR_RULES
 from planner.rules_stream import STREAM_RULES
@@ -44,6 +45,7 @@ def streaming_rows(network: Network, device: Device) -> str | None:
 GROUPS: tuple[tuple[str, tuple[LayerRule, ...]], ...] = (
     ("Operators", OPERATOR_RULES),
     ("Data, weights and processors", MEMORY_RULES),
+    ("Inputs from other layers", INPUT_RULES),
     ("Streaming and FIFO input", STREAM_RULES),
 )
 LAYER_RULES = tuple(rule for _, rules in GROUPS for rule in rules)

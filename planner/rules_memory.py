@@ -124,20 +124,6 @@ def chw_processors(layer: Layer, network: Network, device: Device) -> str | None
     return f"processors {layer.processors:#018x}" if layer.data_format == "CHW" and wrong else None
 
 
-def operand_processors(layer: Layer, network: Network, device: Device) -> str | None:
-    """Operands of an element-wise operation lie on the same processors."""
-    maps = {network.layers[index].output_processors for index in layer.inputs if index >= 0}
-    return "operands on different processors" if layer.operands > 1 and len(maps - {0}) > 1 else None
-
-
-def concatenation(layer: Layer, network: Network, device: Device) -> str | None:
-    """All inputs but the last that are joined along the channels have a multiple of 4 channels."""
-    odd = [index for index in layer.inputs[:-1] if network.shape_of(index).channels % 4]
-    if layer.operands > 1 or not odd:
-        return None
-    return f"an input of {network.shape_of(odd[0]).channels} channels"
-
-
 MEMORY_RULES = (
     offsets,
     input_memory,
@@ -150,6 +136,4 @@ MEMORY_RULES = (
     passthrough_processors,
     chw_input,
     chw_processors,
-    operand_processors,
-    concatenation,
 )

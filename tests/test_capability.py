@@ -15,7 +15,7 @@ from configs.device import load_device
 from configs.errors import Problem
 from offramp.case import load_case
 from offramp.supported import supported_page
-from planner import capability, features, rules_memory, rules_operators, rules_stream
+from planner import capability, features, rules_inputs, rules_memory, rules_operators, rules_stream
 from planner.capability import check_network
 from planner.load import Options, read_network
 from planner.network import Layer, Network, Shape
@@ -95,6 +95,7 @@ def test_every_rule_of_the_modules_is_applied() -> None:
     for module, names in (
         (rules_operators, applied),
         (rules_memory, applied),
+        (rules_inputs, applied),
         (rules_stream, applied),
         (capability, applied | {"check_network"}),
         (features, asked | {"check_description"}),
@@ -244,26 +245,6 @@ def test_the_border_of_each_rule(name: str, good: Network, bad: Network) -> None
     assert any(rule(layer, bad, DEVICE) for layer in bad.layers)
     messages = [problem.message for problem in check_network(bad, DEVICE)]
     assert any(message.endswith(message_of(rule, NUMBERS)) for message in messages)
-
-
-def joined(channels: int, first: int, second: int, operands: int) -> Network:
-    """Two copies of the input that a third layer joins."""
-    copy = make_layer(Shape(channels, 8, 8), 0, **COPY)
-    left, right = replace(copy, output_processors=first), replace(copy, index=1, output_processors=second)
-    last = replace(copy, index=2, inputs=(0, 1), operands=operands)
-    network = make_network(copy, input_shape=Shape(channels, 8, 8))
-    return replace(network, layers=(left, right, last))
-
-
-def test_joining_layers() -> None:
-    last = rules_memory.operand_processors, rules_memory.concatenation
-    for network, expected in (
-        (joined(4, 0xF, 0xF, 2), (None, None)),
-        (joined(4, 0xF, 0xF0, 2), ("operands on different processors", None)),
-        (joined(4, 0xF, 0xF0, 1), (None, None)),
-        (joined(3, 0x7, 0x70, 1), (None, "an input of 3 channels")),
-    ):
-        assert tuple(rule(network.layers[2], network, DEVICE) for rule in last) == expected
 
 
 def test_rules_of_the_network_as_a_whole() -> None:
