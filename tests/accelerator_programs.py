@@ -41,10 +41,10 @@ def put_layer(accelerator: Accelerator, layer: int, fields: Fields, quadrants: S
                 put(accelerator, register.name, fields.get(register.name, {}), quadrant, layer)
 
 
-def start(accelerator: Accelerator, quadrants: Sequence[int] = (0,), **switches: int) -> None:
+def start(accelerator: Accelerator, quadrants: Sequence[int] = (0,), switches: Mapping[str, int] = IDLE) -> None:
     """The start sequence, quadrant 0 first of all waiting, then leading; then everything is stopped."""
     first, *others = quadrants
-    base = IDLE | switches
+    base = IDLE | dict(switches)
     put(accelerator, "CTRL", base | {"sync_enable": 1, "sync_source": first}, first)
     for quadrant in others:
         put(accelerator, "CTRL", base | {"sync_enable": 1, "sync_source": first, "enable": 1}, quadrant)
@@ -66,7 +66,7 @@ def load_columns(accelerator: Accelerator, processor: int, column: int, data: by
 def load_kernels(
     accelerator: Accelerator, processor: int, column: int, kernels: NDArray[np.int8], bits: int = 8
 ) -> None:
-    """Kernels (count, taps) of one processor, one after another from a column on; each column's bytes are sent in reverse."""
+    """Kernels (count, taps) of one processor, one after another from a column on."""
     count, taps = kernels.shape
     per_byte = 8 // bits
     packed = np.zeros((-(-count // per_byte), taps), dtype=np.uint8)
@@ -107,7 +107,7 @@ def read_pixels(
     return np.concatenate(groups, axis=1)[:, :channels]
 
 
-def convolution_fields(  # noqa: PLR0913  one argument per thing a test may vary
+def convolution_fields(
     *, rows: int, cols: int, inputs: int, outputs: int, pad: int = 1, bits: int = 8, shift: int = 0
 ) -> dict[str, dict[str, int]]:
     """A 3x3 convolution in quadrant 0: HWC input at word 0, output at word 4096 of instance 0, kernels at column 0."""

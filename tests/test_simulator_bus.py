@@ -118,16 +118,16 @@ def test_express_loading_drops_an_incomplete_column(accelerator: Accelerator) ->
 
 
 def test_express_loading_needs_a_start_column_and_ends_with_the_memory(accelerator: Accelerator) -> None:
-    with pytest.raises(AcceleratorError, match="processor 3: weights written before a byte write"):
+    with pytest.raises(AcceleratorError, match=r"processor 3: weights written before a byte write"):
         accelerator.write(DEVICE.weight_address(3), 0)
-    with pytest.raises(AcceleratorError, match="processor 3: weights written to column 768; the last one is 767"):
+    with pytest.raises(AcceleratorError, match=r"processor 3: weights written to column 768; the last one is 767"):
         load_columns(accelerator, 3, 767, bytes(18))
-    with pytest.raises(AcceleratorError, match="non-zero byte address"):
+    with pytest.raises(AcceleratorError, match=r"non-zero byte address"):
         accelerator.write8(DEVICE.weight_address(3), 1)
-    with pytest.raises(AcceleratorError, match="only the weight memory takes 8-bit writes"):
+    with pytest.raises(AcceleratorError, match=r"only the weight memory takes 8-bit writes"):
         accelerator.write8(DEVICE.data_address(0, 0), 1)
     put(accelerator, "CTRL", {"clock_enable": 1})
-    with pytest.raises(AcceleratorError, match="CTRL.express of quadrant 0 must be 1"):
+    with pytest.raises(AcceleratorError, match=r"CTRL.express of quadrant 0 must be 1"):
         accelerator.write8(DEVICE.weight_address(3) | 1, 1)
 
 
@@ -158,14 +158,14 @@ def test_power_off_loses_memories_and_registers(accelerator: Accelerator) -> Non
     accelerator.write(DEVICE.data_address(4, 0), 5)
     put(accelerator, "RCNT", {"last": 3}, quadrant=1)
     accelerator.power(0b0001, retain_weights=0b0010)
-    with pytest.raises(AcceleratorError, match="quadrant 1 accessed without power"):
+    with pytest.raises(AcceleratorError, match=r"quadrant 1 accessed without power"):
         accelerator.read(DEVICE.data_address(4, 0))
-    with pytest.raises(AcceleratorError, match="quadrant 1 accessed without power"):
+    with pytest.raises(AcceleratorError, match=r"quadrant 1 accessed without power"):
         put(accelerator, "RCNT", {"last": 3}, quadrant=1)
     accelerator.power(0b1111)
     assert get(accelerator, "RCNT", quadrant=1)["last"] == 0
     assert accelerator._storage.weights.valid[16, 0]  # kept
-    with pytest.raises(AcceleratorError, match="never written"):
+    with pytest.raises(AcceleratorError, match=r"never written"):
         accelerator.read(DEVICE.data_address(4, 0))
     accelerator.power(0b1101)
     assert not accelerator._storage.weights.valid[16, 0]
