@@ -42,11 +42,8 @@ def _infer(text: LayerText, done: Sequence[Layer], inference: Inference, problem
     inputs = _inputs(text, done, inference)
     in_shape = _in_shape(text, inputs, done, inference)
     pool, pooled = _pooled(text, in_shape)
-    weights = inference.weights.get(text.index)
-    if weights is None and text.op != "passthrough":
-        raise _refuse(text, "op", "its weights are missing; give a checkpoint, or the weights' shapes")
-    if weights is not None:
-        problems.extend(_check_weights(text, weights, in_shape, pooled))
+    weights = _weights(text, inference)
+    problems.extend(_check_weights(text, weights, in_shape, pooled))
     out_shape = _out_shape(text, weights, in_shape, pooled)
     return Layer(
         index=text.index,
@@ -82,6 +79,14 @@ def _infer(text: LayerText, done: Sequence[Layer], inference: Inference, problem
         bias=weights.bias if weights else None,
         output=text.output,
     )
+
+
+def _weights(text: LayerText, inference: Inference) -> LayerWeights | None:
+    if text.op == "passthrough":
+        return None
+    if text.index not in inference.weights:
+        raise _refuse(text, "op", "its weights are missing; give a checkpoint, or the weights' shapes")
+    return inference.weights[text.index]
 
 
 def _weight_bits(text: LayerText, weights: LayerWeights | None) -> int:
@@ -212,10 +217,10 @@ def _out_shape(text: LayerText, weights: LayerWeights | None, shape: Shape, pool
 
 
 def _check_weights(
-    text: LayerText, weights: LayerWeights, shape: Shape, pooled: tuple[int, int]
+    text: LayerText, weights: LayerWeights | None, shape: Shape, pooled: tuple[int, int]
 ) -> tuple[Problem, ...]:
     """Weights must have the layer's channels and kernel."""
-    if not weights.in_known:
+    if weights is None or not weights.in_known:
         return ()
     pixels = pooled[0] * pooled[1] if text.flatten else 1
     expected = (shape.channels * pixels // text.groups, *text.kernel)
