@@ -49,7 +49,7 @@ def make_plan(path: Path, device: Device, say: Say) -> Plan:
     """Read a spec, place its stages, calibrate open thresholds. OfframpError for everything that stands against it."""
     say("reading networks and checkpoints")
     spec = load_spec(path)
-    chain = build_chain(spec)
+    chain = build_chain(spec, device)
     problems = [problem for network in chain.networks.values() for problem in check_network(network, device)]
     if problems:
         raise InputError(problems)

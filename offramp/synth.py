@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from offramp import cases
 from offramp.case import Case, load_case
 from offramp.direct import Machine, run_all
 from planner.capability import check_network
+from planner.choose import complete, empty_load
+from planner.network import Layer, Network
 from planner.place import place
 from planner.placed import Placed
 from planner.stages import whole
@@ -22,18 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp synth`."""
     parser.epilog = "example:\n  offramp synth ../shared/corpus/cases/net-mnist* --jobs 2"
     cases.add_arguments(parser)
+    parser.add_argument(
+        "--free", action="store_true", help="forget processors, offsets and write gaps of the YAML: the planner chooses"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge all cases; exit code 1 if one fails."""
-    return cases.judge_cases(args, synth_case)
+    return cases.judge_cases(args, partial(synth_case, free=args.free))
 
 
-def synth_case(folder: Path) -> tuple[str, ...]:
+def synth_case(folder: Path, free: bool = False) -> tuple[str, ...]:
     """Reasons why a case fails; none if the last layer's output equals the vendor's answer bit for bit."""
     try:
         case = load_case(folder)
-        machine = Machine(place_case(case))
+        machine = Machine(place_case(case, free))
         machine.load()
         result = run_all(machine, [case.sample])[0].reshape(-1)
     except OfframpError as error:
@@ -48,9 +55,23 @@ def synth_case(folder: Path) -> tuple[str, ...]:
     return (f"{different} of {expected.size} output values differ",) if different else ()
 
 
-def place_case(case: Case) -> Placed:
-    """Our placement of a case's network. Layers may write over what they read where the vendor's run allowed it."""
+def place_case(case: Case, free: bool = False) -> Placed:
+    """Our placement of a case's network. Tensors may share words where the vendor's run allowed it.
+
+    `free`: nothing of the YAML's processors, offsets and write gaps is kept.
+    """
     device = load_device()
-    if problems := check_network(case.network, device):
+    network = complete(forget_places(case.network) if free else case.network, device, empty_load(device))
+    if problems := check_network(network, device):
         raise OfframpError(problems)
-    return place(whole("network", case.network), device, overlap="--overlap-data" in case.meta["izer_args"])
+    overlap = "--overlap-data" in case.meta["izer_args"] and not free
+    return place(whole("network", network), device, overlap)
+
+
+def forget_places(network: Network) -> Network:
+    """The network as if its YAML said nothing about where its layers work and their data lie."""
+    return replace(network, layers=tuple(map(_forget, network.layers)))
+
+
+def _forget(layer: Layer) -> Layer:
+    return replace(layer, processors=0, output_processors=0, in_offset=None, out_offset=None, write_gap=0)

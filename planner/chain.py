@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from configs.device import Device
 from configs.errors import InputError, Problem, Where
+from planner.choose import Load, complete, empty_load
 from planner.confidence import to_q16, to_threshold
 from planner.graph import boundaries
 from planner.load import load_network
-from planner.network import INPUT, Layer, Network, Shape
+from planner.network import INPUT, Layer, Network, ProcessorMap, Shape
 from planner.spec import ExitSpec, HeadSpec, NetworkSpec, Spec, StageSpec
 from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 
@@ -22,11 +24,17 @@ class Branch:
     heads: Mapping[str, tuple[str, Network]]
 
 
-def build_chain(spec: Spec) -> Chain:
-    """Load everything a spec names and lay out its stages. Open thresholds stay None. InputError with all problems."""
+def build_chain(spec: Spec, device: Device) -> Chain:
+    """Load everything a spec names and lay out its stages. Open thresholds stay None. InputError with all problems.
+
+    Processors that a YAML leaves open are chosen here, for all networks together.
+    """
     used = {stage.network for stage in spec.stages}
     networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
-    branches = {name: _branch(spec, name, network) for name, network in networks.items()}
+    load = empty_load(device)
+    input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
+    networks = {name: complete(network, device, load, input_map) for name, network in networks.items()}
+    branches = {name: _branch(spec, name, network, device, load) for name, network in networks.items()}
     stages = _stages(spec, branches)
     all_networks = {name: branch.backbone for name, branch in branches.items()}
     keep = {name: spec.networks[name].keep_offsets for name in all_networks}
@@ -44,11 +52,16 @@ def load_alone(spec: Spec) -> dict[str, Network]:
     return {name: _load(spec.networks[name], spec.networks[name].input_shape) for name in spec.compare}
 
 
+def _stated_input(network: Network) -> ProcessorMap:
+    """Processors that a network's YAML reads the input with; 0 if it leaves them open."""
+    return network.consumers(INPUT)[0].processors
+
+
 def _load(entry: NetworkSpec, shape: Shape | None) -> Network:
     return load_network(entry.network, entry.checkpoint, input_shape=shape)
 
 
-def _branch(spec: Spec, name: str, network: Network) -> Branch:
+def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load) -> Branch:
     """Take the layers of heads out of a network; load heads that are networks of their own."""
     staged = [stage for stage in spec.stages if stage.network == name and stage.head]
     inner: dict[str, tuple[int, ...]] = {}
@@ -66,7 +79,8 @@ def _branch(spec: Spec, name: str, network: Network) -> Branch:
             heads[stage.name] = (f"{name}.{stage.name}", select(network, inner[stage.name], cut))
         else:
             entry = spec.networks[stage.head.network]
-            head = _load(entry, network.layers[cut].out_shape)
+            read = network.layers[cut]
+            head = complete(_load(entry, read.out_shape), device, load, read.output_processors)
             _check_head(stage, stage.head, head, network.layers[cut])
             heads[stage.name] = (entry.name, head)
     return Branch(backbone, heads)

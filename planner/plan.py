@@ -85,7 +85,7 @@ def load_plan(path: Path, device: Device) -> Plan:
         raise InputError(changed)
     spec = load_spec(folder / content["spec"])
     thresholds = {stage["name"]: stage["threshold"] for stage in content["stages"]}
-    chain = with_threshold(build_chain(spec), thresholds)
+    chain = with_threshold(build_chain(spec, device), thresholds)
     resources = resources_of(chain, device)
     problem = placement_problem(resources)
     placement = _placement(content["placement"])

@@ -179,7 +179,7 @@ def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> 
 
 def _stream_buffers(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId, int]:
     """Words of the tensors that exist only as circular buffers, because a streaming layer reads them."""
-    buffers = {}
+    buffers: dict[TensorId, int] = {}
     for stage in chain.stages:
         layers = [hw[slot.writes] for slot in stage.slots]
         for index, slot in enumerate(stage.slots):
@@ -205,18 +205,22 @@ def _data_block(resources: Resources, group: tuple[TensorId, ...]) -> DataBlock:
     starts = distances(resources, group)
     base = min(start - member.lead for start, member in zip(starts, members, strict=True))
     end = max(start - member.lead + member.words for start, member in zip(starts, members, strict=True))
-    fixed = members[0].offset
-    offset = None if fixed is None else fixed - starts[0] + base
+    bases = [
+        member.offset - start + base for member, start in zip(members, starts, strict=True) if member.offset is not None
+    ]
     instances = tuple(sorted({instance for member in members for instance in member.instances}))
     producer = resources.chain.producers.get(group[0])
     where = producer.layer.where if producer else resources.chain.first_reader.layer.where
+    if len(set(bases)) > 1:
+        message = f"`out_offset`s of {group_name(group)} do not fit together; one layer reads them side by side"
+        raise InputError(Wrong(where, message))
     return DataBlock(
         name=group_name(group),
         instances=instances,
         words=end - base,
         first=min(member.first for member in members),
         last=max(member.last for member in members),
-        offset=offset,
+        offset=bases[0] if bases else None,
         where=where,
     )
 
