@@ -16,7 +16,7 @@ from offramp.cases import find_cases
 from simulator.accelerator import Accelerator
 from tests.accelerator_programs import DEVICE, idle, load_pixels, pass_fields, put_layer, random_bytes, start, stop
 
-# Layer 1 adds words 2x and 2x+1 of an image of 8 channels, 20 x 20. The known answer, made without izer's --legacy-test,
+# Layer 1 adds words 2x and 2x+1 of an image of 8 channels, 20 x 20. The known answer, made without --legacy-test,
 # folds the image into 16 channels of 20 x 10 and adds the first 8 to the last 8, which no program can do.
 NOT_WHAT_THE_PROGRAM_SAYS = ["test-multilayer-eltwise", "test-multilayer-eltwise__write-zero-registers"]
 
