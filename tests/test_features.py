@@ -1,4 +1,4 @@
-"""What a description can ask for and will not get: each rule, and the keys that ask for nothing."""
+"""What a description can ask for and will not get: each rule, the keys that ask for nothing, odd values of all keys."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from configs.device import load_device
 from configs.errors import Problem
 from planner import features
 from planner.capability import check_network
+from planner.keys import LAYER_KEYS
 from planner.load import Options, read_network
 from planner.network import Shape
 from planner.rules import message_of, numbers_of
@@ -69,3 +70,18 @@ def test_keys_that_ask_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "network.yaml"
     path.write_text(f"arch: test\ndataset: x\nbias: y\nweights: z\noutput_map: 0xf\nlayers:\n  - {{{HARMLESS}}}\n")
     assert check_file(path, "4x1x3x3") == ()
+
+
+OP_NAMES = LAYER_KEYS[0].names
+ODD_VALUES = ("null", "-1", "[]", "{}", "x", "1.5", "[1, 2, 3]", "[[1]]", "true", "9" * 30, "0", "'0x'", "2024-01-01")
+
+
+@pytest.mark.parametrize("key", [name for key in LAYER_KEYS for name in key.names])
+def test_odd_values_are_messages_or_fine(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "network.yaml"
+    for value in ODD_VALUES:
+        for op in ("conv1d", "conv2d", "add", "linear"):
+            keys = f"{key}: {value}" if key in OP_NAMES else f"op: {op}, {key}: {value}"
+            path.write_text(f"arch: test\ndataset: x\nlayers:\n  - {{{keys}}}\n")
+            for problem in check_file(path, "4x1x3x3"):
+                assert problem.where and problem.where.file == str(path)

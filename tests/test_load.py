@@ -106,6 +106,11 @@ def test_rolling_buffers_are_refused_by_name(corpus: Path) -> None:
         load_case(corpus / "cases" / ROLLING_BUFFER)
 
 
+def test_a_folder_that_is_no_case(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"meta\.json: cannot be read"):
+        load_case(tmp_path)
+
+
 def test_defaults_of_a_layer(tmp_path: Path) -> None:
     network = load(tmp_path, CONV + "  - op: mlp\n    flatten: true\n    processors: 0x3\n", "2x1x3x3 10x1568")
     first, last = network.layers
