@@ -60,7 +60,7 @@ golden: install
 	git diff --stat -- tests/golden
 
 supported: install
-	$(BIN)/python -m offramp.supported > docs/SUPPORTED.md
+	$(BIN)/python -m offramp.supported docs/SUPPORTED.md
 
 bench: install
 	for script in build simulator placement switch; do $(BIN)/python -m bench.$$script || exit 1; done
