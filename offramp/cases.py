@@ -6,11 +6,13 @@ import argparse
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from configs.errors import InputError, Problem, Where
 from offramp.console import make_console
 
 Judge = Callable[[Path], tuple[str, ...]]  # a case folder -> why it fails; () if it passes
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,29 +21,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def judge_cases(args: argparse.Namespace, judge: Judge) -> int:
-    """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0.
+    """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0."""
+    console = make_console()
+    passed = failed = 0
+    for case, reasons in each_case(args, judge):
+        failed += bool(reasons)
+        passed += not reasons
+        if reasons:
+            console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
+    console.print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def each_case(args: argparse.Namespace, work: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
+    """All cases in order, each with what `work` makes of it.
 
     Raises InputError for a path that is no case and holds none, or a number of jobs below 1.
     """
     if args.jobs < 1:
         raise InputError(f"--jobs {args.jobs}: at least 1")
-    console = make_console()
     cases = find_cases(args.cases)
-    failed = 0
-    for case, reasons in zip(cases, _results(cases, args.jobs, judge), strict=True):
-        failed += bool(reasons)
-        if reasons:
-            console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
-    console.print(f"{len(cases) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    yield from zip(cases, _results(cases, args.jobs, work), strict=True)
 
 
-def _results(cases: Sequence[Path], jobs: int, judge: Judge) -> Iterator[tuple[str, ...]]:
+def _results(cases: Sequence[Path], jobs: int, work: Callable[[Path], T]) -> Iterator[T]:
     if jobs == 1 or len(cases) == 1:
-        yield from map(judge, cases)
+        yield from map(work, cases)
         return
     with multiprocessing.Pool(jobs) as pool:
-        yield from pool.imap(judge, cases, chunksize=4)
+        yield from pool.imap(work, cases, chunksize=4)
 
 
 def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -37,6 +37,7 @@ COMMANDS = (
     Command("check", "offramp.check", "show an ai8x network's layers, or everything that is wrong with it"),
     Command("replay", "offramp.replay", "run the vendor tool's register programs on the accelerator model"),
     Command("synth", "offramp.synth", "run our own placement and registers for the same networks"),
+    Command("diff", "offramp.diff", "our registers for the same networks against the vendor tool's, field by field"),
 )
 
 
