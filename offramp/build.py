@@ -115,9 +115,10 @@ def emulate(
         tuple(one[: len(x)] for one in evaluation.profiled.logits),
         tuple(one[: len(x)] for one in evaluation.profiled.confidence),
     )
-    verified, _ = run_verified(elf, x, plan.chain, expected, console)
+    verified, _ = run_verified(elf, x, plan.placed, expected, console)
     check_verified(verified)
-    return replace(report, verified=VerifiedReport(verified.answers, len(verified.mismatches)))
+    counts = (verified.answers, len(verified.mismatches), verified.weight_words, verified.bias_words)
+    return replace(report, verified=VerifiedReport(*counts))
 
 
 def check_verified(verified: Verified) -> None:

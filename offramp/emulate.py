@@ -12,7 +12,10 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from codegen.memory import bias_runs, weight_chunks
 from configs.device import Device, load_device
+from configs.errors import CheckFailed
+from planner.placed import Placed
 from planner.profile import Profile, exits_taken
 from planner.stages import Chain
 from simulator.accelerator import Accelerator
@@ -62,16 +65,19 @@ def count_kinds(addresses: Words, device: Device) -> Counter[str]:
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """Answers of the firmware against the reference. `mismatches`: one line each; `writes`: all bus writes by kind."""
+    """Answers of the firmware against the reference. `mismatches`: one line each.
+
+    `weight_words`, `bias_words`: bus writes to these memories from power-up to the last answer.
+    """
 
     answers: int
     mismatches: tuple[str, ...]
-    writes: dict[str, int]
-    console: str
+    weight_words: int
+    bias_words: int
 
 
 def verify(
-    elf: Path, x: npt.NDArray[np.int8], chain: Chain, expected: Profile, progress: Callable[[int], None] | None = None
+    elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, progress: Callable[[int], None]
 ) -> tuple[Verified, BoardRun]:
     """Boot the firmware, have it answer all of `x`, int8 (N, channels, rows, cols), and compare every bit.
 
@@ -80,17 +86,29 @@ def verify(
     device = load_device()
     bus = MeteredBus(Accelerator(device), device)
     found = run(elf, x, bus, device, progress=progress)
-    return Verified(len(x), compare(found, chain, expected), dict(bus.writes), found.console), found
+    lines = compare(found, placed.resources.chain, expected)
+    verified = Verified(len(x), lines, bus.writes["weights"], bus.writes["bias"])
+    _check_loaded_once(placed, verified)
+    return verified, found
+
+
+def _check_loaded_once(placed: Placed, verified: Verified) -> None:
+    """CheckFailed if weights or biases were written more than the one time at the start."""
+    weights = sum(len(chunk.words) for chunk in weight_chunks(placed))
+    biases = sum(len(run.values) for run in bias_runs(placed))
+    if (verified.weight_words, verified.bias_words) != (weights, biases):
+        wrote = f"the firmware wrote {verified.weight_words} weight words and {verified.bias_words} bias words"
+        raise CheckFailed(f"{wrote}; loading them once takes {weights} and {biases}")
 
 
 def run_verified(
-    elf: Path, x: npt.NDArray[np.int8], chain: Chain, expected: Profile, console: Console
+    elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, console: Console
 ) -> tuple[Verified, BoardRun]:
     """`verify` with a progress bar."""
     columns = (TextColumn("emulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(x))
-        return verify(elf, x, chain, expected, lambda count: progress.update(task, completed=count))
+        return verify(elf, x, placed, expected, lambda count: progress.update(task, completed=count))
 
 
 def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]:

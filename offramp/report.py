@@ -14,10 +14,15 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class VerifiedReport:
-    """Answers of the firmware on the virtual board, and how many differ from the integer reference in any bit."""
+    """Answers of the firmware on the virtual board, and how many differ from the integer reference in any bit.
+
+    `weight_words`, `bias_words`: written from power-up to the last answer; a build fails unless that is one load.
+    """
 
     answers: int
     mismatches: int
+    weight_words: int
+    bias_words: int
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,9 @@ def print_results(report: Report, console: Console) -> None:
         text = f"verified: {right} answers equal the integer reference, bit for bit"
         if report.verified.mismatches:
             text = f"NOT verified: {report.verified.mismatches} of {report.verified.answers} answers differ"
+        if not report.verified.mismatches:
+            words = f"{report.verified.weight_words:,} weight words and {report.verified.bias_words:,} bias words"
+            console.print(f"loaded once, at the start, and never again: {words}")
         console.print(text, style="bold green" if not report.verified.mismatches else "bold red")
 
 

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     plan = load_plan(args.build / "plan.json", load_device())
     x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))
     expected = profile(plan.chain, x)
-    verified, found = run_verified(elf, x, plan.chain, expected, console)
+    verified, found = run_verified(elf, x, plan.placed, expected, console)
     console.print(_answers(plan, found))
     if len(x) > SHOWN:
         console.print(f"... and {len(x) - SHOWN} more")
