@@ -167,7 +167,7 @@ def _kernel_start(placed: Placed, slot: Slot, hw: HwLayer) -> tuple[Fields, Fiel
     """MCNT, and the part of ONED that belongs to it: kernel units from the start of memory, and bytes beyond them."""
     if hw.weights is None:
         return {"last": 0 if hw.folded else (hw.expansion - 1) * 8}, {}
-    unit, byte = divmod(placed.placement.weights[slot.name] * 9, hw.taps)
+    unit, byte = divmod(placed.kernel_start(slot) * 9, hw.taps)
     start = unit * 8
     return {"start": start, "last": start + (hw.kernels - 1) * hw.layer.weight_bits}, {"start_byte": byte}
 

@@ -18,7 +18,7 @@ def weight_runs(placed: Placed) -> tuple[WeightRun, ...]:
     columns: dict[Processor, dict[Column, Bytes]] = {}
     for slot in placed.resources.chain.slots:
         hw = placed.resources.layer(slot)
-        if hw.columns:
+        if slot.name in placed.placement.weights:
             start = placed.placement.weights[slot.name]
             for processor, data in pack_weights(hw).items():
                 columns.setdefault(processor, {})[start] = data

@@ -174,13 +174,15 @@ def _data_bytes(placed: Placed, stage: Stage) -> int:
 
 
 def _memory(placed: Placed, device: Device) -> MemoryReport:
-    layers = list(placed.resources.hw.values())
+    resources = placed.resources
+    layers = list(resources.hw.values())
+    stored = [resources.layer(slot) for slot in resources.chain.slots if slot.name in placed.placement.weights]
     weights, biases = device.memories["weights"], device.memories["bias"]
     return MemoryReport(
         highest_column=placed.placement.highest_column,
         columns=weights.words,
         proved_lowest=placed.placement.optimal,
-        weight_bytes=weight_bytes(layers),
+        weight_bytes=weight_bytes(stored),
         weight_memory_bytes=device.geometry.processors * weights.words * weights.word_bytes,
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         bias_memory_bytes=device.geometry.quadrants * biases.words,

@@ -42,9 +42,9 @@ class Budget:
 
 def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
     """Sum over the stage's layers, where their kernels lie included, and the start."""
-    networks, starts = placed.resources.chain.networks, placed.placement.weights
+    networks = placed.resources.chain.networks
     return run_cycles(
-        layer_cycles(slot.layer, networks[slot.network], starts.get(slot.name, 0)) for slot in stage.slots
+        layer_cycles(slot.layer, networks[slot.network], placed.kernel_start(slot)) for slot in stage.slots
     )
 
 

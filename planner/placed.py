@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from configs.device import Word
+from configs.device import Column, Word
 from planner.placement.problem import Placement, Problem
 from planner.resources import Resources, distances, group_name
 from planner.stages import Slot, TensorId
@@ -30,6 +30,11 @@ class Placed:
             block = self.placement.data[group_name(group)]
             bases |= {tensor: block + start - lowest for tensor, start in zip(group, starts, strict=True)}
         return bases
+
+    def kernel_start(self, slot: Slot) -> Column:
+        """Start column of a layer's kernels; 0 for a layer without any."""
+        owner = self.resources.kernels.get(slot.name)
+        return self.placement.weights[owner] if owner else 0
 
     def base(self, tensor: TensorId) -> Word:
         return self.bases[tensor]

@@ -51,6 +51,16 @@ class Resources:
         return tuple(sorted({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, self.device)}))
 
     @cached_property
+    def kernels(self) -> dict[str, str]:
+        """For every layer with weights, by slot name, the first one with the same kernels: they are stored once."""
+        first: dict[tuple[object, ...], str] = {}
+        return {
+            slot.name: first.setdefault(_kernel_key(self.layer(slot)), slot.name)
+            for slot in self.chain.slots
+            if self.layer(slot).columns
+        }
+
+    @cached_property
     def stage_of(self) -> dict[TensorId, Stage]:
         return {slot.writes: stage for stage in self.chain.stages for slot in stage.slots}
 
@@ -75,7 +85,7 @@ def placement_problem(resources: Resources, overlap: bool = False) -> Problem:
     weights, biases = [], []
     for slot in resources.chain.slots:
         hw = resources.layer(slot)
-        if hw.columns:
+        if resources.kernels.get(slot.name) == slot.name:
             weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where))
         if hw.bias_bytes:
             stage = resources.stage_of[slot.writes]
@@ -92,6 +102,13 @@ def placement_problem(resources: Resources, overlap: bool = False) -> Problem:
         data_words=device.memories["data"].words,
         overlaps=_all_pairs([group_name(group) for group in resources.groups]) if overlap else frozenset(),
     )
+
+
+def _kernel_key(hw: HwLayer) -> tuple[object, ...]:
+    """Equal for layers whose kernels are the same columns in the same processors."""
+    assert hw.weights is not None
+    slots = tuple(hw.slot_of(channel) for channel in range(len(hw.weights)))
+    return hw.processors, hw.layer.weight_bits, hw.passes, hw.pixels, slots, hw.weights.shape, hw.weights.tobytes()
 
 
 def streaming_bias_lead(stage: Stage, slot: Slot) -> int:
