@@ -167,7 +167,7 @@ def _check_eltwise(config: LayerConfig, fields: LayerFields) -> None:
 
 def _check_row_buffer(config: LayerConfig, fields: LayerFields) -> None:
     """TPTR must hold the row buffer's length; a wrong one makes the hardware convolve wrong columns."""
-    start, last = fields["TPTR"]["start"], fields["TPTR"]["last"]
+    start = fields["TPTR"]["start"]
     expected_start, length = 0, 0
     kernel = config.kernel
     if kernel and fields["POST"]["flatten"]:
@@ -175,8 +175,8 @@ def _check_row_buffer(config: LayerConfig, fields: LayerFields) -> None:
     elif kernel and kernel.cols == 3:
         columns = config.pooled_cols * (2 if kernel.transposed else 1)
         length = max(0, columns + 2 * kernel.pad_cols - kernel.cols)
-    if last - start != length:
-        raise field_error(config.layer, "TPTR.last - TPTR.start", last - start, f"must be {length}")
+    if config.row_buffer != length:
+        raise field_error(config.layer, "TPTR.last - TPTR.start", config.row_buffer, f"must be {length}")
     if start != expected_start and not config.streaming:
         raise field_error(config.layer, "TPTR.start", start, f"must be {expected_start}")
 

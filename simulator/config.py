@@ -89,6 +89,18 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """How a layer follows the one before it (registers that slots 0..7 have). All in words of the input."""
+
+    start: int  # words that must be there before the layer begins
+    input_volume: int
+    row_delta: int
+    multi_row_delta: int
+    words: int  # circular buffer; 0: the layer does not stream
+    row_buffer: int  # where its row buffer begins
+
+
+@dataclass(frozen=True)
 class Quadrant:
     """A quadrant's own part of a layer. Processors count over all quadrants, 0..63."""
 
@@ -113,6 +125,8 @@ class LayerConfig:
     kernel: Kernel | None  # None: pass-through or element-wise only
     output: Output
     quadrants: tuple[Quadrant, ...]
+    stream: Stream | None  # None where the slot has no stream registers
+    row_buffer: int  # length of the row buffer - 1, from TPTR
     streaming: bool
 
     @cached_property

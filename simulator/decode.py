@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from configs.device import Device
 from simulator.arithmetic import Eltwise
 from simulator.checks import check_fields, check_layer, check_same
-from simulator.config import Input, Kernel, LayerConfig, Output, Pooling, Quadrant, Run
+from simulator.config import Input, Kernel, LayerConfig, Output, Pooling, Quadrant, Run, Stream
 from simulator.errors import field_error
 from simulator.registers import RegisterFile
 
@@ -30,6 +30,8 @@ def decode_layer(registers: RegisterFile, layer: int, run: Run) -> LayerConfig:
         kernel=kernel,
         output=_output(fields),
         quadrants=_quadrants(device, per_quadrant, run, layer),
+        stream=_stream(fields),
+        row_buffer=fields["TPTR"]["last"] - fields["TPTR"]["start"],
         streaming=_streams(fields, run),
     )
     check_layer(config, fields, per_quadrant, device)
@@ -46,6 +48,20 @@ def _fields(registers: RegisterFile, quadrant: int, layer: int) -> LayerFields:
 
 def _streams(fields: LayerFields, run: Run) -> bool:
     return run.stream and "FBUF" in fields and fields["FBUF"]["words"] != 0
+
+
+def _stream(fields: LayerFields) -> Stream | None:
+    if "FBUF" not in fields:
+        return None
+    delta = fields["STRM1"]
+    return Stream(
+        start=fields["STRM0"]["start"],
+        input_volume=delta["input_volume"],
+        row_delta=delta["row_delta"],
+        multi_row_delta=delta["multi_row_delta"],
+        words=fields["FBUF"]["words"],
+        row_buffer=fields["TPTR"]["start"],
+    )
 
 
 def passes(fields: LayerFields) -> int:

@@ -15,6 +15,7 @@ from simulator.layer import Memories, run_layer
 from simulator.memory import DataMemory
 from simulator.registers import RegisterFile
 from simulator.storage import Storage
+from simulator.streams import check_streams
 
 CACHED_LAYERS = 1024  # decoded layers that are kept between inferences
 Frame = Mapping[int, NDArray[np.uint32]]  # quadrant -> words from its FIFO
@@ -71,36 +72,39 @@ class Sequencer:
         The hardware reuses a few words in a circle; as every word is read before it is overwritten, the values are the
         same. The words of the circle themselves are undefined afterwards.
         """
-        streaming = [config for config in layers if config.streaming]
-        if streaming and not run.fifo:
-            raise AcceleratorError(
-                "CTRL.stream is 1 with streaming layers (FBUF); CTRL.fifo must be 1, layer 0 needs the FIFO"
-            )
+        if not run.fifo:
+            if any(config.streaming for config in layers):
+                raise AcceleratorError(
+                    "CTRL.stream is 1 with streaming layers (FBUF); CTRL.fifo must be 1 to feed layer 0"
+                )
+            return {}
+        check_streams(layers)
         streams = {}
-        for position, config in enumerate(streaming):
-            if config.layer != position:
-                raise field_error(config.layer, "FBUF.words", "not 0", f"layer {position} does not stream")
+        for config in layers:
+            if config.stream is None or not config.streaming:
+                break
             instances = self._device.geometry.instances
             streams[config.layer] = DataMemory(instances, config.input.word + config.input.words)
-            self._forget_circle(config)
+            self._forget_circle(config, config.stream.words)
         return streams
 
-    def _forget_circle(self, config: LayerConfig) -> None:
-        start = config.input.word
-        end = start + self._registers.fields("FBUF", config.quadrants[0].quadrant, config.layer)["words"]
+    def _forget_circle(self, config: LayerConfig, words: int) -> None:
+        start, end = config.input.word, config.input.word + words
         if end > self._data.size:
-            raise field_error(config.layer, "FBUF.words", end - start, f"word {end - 1} is past the instance")
+            raise field_error(config.layer, "FBUF.words", words, f"word {end - 1} is past the instance")
         for instance in {self._device.instance_of(processor) for processor in config.processors}:
             self._data.forget(slice(instance, instance + 1), slice(start, end))
 
     def _fill(self, first: LayerConfig, memory: DataMemory, frame: Frame) -> None:
         """FIFO words go to the quadrant's first instance, from where layer 0 reads."""
         for quadrant, words in frame.items():
-            instance = quadrant * self._device.geometry.instances_per_quadrant
+            if len(words) != first.input.words:
+                raise AcceleratorError(
+                    f"quadrant {quadrant}: IFRM.words is {len(words)}; layer 0 reads {first.input.words} words"
+                )
             end = first.input.word + len(words)
             if end > memory.size:
-                raise AcceleratorError(
-                    f"quadrant {quadrant}: IFRM.words is {len(words)}; word {end - 1} is past what layer 0 reads"
-                )
+                raise field_error(first.layer, "RPTR_BASE.word", first.input.word, f"the frame has {len(words)} words")
+            instance = quadrant * self._device.geometry.instances_per_quadrant
             index = np.arange(first.input.word, end)
             memory.write(np.full(len(words), instance), index, words)

@@ -11,10 +11,13 @@ from simulator.accelerator import Accelerator
 from tests.accelerator_programs import (
     DEVICE,
     Fields,
+    changed,
     idle,
     load_kernels,
     load_pixels,
+    pass_fields,
     put_layer,
+    random_bytes,
     start,
     stop,
 )
@@ -59,3 +62,17 @@ def load(accelerator: Accelerator, image: Bytes, kernels: Bytes, bits: int = 8) 
     load_pixels(accelerator, image.reshape(-1, image.shape[2]))
     for processor in range(kernels.shape[1]):
         load_kernels(accelerator, processor, 0, kernels[:, processor].reshape(len(kernels), -1), bits)
+
+
+def copying(quadrants: tuple[int, ...] = (0,)) -> tuple[Accelerator, NDArray[np.int8]]:
+    """A layer that copies 16 pixels of four channels in each quadrant."""
+    accelerator = Accelerator(DEVICE)
+    idle(accelerator, quadrants)
+    fields = pass_fields(rows=4, cols=4, inputs=4)
+    pixels = random_bytes(1, 16, 4)
+    for quadrant in quadrants:
+        put_layer(
+            accelerator, 0, changed(fields, WPTR_BASE={"pointer": DEVICE.pointer(4 * quadrant, OUT)}), (quadrant,)
+        )
+        load_pixels(accelerator, pixels, instance=4 * quadrant)
+    return accelerator, pixels
