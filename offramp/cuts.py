@@ -1,0 +1,147 @@
+"""Stages run one after the other among junk: the judge of cuts and of switches between stages.
+
+Nothing that the generator did not write itself may matter: registers hold random legal values before a stage, weight
+and bias memory random bytes wherever no layer has its own, data memory random words wherever no tensor is alive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from codegen.assemble import init_writes
+from codegen.firmware import BusWrite
+from codegen.program import Key
+from configs.device import Device, load_device
+from offramp.direct import Machine
+from planner.graph import boundaries
+from planner.network import Network
+from planner.place import place
+from planner.placed import Placed
+from planner.stages import cut
+
+Input = npt.NDArray[np.int8]  # (channels, rows, cols)
+Answer = npt.NDArray[np.int32]  # of the last layer, (channels, rows, cols)
+
+GLOBAL_JUNK = ("LCNT_MAX", "IFRM")  # with the layers' registers, all that a stage takes over; CTRL is what starts it
+
+
+def legal_cuts(network: Network) -> tuple[int, ...]:
+    """Layers after which the network can be cut."""
+    return tuple(boundary.after for boundary in boundaries(network) if boundary.legal)
+
+
+def judge_cut(
+    network: Network, after: int, inputs: Sequence[Input], answers: Sequence[Answer], overlap: bool = False
+) -> tuple[str, ...]:
+    """What is wrong with the network in two stages, cut after a layer; nothing if it answers as expected every time.
+
+    `inputs` and `answers`: the same number, at least one. `overlap` as in `planner.place.place`. OfframpError if the
+    stages cannot be placed or the accelerator refuses them.
+    """
+    machine = Machine(place(cut("network", network, after), load_device(), overlap))
+    rng = np.random.default_rng(after)
+    junk_memories(machine, rng)
+    machine.load()
+    return judge(machine, inputs, answers, rng)
+
+
+def judge(
+    machine: Machine, inputs: Sequence[Input], answers: Sequence[Answer], rng: np.random.Generator
+) -> tuple[str, ...]:
+    """What is wrong with a loaded machine's answers and switches.
+
+    Every second input runs with all registers full of junk before each stage, which is then configured in full; the
+    others with junk where no stage of the chain uses a register, and a switch from stage to stage.
+    """
+    problems = [f"a switch writes {count} {kind} words" for kind, count in switched_memories(machine).items()]
+    for number, (x, answer) in enumerate(zip(inputs, answers, strict=True)):
+        configured = number % 2 == 0
+        found = run_among_junk(machine, x, rng, configured)
+        wrong = int(np.count_nonzero(found != answer))
+        if wrong:
+            way = "configured from junk" if configured else "switched"
+            problems.append(f"input {number}, {way}: {wrong} of {answer.size} values differ")
+    return tuple(problems)
+
+
+def run_among_junk(machine: Machine, x: Input, rng: np.random.Generator, configured: bool) -> Answer:
+    """All stages on one input; the last layer's output. `configured`: all registers hold junk before every stage."""
+    placed = machine.placed
+    machine.write_input(x)
+    for index in range(len(machine.programs)):
+        junk_data(machine, index, rng)
+        keys = register_keys(machine.device)
+        if configured:
+            machine.stage = None
+        else:
+            keys = [key for key in keys if key not in machine.switching.states[0]]
+        machine.write(junk_writes(machine.device, keys, rng))
+        machine.run_stage(index)
+    return machine.read(placed.resources.chain.slots[-1].writes)
+
+
+def register_keys(device: Device) -> list[Key]:
+    """Every register that says what a stage does: those of all layer slots in all quadrants, and `GLOBAL_JUNK`."""
+    quadrants = range(device.geometry.quadrants)
+    keys = [Key(quadrant, -1, name) for name in GLOBAL_JUNK for quadrant in quadrants]
+    for register in device.layer_registers():
+        keys += [Key(quadrant, layer, register.name) for quadrant in quadrants for layer in range(register.layers)]
+    return keys
+
+
+def junk_writes(device: Device, keys: Sequence[Key], rng: np.random.Generator) -> Iterable[BusWrite]:
+    """A random value for every field of every register of a list."""
+    for key, value in zip(keys, rng.integers(0, 1 << 32, len(keys)).tolist(), strict=True):
+        address = device.register_address(key.name, key.quadrant, max(key.layer, 0))
+        yield BusWrite(address, value & device.registers[key.name].mask)
+
+
+def junk_memories(machine: Machine, rng: np.random.Generator) -> None:
+    """Random bytes in the weight and bias memories of all quadrants, before anything is loaded."""
+    device, accelerator = machine.device, machine.accelerator
+    machine.write(init_writes(range(device.geometry.quadrants), device))
+    weights, biases = device.memories["weights"], device.memories["bias"]
+    for processor in range(device.geometry.processors):
+        address = device.weight_address(processor)
+        accelerator.write8(address | 1, 1)
+        accelerator.write_words(address, random_words(weights.words * weights.word_bytes // 4, rng))
+    for quadrant in range(device.geometry.quadrants):
+        accelerator.write_words(device.bias_address(quadrant, 0), random_words(biases.words, rng))
+
+
+def junk_data(machine: Machine, stage: int, rng: np.random.Generator) -> None:
+    """Random words in data memory before a stage, wherever no tensor is alive according to the placement."""
+    device = machine.device
+    dead = ~live_words(machine.placed, stage)
+    for instance, words in enumerate(dead):
+        addresses = device.data_address(instance, 0) + 4 * np.flatnonzero(words).astype(np.uint32)
+        machine.accelerator.write_block(addresses, random_words(len(addresses), rng))
+
+
+def live_words(placed: Placed, stage: int) -> npt.NDArray[np.bool_]:
+    """Words of data memory that hold something before a stage runs, (instances, words)."""
+    device = placed.resources.device
+    live = np.zeros((device.geometry.instances, device.memories["data"].words), np.bool_)
+    stages = placed.resources.chain.stages
+    step = sum(len(one.slots) + 1 for one in stages[:stage])  # the input is there, or the last result was looked at
+    for block in placed.problem.data:
+        if block.first <= step < block.last:
+            start = placed.placement.data[block.name]
+            live[list(block.instances), start : start + block.words] = True
+    return live
+
+
+def random_words(count: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:
+    return rng.integers(0, 1 << 32, count, dtype=np.uint32)
+
+
+def switched_memories(machine: Machine) -> Counter[str]:
+    """Words that the switches between all pairs of stages write to anything that is no register, by memory."""
+    count = len(machine.programs)
+    pairs = [(before, after) for before in range(count) for after in range(count) if before != after]
+    places = [machine.device.locate(w.address) for pair in pairs for w in machine.switching.transition(*pair)]
+    return Counter("unknown" if one is None else one.kind for one in places if one is None or one.kind != "register")
