@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.errors import InputError, Problem, Where
+from configs.errors import InputError, Where
 from configs.lines import LineList, LineMap, load_yaml
 from planner.confidence import MEASURES, Measure
 from planner.network import Shape
+from planner.spec_auto import NEEDED, OPTIONAL, ChoiceSpec, read_choice, read_delta
+from planner.spec_reader import Reader, layer_reference, number, one_of, positive
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network YAML and its checkpoint. `keep_offsets`: activations stay where the YAML puts them."""
+    """A network YAML and its checkpoint.
+
+    `keep_offsets`: activations stay where the YAML puts them. `fifo`: the input comes through the FIFO, as streaming
+    layers need it. `avg_pool_rounding`: average pooling rounds half away from zero instead of truncating.
+    """
 
     name: str
     where: Where
@@ -25,6 +31,8 @@ class NetworkSpec:
     checkpoint: Path
     input_shape: Shape | None
     keep_offsets: bool
+    fifo: bool
+    avg_pool_rounding: bool
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,15 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Choose the open thresholds on a data set so that accuracy falls by at most `accuracy_drop` points."""
+    """Choose the open thresholds on a data set so that accuracy falls by at most `accuracy_drop` points.
+
+    `delta`: on new data it falls by more with at most this probability; None: on this data set only.
+    """
 
     where: Where
     data: str
     accuracy_drop: float
+    delta: float | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,7 @@ class Spec:
     calibration: Calibration | None
     labels: tuple[str, ...]
     compare: tuple[str, ...]  # networks that are in no stage, but are run alone for comparison
+    choice: ChoiceSpec | None = None  # `exits: auto`: there are no stages before they are chosen
 
 
 def load_spec(path: Path) -> Spec:
@@ -84,24 +97,22 @@ def load_spec(path: Path) -> Spec:
     return _Reader(path).spec(load_yaml(path))
 
 
-class _Reader:
+class _Reader(Reader):
     """Reads one spec and collects its problems."""
 
-    def __init__(self, path: Path) -> None:
-        self.folder = path.parent
-        self.problems: list[Problem] = []
-
-    def wrong(self, where: Where, message: str) -> None:
-        self.problems.append(Problem(where, message))
-
     def spec(self, data: LineMap) -> Spec:
-        self.keys(data, ("offramp", "networks", "stages"), ("name", "data", "calibrate", "labels", "compare"))
+        automatic = "exits" in data
+        if automatic:
+            self.keys(data, NEEDED, OPTIONAL)
+        else:
+            self.keys(data, ("offramp", "networks", "stages"), ("name", "data", "calibrate", "labels", "compare"))
         if "offramp" in data and data["offramp"] != FORMAT:
             self.wrong(data.at("offramp"), f"spec format {data['offramp']!r}; this program reads format {FORMAT}")
         networks = {name: self.network(name, entry) for name, entry in self.section(data, "networks").items()}
         files = {name: self.path(self.section(data, "data"), name) for name in self.section(data, "data")}
-        stages = self.stages(data, networks)
-        calibration = self.calibration(data, files)
+        choice = read_choice(self, data, networks, files) if automatic else None
+        stages = () if automatic else self.stages(data, networks)
+        calibration = None if automatic else self.calibration(data, files)
         self.thresholds(stages, calibration)
         labels, compare = self.names(data, "labels"), self.names(data, "compare")
         for one in compare:
@@ -110,7 +121,7 @@ class _Reader:
         if self.problems:
             raise InputError(self.problems)
         name = str(data.get("name", self.folder.resolve().name))
-        return Spec(name, data.where, networks, files, stages, calibration, labels, compare)
+        return Spec(name, data.where, networks, files, stages, calibration, labels, compare, choice)
 
     def thresholds(self, stages: tuple[StageSpec, ...], calibration: Calibration | None) -> None:
         """Thresholds are given for all exits, or for none and a calibration chooses them."""
@@ -119,41 +130,10 @@ class _Reader:
             for one in exits:
                 if one.threshold is None:
                     self.wrong(one.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
+        elif not exits:
+            self.wrong(calibration.where, "`calibrate` chooses thresholds of exits, but no stage has an `exit`")
         elif any(one.threshold is not None for one in exits):
             self.wrong(calibration.where, "`calibrate` chooses all thresholds; remove it, or those that are given")
-
-    def names(self, data: LineMap, key: str) -> tuple[str, ...]:
-        """An optional list of names."""
-        value = data.get(key, [])
-        if isinstance(value, list) and all(type(one) in (str, int) for one in value):
-            return tuple(map(str, value))
-        self.wrong(data.at(key), f"`{key}` is a list of names")
-        return ()
-
-    def keys(self, data: LineMap, needed: tuple[str, ...], optional: tuple[str, ...]) -> None:
-        for key in data:
-            if key not in needed + optional:
-                self.wrong(data.at(key), f"unknown key `{key}`; allowed: {', '.join(needed + optional)}")
-        for key in needed:
-            if key not in data:
-                self.wrong(data.where, f"`{key}` is missing")
-
-    def section(self, data: LineMap, key: str) -> LineMap:
-        value = data.get(key, LineMap(data.where))
-        if isinstance(value, LineMap):
-            return value
-        self.wrong(data.at(key), f"`{key}` is a mapping of names")
-        return LineMap(data.at(key))
-
-    def value(self, data: LineMap, key: str, convert: Callable[[Any], Any], meaning: str) -> Any:
-        """data[key] converted, None if it is absent; a problem if `convert` raises ValueError or TypeError."""
-        if key not in data:
-            return None
-        try:
-            return convert(data[key])
-        except (ValueError, TypeError):
-            self.wrong(data.at(key), f"`{key}` is {data[key]!r}; {meaning} is expected")
-            return None
 
     def path(self, data: LineMap, key: str) -> Path:
         path = self.folder / str(data.get(key, ""))
@@ -163,8 +143,8 @@ class _Reader:
 
     def network(self, name: str, data: Any) -> NetworkSpec:
         data = self.mapping(data, f"network `{name}`")
-        self.keys(data, ("network", "checkpoint"), ("input", "offsets"))
-        offsets = self.value(data, "offsets", _one_of("keep", "free"), "`keep` or `free`")
+        self.keys(data, ("network", "checkpoint"), ("input", "offsets", "fifo", "avg_pool_rounding"))
+        offsets = self.value(data, "offsets", one_of("keep", "free"), "`keep` or `free`")
         return NetworkSpec(
             name=name,
             where=data.where,
@@ -172,13 +152,9 @@ class _Reader:
             checkpoint=self.path(data, "checkpoint"),
             input_shape=self.value(data, "input", parse_shape, "CxHxW, as in 1x28x28,"),
             keep_offsets=offsets != "free",
+            fifo=bool(self.value(data, "fifo", _flag, "`true` or `false`")),
+            avg_pool_rounding=bool(self.value(data, "avg_pool_rounding", _flag, "`true` or `false`")),
         )
-
-    def mapping(self, data: Any, what: str) -> LineMap:
-        if isinstance(data, LineMap):
-            return data
-        self.wrong(Where(str(self.folder)), f"{what} is a mapping of keys")
-        return LineMap(Where(str(self.folder)))
 
     def stages(self, data: LineMap, networks: Mapping[str, NetworkSpec]) -> tuple[StageSpec, ...]:
         items = data.get("stages", [])
@@ -202,7 +178,7 @@ class _Reader:
         network = str(data.get("network", ""))
         if "network" in data and network not in networks:
             self.wrong(data.at("network"), f"there is no network `{network}`; there are: {', '.join(networks)}")
-        until = self.value(data, "until", _layer_reference, "a layer's name or number")
+        until = self.value(data, "until", layer_reference, "a layer's name or number")
         name = str(data.get("name", network if until is None else f"{network}-{until}"))
         if last:
             for key in ("until", "head", "exit"):
@@ -234,9 +210,9 @@ class _Reader:
             self.wrong(where, "`exit` is a mapping with `confidence`, and `threshold`, `temperature`")
             return None
         self.keys(value, ("confidence",), ("threshold", "temperature"))
-        measure = self.value(value, "confidence", _one_of(*MEASURES), " or ".join(f"`{one}`" for one in MEASURES))
-        threshold = self.value(value, "threshold", _number, "a number >= 0")
-        temperature = self.value(value, "temperature", _positive, "a number > 0")
+        measure = self.value(value, "confidence", one_of(*MEASURES), " or ".join(f"`{one}`" for one in MEASURES))
+        threshold = self.value(value, "threshold", number, "a number >= 0")
+        temperature = self.value(value, "temperature", positive, "a number > 0")
         return ExitSpec(where, measure or MEASURES[0], threshold, 1.0 if temperature is None else temperature)
 
     def calibration(self, data: LineMap, files: Mapping[str, Path]) -> Calibration | None:
@@ -246,12 +222,18 @@ class _Reader:
         if not isinstance(value, LineMap):
             self.wrong(data.at("calibrate"), "`calibrate` is a mapping with `data` and `accuracy_drop`")
             return None
-        self.keys(value, ("data", "accuracy_drop"), ())
+        self.keys(value, ("data", "accuracy_drop"), ("risk",))
         name = str(value.get("data", ""))
         if "data" in value and name not in files:
             self.wrong(value.at("data"), f"there is no data set `{name}`; there are: {', '.join(files) or 'none'}")
-        drop = self.value(value, "accuracy_drop", _number, "a number of percentage points >= 0")
-        return Calibration(value.where, name, drop or 0.0)
+        drop = self.value(value, "accuracy_drop", number, "a number of percentage points >= 0")
+        return Calibration(value.where, name, drop or 0.0, read_delta(self, value, drop))
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
 
 
 def parse_shape(text: object) -> Shape:
@@ -260,30 +242,3 @@ def parse_shape(text: object) -> Shape:
     if len(sizes) not in (2, 3) or min(sizes) < 1:
         raise ValueError(f"{text!r} is not CxHxW")
     return Shape(sizes[0], sizes[1], sizes[2] if len(sizes) == 3 else 1)
-
-
-def _one_of(*allowed: str) -> Callable[[object], str]:
-    def convert(value: object) -> str:
-        if value not in allowed:
-            raise ValueError
-        return str(value)
-
-    return convert
-
-
-def _layer_reference(value: object) -> str | int:
-    if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _number(value: object) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < float("inf"):
-        raise ValueError
-    return float(value)
-
-
-def _positive(value: object) -> float:
-    if not (number := _number(value)):
-        raise ValueError
-    return number
