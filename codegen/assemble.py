@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.firmware import BusWrite, Exit, Firmware, KnownAnswer, StageCode
-from codegen.lower import lower
+from codegen.lower import lower, reads_fifo
 from codegen.memory import bias_runs, input_layout, tensor_places, weight_chunks
 from codegen.program import RegisterProgram, Switching, start_writes, switching
 from configs.device import Device
@@ -75,4 +75,5 @@ def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> Stage
             fraction_bits=stage.exit.fraction_bits,
             temperature_q16=stage.exit.temperature_q16,
         ),
+        reads_fifo=reads_fifo(placed, stage),
     )

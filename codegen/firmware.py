@@ -66,7 +66,8 @@ class StageCode:
     """What the dispatcher does for one stage, its registers being written already.
 
     quadrants: those the stage runs in, the master first; their enable and done bits are cleared after the stage.
-    cycles: modelled accelerator clock cycles of the stage, from which the bound on waiting follows.
+    cycles: modelled accelerator clock cycles of the stage, from which the bound on waiting follows. reads_fifo: the
+    input is sent through the FIFO once the stage has started.
     """
 
     name: str
@@ -75,11 +76,13 @@ class StageCode:
     cycles: int
     logits: tuple[Logit, ...]
     exit: Exit
+    reads_fifo: bool = False
 
 
 @dataclass(frozen=True)
 class InputRun:
-    """Words of the input tensor at `address`, +`step` bytes, ... in one data memory instance.
+    """Words of the input tensor at `address`, +`step` bytes, ... in one data memory instance; or all to one FIFO port,
+    whose data register is at `address`: `step` is 0 and `full` the bit of FIFO_STAT that says "no more now".
 
     HWC: one word a pixel, byte k is channel `channels[k]` (-1: no channel, written as 0); always four entries.
     CHW: one word for four pixels of the channel `channels[0]`, the only entry; bytes after the last pixel are 0.
@@ -88,6 +91,7 @@ class InputRun:
     address: int
     step: int
     channels: tuple[int, ...]
+    full: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,11 @@ class InputLayout:
     shape: tuple[int, int, int]
     chw: bool
     runs: tuple[InputRun, ...]
+
+    @property
+    def fifo(self) -> bool:
+        """Whether it goes through the FIFO instead of to data memory."""
+        return any(run.full for run in self.runs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from codegen.firmware import BusWrite, Firmware, InputLayout, Logit, StageCode
+from codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
 from configs.device import Device
 from planner.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16, MEASURES
 
@@ -27,6 +27,7 @@ def problems(firmware: Firmware, device: Device) -> tuple[str, ...]:
         *_weights(firmware, device),
         *_biases(firmware, device),
         *_input(firmware.input, device),
+        *_fifo(firmware),
         *_stages(firmware, device),
         *_tests(firmware),
     )
@@ -102,10 +103,33 @@ def _input(layout: InputLayout, device: Device) -> Iterator[str]:
     for run in layout.runs:
         if len(run.channels) != (1 if layout.chw else 4):
             yield f"input run at {run.address:#x}: {len(run.channels)} channels; 1 (CHW) or 4 (HWC) are expected"
+        if layout.fifo:
+            yield from _port(run, device)
+            continue
         first, last = device.locate(run.address), device.locate(run.address + (words - 1) * run.step)
         inside = first and last and first.kind == "data" and (first.quadrant, first.unit) == (last.quadrant, last.unit)
         if not inside or run.address % 4 or run.step % 4 or run.step < 4:
             yield f"input run at {run.address:#x}, step {run.step}, {words} words: not within one data memory instance"
+
+
+def _port(run: InputRun, device: Device) -> Iterator[str]:
+    ports = [name for name in device.registers if name.startswith("FIFO_DATA")]
+    places = {
+        (device.register_address(name), 0, device.registers["FIFO_STAT"].encode({"full": 1 << port}))
+        for port, name in enumerate(ports)
+    }
+    if (run.address, run.step, run.full) not in places:
+        found = f"step {run.step}, full {run.full:#x}"
+        yield f"input run at {run.address:#x}, {found}: not a FIFO port, its bit of FIFO_STAT and a step of 0"
+
+
+def _fifo(firmware: Firmware) -> Iterator[str]:
+    """The first stage has the input from where the layout puts it."""
+    first, *later = firmware.stages
+    if first.reads_fifo != firmware.input.fifo or any(one.reads_fifo and not firmware.input.fifo for one in later):
+        readers = [stage.name for stage in firmware.stages if stage.reads_fifo]
+        where = "the FIFO" if firmware.input.fifo else "data memory"
+        yield f"the input goes to {where}, but these stages read the FIFO: {', '.join(readers) or 'none'}"
 
 
 def _stages(firmware: Firmware, device: Device) -> Iterator[str]:

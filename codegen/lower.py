@@ -92,7 +92,7 @@ def _slot_registers(placed: Placed, stage: Stage, slot: Slot, quadrant: int) -> 
     values["LCTRL1"] = _lctrl1(hw)
     values["POST"] = {**_post(hw), **_bias(placed, slot, quadrant)}
     processors = quadrant_slice(hw.processors, quadrant, device)
-    values |= stream_registers(layers, stage.slots.index(slot), _network(placed, stage).fifo)
+    values |= stream_registers(layers, stage.slots.index(slot), reads_fifo(placed, stage))
     values["EN"] = {"processors": processors, "kernels": 0 if hw.kind == "passthrough" else processors}
     return values
 

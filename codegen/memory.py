@@ -48,15 +48,27 @@ def bias_runs(placed: Placed) -> tuple[BiasRun, ...]:
 
 
 def input_layout(placed: Placed) -> InputLayout:
-    """Where the application's input goes."""
+    """Where the application's input goes: to data memory, or through the FIFO."""
     reader = placed.resources.chain.first_reader
+    network = placed.resources.chain.networks[reader.network]
     hw = placed.resources.layer(reader)
     device = placed.resources.device
     base = placed.base(INPUT_TENSOR)
-    shape = placed.resources.chain.networks[reader.network].input_shape
+    shape = network.input_shape
     chw = reader.layer.data_format == "CHW"
     runs = _chw_runs(hw, base, device) if chw else _hwc_runs(hw, base, device)
+    if network.fifo:
+        runs = tuple(_through_fifo(run, device) for run in runs)
     return InputLayout((shape.channels, shape.rows, shape.cols), chw, runs)
+
+
+def _through_fifo(run: InputRun, device: Device) -> InputRun:
+    """The same words to the FIFO port that feeds the quadrant of the run's instance."""
+    place = device.locate(run.address)
+    assert place is not None
+    port = place.quadrant
+    full = device.registers["FIFO_STAT"].encode({"full": 1 << port})
+    return InputRun(device.register_address(f"FIFO_DATA{port}"), 0, run.channels, full)
 
 
 def _chw_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:

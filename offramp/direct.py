@@ -29,7 +29,7 @@ class Machine:
         self.switching = switching(self.programs, self.device)
         self.accelerator = accelerator or Accelerator(self.device)
         self.stage: int | None = None  # None: registers hold anything
-        self._frame: npt.NDArray[np.int8] | None = None  # input that waits for a stage with FIFO input
+        self._frame: npt.NDArray[np.int8] | None = None  # input for every stage that reads the FIFO
         self._places: dict[TensorId, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], int]] = {}
 
     def load(self) -> None:
@@ -50,7 +50,7 @@ class Machine:
     def write_input(self, x: npt.NDArray[np.int8]) -> None:
         """Load one input, int8 (channels, rows, cols), into data memory; or keep it for the FIFO."""
         hw = self._first()
-        if self._fifo_stage() is not None:
+        if any(reads_fifo(self.placed, stage) for stage in self.placed.resources.chain.stages):
             self._frame = x
             return
         packed = pack_input(hw, self.placed.base(INPUT_TENSOR), x, self.device)
@@ -71,13 +71,9 @@ class Machine:
             self.write(self.switching.transition(self.stage, index))
         self.stage = index
         self.write(start_writes(self.programs[index], self.device))
-        if self._fifo_stage() == index:
+        if reads_fifo(self.placed, self.placed.resources.chain.stages[index]):
             self._push_frame()
         self.write(stop_writes(self.programs[index], self.device))
-
-    def _fifo_stage(self) -> int | None:
-        stages = self.placed.resources.chain.stages
-        return next((index for index, stage in enumerate(stages) if reads_fifo(self.placed, stage)), None)
 
     def _push_frame(self) -> None:
         """Send the input through the FIFO: word by word, all ports in turn."""

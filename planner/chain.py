@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from configs.device import Device
 from configs.errors import InputError, Problem, Where
 from planner.choose import Load, complete, empty_load
-from planner.confidence import to_q16, to_threshold
+from planner.confidence import MEASURES, to_q16, to_threshold
 from planner.graph import boundaries
-from planner.load import load_network
+from planner.load import Options, load_network
 from planner.network import INPUT, Layer, Network, ProcessorMap, Shape
-from planner.spec import ExitSpec, HeadSpec, NetworkSpec, Spec, StageSpec
+from planner.spec import ExitSpec, NetworkSpec, Spec, StageSpec
 from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 
 
@@ -58,7 +58,8 @@ def _stated_input(network: Network) -> ProcessorMap:
 
 
 def _load(entry: NetworkSpec, shape: Shape | None) -> Network:
-    return load_network(entry.network, entry.checkpoint, input_shape=shape)
+    options = Options(fifo=entry.fifo, avg_pool_rounding=entry.avg_pool_rounding)
+    return load_network(entry.network, entry.checkpoint, input_shape=shape, options=options)
 
 
 def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load) -> Branch:
@@ -81,17 +82,28 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
             entry = spec.networks[stage.head.network]
             read = network.layers[cut]
             head = complete(_load(entry, read.out_shape), device, load, read.output_processors)
-            _check_head(stage, stage.head, head, network.layers[cut])
+            _check_head(stage, head, network.layers[cut])
+            _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
     return Branch(backbone, heads)
 
 
-def _check_head(stage: StageSpec, head: HeadSpec, network: Network, cut: Layer) -> None:
+def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
     for layer in network.consumers(INPUT):
         if layer.processors != cut.output_processors:
             found = f"layer `{layer.name}` reads processors {layer.processors:#018x}"
             written = f"`{cut.name}` writes its output to {cut.output_processors:#018x}"
             raise InputError(Problem(layer.where, f"{found}; {written}, where stage `{stage.name}` is cut"))
+
+
+def _check_modes(entry: NetworkSpec, head: Network, network: Network) -> None:
+    """What holds for a whole run of the accelerator holds for a head and for the network that it runs with."""
+    if head.fifo:
+        message = f"`{entry.name}` is a head; it reads what its stage's network writes, so it cannot have `fifo: true`"
+        raise InputError(Problem(entry.where, message))
+    if head.avg_pool_rounding != network.avg_pool_rounding:
+        message = f"head `{entry.name}` and the network it runs with need the same `avg_pool_rounding`"
+        raise InputError(Problem(entry.where, message))
 
 
 def _find(network: Network, reference: str | int, where: Where) -> int:
@@ -160,11 +172,12 @@ def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch, spec: Spec
         name, head = branch.heads[stage.name]
         slots += head_slots(name, head, result)
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
-    exits = stage.exit or next((one.exit for one in spec.stages if one.exit), None)
-    rule = exit_rule(exits, final) if exits else None
-    if rule and not stage.exit:
-        rule = replace(rule, threshold=None)
-    return Stage(stage.name, slots, result, rule)
+    if stage.exit:
+        return Stage(stage.name, slots, result, exit_rule(stage.exit, final))
+    # The last stage reports the confidence of the others' measure; alone, the one that needs no exponentials.
+    others = (one.exit for one in spec.stages if one.exit)
+    exits = next(others, ExitSpec(stage.where, MEASURES[0], None, 1.0))
+    return Stage(stage.name, slots, result, replace(exit_rule(exits, final), threshold=None))
 
 
 def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
@@ -187,6 +200,12 @@ def _check_inputs(spec: Spec, networks: Mapping[str, Network], used: set[str]) -
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"`{name}` {shape}" for name, shape in sorted(shapes.items()))
         raise InputError(Problem(spec.where, f"all networks read the same input, but its shape differs: {found}"))
+    entries = [spec.networks[stage.network] for stage in spec.stages]
+    other = next((entry for entry in entries if entry.fifo != entries[0].fifo), None)
+    if other:
+        fifo, memory = (entries[0], other) if entries[0].fifo else (other, entries[0])
+        found = f"`{fifo.name}` takes the input from the FIFO, `{memory.name}` from data memory"
+        raise InputError(Problem(other.where, f"{found}; all networks need the same `fifo`"))
 
 
 def _check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:

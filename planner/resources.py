@@ -74,7 +74,7 @@ def resources_of(chain: Chain, device: Device) -> Resources:
     tensors = {INPUT_TENSOR: _input_tensor(chain, device, hw)} | {
         slot.writes: _output_tensor(chain, device, slot, hw[slot.writes]) for slot in chain.slots
     }
-    for tensor, words in _stream_buffers(chain, hw).items():
+    for tensor, words in _buffer_words(chain, hw).items():
         tensors[tensor] = replace(tensors[tensor], words=words)
     return Resources(chain, device, hw, tensors, _groups(chain, tensors))
 
@@ -157,16 +157,18 @@ def _steps(chain: Chain) -> tuple[dict[TensorId, Step], dict[str, Step]]:
 
 
 def _life(chain: Chain, tensor: TensorId) -> tuple[Step, Step]:
-    """First and last step of a tensor. Layers that stream run all at once: what they touch lives through them all."""
+    """First and last step of a tensor. Layers that stream run all at once: what lives while one of them runs lives
+    through all that stream in the same stage."""
     written, looked = _steps(chain)
     uses = [written[slot.writes] for slot in chain.readers(tensor)]
     uses += [looked[stage.name] for stage in chain.stages if stage.result == tensor]
     if tensor != INPUT_TENSOR and chain.producers[tensor].layer.output:
         uses.append(looked[next(s.name for s in chain.stages if chain.producers[tensor] in s.slots)])
     first, last = written[tensor], max([written[tensor], *uses])
-    streaming = [written[slot.writes] for slot in chain.slots if slot.layer.streaming]
-    if streaming and first <= max(streaming):
-        first, last = min(first, *streaming), max(last, *streaming)
+    for stage in chain.stages:
+        streaming = [written[slot.writes] for slot in stage.slots if slot.layer.streaming]
+        if streaming and first <= streaming[-1] and last >= streaming[0]:
+            first, last = min(first, streaming[0]), max(last, streaming[-1])
     return first, last
 
 
@@ -194,14 +196,19 @@ def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> 
     )
 
 
-def _stream_buffers(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId, int]:
-    """Words of the tensors that exist only as circular buffers, because a streaming layer reads them."""
+def _buffer_words(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId, int]:
+    """Words of the tensors that streaming layers read: those of a circular buffer, unless another stage, which is sent
+    the input again, reads more of it at a time."""
     buffers: dict[TensorId, int] = {}
     for stage in chain.stages:
         layers = [hw[slot.writes] for slot in stage.slots]
         for index, slot in enumerate(stage.slots):
             if slot.layer.streaming:
-                buffers |= dict.fromkeys(slot.reads, buffer_words(layers, index))
+                words = buffer_words(layers, index)
+                buffers |= {tensor: max(words, buffers.get(tensor, 0)) for tensor in slot.reads}
+    whole = [hw[slot.writes].input_words for slot in chain.readers(INPUT_TENSOR) if not slot.layer.streaming]
+    if INPUT_TENSOR in buffers:
+        buffers[INPUT_TENSOR] = max(buffers[INPUT_TENSOR], *whole, 0)
     return buffers
 
 

@@ -9,7 +9,8 @@
 enum {
     OFFRAMP_OK = 0,
     OFFRAMP_E_NOT_READY = -1, /* offramp_init or offramp_load_input has to come first */
-    OFFRAMP_E_TIMEOUT = -2,   /* the accelerator did not finish in time; the next inference starts from scratch */
+    OFFRAMP_E_TIMEOUT = -2,   /* the accelerator did not finish in time; the next inference starts from scratch, with
+                                 OFFRAMP_INPUT_FIFO only after offramp_init has emptied the FIFO */
     OFFRAMP_E_ARGUMENT = -3   /* a null pointer */
 };
 
@@ -27,7 +28,9 @@ int offramp_init(void);
 void offramp_deinit(void);
 
 /* Copies the input, OFFRAMP_INPUT_BYTES values in the order channel, row, column, to the accelerator. Later stages may
- * overwrite it there, so every inference needs it anew. */
+ * overwrite it there, so every inference needs it anew.
+ * With OFFRAMP_INPUT_FIFO only the pointer is kept: offramp_infer sends the input, once for each stage that reads it, so
+ * the buffer must not change until offramp_infer has returned. */
 int offramp_load_input(const int8_t *chw);
 
 /* Runs stage after stage until one is confident enough or the last is done. */

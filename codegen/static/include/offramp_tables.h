@@ -2,6 +2,7 @@
 #ifndef OFFRAMP_TABLES_H
 #define OFFRAMP_TABLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "offramp_confidence.h"
@@ -37,8 +38,11 @@ typedef struct {
 
 typedef struct {
     uint32_t address;
-    uint32_t step;       /* bytes from word to word */
+    uint32_t step;       /* bytes from word to word; 0 for a FIFO port */
     int16_t channels[4]; /* one a byte lane, -1 for none; OFFRAMP_INPUT_CHW: only the first */
+#ifdef OFFRAMP_INPUT_FIFO
+    uint32_t full; /* bit of FIFO_STAT: the port takes no word now */
+#endif
 } offramp_input_run_t;
 
 typedef struct {
@@ -53,6 +57,9 @@ typedef struct {
     uint32_t threshold;
     uint32_t fraction_bits;
     uint32_t temperature_q16;
+#ifdef OFFRAMP_INPUT_FIFO
+    bool reads_fifo; /* the input is sent once the stage has started */
+#endif
 } offramp_stage_t;
 
 typedef struct {

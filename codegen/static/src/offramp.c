@@ -29,13 +29,19 @@ static void apply(offramp_writes_t list)
     }
 }
 
+#ifdef OFFRAMP_INPUT_FIFO
+#define OFFRAMP_CTRL_STOPPED (OFFRAMP_CTRL_DONE | OFFRAMP_CTRL_ENABLE | OFFRAMP_CTRL_FIFO)
+#else
+#define OFFRAMP_CTRL_STOPPED (OFFRAMP_CTRL_DONE | OFFRAMP_CTRL_ENABLE)
+#endif
+
 /* Memories and the layer count are accessible only while the enable bits are 0; a start needs their rising edge. */
 static void stop(uint32_t quadrants)
 {
     for (uint32_t quadrant = 0; quadrant < OFFRAMP_DEVICE_QUADRANTS; quadrant++) {
         if ((quadrants >> quadrant) & 1u) {
             uint32_t address = OFFRAMP_CTRL + quadrant * OFFRAMP_CTRL_STRIDE;
-            offramp_reg_write(address, offramp_reg_read(address) & ~(OFFRAMP_CTRL_DONE | OFFRAMP_CTRL_ENABLE));
+            offramp_reg_write(address, offramp_reg_read(address) & ~OFFRAMP_CTRL_STOPPED);
         }
     }
 }
@@ -87,6 +93,43 @@ static uint32_t input_word(const offramp_input_run_t *run, const int8_t *chw, ui
     return word;
 }
 
+#ifdef OFFRAMP_INPUT_FIFO
+static const int8_t *frame; /* the application's; sent again for every stage that reads it */
+
+static void take_input(const int8_t *chw)
+{
+    frame = chw;
+}
+
+/* All ports get a word in turn. False if they have been full for `polls` looks altogether. */
+static bool send_input(uint32_t polls)
+{
+    for (uint32_t k = 0; k < OFFRAMP_INPUT_WORDS; k++) {
+        for (uint32_t i = 0; i < offramp_tables.input_runs; i++) {
+            const offramp_input_run_t *run = &offramp_tables.input[i];
+            while ((offramp_reg_read(OFFRAMP_FIFO_STAT) & run->full) != 0u) {
+                if (polls == 0u) {
+                    return false;
+                }
+                polls--;
+            }
+            offramp_reg_write(run->address, input_word(run, frame, k));
+        }
+    }
+    return true;
+}
+#else
+static void take_input(const int8_t *chw)
+{
+    for (uint32_t i = 0; i < offramp_tables.input_runs; i++) {
+        const offramp_input_run_t *run = &offramp_tables.input[i];
+        for (uint32_t k = 0; k < OFFRAMP_INPUT_WORDS; k++) {
+            offramp_reg_write(run->address + k * run->step, input_word(run, chw, k));
+        }
+    }
+}
+#endif
+
 int offramp_load_input(const int8_t *chw)
 {
     if (chw == NULL) {
@@ -95,12 +138,7 @@ int offramp_load_input(const int8_t *chw)
     if (!state.powered) {
         return OFFRAMP_E_NOT_READY;
     }
-    for (uint32_t i = 0; i < offramp_tables.input_runs; i++) {
-        const offramp_input_run_t *run = &offramp_tables.input[i];
-        for (uint32_t k = 0; k < OFFRAMP_INPUT_WORDS; k++) {
-            offramp_reg_write(run->address + k * run->step, input_word(run, chw, k));
-        }
-    }
+    take_input(chw);
     state.loaded = true;
     return OFFRAMP_OK;
 }
@@ -116,13 +154,27 @@ static void configure_first_stage(void)
     state.configured = 0u;
 }
 
+static bool finishes(const offramp_stage_t *stage)
+{
+    uint32_t cycles = OFFRAMP_WAIT_FACTOR * stage->cycles + OFFRAMP_WAIT_EXTRA;
+#ifdef OFFRAMP_INPUT_FIFO
+    /* Looking over the bus takes longer than a cycle of the accelerator. */
+    if (stage->reads_fifo && !send_input(cycles)) {
+        return false;
+    }
+#endif
+    return offramp_platform_wait(stage->done_address, OFFRAMP_CTRL_DONE, cycles);
+}
+
 static int run(const offramp_stage_t *stage)
 {
     apply(stage->start);
-    uint32_t cycles = OFFRAMP_WAIT_FACTOR * stage->cycles + OFFRAMP_WAIT_EXTRA;
-    if (!offramp_platform_wait(stage->done_address, OFFRAMP_CTRL_DONE, cycles)) {
+    if (!finishes(stage)) {
         stop(OFFRAMP_QUADRANTS);
         state.configured = OFFRAMP_UNKNOWN;
+#ifdef OFFRAMP_INPUT_FIFO
+        state.powered = false; /* words of this input may be left in the FIFO */
+#endif
         return OFFRAMP_E_TIMEOUT;
     }
     stop(stage->quadrants);
