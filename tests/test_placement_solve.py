@@ -1,0 +1,147 @@
+"""What `solve` answers: right by the checker, optimal by exhaustive search, and the same every time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from configs.errors import Infeasible, OfframpError
+from planner.placement.check import check
+from planner.placement.items import data_items, weight_items
+from planner.placement.problem import BiasBlock, BiasPlace, DataBlock, Problem, WeightBlock
+from planner.placement.solve import solve
+from tests.placement_instances import EMPTY, RING, biases_fit, lowest_end, problems
+
+EVERY = (1 << 64) - 1
+
+
+def test_blocks_of_different_processors_share_columns() -> None:
+    blocks = (WeightBlock("a", 0b0011, 4), WeightBlock("b", 0b1100, 6), WeightBlock("c", 0b0110, 3))
+    placement = solve(replace(EMPTY, weights=blocks))
+    assert (placement.highest_column, placement.bound, placement.optimal) == (9, 9, True)
+
+
+def test_the_block_that_leaves_a_start_unit_unfinished_goes_to_the_top() -> None:
+    blocks = (WeightBlock("odd", EVERY, 3), WeightBlock("even", EVERY, 4))
+    placement = solve(replace(EMPTY, weights=blocks))
+    assert dict(placement.weights) == {"even": 0, "odd": 4}
+    assert placement.highest_column == 7
+
+
+def test_a_ring_needs_three_levels_which_only_the_solver_can_prove() -> None:
+    placement = solve(replace(EMPTY, weights=RING))
+    assert (placement.highest_column, placement.bound, placement.optimal) == (12, 12, True)
+
+
+def test_fixed_starts_are_kept_and_filled_around() -> None:
+    blocks = (WeightBlock("fixed", 0b11, 4, start=4), WeightBlock("low", 0b01, 4), WeightBlock("high", 0b10, 5))
+    placement = solve(replace(EMPTY, weights=blocks, columns=13))
+    assert dict(placement.weights) == {"fixed": 4, "low": 0, "high": 8}
+
+
+def test_biases_that_greedy_packing_cannot_place_are_placed() -> None:
+    lengths = (3, 3, 2, 2, 2)  # long ones first into the emptiest of two quadrants of 6 bytes leaves 3 + 2 and 3 + 2
+    blocks = tuple(BiasBlock(f"b{index}", length, (0, 1)) for index, length in enumerate(lengths))
+    problem = replace(EMPTY, biases=blocks)
+    assert check(problem, solve(problem)) == ()
+
+
+def test_biases_that_must_start_at_zero_come_first() -> None:
+    blocks = (BiasBlock("plain", 4, (0,)), BiasBlock("flat", 2, (0,), at_zero=True))
+    assert dict(solve(replace(EMPTY, biases=blocks)).biases) == {"plain": BiasPlace(0, 2), "flat": BiasPlace(0, 0)}
+
+
+def test_tensors_reuse_words_of_tensors_that_are_gone() -> None:
+    blocks = tuple(DataBlock(f"t{step}", (0,), 4, step, step + 1) for step in range(5))
+    placement = solve(replace(EMPTY, data=blocks))
+    assert max(placement.data.values()) == 4
+
+
+def test_nothing_to_place_is_a_placement() -> None:
+    placement = solve(EMPTY)
+    assert (placement.weights, placement.biases, placement.data, placement.highest_column) == ({}, {}, {}, 0)
+    assert placement.optimal
+
+
+@settings(max_examples=150, deadline=None)
+@given(problem=problems("weights"))
+def test_weights_are_placed_as_low_as_exhaustive_search_can(problem: Problem) -> None:
+    best = lowest_end(weight_items(problem.weights, problem))
+    if best is None:
+        with pytest.raises(Infeasible):
+            solve(problem)
+        return
+    placement = solve(problem)
+    assert check(problem, placement) == ()
+    assert (placement.highest_column, placement.bound, placement.optimal) == (best, best, True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(problem=problems("data"))
+def test_data_are_placed_whenever_exhaustive_search_can(problem: Problem) -> None:
+    best = lowest_end(data_items(problem.data, problem))
+    if best is None:
+        with pytest.raises(Infeasible):
+            solve(problem)
+        return
+    placement = solve(problem)
+    assert check(problem, placement) == ()
+    assert max(placement.data[block.name] + block.words for block in problem.data) == best
+
+
+@settings(max_examples=100, deadline=None)
+@given(problem=problems("biases"))
+def test_biases_are_placed_whenever_exhaustive_search_can(problem: Problem) -> None:
+    if biases_fit(problem.biases, problem):
+        assert check(problem, solve(problem)) == ()
+    else:
+        with pytest.raises(Infeasible):
+            solve(problem)
+
+
+@settings(max_examples=20, deadline=None)
+@given(problem=problems("weights"), seed=st.integers(0, 3))
+def test_the_same_problem_gets_the_same_placement(problem: Problem, seed: int) -> None:
+    def answer() -> str:
+        try:
+            return repr(solve(problem, seed=seed))
+        except Infeasible as error:
+            return str(error)
+
+    assert answer() == answer()
+
+
+def test_another_process_gets_the_same_placement() -> None:
+    code = (
+        "from dataclasses import replace; from tests.placement_instances import EMPTY, RING;"
+        "from planner.placement.solve import solve; print(solve(replace(EMPTY, weights=RING)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == str(solve(replace(EMPTY, weights=RING)))
+
+
+def test_the_limit_is_reported_as_undecided_and_not_as_infeasible() -> None:
+    blocks = tuple(replace(block, columns=5) for block in RING)
+    with pytest.raises(OfframpError) as caught:
+        solve(replace(EMPTY, weights=blocks), effort=0)
+    assert not isinstance(caught.value, Infeasible)
+    assert "undecided" in str(caught.value)
+
+
+def test_a_bound_below_the_placement_is_stated_when_the_limit_is_reached() -> None:
+    placement = solve(replace(EMPTY, weights=RING), effort=0)
+    assert (placement.highest_column, placement.bound, placement.optimal) == (12, 8, False)
+
+
+def test_easy_placements_do_not_import_the_solver() -> None:
+    code = (
+        "import sys; from dataclasses import replace; from tests.placement_instances import EMPTY, RING;"
+        "from planner.placement.solve import solve; solve(replace(EMPTY, weights=RING[:3]));"
+        "sys.exit('ortools' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
