@@ -16,7 +16,7 @@ from codegen.render import render
 from configs.device import Device, load_device
 from configs.errors import CheckFailed, InputError
 from offramp.compile import COMPILERS, Compiled, compile_firmware
-from offramp.console import make_console
+from offramp.console import make_console, telling
 from offramp.emulate import Verified, run_verified
 from offramp.evaluate import Evaluation
 from offramp.files import whole_folder, write_text, write_tree
@@ -46,14 +46,16 @@ def run(args: argparse.Namespace) -> int:
     console = make_console()
     device = load_device()
     images = parse_images(args.images)
-    with console.status("") as status:
-        plan = make_plan(args.spec, device, status.update)
-        status.update("running the test data through the integer reference")
+    with telling(console) as say:
+        plan = make_plan(args.spec, device, say)
+        say("running the test data through the integer reference")
         evaluated = evaluate_plan(plan)
         report = plan_report(plan, device, evaluated)
     print_plan(report, console)
     with whole_folder(args.output) as folder:
-        compiled = _generate(plan, device, evaluated, folder, args.compiler)
+        with telling(console) as say:
+            say("generating and compiling the firmware")
+            compiled = _generate(plan, device, evaluated, folder, args.compiler)
         one = FirmwareReport(compiled.flash_bytes, compiled.ram_bytes, compiled.compiler)
         report = replace(report, firmware=one)
         if evaluated and images != 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -12,3 +14,13 @@ WIDTH = 110
 def make_console() -> Console:
     """A console for standard output."""
     return Console(width=None if sys.stdout.isatty() else WIDTH, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def telling(console: Console) -> Iterator[Callable[[str], None]]:
+    """Say what is being done: a line that changes in a terminal, a line each elsewhere."""
+    if not console.is_terminal:
+        yield lambda text: console.print(f"{text} ...")
+        return
+    with console.status("") as status:
+        yield lambda text: status.update(f"{text} ...")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from configs.device import load_device
-from offramp.console import make_console
+from offramp.console import make_console, telling
 from offramp.files import write_text
 from offramp.planning import evaluate_plan, make_plan, plan_report
 from offramp.report import print_plan, print_results
@@ -24,9 +24,9 @@ def run(args: argparse.Namespace) -> int:
     """Make a plan, print it and what it gives on the test data; keep it if asked to."""
     console = make_console()
     device = load_device()
-    with console.status("") as status:
-        plan = make_plan(args.spec, device, status.update)
-        status.update("running the test data through the integer reference")
+    with telling(console) as say:
+        plan = make_plan(args.spec, device, say)
+        say("running the test data through the integer reference")
         report = plan_report(plan, device, evaluate_plan(plan))
     print_plan(report, console)
     print_results(report, console)
