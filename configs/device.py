@@ -133,6 +133,7 @@ class Device:
     clocks: Mapping[str, int]
     costs: Mapping[str, int]
     weight_start_multiple: int
+    energy: Mapping[str, int]
     express_stride: int
 
     def layer_registers(self) -> tuple[Register, ...]:
@@ -235,7 +236,7 @@ def load_device(path: Path = DEVICE_FILE) -> Device:
 def build_device(data: LineMap) -> Device:
     """A Device from a device file's content (for instance one with a field moved on purpose)."""
     reader = _Reader(data.where.file)
-    reader.keys(data, {"device", "geometry", "memories", "blocks", "registers", "limits", "clocks", "costs"})
+    reader.keys(data, {"device", "geometry", "memories", "blocks", "registers", "limits", "clocks", "costs", "energy"})
     reader.stop()
     geometry = reader.numbers(data["geometry"], set(Geometry.__dataclass_fields__))
     memories = {name: reader.memory(name, entry) for name, entry in data["memories"].items()}
@@ -244,7 +245,8 @@ def build_device(data: LineMap) -> Device:
     for block, entries in data["registers"].items():
         for name, entry in entries.items():
             registers[name] = reader.register(name, block, entry, blocks[block], geometry["layers"])
-    tables = {name: reader.numbers(data[name], set(data[name]) - {"source"}) for name in ("limits", "clocks", "costs")}
+    names = ("limits", "clocks", "costs", "energy")
+    tables = {name: reader.numbers(data[name], set(data[name]) - {"source"}) for name in names}
     reader.stop()
     weights = data["memories"]["weights"]
     device = Device(

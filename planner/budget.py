@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from planner.cost import Cycles, layer_cycles, run_cycles, switch_cycles
+from planner.cost import Cycles, check_cycles, layer_cycles, run_cycles, switch_cycles
 from planner.placed import Placed
 from planner.stages import Stage
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Cycles of the accelerator's clock. `check`: reading the logits. `forward[i]`: registers rewritten to go
-    from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
+    """Cycles of the accelerator's clock. `check`: reading the logits, and their confidence. `forward[i]`: registers
+    rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
     """
 
     stages: tuple[Cycles, ...]
@@ -27,17 +27,23 @@ class Budget:
     @property
     def leaving(self) -> tuple[int, ...]:
         """Cycles of an inference that leaves at each stage: stages, checks and switches so far, and the way back."""
-        totals = []
-        spent = 0
-        for index, stage in enumerate(self.stages):
-            spent += stage.cycles + self.check.cycles
-            totals.append(spent + self.back[index].cycles)
-            spent += self.forward[index].cycles if index < len(self.forward) else 0
-        return tuple(totals)
+        parts = [[one.cycles for one in part] for part in (self.stages, self.forward, self.back)]
+        return leaving_sums(parts[0], self.check.cycles, parts[1], parts[2])
 
     def mean(self, taken: npt.NDArray[np.int64]) -> float:
         """Mean cycles of inferences that leave at stages `taken`, (N,)."""
         return float(np.array(self.leaving)[taken].mean())
+
+
+def leaving_sums(stages: Sequence[int], check: int, forward: Sequence[int], back: Sequence[int]) -> tuple[int, ...]:
+    """What an inference that leaves at each stage costs; the parts are those of `Budget`, in any unit."""
+    totals = []
+    spent = 0
+    for index, stage in enumerate(stages):
+        spent += stage + check
+        totals.append(spent + back[index])
+        spent += forward[index] if index < len(forward) else 0
+    return tuple(totals)
 
 
 def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
@@ -54,7 +60,7 @@ def budget(placed: Placed, forward: Sequence[int], back: Sequence[int]) -> Budge
     logits = placed.resources.hw[chain.stages[-1].result or ""].layer.out_shape.channels
     return Budget(
         stages=tuple(stage_cycles(placed, stage) for stage in chain.stages),
-        check=switch_cycles(device, 0, logits),
+        check=check_cycles(device, logits),
         forward=tuple(switch_cycles(device, writes) for writes in forward),
         back=tuple(switch_cycles(device, writes) for writes in back),
     )

@@ -2,8 +2,9 @@
 
 The accelerator reads all input channels of a pass in parallel and produces output channels one after the other, so a
 layer's time follows its output, not its multiply-accumulates. The formulas restate the vendor's cycle model
-(ai8x-synthesis latency.py); weight, input and register loading are not part of it. Measurements published by
-ekut-es/netdeployonnx on a MAX78000 EV kit agree with it within 0.3 %.
+(ai8x-synthesis latency.py), which leaves out loading. Measurements published by ekut-es/netdeployonnx on a MAX78000 EV
+kit agree with it within 0.3 %. What the core does (loads, register writes, reading results) takes published times that
+scale with the core's clock.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 
 from configs.device import Column, Device, load_device
 from planner.mapping import HwLayer, ceil_div, map_layer, passes_of, quadrant_slice
-from planner.network import Layer, Network
+from planner.network import INPUT, Layer, Network
 
 Tag = Literal["simulated", "estimated", "published"]
 
@@ -22,6 +23,10 @@ START_CYCLES = 1  # of one run of the accelerator, whatever its layers
 MODEL = "cycle model of ai8x-synthesis latency.py"
 STREAMING = "1.5 times the cycle model, the guess of ai8x-synthesis latency.py for streaming layers"
 BUS = "bus times that ai8x-synthesis apbaccess.py assumes"
+CHECK = "bus times that ai8x-synthesis apbaccess.py assumes; instructions of a softmax counted on an emulator"
+WEIGHT_LOAD = "rate measured by ekut-es/netdeployonnx and KappaKa1/MAX78000-Dynamic-Neural-Network"
+INPUT_LOAD = "rate of the input load of KWS20 in AN7417 table 4"
+FIFO_LOAD = "rate of the input load of FaceID through the FIFO in AN7417 table 5"
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Cycles:
         return self.tag == "estimated"
 
     def microseconds(self, device: Device) -> float:
-        """At the device's default clock."""
+        """At the device's clock."""
         return self.cycles * 1e6 / device.clocks["cnn_hz"]
 
 
@@ -47,7 +52,7 @@ def layer_cycles(layer: Layer, network: Network, kernel_start: Column = 0) -> Cy
     `kernel_start` costs time only in padded convolutions that pool after an element-wise operation, with several
     passes or operands.
     """
-    hw = map_layer(_with_processors(layer), network)
+    hw = map_layer(with_processors(layer), network)
     cycles = _passthrough(hw) if hw.kind == "passthrough" else _convolution(hw, kernel_start)
     if layer.streaming:
         return Cycles(ceil_div(3 * cycles, 2), "estimated", STREAMING)
@@ -71,10 +76,39 @@ def run_cycles(layers: Iterable[Cycles]) -> Cycles:
 def switch_cycles(device: Device, writes: int, reads: int = 0) -> Cycles:
     """What so many bus accesses between two runs take: register writes, reading logits."""
     nanoseconds = writes * device.costs["bus_write_ns"] + reads * device.costs["bus_read_ns"]
-    return Cycles(ceil_div(nanoseconds * device.clocks["cnn_hz"], 10**9), "estimated", BUS)
+    return Cycles(core_time(nanoseconds, device), "estimated", BUS)
 
 
-def _with_processors(layer: Layer) -> Layer:
+def check_cycles(device: Device, outputs: int) -> Cycles:
+    """Reading so many logits and computing a confidence from them."""
+    reading = outputs * device.costs["bus_read_ns"]
+    instructions = ceil_div(outputs * device.costs["check_instructions"], device.costs["check_outputs"])
+    nanoseconds = reading + ceil_div(instructions * 10**9, device.costs["core_hz"])
+    return Cycles(core_time(nanoseconds, device), "estimated", CHECK)
+
+
+def weight_load_cycles(device: Device, weight_bytes: int) -> Cycles:
+    """Loading kernels into weight memory, once after power-up."""
+    nanoseconds = ceil_div(weight_bytes * 10**6, device.costs["weight_bytes_per_ms"])
+    return Cycles(core_time(nanoseconds, device), "published", WEIGHT_LOAD)
+
+
+def input_load_cycles(device: Device, network: Network) -> Cycles:
+    """Loading one input: into data memory, or through the FIFO (then much of it passes while layers run)."""
+    layer = network.consumers(INPUT)[0]
+    channels, pixels = network.input_shape.channels, network.input_shape.pixels
+    words = channels * ceil_div(pixels, 4) if layer.data_format == "CHW" else ceil_div(channels, 4) * pixels
+    rate = device.costs["fifo_word_ns" if network.fifo else "input_word_ns"]
+    return Cycles(core_time(words * rate, device), "published", FIFO_LOAD if network.fifo else INPUT_LOAD)
+
+
+def core_time(nanoseconds: int, device: Device) -> int:
+    """Cycles of the accelerator's clock in which the core does what takes so long at the clock of the costs."""
+    at = device.costs["core_hz"] * device.clocks["cnn_hz"]
+    return ceil_div(nanoseconds * at, device.clocks["core_hz"] * 10**9)
+
+
+def with_processors(layer: Layer) -> Layer:
     """The layer with open processor maps filled from processor 0 on."""
     inputs = (1 << passes_of(layer.in_shape.channels)[1]) - 1
     outputs = (1 << passes_of(layer.out_shape.channels)[1]) - 1
