@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codegen.lower import lower
+from codegen.lower import lower, words_sent
 from codegen.memory import reload_words
 from codegen.program import Switching, switching
 from configs.device import Device
@@ -98,10 +98,12 @@ def chain_switching(placed: Placed) -> Switching:
 
 
 def chain_budget(placed: Placed) -> Budget:
-    """Cycles of all stages and switches."""
+    """Cycles of all stages and switches. Loading the input is not part of them, sending it again is: a look at the
+    FIFO and a write for each word."""
     states = chain_switching(placed)
     count = len(states.states)
-    forward = [len(states.transition(index, index + 1)) for index in range(count - 1)]
+    again = [2 * words_sent(placed, stage) for stage in placed.resources.chain.stages]
+    forward = [len(states.transition(index, index + 1)) + again[index + 1] for index in range(count - 1)]
     back = [len(states.transition(index, 0)) for index in range(count)]
     return budget(placed, forward, back)
 

@@ -144,7 +144,8 @@ def print_plan(report: Report, console: Console) -> None:
     """Stages, memory and switches: what is known without running the firmware."""
     console.print(_stages(report))
     console.print(_memory(report))
-    console.print(_switches(report))
+    if report.switches:
+        console.print(_switches(report))
 
 
 def print_results(report: Report, console: Console) -> None:

@@ -20,8 +20,18 @@ def streaming_place(layer: Layer, network: Network, device: Device) -> str | Non
     return None if fits else "`streaming: true`"
 
 
+def streamed_once(layer: Layer, network: Network, device: Device) -> str | None:
+    """What a streaming layer reads passes by and is not kept: no other layer can read it, and it is no output."""
+    if not layer.streaming:
+        return None
+    source = layer.inputs[0]
+    later = [reader.index for reader in network.consumers(source) if reader.index != layer.index]
+    kept = source != INPUT and network.layers[source].output
+    return f"layer {later[0]} reads the same" if later else "`output: true` of the layer before" if kept else None
+
+
 def streaming_fifo(layer: Layer, network: Network, device: Device) -> str | None:
-    """A network whose first layer streams takes its input through the FIFO (`--fifo`)."""
+    """A network whose first layer streams takes its input through the FIFO (`fifo: true` in a spec, or `--fifo`)."""
     return "`streaming: true`" if layer.streaming and layer.index == 0 and not network.fifo else None
 
 
@@ -69,6 +79,7 @@ def fifo_processors(layer: Layer, network: Network, device: Device) -> str | Non
 
 STREAM_RULES = (
     streaming_place,
+    streamed_once,
     streaming_fifo,
     streaming_padding,
     streaming_size,

@@ -18,7 +18,7 @@ from offramp.supported import supported_page
 from planner import capability, features, rules_inputs, rules_memory, rules_operators, rules_stream
 from planner.capability import check_network
 from planner.load import Options, read_network
-from planner.network import Layer, Network, Shape
+from planner.network import INPUT, Layer, Network, Shape
 from planner.rules import message_of, numbers_of
 from planner.weights import parse_shapes
 from tests.networks import make_layer, make_network
@@ -125,6 +125,13 @@ def streams(count: int, **values: Any) -> Network:
     return make_network(*layers, input_shape=Shape(4, 8, 8), fifo=True)
 
 
+def tapped(source: int) -> Network:
+    """Two streaming layers and one that reads the output of layer `source`."""
+    network = streams(3)
+    last = replace(network.layers[2], inputs=(source,), streaming=False)
+    return replace(network, layers=(*network.layers[:2], last))
+
+
 def chain(*layers: Layer, **values: Any) -> Network:
     return make_network(*layers, input_shape=layers[0].in_shape, **values)
 
@@ -213,6 +220,9 @@ BORDERS: list[tuple[str, Network, Network]] = [
     ("chw_processors", one(data_format="CHW", processors=0x1111), one(data_format="CHW", processors=0xF)),
     ("streaming_place", streams(8), streams(9)),
     ("streaming_place", chain(same(streaming=True), same()), chain(same(), same(streaming=True))),
+    ("streamed_once", tapped(1), tapped(0)),
+    ("streamed_once", tapped(1), tapped(INPUT)),
+    ("streamed_once", only(streams(2), output=True), streams(2, output=True)),
     ("streaming_fifo", streams(1), with_network(streams(1), fifo=False)),
     ("streaming_padding", streams(2), only(streams(2), pad=(0, 0))),
     ("streaming_padding", streams(1), only(streams(1), pad=(0, 0))),
