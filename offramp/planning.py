@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from codegen.lower import lower, words_sent
 from codegen.memory import reload_words
-from codegen.program import Switching, switching
+from codegen.program import Switching
 from configs.device import Device
 from configs.errors import InputError, Problem
+from offramp.chains import TEST_DATA, calibration_data, chain_budget, chain_switching, data_set
 from offramp.emulate import count_kinds
 from offramp.evaluate import Evaluation, evaluate, run_alone
 from offramp.report import (
@@ -24,12 +24,12 @@ from offramp.report import (
     StageReport,
     SwitchReport,
 )
-from planner.budget import Budget, budget
+from planner.budget import Budget
 from planner.capability import check_network
 from planner.chain import build_chain, load_alone
 from planner.confidence import to_real
 from planner.cost import network_cycles, switch_cycles
-from planner.data import DataSet, check_disjoint, load_data
+from planner.data import DataSet
 from planner.exits import Calibrated, StageProfile, calibrate
 from planner.mapping import HwLayer, set_bits
 from planner.place import place
@@ -37,12 +37,11 @@ from planner.placed import Placed
 from planner.plan import Plan
 from planner.profile import profile
 from planner.spec import Spec, load_spec
-from planner.stages import Chain, Stage, with_threshold
+from planner.stages import Stage, with_threshold
 
 Say = Callable[[str], None]  # told what is being done
 
 COLUMN_BYTES = 9
-TEST_DATA = "test"  # the data set that results are reported on
 
 
 def make_plan(path: Path, device: Device, say: Say) -> Plan:
@@ -67,9 +66,7 @@ def make_plan(path: Path, device: Device, say: Say) -> Plan:
 def _calibrate(spec: Spec, placed: Placed) -> Calibrated:
     assert spec.calibration is not None
     chain = placed.resources.chain
-    data = data_set(spec, chain, spec.calibration.data)
-    if TEST_DATA in spec.data and spec.calibration.data != TEST_DATA:
-        check_disjoint(data, data_set(spec, chain, TEST_DATA))
+    data = calibration_data(spec, chain, spec.calibration.data)
     profiled = profile(chain, data.x)
     leaving = chain_budget(placed).leaving
     own = np.diff(leaving, prepend=0)
@@ -81,31 +78,10 @@ def _calibrate(spec: Spec, placed: Placed) -> Calibrated:
         if stage.exit is not None
     ]
     try:
-        return calibrate(profiles, profiles[-1].correct, spec.calibration.accuracy_drop / 100)
+        drop, delta = spec.calibration.accuracy_drop / 100, spec.calibration.delta
+        return calibrate(profiles, profiles[-1].correct, drop, delta)
     except ValueError as error:
         raise InputError(Problem(spec.calibration.where, str(error))) from error
-
-
-def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
-    """One of the spec's data sets, checked against the chain's input and classes."""
-    last = chain.slots[-1]
-    shape = chain.networks[chain.first_reader.network].input_shape
-    return load_data(name, spec.data[name], shape, last.layer.out_shape.channels)
-
-
-def chain_switching(placed: Placed) -> Switching:
-    return switching(lower(placed), placed.resources.device)
-
-
-def chain_budget(placed: Placed) -> Budget:
-    """Cycles of all stages and switches. Loading the input is not part of them, sending it again is: a look at the
-    FIFO and a write for each word."""
-    states = chain_switching(placed)
-    count = len(states.states)
-    again = [2 * words_sent(placed, stage) for stage in placed.resources.chain.stages]
-    forward = [len(states.transition(index, index + 1)) + again[index + 1] for index in range(count - 1)]
-    back = [len(states.transition(index, 0)) for index in range(count)]
-    return budget(placed, forward, back)
 
 
 def evaluate_plan(plan: Plan) -> tuple[Evaluation, DataSet] | None:

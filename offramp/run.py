@@ -12,9 +12,9 @@ from rich.table import Table
 from configs.device import load_device
 from configs.errors import InputError, Problem, Where
 from offramp.build import check_verified, parse_images
+from offramp.chains import TEST_DATA, data_set
 from offramp.console import make_console
 from offramp.emulate import run_verified
-from offramp.planning import TEST_DATA, data_set
 from planner.confidence import to_real
 from planner.plan import Plan, load_plan
 from planner.profile import profile

@@ -82,16 +82,16 @@ def test_three_stages_are_solved_exactly(profiles: list[StageProfile], drop: flo
 
 
 @settings(max_examples=30, deadline=None)
-@given(chains(4))
-def test_a_selection_of_thresholds_is_called_heuristic(profiles: list[StageProfile]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("planner.exits._COMBINATIONS", 0)
-        full = profiles[-1].correct
-        result = calibrate(profiles, full, 0.1)
-    assert result.method == "heuristic"
+@given(chains(4), st.sampled_from([0.0, 0.2]))
+def test_a_search_that_is_stopped_states_the_gap(profiles: list[StageProfile], drop: float) -> None:
+    full = profiles[-1].correct
+    needed = int(full.sum()) - int(drop * len(full) + 1e-9)
+    result = calibrate(profiles, full, drop, work=1)
     assert (result.cycles, result.correct, result.left) == follow(profiles, result.thresholds)
-    assert result.correct >= int(full.sum()) - int(0.1 * len(full) + 1e-9)
-    assert result.cycles <= len(full) * sum(one.cycles for one in profiles)
+    assert result.correct >= needed
+    best, _ = trial(profiles, needed)
+    assert result.cycles * (1 - result.gap) <= best + 1e-6 <= result.cycles + 1e-6
+    assert (result.method == "exact") == (result.gap == 0)
 
 
 def profile(measure: Measure, confidence: list[int], correct: list[int], cycles: int) -> StageProfile:
@@ -128,10 +128,12 @@ def test_summary_is_plain_json() -> None:
     assert calibrate([front, back], back.correct, 0.0).summary() == {
         "thresholds": [50],
         "method": "exact",
+        "gap": 0.0,
         "images": 2,
         "accuracy": {"staged": 1.0, "full": 1.0},
         "shares": [0.5, 0.5],
         "mean_cycles": 60.0,
+        "risk": None,
     }
 
 

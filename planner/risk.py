@@ -1,0 +1,181 @@
+"""Loss of accuracy on new data: settings whose loss is below a target with a stated probability, whatever the data.
+
+An image is lost if the full network is right and the chain is wrong; the rate of lost images bounds the fall of the
+accuracy. Settings are tested one after the other, in an order that does not depend on the images of the test, each
+against the hypothesis that its rate exceeds the target, by the exact binomial p-value. The first one that is not
+rejected ends the sequence, so that any choice among those before it is wrong with probability delta at most (Learn
+then Test with fixed-sequence testing; Angelopoulos, Bates, Candes, Jordan, Lei 2021, arXiv:2110.01052).
+
+A single threshold is tested from the highest to the lowest on all images, for each measure with its share of delta.
+For several thresholds or chains the order is learned first, on a third of the images, from their exact frontier, and
+the others test it (Pareto Testing; Laufer-Goldshtein, Fisch, Barzilay, Jaakkola 2022, arXiv:2210.07913).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, exp, floor, fsum, lgamma, log, log1p
+
+import numpy as np
+
+from planner.frontier import LARGEST, UNREACHED, WORK, Exits, Ints, Setting, frontier
+
+_LEARN = 3  # one image of so many learns the order of the tests
+_SAFER = (0.25, 0.5, 0.75, 0.9)  # parts of an exit's images that leave in the settings tested first
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """Why the settings are safe: `losses` of `images` tested, `allowed` by a test at level `level`."""
+
+    rate: float
+    delta: float
+    method: str
+    images: int
+    losses: int
+    allowed: int
+    p_value: float
+    tested: int  # settings tested before the sequence ended
+
+    def summary(self) -> dict[str, object]:
+        """For plan and report: JSON types only."""
+        return {
+            "accuracy_drop": self.rate,
+            "delta": self.delta,
+            "method": self.method,
+            "images": self.images,
+            "losses": self.losses,
+            "allowed": self.allowed,
+            "p_value": self.p_value,
+            "tested": self.tested,
+        }
+
+
+@dataclass(frozen=True)
+class Certified:
+    """A chain, by its number among those given, with settings that passed."""
+
+    chain: int
+    settings: tuple[Setting, ...]
+    guarantee: Guarantee
+
+
+@dataclass(frozen=True, eq=False)
+class _Family:
+    """Settings in the order of their tests: (chain, settings). `images`: numbers of those that test."""
+
+    sequence: Sequence[tuple[int, tuple[Setting, ...]]]
+    images: Ints
+    level: float
+    method: str
+
+
+def p_value(losses: int, images: int, rate: float) -> float:
+    """Probability of at most so many losses if the rate is `rate`: the exact binomial p-value of "it is higher"."""
+    if losses >= images:
+        return 1.0
+    logs = (
+        lgamma(images + 1) - lgamma(k + 1) - lgamma(images - k + 1) + k * log(rate) + (images - k) * log1p(-rate)
+        for k in range(losses + 1)
+    )
+    return min(1.0, fsum(map(exp, logs)))
+
+
+def allowed_losses(images: int, rate: float, level: float) -> int:
+    """The most losses with a p-value of at most `level`; -1 if even none is too many."""
+    losses = -1
+    while losses < images and p_value(losses + 1, images, rate) <= level:
+        losses += 1
+    return losses
+
+
+def certify(chains: Sequence[Exits], rate: float, delta: float, work: int = WORK) -> tuple[Certified, ...]:
+    """All settings that passed, the cheapest on all images first; none if not even the safest did.
+
+    `chains`: with `right` saying which images are not lost, so all of the last stage are. ValueError if there are too
+    few images for any setting to pass, with the number that is needed.
+    """
+    passed = []
+    for family in _families(chains, rate, delta, work):
+        allowed = allowed_losses(len(family.images), rate, family.level)
+        if allowed < 0:
+            needed = ceil(log(family.level) / log1p(-rate) * chains[0].right.shape[1] / len(family.images))
+            have = f"{chains[0].right.shape[1]} images cannot show a loss below {rate:.2%} with delta {delta}"
+            raise ValueError(f"{have}; at least {needed} are needed")
+        passed += list(_test(chains, family, rate, delta, allowed))
+    order = sorted(range(len(passed)), key=lambda one: (_cost(chains, passed[one]), one))
+    return tuple(passed[one] for one in order)
+
+
+def _test(chains: Sequence[Exits], family: _Family, rate: float, delta: float, allowed: int) -> Iterator[Certified]:
+    for tested, (chain, settings) in enumerate(family.sequence):
+        exits = chains[chain]
+        taken = exits.taken(settings)[family.images]
+        losses = int((~exits.right[taken, family.images]).sum())
+        if losses > allowed:
+            return
+        p = p_value(losses, len(family.images), rate)
+        guarantee = Guarantee(rate, delta, family.method, len(family.images), losses, allowed, p, tested + 1)
+        yield Certified(chain, settings, guarantee)
+
+
+def _cost(chains: Sequence[Exits], one: Certified) -> int:
+    exits = chains[one.chain]
+    return int(np.array(exits.leaving)[exits.taken(one.settings)].sum())
+
+
+def _families(chains: Sequence[Exits], rate: float, delta: float, work: int) -> list[_Family]:
+    images = chains[0].right.shape[1]
+    early = [number for number, exits in enumerate(chains) if exits.scores]
+    if len(early) == 1 and len(chains[early[0]].scores) == 1:
+        measures = chains[early[0]].scores[0]
+        method = "fixed sequence of all thresholds, exact binomial"
+        return [
+            _Family(_descending(early[0], measure, scores), np.arange(images), delta / len(measures), method)
+            for measure, scores in enumerate(measures)
+        ]
+    order = np.random.default_rng(0).permutation(images)
+    learn, test = np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
+    method = "fixed sequence learned on a third of the images, exact binomial"
+    return [_Family(_learned([_only(one, learn) for one in chains], rate, work), test, delta, method)]
+
+
+def _descending(chain: int, measure: int, scores: Ints) -> list[tuple[int, tuple[Setting, ...]]]:
+    """Every threshold that differs from the next higher one in who leaves."""
+    return [(chain, (Setting(measure, score),)) for score in np.unique(scores)[::-1].tolist()]
+
+
+def _only(exits: Exits, images: Ints) -> Exits:
+    scores = tuple(tuple(one[images] for one in stage) for stage in exits.scores)
+    return Exits(scores, exits.right[:, images], exits.leaving)
+
+
+def _learned(chains: Sequence[Exits], rate: float, work: int) -> list[tuple[int, tuple[Setting, ...]]]:
+    """The common frontier of some chains, the safest settings first, and before them safer ones than the safest."""
+    images = chains[0].right.shape[1]
+    lowest = images - floor(rate * images) - 1
+    frontiers = [frontier(exits, max(0, lowest), work) for exits in chains]
+    sequence: list[tuple[int, tuple[Setting, ...]]] = []
+    cheapest = UNREACHED
+    for right in range(images, max(0, lowest) - 1, -1):
+        cost, chain = min((int(one.cost[right]), number) for number, one in enumerate(frontiers))
+        if cost < cheapest:
+            sequence.append((chain, frontiers[chain].setting(right)))
+            cheapest = cost
+    if not sequence:
+        return []
+    chain, settings = sequence[0]
+    return [(chain, _safer(chains[chain], settings, part)) for part in _SAFER] + sequence
+
+
+def _safer(exits: Exits, settings: tuple[Setting, ...], part: float) -> tuple[Setting, ...]:
+    """Settings with which about a part of the images leave at each stage that leave there now, the surest."""
+    taken = exits.taken(settings)
+    safer = []
+    for stage, setting in enumerate(settings):
+        leaving = np.sort(exits.scores[stage][setting.measure][taken == stage])[::-1]
+        count = int(part * len(leaving))
+        score = int(leaving[count - 1]) if count else LARGEST
+        safer.append(Setting(setting.measure, max(score, setting.score)))
+    return tuple(safer)
