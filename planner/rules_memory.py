@@ -100,20 +100,23 @@ def _count(processors: ProcessorMap, channels: int, side: str) -> str | None:
 
 
 def passthrough_processors(layer: Layer, network: Network, device: Device) -> str | None:
-    """In a pass-through layer the output processors of each quadrant are adjacent, and as many as its processors."""
+    """In a pass-through layer the output processors of each quadrant are adjacent, from one whose number is a multiple
+    of 4 on, and as many as its processors."""
     if layer.op != "passthrough" or not layer.processors or not layer.output_processors:
         return None
     for quadrant in range(device.geometry.quadrants):
         count = quadrant_slice(layer.processors, quadrant, device).bit_count()
         bits = set_bits(quadrant_slice(layer.output_processors, quadrant, device))
-        if len(bits) != count or (bits and bits[-1] - bits[0] + 1 != count):
+        lanes = device.geometry.processors_per_instance
+        if len(bits) != count or (bits and (bits[0] % lanes or bits[-1] - bits[0] + 1 != count)):
             return f"processors {layer.processors:#018x}, output processors {layer.output_processors:#018x}"
     return None
 
 
 def chw_input(layer: Layer, network: Network, device: Device) -> str | None:
-    """CHW is for the network's input only, in one pass and with one operand."""
+    """CHW is for the network's input only, in one pass (flattening takes one for each pixel) and with one operand."""
     plain = layer.inputs == (INPUT,) and layer.operands == 1 and layer.in_shape.channels <= device.geometry.instances
+    plain = plain and not (layer.flatten and layer.pooled != (1, 1))
     return f"`data_format: CHW` for {layer.in_shape}" if layer.data_format == "CHW" and not plain else None
 
 
