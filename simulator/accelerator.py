@@ -225,12 +225,12 @@ class Accelerator:
             self._react(place, value)
 
     def _react(self, place: Place, value: int) -> None:
-        fields = self.device.registers[place.name].decode(value)
         if place.name == "TEST":
-            self._storage.self_test(place.quadrant, fields)
+            self._storage.self_test(place.quadrant, self.device.registers["TEST"].decode(value))
         elif place.name == "AON":
+            down = self.device.registers["AON"].by_name["mask_power_down"].decode(value)
             for quadrant in range(self.device.geometry.quadrants):
-                if fields["mask_power_down"] >> quadrant & 1:
+                if down >> quadrant & 1:
                     self._storage.forget_weights(quadrant)
 
     def _test_status(self, value: int) -> int:
