@@ -20,6 +20,8 @@ from planner.confidence import Measure
 from planner.frontier import LARGEST, UNREACHED, WORK, Bools, Exits, Setting, frontier, to_scores
 from planner.risk import Guarantee, certify
 
+Method = Literal["exact", "gap", "tested"]  # proved the best; by how much not; the cheapest that passed a test
+
 
 @dataclass(frozen=True, eq=False)
 class StageProfile:
@@ -40,7 +42,7 @@ class Calibrated:
     """Thresholds of all stages but the last, and what they give on the calibration set (counts of images, cycles)."""
 
     thresholds: tuple[int, ...]
-    method: Literal["exact", "gap"]
+    method: Method
     images: int
     correct: int
     full_correct: int
@@ -125,7 +127,7 @@ def _result(
         thresholds=tuple(
             LARGEST - score if one.measure == "entropy" else score for one, score in zip(profiles, scores, strict=False)
         ),
-        method="gap" if gap else "exact",
+        method="tested" if guarantee else "gap" if gap else "exact",
         images=len(taken),
         correct=int(exits.right[taken, np.arange(len(taken))].sum()),
         full_correct=int(full_correct.sum()),

@@ -1,0 +1,92 @@
+"""`exits: auto`: every chain of the candidates is placed and its cost known; then the best one becomes the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from configs.device import Device
+from configs.errors import Infeasible, InputError, Problem
+from offramp.chains import calibration_data, chain_budget
+from planner.candidates import Candidates, Early, chains_of, chosen_spec, load_candidates, profile_candidates
+from planner.capability import check_network
+from planner.chain import build_chain
+from planner.choice import Choice
+from planner.choose_exits import Cost, choose
+from planner.energy import energy_budget
+from planner.exits import Calibrated
+from planner.place import place
+from planner.placed import Placed
+from planner.plan import Plan
+from planner.spec import Spec
+from planner.stages import with_threshold
+
+Say = Callable[[str], None]  # told what is being done
+
+
+@dataclass(frozen=True, eq=False)
+class _Built:
+    """A chain of candidates, placed, and its cost; or the cost's reason why there is none."""
+
+    cost: Cost
+    placed: Placed | None
+
+
+def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
+    """The plan with the best chain. OfframpError for everything that stands against it."""
+    assert spec.choice is not None
+    candidates = load_candidates(spec, device)
+    networks = [candidates.main, *(one.network for one in candidates.entries)]
+    problems = [problem for network in networks for problem in check_network(network, device)]
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    say("placing every chain of the candidates")
+    built = [_build(spec, candidates, early, device) for early in chains_of(candidates)]
+    if built[0].placed is None:
+        raise Infeasible(Problem(spec.choice.where, built[0].cost.reason))
+    say("running the calibration data through the integer reference")
+    data = calibration_data(spec, built[0].placed.resources.chain, spec.choice.data)
+    profiles, full = profile_candidates(candidates, data)
+    say("choosing stages and thresholds")
+    try:
+        choice = choose(spec.choice, profiles, full, [one.cost for one in built])
+    except ValueError as error:
+        raise InputError(Problem(spec.choice.where, str(error))) from error
+    return _plan(spec, choice, candidates, built)
+
+
+def _build(spec: Spec, candidates: Candidates, early: Early, device: Device) -> _Built:
+    assert spec.choice is not None
+    names = [candidates.entries[index].name for index in early]
+    chain = build_chain(chosen_spec(spec, names, spec.choice.measures[:1] * len(names)), device)
+    try:
+        placed = place(chain, device)
+    except (InputError, Infeasible) as error:
+        return _Built(Cost(early, {}, f"cannot be placed: {error}"), None)
+    cycles = chain_budget(placed)
+    energy = energy_budget(placed, cycles)
+    return _Built(Cost(early, {"cycles": cycles.leaving, "energy": energy.leaving}), placed)
+
+
+def _plan(spec: Spec, choice: Choice, candidates: Candidates, built: Sequence[_Built]) -> Plan:
+    chosen = choice.chosen
+    names = [one.name for one in candidates.entries]
+    early = tuple(names.index(name) for name in chosen.stages[:-1])
+    placed = next(one.placed for one in built if one.cost.early == early)
+    assert placed is not None
+    spec = chosen_spec(spec, chosen.stages[:-1], chosen.measures)
+    thresholds = dict(zip(chosen.stages, chosen.thresholds, strict=False))
+    # Placed without knowing the measures; what lies where does not depend on them.
+    chain = with_threshold(build_chain(spec, placed.resources.device), thresholds)
+    calibrated = Calibrated(
+        thresholds=chosen.thresholds,
+        method=choice.method,
+        images=chosen.images,
+        correct=chosen.correct,
+        full_correct=choice.full_correct,
+        left=chosen.left,
+        cycles=round(chosen.means["cycles"] * chosen.images),
+        gap=choice.gap,
+        guarantee=choice.guarantee,
+    )
+    return Plan(spec, replace(placed, resources=replace(placed.resources, chain=chain)), calibrated, choice)

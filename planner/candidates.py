@@ -1,0 +1,147 @@
+"""Stages that may be chosen from: the chains they can form, and what each of them answers on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
+
+import numpy as np
+import numpy.typing as npt
+
+from configs.device import Device
+from configs.errors import InputError, Problem
+from planner.chain import build_chain, exit_rule
+from planner.confidence import Measure, confidence
+from planner.data import DataSet
+from planner.frontier import Bools
+from planner.network import INPUT, Network
+from planner.profile import BATCH
+from planner.reference import Tensor, run_layers, run_network
+from planner.spec import ExitSpec, HeadSpec, Spec, StageSpec
+from planner.spec_auto import CandidateSpec, ChoiceSpec
+from planner.stages import Chain, ExitRule
+
+EARLY = 3  # stages before the last one in the chains that are considered
+
+Early = tuple[int, ...]  # numbers of candidates, in the order in which they run before the rest of main
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A candidate with its network: a front network, or a head that reads the output of main's layer `cut`."""
+
+    name: str
+    network: Network
+    cut: int | None
+    rules: tuple[ExitRule, ...]  # one for each measure that is considered
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """All candidates, and the main network, whose answer is the reference."""
+
+    main: Network
+    entries: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateProfile:
+    """A candidate on N images. `confidence`: uint32 (N,), for each of its rules; `right`: (N,)."""
+
+    candidate: Candidate
+    confidence: tuple[npt.NDArray[np.uint32], ...]
+    right: Bools
+
+
+def chosen_spec(spec: Spec, early: Sequence[str], measures: Sequence[Measure]) -> Spec:
+    """The spec with some of its candidates, by name, as stages, and main last; thresholds are open."""
+    assert spec.choice is not None
+    by_name = {one.name: one for one in spec.choice.candidates}
+    stages = [_stage(by_name[name], measure) for name, measure in zip(early, measures, strict=True)]
+    rule = ExitSpec(spec.choice.where, measures[0] if measures else spec.choice.measures[0], None, 1.0)
+    main = StageSpec(spec.choice.main, spec.choice.where, spec.choice.main, None, None, rule)
+    used = {spec.choice.main, *spec.compare}
+    for name in early:
+        used |= {by_name[name].network, by_name[name].head or by_name[name].network}
+    networks = {name: entry for name, entry in spec.networks.items() if name in used}
+    return replace(spec, networks=networks, stages=(*stages, main), choice=None)
+
+
+def _stage(one: CandidateSpec, measure: Measure) -> StageSpec:
+    head = HeadSpec(one.where, one.head, ()) if one.head else None
+    return StageSpec(one.name, one.where, one.network, one.until, head, _exit(one, measure))
+
+
+def _exit(one: CandidateSpec, measure: Measure) -> ExitSpec:
+    return ExitSpec(one.where, measure, None, one.temperature)
+
+
+def load_candidates(spec: Spec, device: Device) -> Candidates:
+    """Load every candidate in a chain of its own with main. InputError with the problems of all of them."""
+    choice = spec.choice
+    assert choice is not None
+    problems: list[Problem] = []
+    chains: list[Chain] = []
+    for one in choice.candidates:
+        try:
+            chains.append(build_chain(chosen_spec(spec, [one.name], choice.measures[:1]), device))
+        except InputError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise InputError(problems)
+    entries = [_candidate(choice, *pair) for pair in zip(choice.candidates, chains, strict=True)]
+    return Candidates(chains[0].networks[choice.main], tuple(entries))
+
+
+def _candidate(choice: ChoiceSpec, one: CandidateSpec, chain: Chain) -> Candidate:
+    network = chain.networks[one.head or one.network]
+    # Of a branch's slots the last one that belongs to main is the layer it is cut after.
+    own = [slot.layer.index for slot in chain.stages[0].slots if slot.network == choice.main]
+    rules = tuple(exit_rule(_exit(one, measure), network.layers[-1]) for measure in choice.measures)
+    return Candidate(one.name, network, own[-1] if one.head else None, rules)
+
+
+def chains_of(candidates: Candidates, most: int = EARLY) -> tuple[Early, ...]:
+    """All chains with up to `most` candidates: front networks in any order, then branches in the order of their cuts,
+    one at each cut. The shortest first."""
+    cuts = [one.cut for one in candidates.entries]
+    fronts = [index for index, cut in enumerate(cuts) if cut is None]
+    branches = sorted((cut, index) for index, cut in enumerate(cuts) if cut is not None)
+    found: list[Early] = []
+    for count in range(most + 1):
+        for heads in range(min(count, len(branches)) + 1):
+            rests = [rest for rest in combinations(branches, heads) if len({cut for cut, _ in rest}) == heads]
+            for order in permutations(fronts, count - heads):
+                found += [order + tuple(index for _, index in rest) for rest in rests]
+    return tuple(found)
+
+
+def profile_candidates(candidates: Candidates, data: DataSet) -> tuple[tuple[CandidateProfile, ...], Bools]:
+    """Every candidate on all images, and where main is right: one run of the integer reference, each layer once."""
+    parts = [_logits(candidates, data.x[start : start + BATCH]) for start in range(0, len(data.x), BATCH)]
+    *early, main = (np.concatenate(one) for one in zip(*parts, strict=True))
+    profiles = [
+        CandidateProfile(one, tuple(_confidence(rule, logits) for rule in one.rules), logits.argmax(axis=1) == data.y)
+        for one, logits in zip(candidates.entries, early, strict=True)
+    ]
+    return tuple(profiles), main.argmax(axis=1) == data.y
+
+
+def _confidence(rule: ExitRule, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
+    return confidence(rule.measure, logits, rule.fraction_bits, rule.temperature_q16)
+
+
+def _logits(candidates: Candidates, x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int32]]:
+    """Logits of all candidates and, last, of main, each int32 (N, classes)."""
+    main = candidates.main
+    inner: Mapping[int, Tensor] = run_network(main, x, [one.cut for one in candidates.entries if one.cut is not None])
+    results = []
+    for one in candidates.entries:
+        if one.cut is None:
+            tensor = run_network(one.network, x)
+        else:
+            tensor = run_layers(one.network.layers, {INPUT: inner[one.cut]}, one.network.avg_pool_rounding)
+        results.append(tensor[one.network.layers[-1].index])
+    results.append(inner[main.layers[-1].index])
+    return [one.astype(np.int32).reshape(len(x), -1) for one in results]

@@ -1,0 +1,250 @@
+"""Which candidates become stages, in which order, with which measures and thresholds (docs/CHOOSING.md).
+
+Every chain that the candidates can form has its exact frontier, the least cost for each number of right answers
+(`planner.frontier`); the choice is read off these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor
+
+import numpy as np
+
+from configs.errors import Infeasible, Problem
+from planner.candidates import CandidateProfile, Early
+from planner.choice import Choice, Outcome, Verdict
+from planner.confidence import to_real
+from planner.frontier import LARGEST, UNREACHED, WORK, Bools, Exits, Frontier, Setting, frontier, to_scores
+from planner.risk import Guarantee, certify
+from planner.spec_auto import QUANTITIES, ChoiceSpec
+
+UNITS: Mapping[str, int] = {"cycles": 1, "energy": 10**6}  # of a chain's costs (cycles, pJ) in what is shown (uJ)
+_SHOWN = 0.05  # fall of accuracy down to which the Pareto front is looked for
+_RELATIVE = 10**9  # main alone, in a weighted sum
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A chain that may be chosen. `leaving`: by quantity (cycles; energy in pJ), of an inference that leaves at each
+    stage; empty where `reason` says why the chain cannot be built."""
+
+    early: Early
+    leaving: Mapping[str, tuple[int, ...]]
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """Everything a choice is made from; `chains`: those that can be built, main alone first."""
+
+    goal: ChoiceSpec
+    profiles: tuple[CandidateProfile, ...]
+    full: Bools
+    chains: tuple[Cost, ...]
+
+    @property
+    def work(self) -> int:
+        return WORK // max(1, sum(len(one.early) > 1 for one in self.chains))
+
+    def exits(self, chain: Cost, leaving: tuple[int, ...]) -> Exits:
+        early = [self.profiles[index] for index in chain.early]
+        scores = tuple(
+            tuple(
+                to_scores(rule.measure, values)
+                for rule, values in zip(one.candidate.rules, one.confidence, strict=True)
+            )
+            for one in early
+        )
+        return Exits(scores, np.stack([*(one.right for one in early), self.full]), leaving)
+
+    def frontiers(self, weights: Mapping[str, float]) -> list[Frontier]:
+        lowest = 0 if self.goal.budget else min(self.needed, floor(self.full.sum() - _SHOWN * len(self.full)))
+        return [
+            frontier(self.exits(one, self.objective(one, weights)), max(0, lowest), self.work) for one in self.chains
+        ]
+
+    def objective(self, chain: Cost, weights: Mapping[str, float]) -> tuple[int, ...]:
+        """What is minimised, by the stage that is left at: a quantity, or a weighted sum relative to main alone."""
+        if len(weights) == 1:
+            return chain.leaving[next(iter(weights))]
+        shares = {
+            key: weight / sum(weights.values()) / self.chains[0].leaving[key][0] for key, weight in weights.items()
+        }
+        stages = range(len(chain.early) + 1)
+        return tuple(
+            round(_RELATIVE * sum(share * chain.leaving[key][at] for key, share in shares.items())) for at in stages
+        )
+
+    @property
+    def needed(self) -> int:
+        """Right answers that keep the accuracy."""
+        return max(0, int(self.full.sum()) - floor((self.goal.accuracy_drop or 0.0) / 100 * len(self.full) + 1e-9))
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """The best settings of a chain, by its number. `rank`: the smaller the better."""
+
+    chain: int
+    settings: tuple[Setting, ...]
+    rank: tuple[int, ...]
+    guarantee: Guarantee | None = None
+
+
+def choose(goal: ChoiceSpec, profiles: Sequence[CandidateProfile], full: Bools, costs: Sequence[Cost]) -> Choice:
+    """The chain and settings that serve the goal best.
+
+    `full`: where main is right, (N,). `costs`: of all chains, main alone first. Infeasible if main alone cannot be
+    built or no chain keeps to the budget; ValueError if there are too few images for the guarantee on new data.
+    """
+    if costs[0].reason:
+        raise Infeasible(Problem(goal.where, costs[0].reason))
+    case = _Case(goal, tuple(profiles), full, tuple(one for one in costs if not one.reason))
+    fronts = {key: case.frontiers({key: 1.0}) for key in QUANTITIES}
+    if goal.budget:
+        picks, gap = _within_budget(case, fronts[goal.budget[0]], *goal.budget)
+    else:
+        own = fronts[next(iter(goal.weights))] if len(goal.weights) == 1 else case.frontiers(goal.weights)
+        picks, gap = _tested(case, goal.delta) if goal.delta else _accurate(case, own)
+    ranked = sorted(picks, key=lambda one: one.rank)
+    outcomes = {one.chain: _outcome(case, one.chain, one.settings) for one in ranked}
+    chosen = outcomes[ranked[0].chain]
+    verdicts = _verdicts(case, costs, outcomes, chosen)
+    return Choice(
+        chosen=chosen,
+        runner_up=outcomes[ranked[1].chain] if len(ranked) > 1 else None,
+        pareto={key: _pareto(case, fronts[key]) for key in QUANTITIES},
+        verdicts=verdicts,
+        candidates=tuple(_about(one.candidate.name, verdicts, list(outcomes.values())) for one in profiles),
+        method="tested" if goal.delta else "gap" if gap else "exact",
+        gap=gap,
+        full_correct=int(full.sum()),
+        most=max(len(one.early) for one in costs),
+        guarantee=ranked[0].guarantee,
+    )
+
+
+def _accurate(case: _Case, fronts: Sequence[Frontier]) -> tuple[list[_Pick], float]:
+    """Every chain at its cheapest within the fall of accuracy."""
+    picks = []
+    for chain, one in enumerate(fronts):
+        if one.cost[case.needed] < UNREACHED:
+            right = one.best(case.needed)
+            picks.append(_Pick(chain, one.setting(right), (int(one.cost[right]), -right, chain)))
+    cost = min(one.rank[0] for one in picks)
+    bound = min(int(one.bound[case.needed]) for one in fronts)
+    return picks, (cost - bound) / cost
+
+
+def _within_budget(case: _Case, fronts: Sequence[Frontier], quantity: str, amount: float) -> tuple[list[_Pick], float]:
+    """Every chain at its most accurate within the budget."""
+    images = len(case.full)
+    most = floor(amount * UNITS[quantity] * images)
+    picks = []
+    for chain, one in enumerate(fronts):
+        if one.cost[0] <= most:
+            right = int(np.searchsorted(one.cost, most, side="right")) - 1
+            picks.append(_Pick(chain, one.setting(right), (-right, int(one.cost[right]), chain)))
+    if not picks:
+        least = min(int(one.bound[0]) for one in fronts) / images / UNITS[quantity]
+        raise Infeasible(
+            Problem(case.goal.where, f"a mean of {amount:g} {quantity}; the least possible is {least:,.1f}")
+        )
+    right = -min(one.rank[0] for one in picks)
+    bound = max(int(np.searchsorted(one.bound, most, side="right")) - 1 for one in fronts)
+    return picks, (bound - right) / images
+
+
+def _tested(case: _Case, delta: float) -> tuple[list[_Pick], float]:
+    """Every chain at the cheapest settings that passed, and main alone, which loses nothing."""
+    chains = []
+    for one in case.chains:
+        exits = case.exits(one, case.objective(one, case.goal.weights))
+        chains.append(Exits(exits.scores, exits.right | ~case.full, exits.leaving))
+    picks = {0: _Pick(0, (), (chains[0].leaving[0] * len(case.full), 0))}
+    for passed in certify(chains, (case.goal.accuracy_drop or 0.0) / 100, delta, case.work):
+        taken = chains[passed.chain].taken(passed.settings)
+        rank = (int(np.array(chains[passed.chain].leaving)[taken].sum()), passed.chain)
+        picks.setdefault(passed.chain, _Pick(passed.chain, passed.settings, rank, passed.guarantee))
+    return list(picks.values()), 0.0
+
+
+def _outcome(case: _Case, chain: int, settings: tuple[Setting, ...]) -> Outcome:
+    cost = case.chains[chain]
+    exits = case.exits(cost, cost.leaving["cycles"])
+    taken = exits.taken(settings)
+    left = np.bincount(taken, minlength=len(settings) + 1)
+    early = [case.profiles[index].candidate for index in cost.early]
+    rules = [one.rules[setting.measure] for one, setting in zip(early, settings, strict=True)]
+    thresholds = [
+        LARGEST - setting.score if rule.measure == "entropy" else setting.score
+        for rule, setting in zip(rules, settings, strict=True)
+    ]
+    return Outcome(
+        stages=_names(case.goal, case.profiles, cost.early),
+        measures=tuple(rule.measure for rule in rules),
+        thresholds=tuple(thresholds),
+        real_thresholds=tuple(
+            to_real(rule.measure, value, rule.fraction_bits) for rule, value in zip(rules, thresholds, strict=True)
+        ),
+        correct=int(exits.right[taken, np.arange(len(taken))].sum()),
+        left=tuple(left.tolist()),
+        means={key: float(left @ np.array(cost.leaving[key])) / len(taken) / UNITS[key] for key in QUANTITIES},
+    )
+
+
+def _names(goal: ChoiceSpec, profiles: Sequence[CandidateProfile], early: Early) -> tuple[str, ...]:
+    return (*(profiles[index].candidate.name for index in early), goal.main)
+
+
+def _pareto(case: _Case, fronts: Sequence[Frontier]) -> tuple[Outcome, ...]:
+    """The points of some frontiers that no other point beats, the most accurate first."""
+    least = np.min([one.cost for one in fronts], axis=0)
+    lowest = 0 if case.goal.budget else max(0, min(case.needed, floor(case.full.sum() - _SHOWN * len(case.full))))
+    points = []
+    for right in range(len(least) - 1, lowest - 1, -1):
+        higher = int(least[right + 1]) if right + 1 < len(least) else UNREACHED
+        if least[right] < higher:
+            chain = next(number for number, one in enumerate(fronts) if one.cost[right] == least[right])
+            points.append(_outcome(case, chain, fronts[chain].setting(right)))
+    return tuple(points)
+
+
+def _verdicts(
+    case: _Case, costs: Sequence[Cost], outcomes: Mapping[int, Outcome], chosen: Outcome
+) -> tuple[Verdict, ...]:
+    numbers = {one.early: number for number, one in enumerate(case.chains)}
+    verdicts = []
+    for one in costs:
+        best = outcomes.get(numbers[one.early]) if not one.reason else None
+        reason = one.reason or _reason(case.goal, best, chosen)
+        verdicts.append(Verdict(_names(case.goal, case.profiles, one.early), best, reason))
+    return tuple(verdicts)
+
+
+def _reason(goal: ChoiceSpec, best: Outcome | None, chosen: Outcome) -> str:
+    """Why a chain was not chosen."""
+    if best is chosen:
+        return "chosen"
+    if best is None:
+        return "no settings passed the test" if goal.delta else "no thresholds keep to the limit"
+    if goal.budget and best.correct < chosen.correct:
+        return f"{100 * (chosen.accuracy - best.accuracy):.2f} points less accurate"
+    keys = [goal.budget[0]] if goal.budget else list(goal.weights)
+    more = ", ".join(f"{best.means[key] / chosen.means[key] - 1:+.1%} {key}" for key in keys)
+    return f"{more}; lets {1 - best.left[-1] / best.images:.1%} leave early"
+
+
+def _about(name: str, verdicts: Sequence[Verdict], ranked: Sequence[Outcome]) -> tuple[str, str]:
+    """Why a candidate was not chosen: the best chain with it. `ranked`: of all chains, the best first."""
+    chosen = ranked[0]
+    if name in chosen.stages:
+        share = chosen.left[chosen.stages.index(name)] / chosen.images
+        return name, f"chosen: answers {share:.1%} of the images"
+    best = next((one for one in ranked if name in one.stages), None)
+    if best is None:
+        return name, next(one.reason for one in verdicts if name in one.stages)
+    reason = next(one.reason for one in verdicts if one.best is best)
+    return name, f"at best, as {' > '.join(best.stages)}: {reason}"
