@@ -7,7 +7,8 @@ and bias memory random bytes wherever no layer has its own, data memory random w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -58,46 +59,54 @@ def judge(
     others with junk where no stage of the chain uses a register, and a switch from stage to stage.
     """
     problems = [f"a switch writes {count} {kind} words" for kind, count in switched_memories(machine).items()]
+    everything = registers(machine.device)
+    unused = registers(machine.device, machine.switching.states[0])
     for number, (x, answer) in enumerate(zip(inputs, answers, strict=True)):
-        configured = number % 2 == 0
-        found = run_among_junk(machine, x, rng, configured)
+        if number % 2:
+            machine.write(unused.junk(rng))
+            way, found = "switched", run_among_junk(machine, x, rng, None)
+        else:
+            way, found = "configured from junk", run_among_junk(machine, x, rng, everything)
         wrong = int(np.count_nonzero(found != answer))
         if wrong:
-            way = "configured from junk" if configured else "switched"
             problems.append(f"input {number}, {way}: {wrong} of {answer.size} values differ")
     return tuple(problems)
 
 
-def run_among_junk(machine: Machine, x: Input, rng: np.random.Generator, configured: bool) -> Answer:
-    """All stages on one input; the last layer's output. `configured`: all registers hold junk before every stage."""
-    placed = machine.placed
+def run_among_junk(machine: Machine, x: Input, rng: np.random.Generator, fill: Registers | None) -> Answer:
+    """All stages on one input; the last layer's output. `fill`: registers that get junk before every stage."""
     machine.write_input(x)
     for index in range(len(machine.programs)):
         junk_data(machine, index, rng)
-        keys = register_keys(machine.device)
-        if configured:
+        if fill:
+            machine.write(fill.junk(rng))
             machine.stage = None
-        else:
-            keys = [key for key in keys if key not in machine.switching.states[0]]
-        machine.write(junk_writes(machine.device, keys, rng))
         machine.run_stage(index)
-    return machine.read(placed.resources.chain.slots[-1].writes)
+    return machine.read(machine.placed.resources.chain.slots[-1].writes)
 
 
-def register_keys(device: Device) -> list[Key]:
+@dataclass(frozen=True)
+class Registers:
+    """Registers to fill with junk: their addresses and the bits that belong to a field."""
+
+    addresses: tuple[int, ...]
+    masks: npt.NDArray[np.int64]
+
+    def junk(self, rng: np.random.Generator) -> Iterable[BusWrite]:
+        """A random value for every field."""
+        values = rng.integers(0, 1 << 32, len(self.masks)) & self.masks
+        return map(BusWrite, self.addresses, values.tolist())
+
+
+def registers(device: Device, without: Collection[Key] = ()) -> Registers:
     """Every register that says what a stage does: those of all layer slots in all quadrants, and `GLOBAL_JUNK`."""
     quadrants = range(device.geometry.quadrants)
     keys = [Key(quadrant, -1, name) for name in GLOBAL_JUNK for quadrant in quadrants]
     for register in device.layer_registers():
         keys += [Key(quadrant, layer, register.name) for quadrant in quadrants for layer in range(register.layers)]
-    return keys
-
-
-def junk_writes(device: Device, keys: Sequence[Key], rng: np.random.Generator) -> Iterable[BusWrite]:
-    """A random value for every field of every register of a list."""
-    for key, value in zip(keys, rng.integers(0, 1 << 32, len(keys)).tolist(), strict=True):
-        address = device.register_address(key.name, key.quadrant, max(key.layer, 0))
-        yield BusWrite(address, value & device.registers[key.name].mask)
+    keys = [key for key in keys if key not in without]
+    addresses = tuple(device.register_address(key.name, key.quadrant, max(key.layer, 0)) for key in keys)
+    return Registers(addresses, np.array([device.registers[key.name].mask for key in keys], np.int64))
 
 
 def junk_memories(machine: Machine, rng: np.random.Generator) -> None:

@@ -1,0 +1,96 @@
+"""Every legal cut of corpus networks as two stages: how many give the unsplit network's answer, with junk all around.
+
+    python -m bench.cuts [CASE ...] [--free] [--jobs N]
+
+Default: all `net-*` and `syn-*` cases of ../shared/corpus. --free: processors and offsets are the planner's choice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from offramp.cases import find_cases  # first, before numpy: it sets how many threads BLAS starts
+
+import numpy as np  # isort: skip
+
+from configs.device import load_device
+from configs.errors import OfframpError
+from offramp.case import Case, load_case
+from offramp.cuts import Answer, judge_cut, legal_cuts
+from offramp.synth import forget_places
+from planner.choose import complete, empty_load
+from planner.graph import boundaries
+
+CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One network. `failed`: a line for each cut that fails, or why the network cannot be judged at all."""
+
+    name: str
+    boundaries: int
+    cuts: int
+    failed: tuple[str, ...]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="every legal cut of corpus networks as two stages")
+    parser.add_argument("cases", type=Path, nargs="*", metavar="CASE")
+    parser.add_argument("--free", action="store_true", help="forget processors, offsets and write gaps of the YAML")
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    cases = find_cases(args.cases or sorted([*CORPUS.glob("net-*"), *CORPUS.glob("syn-*")]))
+    start = time.perf_counter()
+    with multiprocessing.Pool(args.jobs) as pool:
+        found = list(pool.imap(partial(judge_case, free=args.free), cases))
+    for outcome in found:
+        for line in outcome.failed:
+            print(f"{outcome.name}: {line}")
+    return _summary(found, time.perf_counter() - start)
+
+
+def _summary(found: Sequence[Outcome], seconds: float) -> int:
+    cuts = sum(outcome.cuts for outcome in found)
+    failed = sum(len(outcome.failed) for outcome in found)
+    split = [outcome for outcome in found if outcome.cuts]
+    places = sum(outcome.boundaries for outcome in found)
+    whole = sum(not outcome.failed for outcome in split)
+    print(f"{cuts} legal cuts among {places} layer boundaries of {len(split)} networks, {seconds:.0f} s")
+    print(f"{cuts - failed} cuts pass, {failed} failed; all cuts pass in {whole} of {len(split)} networks")
+    return 1 if failed else 0
+
+
+def judge_case(folder: Path, free: bool) -> Outcome:
+    """Every legal cut of a case on its sample, twice: configured from junk, and switched."""
+    try:
+        case = load_case(folder)
+        if free:
+            network = complete(forget_places(case.network), load_device(), empty_load(load_device()))
+            case = replace(case, network=network, overlap=False)
+    except OfframpError as error:
+        return Outcome(folder.name, 0, 0, (str(error.problems[0]),))
+    shape = case.network.layers[-1].out_shape
+    final = np.load(folder / "outputs.npz", allow_pickle=False)["final"].astype(np.int32)
+    answer = final.reshape(shape.channels, shape.rows, shape.cols)
+    cuts = legal_cuts(case.network)
+    lines = (f"cut after layer {after}: {reason}" for after in cuts for reason in _judge(case, after, answer))
+    return Outcome(folder.name, len(boundaries(case.network)), len(cuts), tuple(lines))
+
+
+def _judge(case: Case, after: int, answer: Answer) -> tuple[str, ...]:
+    try:
+        problems = judge_cut(case.network, after, [case.sample] * 2, [answer] * 2, case.overlap)
+    except OfframpError as error:
+        problems = (str(error),)
+    return ("; ".join(problems),) if problems else ()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
