@@ -91,8 +91,8 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
 def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
     for layer in network.consumers(INPUT):
         if layer.processors != cut.output_processors:
-            found = f"layer `{layer.name}` reads processors {layer.processors:#018x}"
-            written = f"`{cut.name}` writes its output to {cut.output_processors:#018x}"
+            found = f"layer `{layer.label}` reads processors {layer.processors:#018x}"
+            written = f"`{cut.label}` writes its output to {cut.output_processors:#018x}"
             raise InputError(Problem(layer.where, f"{found}; {written}, where stage `{stage.name}` is cut"))
 
 
@@ -110,7 +110,7 @@ def _find(network: Network, reference: str | int, where: Where) -> int:
     for layer in network.layers:
         if reference in (layer.index, layer.name):
             return layer.index
-    names = ", ".join(f"{layer.index} ({layer.name})" for layer in network.layers)
+    names = ", ".join(f"{layer.index} ({layer.name})" if layer.name else str(layer.index) for layer in network.layers)
     raise InputError(Problem(where, f"network `{network.name}` has no layer `{reference}`; it has {names}"))
 
 
@@ -126,8 +126,8 @@ def select(network: Network, indices: Sequence[int], cut: int | None) -> Network
         layer = network.layers[index]
         outside = [one for one in layer.inputs if one not in number]
         if outside:
-            name = "the network's input" if outside[0] == INPUT else f"`{network.layers[outside[0]].name}`"
-            message = f"layer `{layer.name}` reads {name}, which is not part of the same head or backbone"
+            name = "the network's input" if outside[0] == INPUT else f"`{network.layers[outside[0]].label}`"
+            message = f"layer `{layer.label}` reads {name}, which is not part of the same head or backbone"
             raise InputError(Problem(layer.where, message))
         layers.append(replace(layer, index=number[index], inputs=tuple(number[one] for one in layer.inputs)))
     return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
@@ -155,12 +155,12 @@ def _end(stage: StageSpec, backbone: Network, first: int) -> int:
         return len(backbone.layers)
     index = _find(backbone, stage.until, stage.where)
     if index < first:
-        message = f"stage `{stage.name}`: layer `{backbone.layers[index].name}` has run in an earlier stage"
+        message = f"stage `{stage.name}`: layer `{backbone.layers[index].label}` has run in an earlier stage"
         raise InputError(Problem(stage.where, message))
     boundary = next((one for one in boundaries(backbone) if one.after == index), None)
     if boundary is None or not boundary.legal:
         reason = boundary.reason if boundary else "nothing is left for the next stage"
-        message = f"stage `{stage.name}`: no cut after layer `{backbone.layers[index].name}`: {reason}"
+        message = f"stage `{stage.name}`: no cut after layer `{backbone.layers[index].label}`: {reason}"
         raise InputError(Problem(stage.where, message))
     return index + 1
 
@@ -222,7 +222,7 @@ def _check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, N
             problems.append(Problem(entry.where, message))
         last = slots[stage.result or ""].layer
         if last.activation != "none":
-            problems.append(Problem(last.where, f"layer `{last.name}` makes logits; `activate: None` is expected"))
+            problems.append(Problem(last.where, f"layer `{last.label}` makes logits; `activate: None` is expected"))
     unused = set(spec.networks) - set(networks) - set(spec.compare)
     problems += [Problem(spec.networks[name].where, f"network `{name}` is in no stage") for name in sorted(unused)]
     if problems:

@@ -75,7 +75,7 @@ def _streaming_ahead(network: Network, after: int, live: tuple[int, ...]) -> str
     last = max((layer.index for layer in network.layers if layer.streaming), default=-1)
     if after >= last:
         return ""
-    return f"layer `{network.layers[last].name}` streams; the first possible cut is after it"
+    return f"layer `{network.layers[last].label}` streams; the first possible cut is after it"
 
 
 def _circular(network: Network, after: int, live: tuple[int, ...]) -> str:
@@ -83,8 +83,8 @@ def _circular(network: Network, after: int, live: tuple[int, ...]) -> str:
     for index in live:
         reader = next((layer for layer in network.consumers(index) if layer.streaming), None)
         if reader and index != INPUT:
-            name = network.layers[index].name
-            return f"the output of layer `{name}` is needed later, but `{reader.name}` reads it from a circular buffer"
+            name = network.layers[index].label
+            return f"the output of layer `{name}` is needed later, but `{reader.label}` reads it from a circular buffer"
     return ""
 
 
@@ -93,7 +93,7 @@ def _fifo_input(network: Network, after: int, live: tuple[int, ...]) -> str:
     if not network.fifo or INPUT not in live:
         return ""
     later = next(layer for layer in network.consumers(INPUT) if layer.index > after)
-    return f"layer `{later.name}` reads the network's input, which comes through the FIFO and is not kept"
+    return f"layer `{later.label}` reads the network's input, which comes through the FIFO and is not kept"
 
 
 _RULES: tuple[Callable[[Network, int, tuple[int, ...]], str], ...] = (_streaming_ahead, _circular, _fifo_input)

@@ -82,6 +82,11 @@ class Layer:
     output: bool = False  # declared an output of the network besides the last layer
 
     @property
+    def label(self) -> str:
+        """What messages call it: its name, or its number if it has none."""
+        return self.name or str(self.index)
+
+    @property
     def has_weights(self) -> bool:
         return self.op != "passthrough"
 

@@ -7,7 +7,7 @@ checks in its izer/backend/max7800x.py; the numbers are in the device file.
 from __future__ import annotations
 
 from configs.device import Device
-from planner.mapping import passes_of
+from planner.mapping import ceil_div, passes_of
 from planner.network import INPUT, Layer, Network
 
 
@@ -62,6 +62,25 @@ def streaming_pooling(layer: Layer, network: Network, device: Device) -> str | N
     return None if fits else f"pooling of {layer.pool[0]}x{layer.pool[1]} after an output of {before.out_shape}"
 
 
+def fifo_words(layer: Layer, network: Network, device: Device) -> str | None:
+    """The words of a frame from the FIFO, those that the first layer waits for (all of them times the rows of its
+    pooling window, if it does not stream) and its steps between pooling windows fit the FIFO and stream registers."""
+    if not network.fifo or layer.index != 0:
+        return None
+    rows, cols = layer.pool
+    words = ceil_div(layer.in_shape.pixels, 4) if layer.data_format == "CHW" else layer.in_shape.pixels
+    start = rows * ((rows - 1) * layer.in_shape.cols + cols) if layer.streaming else rows * words
+    steps = (layer.pool_stride - 1, (rows - 1) * layer.in_shape.cols) if layer.streaming else (0, 0)
+    needs = {
+        ("IFRM", "words"): words,
+        ("STRM0", "start"): start,
+        ("STRM1", "row_delta"): steps[0] * layer.operands,
+        ("STRM1", "multi_row_delta"): steps[1] * layer.operands,
+    }
+    fits = all(need <= device.registers[name].by_name[field].limit for (name, field), need in needs.items())
+    return None if fits else f"an input of {layer.in_shape}, pooling of {rows}x{cols}"
+
+
 def fifo_channels(layer: Layer, network: Network, device: Device) -> str | None:
     """The FIFOs take at most {fifo_channels} input channels in HWC format and {fifo_channels_chw} in CHW format."""
     most = device.limits["fifo_channels_chw" if layer.data_format == "CHW" else "fifo_channels"]
@@ -84,6 +103,7 @@ STREAM_RULES = (
     streaming_padding,
     streaming_size,
     streaming_pooling,
+    fifo_words,
     fifo_channels,
     fifo_processors,
 )

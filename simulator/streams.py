@@ -41,10 +41,10 @@ def check_streams(layers: Sequence[LayerConfig]) -> None:
 
 def _first(config: LayerConfig) -> Stream:
     source, pooling = config.input, config.pooling
-    if config.streaming:
-        start = pooling.rows * ((pooling.rows - 1) * source.cols + pooling.cols)
-    else:
-        start = source.words if source.parallel else pooling.rows * source.rows * source.cols
+    if not config.streaming:
+        words = source.words if source.parallel else source.rows * source.cols
+        return Stream(pooling.rows * words, 0, 0, 0, 0, 0)
+    start = pooling.rows * ((pooling.rows - 1) * source.cols + pooling.cols)
     return Stream(
         start=start,
         input_volume=0,

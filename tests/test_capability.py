@@ -238,6 +238,21 @@ BORDERS: list[tuple[str, Network, Network]] = [
         only(streams(1), in_shape=Shape(64, 2048, 1024)),
     ),
     ("streaming_pooling", only(streams(2), pool=(16, 2)), only(streams(2), pool=(3000, 2))),
+    (
+        "fifo_words",
+        with_network(one(5, 1638, pool=(2, 2)), fifo=True),
+        with_network(one(8, 1024, pool=(2, 2)), fifo=True),
+    ),
+    (
+        "fifo_words",
+        with_network(one(16, 1022, data_format="CHW", pool=(4, 1)), fifo=True),
+        with_network(one(16, 1024, data_format="CHW", pool=(4, 1)), fifo=True),
+    ),
+    (
+        "fifo_words",
+        only(streams(1), in_shape=Shape(4, 8, 1022), pool=(3, 3)),
+        only(streams(1), in_shape=Shape(4, 8, 1022), pool=(6, 3)),
+    ),
     ("fifo_channels", with_network(one(channels=16), fifo=True), with_network(one(channels=17), fifo=True)),
     (
         "fifo_channels",
