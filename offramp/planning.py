@@ -19,6 +19,7 @@ from offramp.report import (
     AccuracyReport,
     AloneReport,
     CyclesReport,
+    EnergyReport,
     MemoryReport,
     Report,
     StageReport,
@@ -27,11 +28,14 @@ from offramp.report import (
 from planner.budget import Budget
 from planner.capability import check_network
 from planner.chain import build_chain, load_alone
+from planner.clocks import with_clocks
 from planner.confidence import to_real
 from planner.cost import network_cycles, switch_cycles
 from planner.data import DataSet
+from planner.energy import EnergyBudget, energy_budget, network_energy
 from planner.exits import Calibrated, StageProfile, calibrate
 from planner.mapping import HwLayer, set_bits
+from planner.network import Network
 from planner.place import place
 from planner.placed import Placed
 from planner.plan import Plan
@@ -48,6 +52,7 @@ def make_plan(path: Path, device: Device, say: Say) -> Plan:
     """Read a spec, place its stages, calibrate open thresholds. OfframpError for everything that stands against it."""
     say("reading networks and checkpoints")
     spec = load_spec(path)
+    device = with_clocks(device, spec.clocks)
     chain = build_chain(spec, device)
     problems = [problem for network in chain.networks.values() for problem in check_network(network, device)]
     if problems:
@@ -99,23 +104,34 @@ def plan_report(plan: Plan, device: Device, evaluated: tuple[Evaluation, DataSet
     alone = {plan.chain.slots[-1].network: plan.chain.networks[plan.chain.slots[-1].network]}
     compared = load_alone(plan.spec)
     results = run_alone(alone | compared, evaluated[1], costs) if evaluated else ()
+    energy = energy_budget(plan.placed, costs)
     return Report(
         name=plan.spec.name,
         device=device.name,
-        stages=tuple(_stage(plan, index, costs, evaluation) for index in range(len(plan.chain.stages))),
+        stages=tuple(_stage(plan, index, (costs, energy), evaluation) for index in range(len(plan.chain.stages))),
         memory=_memory(plan.placed, device),
         switches=_switches(plan.placed, device),
         cycles=_cycles(plan, costs, evaluation),
+        energy=_energy(plan, energy, evaluation),
         accuracy=AccuracyReport(evaluation.accuracy, results[0].accuracy, len(evaluation.y)) if evaluation else None,
-        alone=tuple(AloneReport(one.name, one.accuracy, one.cycles.cycles) for one in results[1:]),
+        alone=tuple(
+            AloneReport(one.name, one.accuracy, one.cycles.cycles, _alone(compared[one.name], plan.placed, energy))
+            for one in results[1:]
+        ),
         calibration=plan.calibrated.summary() if plan.calibrated else None,
     )
 
 
-def _stage(plan: Plan, index: int, costs: Budget, evaluation: Evaluation | None) -> StageReport:
+def _alone(network: Network, placed: Placed, energy: EnergyBudget) -> float:
+    """Microjoules of a network run alone, a look at its result included."""
+    return (network_energy(network, placed.resources.device).picojoules + energy.check.picojoules) / 10**6
+
+
+def _stage(plan: Plan, index: int, budgets: tuple[Budget, EnergyBudget], evaluation: Evaluation | None) -> StageReport:
     stage = plan.chain.stages[index]
     layers = [plan.placed.resources.layer(slot) for slot in stage.slots]
     rule = stage.exit
+    costs, energy = budgets
     return StageReport(
         name=stage.name,
         layers=tuple(slot.name for slot in stage.slots),
@@ -124,6 +140,7 @@ def _stage(plan: Plan, index: int, costs: Budget, evaluation: Evaluation | None)
         accuracy_alone=evaluation.accuracy_alone(index) if evaluation else None,
         cycles=costs.stages[index].cycles,
         cycles_tag=costs.stages[index].tag,
+        energy_uj=energy.stages[index].microjoules,
         weight_columns=fullest_processor(layers),
         weight_bytes=weight_bytes(layers),
         bias_bytes=sum(layer.bias_bytes for layer in layers),
@@ -204,4 +221,17 @@ def _cycles(plan: Plan, costs: Budget, evaluation: Evaluation | None) -> CyclesR
         accelerator_full=full,
         tag="estimated" if any(one.estimate for one in parts) else "simulated",
         sources=tuple(sorted({one.source for one in parts})),
+    )
+
+
+def _energy(plan: Plan, energy: EnergyBudget, evaluation: Evaluation | None) -> EnergyReport:
+    mean = energy.mean(evaluation.taken) if evaluation else None
+    full = _alone(plan.chain.networks[plan.chain.slots[-1].network], plan.placed, energy)
+    parts = (*energy.stages, energy.check, *energy.forward, *energy.back)
+    return EnergyReport(
+        mean_uj=mean,
+        full_uj=full,
+        ratio=full / mean if mean else None,
+        tag="estimated",
+        source="; ".join(dict.fromkeys(one.source for one in parts)),
     )

@@ -29,7 +29,8 @@ class VerifiedReport:
 class StageReport:
     """One stage. Shares and accuracies over all test images; None where the spec names no test data.
 
-    `accuracy`: of the images that leave here; `accuracy_alone`: if all left here. `cycles`: of one run of the stage.
+    `accuracy`: of the images that leave here; `accuracy_alone`: if all left here. `cycles`, `energy_uj`: of one run
+    of the stage.
     """
 
     name: str
@@ -39,6 +40,7 @@ class StageReport:
     accuracy_alone: float | None
     cycles: int
     cycles_tag: str
+    energy_uj: float
     weight_columns: int
     weight_bytes: int
     bias_bytes: int
@@ -73,6 +75,17 @@ class CyclesReport:
 
 
 @dataclass(frozen=True)
+class EnergyReport:
+    """Microjoules of one inference above idle, of the parts that `CyclesReport` counts. `ratio`: full_uj / mean_uj."""
+
+    mean_uj: float | None
+    full_uj: float
+    ratio: float | None
+    tag: str
+    source: str
+
+
+@dataclass(frozen=True)
 class SwitchReport:
     """Bus writes between two stages. `of`: what reloading the stage's registers, weights and biases would write."""
 
@@ -92,6 +105,7 @@ class AloneReport:
     name: str
     accuracy: float
     cycles: int
+    energy_uj: float
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,7 @@ class Report:
     memory: MemoryReport
     switches: tuple[SwitchReport, ...]
     cycles: CyclesReport
+    energy: EnergyReport
     accuracy: AccuracyReport | None
     alone: tuple[AloneReport, ...]
     calibration: dict[str, object] | None
@@ -174,13 +189,19 @@ def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
 
 
 def _stages(report: Report) -> Table:
-    table = _table(f"{report.name}: stages", ("stage", "layers", "leaves if", "cycles"), left=3)
+    table = _table(f"{report.name}: stages", ("stage", "layers", "leaves if", "cycles", "uJ (estimated)"), left=3)
     for stage in report.stages:
         rule = "always (last stage)"
         if stage.threshold is not None:
             relation = "<=" if stage.confidence == "entropy" else ">="
             rule = f"{stage.confidence} {relation} {stage.threshold:.4g}"
-        table.add_row(stage.name, _shortened(stage.layers), rule, f"{stage.cycles:,} ({stage.cycles_tag})")
+        table.add_row(
+            stage.name,
+            _shortened(stage.layers),
+            rule,
+            f"{stage.cycles:,} ({stage.cycles_tag})",
+            f"{stage.energy_uj:.2f}",
+        )
     return table
 
 
@@ -217,22 +238,28 @@ def _switches(report: Report) -> Table:
 
 
 def _results(report: Report, accuracy: AccuracyReport) -> Table:
-    names = ("", "share", "accuracy here", "accuracy alone", "cycles")
+    names = ("", "share", "accuracy here", "accuracy alone", "cycles", "uJ (estimated)")
     table = _table(f"{accuracy.images:,} test images", names)
     for stage in report.stages:
         shares = (stage.share, stage.accuracy, stage.accuracy_alone)
-        table.add_row(f"leaves at {stage.name}", *map(_percent, shares), "")
+        table.add_row(f"leaves at {stage.name}", *map(_percent, shares), "", "")
     table.add_section()
-    cycles = report.cycles
-    mean = f"{cycles.mean:,.0f}" if cycles.mean else "-"
-    table.add_row(f"staged, mean (worst {cycles.worst:,})", "", _percent(accuracy.staged), "", mean)
-    table.add_row("the last network alone", "", _percent(accuracy.full), "", f"{cycles.full:,}")
+    cycles, energy = report.cycles, report.energy
+    mean = (f"{cycles.mean:,.0f}" if cycles.mean else "-", f"{energy.mean_uj:.2f}" if energy.mean_uj else "-")
+    table.add_row(f"staged, mean (worst {cycles.worst:,})", "", _percent(accuracy.staged), "", *mean)
+    full = (f"{cycles.full:,}", f"{energy.full_uj:.2f}")
+    table.add_row("the last network alone", "", _percent(accuracy.full), "", *full)
     points = f"{100 * (accuracy.staged - accuracy.full):+.2f} points"
-    table.add_row("staged against alone", "", points, "", f"{cycles.ratio:.2f} x fewer" if cycles.ratio else "-")
+    table.add_row("staged against alone", "", points, "", _times(cycles.ratio), _times(energy.ratio))
     for one in report.alone:
-        table.add_row(f"for comparison: {one.name} alone", "", _percent(one.accuracy), "", f"{one.cycles:,}")
+        alone = (f"{one.cycles:,}", f"{one.energy_uj:.2f}")
+        table.add_row(f"for comparison: {one.name} alone", "", _percent(one.accuracy), "", *alone)
     return table
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
+
+
+def _times(ratio: float | None) -> str:
+    return f"{ratio:.2f} x less" if ratio else "-"

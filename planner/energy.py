@@ -82,10 +82,9 @@ def run_energy(layers: Iterable[Energy]) -> Energy:
 
 def stage_energy(placed: Placed, stage: Stage) -> Energy:
     """Energy of one run of a stage."""
-    networks, starts = placed.resources.chain.networks, placed.placement.weights
-    device = placed.resources.device
+    networks, device = placed.resources.chain.networks, placed.resources.device
     return run_energy(
-        layer_energy(slot.layer, networks[slot.network], device, starts.get(slot.name, 0)) for slot in stage.slots
+        layer_energy(slot.layer, networks[slot.network], device, placed.kernel_start(slot)) for slot in stage.slots
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from configs.device import Device
 from configs.errors import CheckFailed, InputError, Problem, Where
 from planner.chain import build_chain
+from planner.clocks import with_clocks
 from planner.exits import Calibrated
 from planner.placed import Placed
 from planner.placement.check import check
@@ -84,6 +85,7 @@ def load_plan(path: Path, device: Device) -> Plan:
     if changed:
         raise InputError(changed)
     spec = load_spec(folder / content["spec"])
+    device = with_clocks(device, spec.clocks)
     thresholds = {stage["name"]: stage["threshold"] for stage in content["stages"]}
     chain = with_threshold(build_chain(spec, device), thresholds)
     resources = resources_of(chain, device)

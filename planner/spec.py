@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from configs.errors import InputError, Where
 from configs.lines import LineList, LineMap, load_yaml
+from planner.clocks import read_clocks
 from planner.confidence import MEASURES, Measure
 from planner.network import Shape
 from planner.spec_auto import NEEDED, OPTIONAL, ChoiceSpec, read_choice, read_delta
 from planner.spec_reader import Reader, layer_reference, number, one_of, positive
 
 FORMAT = 1
+ALLOWED = ("name", "data", "calibrate", "labels", "compare", "clocks")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Spec:
     labels: tuple[str, ...]
     compare: tuple[str, ...]  # networks that are in no stage, but are run alone for comparison
     choice: ChoiceSpec | None = None  # `exits: auto`: there are no stages before they are chosen
+    clocks: Mapping[str, int] = field(default_factory=dict)  # Hz by name; the device's where not given
 
 
 def load_spec(path: Path) -> Spec:
@@ -105,7 +108,7 @@ class _Reader(Reader):
         if automatic:
             self.keys(data, NEEDED, OPTIONAL)
         else:
-            self.keys(data, ("offramp", "networks", "stages"), ("name", "data", "calibrate", "labels", "compare"))
+            self.keys(data, ("offramp", "networks", "stages"), ALLOWED)
         if "offramp" in data and data["offramp"] != FORMAT:
             self.wrong(data.at("offramp"), f"spec format {data['offramp']!r}; this program reads format {FORMAT}")
         networks = {name: self.network(name, entry) for name, entry in self.section(data, "networks").items()}
@@ -114,6 +117,7 @@ class _Reader(Reader):
         stages = () if automatic else self.stages(data, networks)
         calibration = None if automatic else self.calibration(data, files)
         self.thresholds(stages, calibration)
+        clocks = read_clocks(self, data)
         labels, compare = self.names(data, "labels"), self.names(data, "compare")
         for one in compare:
             if one not in networks:
@@ -121,7 +125,7 @@ class _Reader(Reader):
         if self.problems:
             raise InputError(self.problems)
         name = str(data.get("name", self.folder.resolve().name))
-        return Spec(name, data.where, networks, files, stages, calibration, labels, compare, choice)
+        return Spec(name, data.where, networks, files, stages, calibration, labels, compare, choice, clocks)
 
     def thresholds(self, stages: tuple[StageSpec, ...], calibration: Calibration | None) -> None:
         """Thresholds are given for all exits, or for none and a calibration chooses them."""

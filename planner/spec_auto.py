@@ -14,7 +14,7 @@ from planner.spec_reader import Reader, layer_reference, number, one_of, positiv
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
 
 NEEDED = ("offramp", "networks", "exits", "main", "candidates", "choose")
-OPTIONAL = ("name", "data", "confidence", "labels", "compare")
+OPTIONAL = ("name", "data", "confidence", "labels", "compare", "clocks")
 
 
 @dataclass(frozen=True)
