@@ -1,0 +1,81 @@
+"""Random networks: generated programs on the accelerator model give what the integer reference gives, cut or not.
+
+`OFFRAMP_EXAMPLES=2000 pytest tests/test_properties.py` searches further, from another point each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+
+from configs.device import load_device
+from configs.errors import Infeasible, InputError
+from offramp.cuts import judge, judge_cut, junk_memories, legal_cuts
+from offramp.direct import Machine
+from planner.capability import check_network
+from planner.choose import complete, empty_load
+from planner.network import Layer, Network
+from planner.place import place
+from planner.placed import Placed
+from planner.reference import run_network
+from planner.stages import whole
+from tests.random_networks import networks
+
+DEVICE = load_device()
+EXAMPLES = os.environ.get("OFFRAMP_EXAMPLES")
+SETTINGS = settings(
+    max_examples=int(EXAMPLES or 40),
+    derandomize=EXAMPLES is None,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+
+
+def supported(network: Network) -> tuple[Network, Placed]:
+    """The network with all processors, and its placement; the example is dropped if our own rules refuse it."""
+    try:
+        network = complete(network, DEVICE, empty_load(DEVICE))
+        assume(not check_network(network, DEVICE))
+        return network, place(whole("network", network), DEVICE)
+    except (InputError, Infeasible):
+        assume(False)
+        raise
+
+
+def sample(network: Network) -> npt.NDArray[np.int8]:
+    shape = network.input_shape
+    return np.random.default_rng(0).integers(-128, 128, (shape.channels, shape.rows, shape.cols)).astype(np.int8)
+
+
+@SETTINGS
+@given(networks(), st.data())
+def test_generated_programs_give_the_reference_cut_or_not(network: Network, data: st.DataObject) -> None:
+    network, placed = supported(network)
+    for layer in network.layers:
+        note(describe(layer))
+    x = sample(network)
+    answer = run_network(network, x[None])[network.layers[-1].index][0].astype(np.int32)
+    rng = np.random.default_rng(0)
+    machine = Machine(placed)
+    junk_memories(machine, rng)
+    machine.load()
+    assert judge(machine, [x], [answer], rng) == ()
+    if cuts := legal_cuts(network):
+        after = data.draw(st.sampled_from(cuts), "cut after")
+        assert judge_cut(network, after, [x, x], [answer, answer]) == ()
+
+
+def describe(layer: Layer) -> str:
+    """Enough to make the layer again."""
+    named = (
+        *("op", "inputs", "operands", "eltwise", "pool_first", "pool", "pool_stride", "pool_average", "kernel", "pad"),
+        *("dilation", "flatten", "activation", "weight_bits", "output_shift", "output_width", "data_format"),
+        *("processors", "output_processors", "in_offset", "out_offset", "write_gap"),
+    )
+    values = ", ".join(f"{name}={getattr(layer, name)}" for name in named)
+    return f"{layer.index}: {layer.in_shape} -> {layer.out_shape}, {values}, bias={layer.bias is not None}"
