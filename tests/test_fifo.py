@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from codegen.assemble import assemble
-from codegen.firmware import Firmware, InputRun
+from codegen.firmware import BusWrite, Firmware, InputRun
 from codegen.render import render
 from configs.errors import CheckFailed, InputError
 from offramp.case import load_case
@@ -35,7 +35,7 @@ from tests.fake_accelerator import FakeAccelerator
 from tests.fifo_specs import IMAGES, SHAPE, write_spec
 from tests.firmware_builds import build
 from tests.networks import make_layer, make_network
-from tests.small_firmware import DEVICE, small_firmware
+from tests.small_firmware import DEVICE, control, small_firmware
 
 FIFO = "fifo: true"
 STATUS = DEVICE.register_address("FIFO_STAT")
@@ -49,6 +49,10 @@ CHAINS = {
     "twice": (
         f"  - {{network: front, exit: {{confidence: margin, threshold: 0}}}}\n{ALONE}",
         {"front": FIFO, "streaming": FIFO},
+    ),
+    "reversed": (
+        "  - {network: streaming, exit: {confidence: entropy, threshold: 0}}\n  - {network: front}",
+        {"streaming": FIFO, "front": FIFO},
     ),
     "branch": (
         "  - {network: streaming, name: early, until: 1, head: head,\n"
@@ -84,7 +88,8 @@ def test_firmware_answers_as_the_reference(chain: str, tmp_path: Path) -> None:
     assert (report["verified"]["answers"], report["verified"]["mismatches"]) == (IMAGES, 0)
     share = report["stages"][0]["share"]
     assert share == 1 if chain == "alone" else 0.25 <= share <= 0.75
-    assert [stage["confidence"] for stage in report["stages"]][-1] == plan.chain.stages[0].exit.measure  # type: ignore
+    rule = plan.chain.stages[0].exit
+    assert rule and report["stages"][-1]["confidence"] == rule.measure
     assert main(["run", str(out), "--images", "2"]) == 0
 
 
@@ -99,7 +104,7 @@ def test_which_stages_read_the_fifo(tmp_path: Path) -> None:
             (PORTS[1], 0, FULL[1]),
         ]
         assert [one.channels for one in firmware.input.runs] == [(0, 1, 2, 3), (4, 5, -1, -1)]
-    assert reading == {"alone": [True], "twice": [True, True], "branch": [True, False]}
+    assert reading == {"alone": [True], "twice": [True] * 2, "reversed": [True] * 2, "branch": [True, False]}
 
 
 def test_sending_the_input_again_costs_a_look_and_a_write_for_each_word(tmp_path: Path) -> None:
@@ -110,10 +115,12 @@ def test_sending_the_input_again_costs_a_look_and_a_write_for_each_word(tmp_path
     assert switch >= nanoseconds * DEVICE.clocks["cnn_hz"] // 10**9
 
 
-def test_processors_of_both_readers_agree(tmp_path: Path) -> None:
-    """The planner puts the input where the ports feed it."""
-    chain = plan_of(tmp_path, "twice").chain
-    assert {slot.layer.processors for slot in chain.slots if "input" in slot.reads} == {0x3000F}
+@pytest.mark.parametrize("order", ["twice", "reversed"])
+def test_both_readers_find_the_input(order: str, tmp_path: Path) -> None:
+    """The planner puts it where the ports feed it, and leaves room for the reader that takes it as a whole."""
+    plan = plan_of(tmp_path, order)
+    assert {slot.layer.processors for slot in plan.chain.slots if "input" in slot.reads} == {0x3000F}
+    assert plan.placed.resources.tensors["input"].words == SHAPE[1] * SHAPE[2]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -192,11 +199,16 @@ class Listener(FakeAccelerator):
     def __init__(self, firmware: Firmware, stages: tuple[int, ...], status: list[int]) -> None:
         super().__init__(firmware, DEVICE, stages, LOGITS[: len(stages)])
         self.status = status
+        self.controls: list[BusWrite] = []
 
     def read(self, address: int) -> int:
         if address == STATUS:
             return self.status.pop(0) if self.status else 0
         return super().read(address)
+
+    def _write_control(self, address: int, value: int) -> None:
+        self.controls.append(BusWrite(address, value))
+        super()._write_control(address, value)
 
 
 def fifo_firmware(**changes: object) -> Firmware:
@@ -230,6 +242,17 @@ def test_words_go_to_the_ports_in_turn_when_there_is_room(tmp_path: Path) -> Non
     assert (answer.errors.tolist(), answer.stages.tolist()) == ([0], [1])
     assert sent(fake) == frame_of(IMAGE)
     assert fake.status == []
+
+
+def test_the_stop_leaves_nothing_of_fifo_input_in_ctrl(tmp_path: Path) -> None:
+    switches = {"fifo": 1, "stream": 1, "circular": 1, "pool_round": 1}
+    started = (control(0, sync_enable=1, **switches), control(0, enable=1, **switches))
+    firmware = fifo_firmware()
+    firmware = replace(firmware, stages=(replace(firmware.stages[0], start=started), firmware.stages[1]))
+    fake = Listener(firmware, (0, 1), [])
+    run(build(firmware, tmp_path), IMAGE[None], fake, DEVICE)
+    first = fake.controls.index(started[1])
+    assert fake.controls[first + 1] == control(0, pool_round=1)
 
 
 def test_a_later_stage_gets_the_input_again(tmp_path: Path) -> None:
