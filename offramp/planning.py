@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from codegen.program import Switching
 from configs.device import Device
 from configs.errors import InputError, Problem
 from offramp.chains import TEST_DATA, calibration_data, chain_budget, chain_switching, data_set
+from offramp.choosing import Say, choose_plan
 from offramp.emulate import count_kinds
 from offramp.evaluate import Evaluation, evaluate, run_alone
 from offramp.report import (
@@ -43,8 +44,6 @@ from planner.profile import profile
 from planner.spec import Spec, load_spec
 from planner.stages import Stage, with_threshold
 
-Say = Callable[[str], None]  # told what is being done
-
 COLUMN_BYTES = 9
 
 
@@ -53,6 +52,8 @@ def make_plan(path: Path, device: Device, say: Say) -> Plan:
     say("reading networks and checkpoints")
     spec = load_spec(path)
     device = with_clocks(device, spec.clocks)
+    if spec.choice:
+        return choose_plan(spec, device, say)
     chain = build_chain(spec, device)
     problems = [problem for network in chain.networks.values() for problem in check_network(network, device)]
     if problems:
@@ -119,6 +120,7 @@ def plan_report(plan: Plan, device: Device, evaluated: tuple[Evaluation, DataSet
             for one in results[1:]
         ),
         calibration=plan.calibrated.summary() if plan.calibrated else None,
+        choice=plan.choice,
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
+
+from offramp.choice_table import print_choice
+from planner.choice import Choice
 
 FORMAT = 1
 
@@ -142,11 +145,13 @@ class Report:
     calibration: dict[str, object] | None
     verified: VerifiedReport | None = None
     firmware: FirmwareReport | None = None
+    choice: Choice | None = None
 
 
 def report_json(report: Report) -> str:
     """report.json; the switches' `source` and `target` are called `from` and `to` there."""
-    content = {"format": FORMAT, **asdict(report)}
+    content = {"format": FORMAT, **asdict(replace(report, choice=None))}
+    content["choice"] = report.choice.summary() if report.choice else None
     for switch in content["switches"]:
         renamed = {"from": switch.pop("source"), "to": switch.pop("target")}
         rest = dict(switch)
@@ -157,6 +162,8 @@ def report_json(report: Report) -> str:
 
 def print_plan(report: Report, console: Console) -> None:
     """Stages, memory and switches: what is known without running the firmware."""
+    if report.choice:
+        print_choice(report.choice, console)
     console.print(_stages(report))
     console.print(_memory(report))
     if report.switches:

@@ -21,6 +21,7 @@ from planner.risk import Guarantee, certify
 from planner.spec_auto import QUANTITIES, ChoiceSpec
 
 UNITS: Mapping[str, int] = {"cycles": 1, "energy": 10**6}  # of a chain's costs (cycles, pJ) in what is shown (uJ)
+UNIT_NAMES = {"cycles": "cycles", "energy": "uJ"}
 _SHOWN = 0.05  # fall of accuracy down to which the Pareto front is looked for
 _RELATIVE = 10**9  # main alone, in a weighted sum
 
@@ -114,7 +115,7 @@ def choose(goal: ChoiceSpec, profiles: Sequence[CandidateProfile], full: Bools, 
     verdicts = _verdicts(case, costs, outcomes, chosen)
     return Choice(
         chosen=chosen,
-        runner_up=outcomes[ranked[1].chain] if len(ranked) > 1 else None,
+        runner_up=next((one for one in outcomes.values() if one is not chosen and not _idle(one)), None),
         pareto={key: _pareto(case, fronts[key]) for key in QUANTITIES},
         verdicts=verdicts,
         candidates=tuple(_about(one.candidate.name, verdicts, list(outcomes.values())) for one in profiles),
@@ -150,7 +151,9 @@ def _within_budget(case: _Case, fronts: Sequence[Frontier], quantity: str, amoun
     if not picks:
         least = min(int(one.bound[0]) for one in fronts) / images / UNITS[quantity]
         raise Infeasible(
-            Problem(case.goal.where, f"a mean of {amount:g} {quantity}; the least possible is {least:,.1f}")
+            Problem(
+                case.goal.where, f"`budget` of {amount:g} {UNIT_NAMES[quantity]}; the least possible is {least:,.1f}"
+            )
         )
     right = -min(one.rank[0] for one in picks)
     bound = max(int(np.searchsorted(one.bound, most, side="right")) - 1 for one in fronts)
@@ -229,12 +232,20 @@ def _reason(goal: ChoiceSpec, best: Outcome | None, chosen: Outcome) -> str:
     if best is chosen:
         return "chosen"
     if best is None:
-        return "no settings passed the test" if goal.delta else "no thresholds keep to the limit"
+        return "not among the settings that passed the test" if goal.delta else "no thresholds keep to the limit"
+    idle = _idle(best)
+    if idle:
+        return f"no image would leave at {', '.join(idle)}"
     if goal.budget and best.correct < chosen.correct:
         return f"{100 * (chosen.accuracy - best.accuracy):.2f} points less accurate"
     keys = [goal.budget[0]] if goal.budget else list(goal.weights)
     more = ", ".join(f"{best.means[key] / chosen.means[key] - 1:+.1%} {key}" for key in keys)
-    return f"{more}; lets {1 - best.left[-1] / best.images:.1%} leave early"
+    return more
+
+
+def _idle(one: Outcome) -> tuple[str, ...]:
+    """Early stages at which no image leaves."""
+    return tuple(name for name, count in zip(one.stages[:-1], one.left, strict=False) if not count)
 
 
 def _about(name: str, verdicts: Sequence[Verdict], ranked: Sequence[Outcome]) -> tuple[str, str]:
@@ -243,8 +254,10 @@ def _about(name: str, verdicts: Sequence[Verdict], ranked: Sequence[Outcome]) ->
     if name in chosen.stages:
         share = chosen.left[chosen.stages.index(name)] / chosen.images
         return name, f"chosen: answers {share:.1%} of the images"
-    best = next((one for one in ranked if name in one.stages), None)
+    own = [one for one in ranked if name in one.stages]
+    best = next((one for one in own if not _idle(one)), own[0] if own else None)
     if best is None:
         return name, next(one.reason for one in verdicts if name in one.stages)
     reason = next(one.reason for one in verdicts if one.best is best)
-    return name, f"at best, as {' > '.join(best.stages)}: {reason}"
+    share = best.left[best.stages.index(name)] / best.images
+    return name, f"at best, as {' > '.join(best.stages)}: {reason}; answers {share:.1%} of the images there"

@@ -12,7 +12,9 @@ from typing import Any
 
 from configs.device import Device
 from configs.errors import CheckFailed, InputError, Problem, Where
+from planner.candidates import chosen_spec
 from planner.chain import build_chain
+from planner.choice import Choice
 from planner.clocks import with_clocks
 from planner.exits import Calibrated
 from planner.placed import Placed
@@ -27,11 +29,13 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything the generator needs. All thresholds are known; `calibrated` says how they were found, if they were."""
+    """Everything the generator needs. All thresholds are known; `calibrated` says how they were found, if they were,
+    `choice` how the stages were, if the spec leaves them open; `spec` holds the chosen ones."""
 
     spec: Spec
     placed: Placed
     calibrated: Calibrated | None
+    choice: Choice | None = None
 
     @property
     def chain(self) -> Chain:
@@ -58,6 +62,7 @@ def plan_json(plan: Plan, folder: Path) -> str:
             for stage in plan.chain.stages
         ],
         "calibration": plan.calibrated.summary() if plan.calibrated else None,
+        "choice": plan.choice.summary() if plan.choice else None,
         "placement": {
             "weights": dict(placement.weights),
             "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
@@ -86,6 +91,9 @@ def load_plan(path: Path, device: Device) -> Plan:
         raise InputError(changed)
     spec = load_spec(folder / content["spec"])
     device = with_clocks(device, spec.clocks)
+    if spec.choice:
+        chosen = content["choice"]["chosen"]
+        spec = chosen_spec(spec, chosen["stages"][:-1], chosen["measures"])
     thresholds = {stage["name"]: stage["threshold"] for stage in content["stages"]}
     chain = with_threshold(build_chain(spec, device), thresholds)
     resources = resources_of(chain, device)

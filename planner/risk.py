@@ -175,7 +175,6 @@ def _safer(exits: Exits, settings: tuple[Setting, ...], part: float) -> tuple[Se
     safer = []
     for stage, setting in enumerate(settings):
         leaving = np.sort(exits.scores[stage][setting.measure][taken == stage])[::-1]
-        count = int(part * len(leaving))
-        score = int(leaving[count - 1]) if count else LARGEST
+        score = int(leaving[max(1, int(part * len(leaving))) - 1]) if len(leaving) else LARGEST
         safer.append(Setting(setting.measure, max(score, setting.score)))
     return tuple(safer)
