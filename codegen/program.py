@@ -48,7 +48,7 @@ class RegisterProgram:
         lines.append("control " + _fields(self.control))
         for key in sorted(self.settings):
             slot = f"L{key.layer:<2}" if key.layer >= 0 else "-  "
-            lines.append(f"q{key.quadrant} {slot} {key.name:<10} {_fields(self.settings[key])}")
+            lines.append(f"q{key.quadrant} {slot} {key.name:<10} {_fields(self.settings[key])}".rstrip())
         return "\n".join(lines) + "\n"
 
 
