@@ -1,0 +1,91 @@
+"""Random small choices: candidates with confidences and answers, and what their chains cost."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from planner.candidates import Candidate, CandidateProfile, Candidates, Early, chains_of
+from planner.choose_exits import Cost
+from planner.confidence import MEASURES, Measure, confident
+from planner.frontier import Bools
+from planner.network import Shape
+from planner.spec_auto import CandidateSpec, ChoiceSpec
+from planner.stages import ExitRule
+from tests.networks import NOWHERE, make_layer, make_network
+
+NETWORK = make_network(make_layer(Shape(1, 4, 4), 2))
+FRACTION_BITS = 7
+
+
+def candidate(name: str, cut: int | None, measures: tuple[Measure, ...]) -> Candidate:
+    return Candidate(name, NETWORK, cut, tuple(ExitRule(one, None, FRACTION_BITS) for one in measures))
+
+
+class Instance:
+    """A goal, the candidates' profiles, where main is right, and the costs of all chains of up to `most` of them."""
+
+    def __init__(self, seed: int, most: int = 2) -> None:
+        rng = np.random.default_rng(seed)
+        self.images = int(rng.integers(1, 41))
+        self.measures = MEASURES[: int(rng.integers(1, 4))]
+        names = [("front", None), ("small", None), ("main-0", 0), ("main-2", 2)]
+        kept = [names[at] for at in sorted(rng.choice(4, int(rng.integers(1, 4)), replace=False))]
+        entries = tuple(candidate(name, cut, self.measures) for name, cut in kept)
+        levels = int(rng.integers(2, 12))  # few: many images share a confidence
+        self.profiles = tuple(
+            CandidateProfile(
+                one,
+                tuple(rng.integers(0, levels, self.images).astype(np.uint32) for _ in self.measures),
+                rng.random(self.images) < rng.choice([0.5, 0.8, 0.95]),
+            )
+            for one in entries
+        )
+        self.full: Bools = rng.random(self.images) < 0.9
+        self.costs = [self._cost(early, rng) for early in chains_of(Candidates(NETWORK, entries), most)]
+        self.drop = float(rng.choice([0.0, 5.0, 20.0]))
+
+    def _cost(self, early: Early, rng: np.random.Generator) -> Cost:
+        """Costs that mostly rise from stage to stage; now and then the way back makes an early one dearer."""
+        steps = rng.integers(1, 60, (2, len(early) + 1))
+        back = rng.integers(0, 20, (2, len(early) + 1))
+        cycles, energy = (np.cumsum(steps, axis=1) + back).tolist()
+        return Cost(early, {"cycles": tuple(cycles), "energy": tuple(energy)})
+
+    def goal(self, budget: tuple[str, float] | None = None, **weights: float) -> ChoiceSpec:
+        specs = tuple(CandidateSpec(one.candidate.name, NOWHERE, "n", None, None, 1.0) for one in self.profiles)
+        drop = None if budget else self.drop
+        return ChoiceSpec(NOWHERE, "main", specs, self.measures, "calibration", weights, drop, budget, None)
+
+    def outcomes(self) -> list[tuple[int, int, int, tuple[int, ...]]]:
+        """(cycles, energy, right answers, candidates) of all chains with all settings, image by image."""
+        found = []
+        for cost in self.costs:
+            for settings in product(*(self._settings(index) for index in cost.early)):
+                found.append(self._follow(cost, settings))
+        return found
+
+    def _settings(self, index: int) -> list[tuple[int, int]]:
+        """Every measure with every threshold that makes a difference, nobody and everybody included where possible."""
+        values = self.profiles[index].confidence
+        return [
+            (measure, threshold)
+            for measure in range(len(self.measures))
+            for threshold in range(int(values[measure].max()) + 2)
+        ]
+
+    def _follow(self, cost: Cost, settings: tuple[tuple[int, int], ...]) -> tuple[int, int, int, tuple[int, ...]]:
+        cycles = energy = right = 0
+        taken = np.full(self.images, len(settings))
+        for stage in reversed(range(len(settings))):
+            measure, threshold = settings[stage]
+            values = self.profiles[cost.early[stage]].confidence[measure]
+            taken[confident(self.measures[measure], values, threshold)] = stage
+        for stage in range(len(settings) + 1):
+            here = taken == stage
+            answers = self.profiles[cost.early[stage]].right if stage < len(settings) else self.full
+            cycles += int(here.sum()) * cost.leaving["cycles"][stage]
+            energy += int(here.sum()) * cost.leaving["energy"][stage]
+            right += int(answers[here].sum())
+        return cycles, energy, right, cost.early

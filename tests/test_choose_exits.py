@@ -1,0 +1,139 @@
+"""The choice of stages against brute force, and what it says about itself."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from configs.errors import Infeasible
+from planner.candidates import Candidates, chains_of
+from planner.choice import Choice
+from planner.choose_exits import Cost, choose
+from tests.exit_instances import NETWORK, Instance, candidate
+
+
+def chosen(instance: Instance, **weights: float) -> Choice:
+    return choose(instance.goal(None, **weights), instance.profiles, instance.full, instance.costs)
+
+
+def needed(instance: Instance) -> int:
+    return int(instance.full.sum()) - int(instance.drop / 100 * instance.images + 1e-9)
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_the_choice_is_that_of_brute_force(block: int) -> None:
+    for seed in range(20 * block, 20 * block + 20):
+        instance = Instance(seed)
+        allowed = [one for one in instance.outcomes() if one[2] >= needed(instance)]
+        for at, quantity in enumerate(("cycles", "energy")):
+            choice = chosen(instance, **{quantity: 1.0})
+            scale = instance.images * (1 if quantity == "cycles" else 10**6)
+            assert round(choice.chosen.means[quantity] * scale) == min(one[at] for one in allowed), seed
+            assert choice.method == "exact" and choice.chosen.correct >= needed(instance)
+
+
+@pytest.mark.parametrize("seed", range(200, 230))
+def test_weighted_sums_and_budgets_are_those_of_brute_force(seed: int) -> None:
+    instance = Instance(seed)
+    outcomes = instance.outcomes()
+    main = next(one for one in outcomes if not one[3])
+    choice = chosen(instance, cycles=1.0, energy=3.0)
+    cost = 0.25 * choice.chosen.means["cycles"] * instance.images / main[0]
+    cost += 0.75 * choice.chosen.means["energy"] * instance.images * 1e6 / main[1]
+    best = min(0.25 * one[0] / main[0] + 0.75 * one[1] / main[1] for one in outcomes if one[2] >= needed(instance))
+    assert cost == pytest.approx(best, abs=1e-6)
+
+    budget = float(np.median([one[0] for one in outcomes])) / instance.images
+    within = [one for one in outcomes if one[0] <= budget * instance.images]
+    choice = choose(instance.goal(("cycles", budget)), instance.profiles, instance.full, instance.costs)
+    assert choice.chosen.correct == max(one[2] for one in within)
+    assert choice.chosen.means["cycles"] <= budget
+
+
+@pytest.mark.parametrize("seed", range(300, 330))
+def test_the_pareto_front_is_that_of_brute_force(seed: int) -> None:
+    instance = Instance(seed)
+    outcomes = instance.outcomes()
+    least = min(one[0] for one in outcomes)
+    choice = choose(instance.goal(("cycles", least + 1)), instance.profiles, instance.full, instance.costs)
+    for at, (quantity, points) in enumerate(choice.pareto.items()):
+        scale = instance.images * (1 if quantity == "cycles" else 10**6)
+        found = {(round(one.means[quantity] * scale), one.correct) for one in points}
+        pairs = {((cycles, energy)[at], right) for cycles, energy, right, _ in outcomes}
+        front = {
+            (cost, right)
+            for cost, right in pairs
+            if not any(c <= cost and r >= right and (c, r) != (cost, right) for c, r in pairs)
+        }
+        assert found == front
+
+
+def test_four_stages_are_exact_too() -> None:
+    rng = np.random.default_rng(1)
+    for seed in rng.integers(1000, 2000, 6).tolist():
+        instance = Instance(seed, most=3)
+        if instance.images > 15:
+            continue
+        best = min(one[0] for one in instance.outcomes() if one[2] >= needed(instance))
+        choice = chosen(instance, cycles=1.0)
+        assert round(choice.chosen.means["cycles"] * instance.images) == best and choice.method == "exact"
+
+
+def test_the_runner_up_is_another_chain_and_no_better() -> None:
+    for seed in range(40):
+        choice = chosen(Instance(seed), cycles=1.0)
+        if choice.runner_up:
+            assert choice.runner_up.stages != choice.chosen.stages
+            assert choice.runner_up.means["cycles"] >= choice.chosen.means["cycles"]
+            assert min(choice.runner_up.left[:-1], default=1) > 0
+
+
+def test_every_chain_and_candidate_has_a_reason() -> None:
+    for seed in range(40):
+        instance = Instance(seed)
+        choice = chosen(instance, energy=1.0)
+        assert [one.reason for one in choice.verdicts].count("chosen") == 1
+        assert all(one.reason for one in choice.verdicts) and len(choice.verdicts) == len(instance.costs)
+        assert [name for name, _ in choice.candidates] == [one.candidate.name for one in instance.profiles]
+        for name, reason in choice.candidates:
+            assert reason.startswith("chosen") == (name in choice.chosen.stages)
+
+
+def test_what_cannot_be_built_is_left_out_and_says_why() -> None:
+    instance = Instance(3)
+    costs = [
+        Cost(one.early, {}, "cannot be placed: too wide") if one.early and one.early[0] == 0 else one
+        for one in instance.costs
+    ]
+    choice = choose(instance.goal(cycles=1.0), instance.profiles, instance.full, costs)
+    assert instance.profiles[0].candidate.name not in choice.chosen.stages[:1]
+    assert any(one.reason == "cannot be placed: too wide" and one.best is None for one in choice.verdicts)
+    with pytest.raises(Infeasible, match="too wide"):
+        choose(instance.goal(cycles=1.0), instance.profiles, instance.full, [Cost((), {}, "too wide")])
+
+
+def test_a_budget_below_everything_is_infeasible() -> None:
+    instance = Instance(5)
+    least = min(one[0] for one in instance.outcomes()) / instance.images
+    with pytest.raises(Infeasible, match=f"`budget` of 0.5 cycles; the least possible is {least:,.1f}"):
+        choose(instance.goal(("cycles", 0.5)), instance.profiles, instance.full, instance.costs)
+
+
+def test_the_same_input_gives_the_same_choice() -> None:
+    for seed in (1, 2, 3):
+        one, two = (json.dumps(chosen(Instance(seed), cycles=0.5, energy=0.5).summary()) for _ in range(2))
+        assert one == two
+
+
+def test_chains_have_fronts_first_and_one_head_at_each_cut() -> None:
+    entries = [("a", None), ("b", None), ("late", 3), ("early", 1), ("other", 1)]
+    candidates = Candidates(NETWORK, tuple(candidate(name, cut, ("margin",)) for name, cut in entries))
+    names = [tuple(entries[index][0] for index in early) for early in chains_of(candidates, 3)]
+    assert names[0] == () and len(set(names)) == len(names)
+    assert ("a", "b") in names and ("b", "a") in names and ("a", "early", "late") in names
+    assert all("late" not in one or one[-1] == "late" for one in names)
+    assert not any({"early", "other"} <= set(one) for one in names)
+    # 1; 5; 2 orders of fronts, 2 * 3 with a branch, 2 pairs of branches; 2 * 3 and 2 * 2 with both or one front
+    assert [sum(len(one) == count for one in names) for count in range(4)] == [1, 5, 10, 10]
