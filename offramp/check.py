@@ -62,19 +62,25 @@ def run(args: argparse.Namespace) -> int:
     source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
-    network, problems = read_network(args.network, source, shape, Options(fifo=args.fifo))
-    if network is not None:
-        problems += check_network(network, device)
-    if problems or network is None:
-        raise InputError(problems)
+    network = load_checked(args.network, source, shape, Options(fifo=args.fifo))
     console = Console()
     if not console.is_terminal:
         console = Console(width=TEXT_WIDTH)
-    for line in _report(_complete(network), device):
+    for line in _report(completed(network), device):
         console.print(line, highlight=False)
     if source is None:
         console.print("Without weights: as many output channels as output processors, no biases.", highlight=False)
     return 0
+
+
+def load_checked(path: Path, source: Source, shape: Shape | None, options: Options) -> Network:
+    """A network that the device can run. InputError with everything that stands against it."""
+    network, problems = read_network(path, source, shape, options)
+    if network is not None:
+        problems += check_network(network, load_device())
+    if problems or network is None:
+        raise InputError(problems)
+    return network
 
 
 def parse_shape(text: str) -> Shape:
@@ -85,7 +91,7 @@ def parse_shape(text: str) -> Shape:
     return Shape(channels, rows, cols)
 
 
-def _complete(network: Network) -> Network:
+def completed(network: Network) -> Network:
     """The network with what the table needs to be computed: zeros for weights of known shape, the lowest processors
     where the planner would choose some."""
     return replace(network, layers=tuple(_complete_layer(layer) for layer in network.layers))
