@@ -42,7 +42,7 @@ from planner.placed import Placed
 from planner.plan import Plan
 from planner.profile import profile
 from planner.spec import Spec, load_spec
-from planner.stages import Stage, with_threshold
+from planner.stages import ExitRule, Stage, with_threshold
 
 COLUMN_BYTES = 9
 
@@ -148,8 +148,15 @@ def _stage(plan: Plan, index: int, budgets: tuple[Budget, EnergyBudget], evaluat
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         data_bytes=_data_bytes(plan.placed, stage),
         confidence=rule.measure if rule else None,
-        threshold=to_real(rule.measure, rule.threshold, rule.fraction_bits) if rule and rule.threshold else None,
+        threshold=_threshold(rule),
     )
+
+
+def _threshold(rule: ExitRule | None) -> float | None:
+    """In real units; None where nothing leaves early."""
+    if rule is None or rule.threshold is None:
+        return None
+    return to_real(rule.measure, rule.threshold, rule.fraction_bits)
 
 
 def fullest_processor(layers: Sequence[HwLayer]) -> int:

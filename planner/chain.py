@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from configs.device import Device
@@ -18,8 +18,11 @@ from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, s
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """A stage's network without the layers of its heads, and those heads by stage name."""
+    """A stage's network, its `backbone`: the layers that are `kept` when those of heads are taken out, and those heads
+    by stage name."""
 
+    network: Network
+    kept: tuple[int, ...]
     backbone: Network
     heads: Mapping[str, tuple[str, Network]]
 
@@ -30,6 +33,7 @@ def build_chain(spec: Spec, device: Device) -> Chain:
     Processors that a YAML leaves open are chosen here, for all networks together.
     """
     used = {stage.network for stage in spec.stages}
+    _check_heads(spec, used)
     networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
     load = empty_load(device)
     input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
@@ -45,6 +49,21 @@ def build_chain(spec: Spec, device: Device) -> Chain:
     _check_inputs(spec, all_networks, used)
     _check_results(spec, stages, all_networks)
     return Chain(all_networks, stages, keep)
+
+
+def _check_heads(spec: Spec, used: Collection[str]) -> None:
+    """A network's weights are resident once, and its tensors in one place: it has one part in the chain."""
+    heads = [stage.head for stage in spec.stages if stage.head and stage.head.network]
+    names = [head.network for head in heads]
+    problems = [
+        Problem(
+            head.where, f"network `{head.network}` has another part in the chain already; a head belongs to one stage"
+        )
+        for position, head in enumerate(heads)
+        if head.network in used or head.network in names[:position]
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def load_alone(spec: Spec) -> dict[str, Network]:
@@ -71,7 +90,7 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
         if stage.head.network is None:
             inner[stage.name] = tuple(_find(network, one, stage.head.where) for one in stage.head.layers)
     removed = {index for layers in inner.values() for index in layers}
-    backbone = select(network, [layer.index for layer in network.layers if layer.index not in removed], None)
+    kept = tuple(layer.index for layer in network.layers if layer.index not in removed)
     heads: dict[str, tuple[str, Network]] = {}
     for stage in staged:
         assert stage.head is not None and stage.until is not None
@@ -85,7 +104,7 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
             _check_head(stage, head, network.layers[cut])
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
-    return Branch(backbone, heads)
+    return Branch(network, kept, select(network, kept, None), heads)
 
 
 def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
@@ -139,7 +158,7 @@ def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
     for stage in spec.stages:
         branch = branches[stage.network]
         first = done[stage.network]
-        layers = branch.backbone.layers[first : _end(stage, branch.backbone, first)]
+        layers = branch.backbone.layers[first : _end(stage, branch, first)]
         if not layers:
             message = f"stage `{stage.name}`: earlier stages have run all of network `{stage.network}`"
             raise InputError(Problem(stage.where, message))
@@ -149,18 +168,22 @@ def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _end(stage: StageSpec, backbone: Network, first: int) -> int:
+def _end(stage: StageSpec, branch: Branch, first: int) -> int:
     """One behind the last backbone layer of a stage. InputError with the reason if the network cannot be cut there."""
+    backbone = branch.backbone
     if stage.until is None:
         return len(backbone.layers)
-    index = _find(backbone, stage.until, stage.where)
+    found = _find(branch.network, stage.until, stage.where)
+    label = branch.network.layers[found].label
+    if found not in branch.kept:
+        raise InputError(Problem(stage.where, f"stage `{stage.name}`: layer `{label}` is part of a head"))
+    index = branch.kept.index(found)
     if index < first:
-        message = f"stage `{stage.name}`: layer `{backbone.layers[index].label}` has run in an earlier stage"
-        raise InputError(Problem(stage.where, message))
+        raise InputError(Problem(stage.where, f"stage `{stage.name}`: layer `{label}` has run in an earlier stage"))
     boundary = next((one for one in boundaries(backbone) if one.after == index), None)
     if boundary is None or not boundary.legal:
         reason = boundary.reason if boundary else "nothing is left for the next stage"
-        message = f"stage `{stage.name}`: no cut after layer `{backbone.layers[index].label}`: {reason}"
+        message = f"stage `{stage.name}`: no cut after layer `{label}`: {reason}"
         raise InputError(Problem(stage.where, message))
     return index + 1
 

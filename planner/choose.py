@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from configs.device import Device
 from configs.errors import InputError, Problem
+from planner.capability import check_network
 from planner.mapping import ceil_div, instances_of, map_layer, passes_of, set_bits, up4
 from planner.network import INPUT, Layer, Network, ProcessorMap
 
@@ -39,9 +40,11 @@ def complete(network: Network, device: Device, load: Load, input_map: ProcessorM
     """The network with every processor map and the write gaps that its element-wise layers need.
 
     What the YAML states is kept. `load` is updated with the network's kernels. `input_map`: where the input lies, if
-    another network says so. InputError where no choice can work.
+    another network says so. InputError where no choice can work, and for layers that the device cannot run anywhere.
     """
     network = _with_gaps(network)
+    if problems := check_network(network, device):
+        raise InputError(problems)
     maps = _known_maps(network, input_map)
     ties = _ties(network)
     blocks: dict[Tensor, dict[Tensor, Tie]] = {}
