@@ -61,6 +61,9 @@ class AddressMap:
         wide = addresses.astype(np.int64)
         if len(wide) and not (wide & 3).any():
             low, high = int(wide.min()), int(wide.max())
+            if high < self._start_list[0]:  # FIFO words, one by one
+                yield Stretch("other", 0, len(wide), np.zeros(len(wide), np.intp), wide)
+                return
             window = self.windows[max(bisect_right(self._start_list, low) - 1, 0)]
             if window.start <= low and high < window.end:  # the usual case
                 yield Stretch(window.kind, 0, len(wide), np.full(len(wide), window.unit), wide - window.start)
