@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -23,17 +24,18 @@ def improve(
     """
     starts, end, bound = known
     top = min(end - 1, items.capacity)
-    built = _model(items, busy, cliques, (bound, top))
+    unit = _start_unit(items, busy, list(starts))
+    built = _model(items, busy, cliques, (unit, bound, top))
     if built is None:
         return starts, end, top + 1
     model, variables, highest = built
     for item, variable in variables.items():
-        model.add_hint(variable, min(starts[item], top - items.sizes[item]) // items.multiple)
+        model.add_hint(variable, min(starts[item], top - items.sizes[item]) // unit)
     model.minimize(highest)
     solver = _new_solver(limits)
     status = solver.solve(model)
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        found = {item: solver.value(variable) * items.multiple for item, variable in variables.items()}
+        found = {item: solver.value(variable) * unit for item, variable in variables.items()}
         return found, round(solver.objective_value), max(bound, round(solver.best_objective_bound))
     if status == cp_model.INFEASIBLE:
         return starts, end, top + 1
@@ -69,21 +71,32 @@ def _new_solver(limits: Limits) -> cp_model.CpSolver:
     return solver
 
 
+def _start_unit(items: Items, busy: tuple[Ranges, ...], chosen: list[int]) -> int:
+    """Cells of which every start can be taken to be a multiple.
+
+    In any arrangement each item can be moved down until it starts at 0 or at the first legal start above a neighbour,
+    so starts are sums of rounded sizes and ends of fixed neighbours.
+    """
+    ends = [-(-high // items.multiple) * items.multiple for item in chosen for _, high in busy[item]]
+    return math.gcd(*(items.rounded(item) for item in chosen), *ends)
+
+
 def _model(
-    items: Items, busy: tuple[Ranges, ...], cliques: list[int], ends: tuple[int, int]
+    items: Items, busy: tuple[Ranges, ...], cliques: list[int], scale: tuple[int, int, int]
 ) -> tuple[cp_model.CpModel, dict[int, cp_model.IntVar], cp_model.IntVar] | None:
-    """Starts count in units of the start multiple, so that the multiple needs no constraint. None: no start is left."""
+    """Model, starts in units, highest end in cells. `scale`: unit, lowest and highest end. None: no start is left."""
+    unit, bound, top = scale
     model = cp_model.CpModel()
-    highest = model.new_int_var(*ends, "highest")
+    highest = model.new_int_var(bound, top, "highest")
     chosen = sorted({item for clique in cliques for item in range(clique.bit_length()) if clique >> item & 1})
-    domains = {item: _allowed(items, busy[item], (item, ends[1])) for item in chosen}
+    domains = {item: _allowed(unit, items.sizes[item], busy[item], top) for item in chosen}
     if any(domain.is_empty() for domain in domains.values()):
         return None
     variables = {item: model.new_int_var_from_domain(domain, f"start{item}") for item, domain in domains.items()}
     spans = {}
     for item, variable in variables.items():
-        spans[item] = model.new_fixed_size_interval_var(variable, items.rounded(item) // items.multiple, f"span{item}")
-        model.add(variable * items.multiple + items.sizes[item] <= highest)
+        spans[item] = model.new_fixed_size_interval_var(variable, items.rounded(item) // unit, f"span{item}")
+        model.add(variable * unit + items.sizes[item] <= highest)
     for clique in cliques:
         model.add_no_overlap([spans[item] for item in chosen if clique >> item & 1])
     for one, other in _twins(items, busy, chosen):
@@ -91,14 +104,12 @@ def _model(
     return model, variables, highest
 
 
-def _allowed(items: Items, denied: Ranges, what: tuple[int, int]) -> cp_model.Domain:
-    """The units at which an item can start below `top`, without those where a fixed neighbour is in the way."""
-    item, top = what
-    multiple, size = items.multiple, items.sizes[item]
-    allowed = cp_model.Domain(0, (top - size) // multiple)
+def _allowed(unit: int, size: int, denied: Ranges, top: int) -> cp_model.Domain:
+    """The units at which an item can start to end by `top`, without those where a fixed neighbour is in the way."""
+    allowed = cp_model.Domain(0, (top - size) // unit)
     for low, high in denied:
-        # starts with start * multiple < high and start * multiple + size > low
-        first, last = max(0, (low - size) // multiple + 1), -(-high // multiple) - 1
+        # in the way are starts with start * unit < high and start * unit + size > low
+        first, last = max(0, (low - size) // unit + 1), -(-high // unit) - 1
         allowed = allowed.intersection_with(cp_model.Domain(first, last).complement())
     return allowed
 

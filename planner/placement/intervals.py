@@ -36,7 +36,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Limits:
-    """When the solver gives up: `effort` in CP-SAT's deterministic time, about seconds; `seed` of its search."""
+    """When the solver gives up: `effort` in CP-SAT's deterministic time; `seed` of its search."""
 
     effort: float
     seed: int

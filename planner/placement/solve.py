@@ -10,12 +10,13 @@ from planner.placement.items import data_items, weight_items
 from planner.placement.problem import Placement, Problem
 
 
-def solve(problem: Problem, *, effort: float = 10.0, seed: int = 0) -> Placement:
+def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:
     """A placement with the lowest highest column, and then the lowest highest word of the free data blocks.
 
-    `effort` bounds each solver run in CP-SAT's deterministic time (about seconds); same problem, effort and seed give
-    the same placement. Raises Infeasible with the smallest sets of blocks that cannot be placed together, and
-    OfframpError if it is neither placed nor proved impossible within `effort`. Block sizes must be positive.
+    `effort` bounds each solver run in CP-SAT's deterministic time (a unit took up to 10 seconds of one core); the same
+    problem, effort and seed give the same placement. Raises Infeasible with irreducible sets of blocks that cannot be
+    placed together, and OfframpError if it is neither placed nor proved impossible within `effort`. Block sizes must be
+    positive.
     """
     limits = Limits(effort, seed)
     weights = arrange(weight_items(problem.weights, problem), limits)
