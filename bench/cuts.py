@@ -32,12 +32,13 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One network. `failed`: a line for each cut that fails, or why the network cannot be judged at all."""
+    """One network. `failed`: a line for each cut that fails; `refused`: why there is no network to cut."""
 
     name: str
-    boundaries: int
-    cuts: int
-    failed: tuple[str, ...]
+    boundaries: int = 0
+    cuts: int = 0
+    failed: tuple[str, ...] = ()
+    refused: str = ""
 
 
 def main() -> int:
@@ -51,7 +52,7 @@ def main() -> int:
     with multiprocessing.Pool(args.jobs) as pool:
         found = list(pool.imap(partial(judge_case, free=args.free), cases))
     for outcome in found:
-        for line in outcome.failed:
+        for line in (*outcome.failed, *filter(None, [outcome.refused])):
             print(f"{outcome.name}: {line}")
     return _summary(found, time.perf_counter() - start)
 
@@ -75,7 +76,7 @@ def judge_case(folder: Path, free: bool) -> Outcome:
             network = complete(forget_places(case.network), load_device(), empty_load(load_device()))
             case = replace(case, network=network, overlap=False)
     except OfframpError as error:
-        return Outcome(folder.name, 0, 0, (str(error.problems[0]),))
+        return Outcome(folder.name, refused=str(error.problems[0]))
     shape = case.network.layers[-1].out_shape
     final = np.load(folder / "outputs.npz", allow_pickle=False)["final"].astype(np.int32)
     answer = final.reshape(shape.channels, shape.rows, shape.cols)

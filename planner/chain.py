@@ -91,6 +91,9 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
             inner[stage.name] = tuple(_find(network, one, stage.head.where) for one in stage.head.layers)
     removed = {index for layers in inner.values() for index in layers}
     kept = tuple(layer.index for layer in network.layers if layer.index not in removed)
+    branch = Branch(network, kept, select(network, kept, None), {})
+    for stage in staged:
+        _check_cut(stage, branch)
     heads: dict[str, tuple[str, Network]] = {}
     for stage in staged:
         assert stage.head is not None and stage.until is not None
@@ -104,7 +107,7 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
             _check_head(stage, head, network.layers[cut])
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
-    return Branch(network, kept, select(network, kept, None), heads)
+    return replace(branch, heads=heads)
 
 
 def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
@@ -168,23 +171,29 @@ def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _end(stage: StageSpec, branch: Branch, first: int) -> int:
-    """One behind the last backbone layer of a stage. InputError with the reason if the network cannot be cut there."""
-    backbone = branch.backbone
-    if stage.until is None:
-        return len(backbone.layers)
+def _check_cut(stage: StageSpec, branch: Branch) -> None:
+    """InputError with the reason if a network cannot be cut where a stage ends."""
+    assert stage.until is not None
     found = _find(branch.network, stage.until, stage.where)
     label = branch.network.layers[found].label
     if found not in branch.kept:
         raise InputError(Problem(stage.where, f"stage `{stage.name}`: layer `{label}` is part of a head"))
     index = branch.kept.index(found)
-    if index < first:
-        raise InputError(Problem(stage.where, f"stage `{stage.name}`: layer `{label}` has run in an earlier stage"))
-    boundary = next((one for one in boundaries(backbone) if one.after == index), None)
+    boundary = next((one for one in boundaries(branch.backbone) if one.after == index), None)
     if boundary is None or not boundary.legal:
         reason = boundary.reason if boundary else "nothing is left for the next stage"
-        message = f"stage `{stage.name}`: no cut after layer `{label}`: {reason}"
-        raise InputError(Problem(stage.where, message))
+        raise InputError(Problem(stage.where, f"stage `{stage.name}`: no cut after layer `{label}`: {reason}"))
+
+
+def _end(stage: StageSpec, branch: Branch, first: int) -> int:
+    """One behind the last backbone layer of a stage. InputError if an earlier stage has run it."""
+    if stage.until is None:
+        return len(branch.backbone.layers)
+    found = _find(branch.network, stage.until, stage.where)
+    index = branch.kept.index(found)
+    if index < first:
+        label = branch.network.layers[found].label
+        raise InputError(Problem(stage.where, f"stage `{stage.name}`: layer `{label}` has run in an earlier stage"))
     return index + 1
 
 
