@@ -26,7 +26,10 @@ def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
     """Read a data set and check it against the networks' input and number of classes. InputError if it does not fit."""
     where = Where(str(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("it is a single array (.npy)")
+        with file:
             arrays = {key: file[key] for key in ("x", "y")}
     except KeyError as error:
         raise InputError(
