@@ -16,15 +16,19 @@ MARK = "report.json"  # a folder that holds it was made by a build, and may be r
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all. InputError if its folder cannot be written."""
+    fresh = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        os.chmod(fresh, 0o644)
+        os.replace(fresh, path)
     except OSError as error:
         raise InputError(Problem(Where(str(path)), f"cannot be written: {error.strerror}")) from error
+    finally:
+        if fresh:
+            Path(fresh).unlink(missing_ok=True)
 
 
 def write_tree(folder: Path, files: Mapping[str, str]) -> None:
