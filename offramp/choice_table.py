@@ -29,7 +29,8 @@ def _chains(choice: Choice) -> Table:
     order = sorted(choice.verdicts, key=lambda one: _rank(one.best, choice))
     for one in order[:_CHAINS]:
         figures = _figures(one.best) if one.best else ("", "", "", "", "")
-        reason = f"runner-up: {one.reason}" if one.best and one.best is choice.runner_up else one.reason
+        why = one.reason if one.best else one.reason.split(":")[0]
+        reason = f"runner-up: {one.reason}" if one.best and one.best is choice.runner_up else why
         table.add_row(" > ".join(one.stages), *figures, reason)
     if len(order) > _CHAINS:
         table.caption = f"and {len(order) - _CHAINS} more, all in report.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,9 +24,11 @@ from planner.stages import with_threshold
 
 Say = Callable[[str], None]  # told what is being done
 
+_FOLDERS = re.compile(r"[^\s(]*/(?=[^\s/]*\.ya?ml\b)")  # a plan is the same wherever its files lie
+
 
 @dataclass(frozen=True, eq=False)
-class _Built:
+class Built:
     """A chain of candidates, placed, and its cost; or the cost's reason why there is none."""
 
     cost: Cost
@@ -41,7 +44,7 @@ def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
     if problems:
         raise InputError(dict.fromkeys(problems))
     say("placing every chain of the candidates")
-    built = [_build(spec, candidates, early, device) for early in chains_of(candidates)]
+    built = build_chains(spec, candidates, device)
     if built[0].placed is None:
         raise Infeasible(Problem(spec.choice.where, built[0].cost.reason))
     say("running the calibration data through the integer reference")
@@ -55,20 +58,24 @@ def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
     return _plan(spec, choice, candidates, built)
 
 
-def _build(spec: Spec, candidates: Candidates, early: Early, device: Device) -> _Built:
+def build_chains(spec: Spec, candidates: Candidates, device: Device) -> tuple[Built, ...]:
+    """Every chain that the candidates can form, main alone first."""
+    return tuple(_build(spec, candidates, early, device) for early in chains_of(candidates))
+
+
+def _build(spec: Spec, candidates: Candidates, early: Early, device: Device) -> Built:
     assert spec.choice is not None
     names = [candidates.entries[index].name for index in early]
-    chain = build_chain(chosen_spec(spec, names, spec.choice.measures[:1] * len(names)), device)
     try:
-        placed = place(chain, device)
+        placed = place(build_chain(chosen_spec(spec, names, spec.choice.measures[:1] * len(names)), device), device)
     except (InputError, Infeasible) as error:
-        return _Built(Cost(early, {}, f"cannot be placed: {error}"), None)
+        return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None)
     cycles = chain_budget(placed)
     energy = energy_budget(placed, cycles)
-    return _Built(Cost(early, {"cycles": cycles.leaving, "energy": energy.leaving}), placed)
+    return Built(Cost(early, {"cycles": cycles.leaving, "energy": energy.leaving}), placed)
 
 
-def _plan(spec: Spec, choice: Choice, candidates: Candidates, built: Sequence[_Built]) -> Plan:
+def _plan(spec: Spec, choice: Choice, candidates: Candidates, built: Sequence[Built]) -> Plan:
     chosen = choice.chosen
     names = [one.name for one in candidates.entries]
     early = tuple(names.index(name) for name in chosen.stages[:-1])

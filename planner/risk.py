@@ -22,7 +22,7 @@ import numpy as np
 from planner.frontier import LARGEST, UNREACHED, WORK, Exits, Ints, Setting, frontier
 
 _LEARN = 3  # one image of so many learns the order of the tests
-_SAFER = (0.25, 0.5, 0.75, 0.9)  # parts of an exit's images that leave in the settings tested first
+_SAFER = np.arange(0.25, 1, 0.05).tolist()  # parts of an exit's images that leave in settings tested before others
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,7 @@ def certify(chains: Sequence[Exits], rate: float, delta: float, work: int = WORK
             have = f"{chains[0].right.shape[1]} images cannot show a loss below {rate:.2%} with delta {delta}"
             raise ValueError(f"{have}; at least {needed} are needed")
         passed += list(_test(chains, family, rate, delta, allowed))
-    order = sorted(range(len(passed)), key=lambda one: (_cost(chains, passed[one]), one))
-    return tuple(passed[one] for one in order)
+    return tuple(sorted(passed, key=lambda one: _cost(chains[one.chain], one.settings)))
 
 
 def _test(chains: Sequence[Exits], family: _Family, rate: float, delta: float, allowed: int) -> Iterator[Certified]:
@@ -120,9 +119,9 @@ def _test(chains: Sequence[Exits], family: _Family, rate: float, delta: float, a
         yield Certified(chain, settings, guarantee)
 
 
-def _cost(chains: Sequence[Exits], one: Certified) -> int:
-    exits = chains[one.chain]
-    return int(np.array(exits.leaving)[exits.taken(one.settings)].sum())
+def _cost(exits: Exits, settings: tuple[Setting, ...]) -> int:
+    """Cost of all images together."""
+    return int(np.array(exits.leaving)[exits.taken(settings)].sum())
 
 
 def _families(chains: Sequence[Exits], rate: float, delta: float, work: int) -> list[_Family]:
@@ -152,21 +151,24 @@ def _only(exits: Exits, images: Ints) -> Exits:
 
 
 def _learned(chains: Sequence[Exits], rate: float, work: int) -> list[tuple[int, tuple[Setting, ...]]]:
-    """The common frontier of some chains, the safest settings first, and before them safer ones than the safest."""
+    """The common frontier of some chains, the safest settings first; before each of them safer ones with the same
+    measures, as far as these cost less than what comes before."""
     images = chains[0].right.shape[1]
-    lowest = images - floor(rate * images) - 1
-    frontiers = [frontier(exits, max(0, lowest), work) for exits in chains]
+    lowest = max(0, images - floor(rate * images) - 1)
+    frontiers = [frontier(exits, lowest, work) for exits in chains]
     sequence: list[tuple[int, tuple[Setting, ...]]] = []
     cheapest = UNREACHED
-    for right in range(images, max(0, lowest) - 1, -1):
+    for right in range(images, lowest - 1, -1):
         cost, chain = min((int(one.cost[right]), number) for number, one in enumerate(frontiers))
-        if cost < cheapest:
-            sequence.append((chain, frontiers[chain].setting(right)))
-            cheapest = cost
-    if not sequence:
-        return []
-    chain, settings = sequence[0]
-    return [(chain, _safer(chains[chain], settings, part)) for part in _SAFER] + sequence
+        if cost >= cheapest:
+            continue
+        exits, settings = chains[chain], frontiers[chain].setting(right)
+        for tried in (*(_safer(exits, settings, part) for part in _SAFER), settings):
+            cost = _cost(exits, tried)
+            if cost < cheapest:
+                sequence.append((chain, tried))
+                cheapest = cost
+    return sequence
 
 
 def _safer(exits: Exits, settings: tuple[Setting, ...], part: float) -> tuple[Setting, ...]:

@@ -146,6 +146,16 @@ def test_the_report_has_the_choice(folder: Path) -> None:
     assert content["calibration"]["mean_cycles"] == pytest.approx(chosen["mean_cycles"])
 
 
+def test_a_network_that_two_candidates_share_runs_once(folder: Path) -> None:
+    text = (NETWORKS + AUTO).replace("{until: wide, head: head}", "{front: front, name: again, temperature: 2}")
+    networks = "".join(line for line in text.splitlines(keepends=True) if "head" not in line)
+    choice = plan_of(write_auto(folder, networks, "again.yaml")).choice
+    assert choice is not None
+    reasons = {one.stages: one.reason for one in choice.verdicts}
+    assert "cannot be built: " in reasons["front", "again", "main"]
+    assert "earlier stages have run all of network `front`" in reasons["front", "again", "main"]
+
+
 def test_main_alone_is_a_choice(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Random networks cannot replace main at no loss on new data."""
     text = (NETWORKS + AUTO).replace("accuracy_drop: 60", "accuracy_drop: 5, risk: {delta: 0.05}")
@@ -205,7 +215,7 @@ def test_training_data_may_not_overlap(folder: Path) -> None:
         ("choose: {data: calibration, accuracy_drop: 60}", "choose: fast", "`choose` is a mapping with `data`"),
         ("main: main\n", "main: main\nconfidence: [margin, luck]\n", "`confidence` is one of margin"),
         ("main: main\n", "main: main\nstages: []\n", "unknown key `stages`"),
-        ("until: wide", "until: answer", "a pooling window of 4x4 does not fit an input of 4x1x1"),
+        ("until: wide", "until: answer", "no cut after layer `answer`: nothing is left for the next stage"),
         ("until: wide", "until: tall", "has no layer `tall`"),
     ],
 )
