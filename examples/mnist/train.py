@@ -18,7 +18,7 @@ from qat import build_frozen
 from training import RECIPES, Guides, TrainingData, train
 
 EXAMPLES = """examples:
-  python train.py               all four networks, about 20 minutes on two cores
+  python train.py               all four networks, 48 minutes on two busy cores
   python train.py --only front  one network; front, single and head learn from main.pth.tar
 """
 

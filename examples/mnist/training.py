@@ -69,8 +69,8 @@ Batch = tuple[Tensor, Tensor]
 RECIPES = {
     "main": Recipe("ai85net5", 90, 50, 2e-3, 0.02, 0.05, False, 1.0, 0.0, 0, 1, 2, 0),
     "front": Recipe("offrampmnistfront", 100, 50, 5e-3, 0.01, 0.03, True, 0.7, 0.5, 0, 2, 1, 25),
-    "single": Recipe("offrampmnistsingle", 90, 50, 3e-3, 0.01, 0.03, True, 1.0, 0.5, 0, 3, 1, 0),
-    "head": Recipe("offrampmnisthead", 40, 50, 3e-3, 0.01, 0.03, True, 0.8, 0.5, 1, 4, 1, 0),
+    "single": Recipe("offrampmnistsingle", 100, 50, 5e-3, 0.01, 0.03, True, 0.7, 0.5, 0, 3, 1, 25),
+    "head": Recipe("offrampmnisthead", 60, 50, 4e-3, 0.01, 0.03, True, 0.7, 0.5, 1, 4, 1, 20),
 }
 
 
