@@ -183,7 +183,7 @@ class _Reader(Reader):
         if "network" in data and network not in networks:
             self.wrong(data.at("network"), f"there is no network `{network}`; there are: {', '.join(networks)}")
         until = self.value(data, "until", layer_reference, "a layer's name or number")
-        name = str(data.get("name", network if until is None else f"{network}-{until}"))
+        name = self.stage_name(data, network if until is None else f"{network}-{until}")
         if last:
             for key in ("until", "head", "exit"):
                 if key in data:

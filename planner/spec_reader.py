@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from configs.errors import Problem, Where
 from configs.lines import LineMap
+
+STAGE_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 class Reader:
@@ -35,6 +38,14 @@ class Reader:
         for key in needed:
             if key not in data:
                 self.wrong(data.where, f"`{key}` is missing")
+
+    def stage_name(self, data: LineMap, default: str) -> str:
+        """A stage's name, which is also that of a file of the build."""
+        name = str(data.get("name", default))
+        if not STAGE_NAME.fullmatch(name):
+            allowed = "at most 64 letters, digits, `_`, `-` and `.`, none of the last two first"
+            self.wrong(data.at("name"), f"a stage cannot be named `{name}`; {allowed}: give it a `name`")
+        return name
 
     def section(self, data: LineMap, key: str) -> LineMap:
         value = data.get(key, LineMap(data.where))

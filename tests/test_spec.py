@@ -48,6 +48,12 @@ MISTAKES = [
     ("threshold: 0.5", "threshold: 0.5, temperature: 0", r":9: `temperature` is 0; a number > 0 is expected"),
     (", threshold: 0.5", "", r":9: `threshold` is missing; give one, or `calibrate` it"),
     ("  - network: main\n", "  - {network: main, name: front}\n", r":8: there are several stages named `front`"),
+    (
+        "  - network: main\n",
+        "  - {network: main, name: ../x}\n",
+        r":10: a stage cannot be named `../x`; .* give it a `name`",
+    ),
+    ("  - network: main\n", "  - {network: main, name: ''}\n", r":10: a stage cannot be named ``"),
     ("name: tiny", "labels: none", r":2: `labels` is a list of names"),
     ("name: tiny", "compare: [other]", r":2: there is no network `other`; there are: front, main"),
     (
