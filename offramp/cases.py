@@ -57,7 +57,7 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
     cases: list[Path] = []
     problems = []
     for path in paths:
-        inside = [path] if _is_case(path) else sorted(filter(_is_case, path.iterdir())) if path.is_dir() else []
+        inside = [path] if is_case(path) else sorted(filter(is_case, path.iterdir())) if path.is_dir() else []
         if not inside:
             found = "is no case" if path.is_dir() else "is no folder"
             problems.append(Problem(Where(str(path)), f"{found}; a folder with program.npz and meta.json is expected"))
@@ -67,5 +67,6 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(cases)
 
 
-def _is_case(path: Path) -> bool:
+def is_case(path: Path) -> bool:
+    """Is it a folder of the corpus?"""
     return (path / "program.npz").is_file() and (path / "meta.json").is_file()

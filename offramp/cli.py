@@ -33,6 +33,7 @@ class Command:
 COMMANDS = (
     Command("build", "offramp.build", "plan, generate, compile and verify the firmware of a spec"),
     Command("plan", "offramp.plan", "stages, thresholds and memory of a spec, without firmware"),
+    Command("compare", "offramp.compare", "memory layouts side by side, as a table and as a page"),
     Command("cost", "offramp.cost", "cycles, time and energy of a network or a spec, layer by layer"),
     Command("run", "offramp.run", "run a build's firmware on the virtual board"),
     Command("check", "offramp.check", "show an ai8x network's layers, or everything that is wrong with it"),

@@ -1,0 +1,149 @@
+"""Charts as SVG to be put into a page: their colours are those of the page, light or dark, their text is text."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
+from offramp.layout import Layout, Point, front
+from offramp.palette import HUES, look
+
+# Colours that stand for the page's variables until the SVG is written.
+INK, FAINT, PAPER = "#010203", "#040506", "#070809"
+VARIABLES = {INK: "var(--ink)", FAINT: "var(--line)", PAPER: "var(--paper)"}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+WIDTH = 5.4  # inches; at 72 dots narrow enough for a phone, so that text stays readable there
+BAR = 0.24  # inches of height per layer
+LOGARITHMIC = 20  # from this ratio of the largest to the smallest cost on
+NAME = 26  # characters of a layer's name
+
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 11,
+    "hatch.linewidth": 0.8,
+    "text.parse_math": False,  # names come from files; a $ is a $
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": FAINT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Points of one layout, named by its letter."""
+
+    letter: str
+    points: tuple[Point, ...]
+
+
+def cycles_chart(layout: Layout, limit: int, name: str) -> str:
+    """Cycles of every layer as bars, first layer on top; axis up to `limit`. `name`: unique in the page."""
+    style = STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(WIDTH, 0.9 + BAR * len(layout.layers)), layout="constrained")
+        axes = figure.add_subplot()
+        numbers = range(len(layout.layers))
+        firsts = [[layer.stage for layer in layout.layers].index(layer.stage) for layer in layout.layers]
+        looks = [look(layer.stage, number - firsts[number]) for number, layer in enumerate(layout.layers)]
+        axes.barh(
+            numbers,
+            [layer.cycles for layer in layout.layers],
+            color=[one.fill for one in looks],
+            hatch=[one.hatch for one in looks],
+            edgecolor=PAPER,
+            linewidth=0,
+        )
+        axes.set_yticks(numbers, [f"{number + 1} {_short(layer.name)}" for number, layer in enumerate(layout.layers)])
+        for number, layer in enumerate(layout.layers):
+            axes.annotate(
+                f"{layer.cycles:,}", (layer.cycles, number), (4, 0), textcoords="offset points", va="center", size=10
+            )
+        axes.invert_yaxis()
+        axes.set_xlim(0, limit * 1.22)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(_number)
+        axes.set_xlabel("cycles")
+        return _svg(figure, name)
+
+
+def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
+    """Accuracy against cost: all points, each layout's front as a line, the chosen ones as large stars with letters."""
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for position, family in enumerate(families):
+            _family(axes, family, position, energy)
+        costs = [_cost(point, energy) for family in families for point in family.points]
+        if min(costs) > 0 and max(costs) / min(costs) > LOGARITHMIC:
+            axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.set_xlim(left=0)
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(_number)
+        axes.margins(0.12)
+        axes.set_xlabel("mean energy of an inference (uJ)" if energy else "mean cycles of an inference")
+        axes.set_ylabel("accuracy (%)")
+        return _svg(figure, name)
+
+
+def _family(axes: Axes, family: Family, position: int, energy: bool) -> None:
+    color, marker = HUES[position % len(HUES)], MARKERS[position % len(MARKERS)]
+    best = front(family.points, energy)
+    costs = [_cost(point, energy) for point in best]
+    axes.step(costs, [100 * point.accuracy for point in best], where="post", color=color, linewidth=1.5)
+    for rank, point in enumerate(sorted(family.points, key=lambda one: _cost(one, energy))):
+        place = (_cost(point, energy), 100 * point.accuracy)
+        axes.plot(*place, marker="*" if point.chosen else marker, color=color, markersize=17 if point.chosen else 7)
+        if point.chosen or len(family.points) <= len(MARKERS):
+            label = f"{family.letter}{family.points.index(point) + 1}"
+            offset = (0, -18) if rank % 2 and not point.chosen else (0, 10)  # neighbours may be close
+            axes.annotate(label, place, offset, textcoords="offset points", ha="center")
+
+
+def _cost(point: Point, energy: bool) -> float:
+    return point.energy if energy else point.cycles
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
+
+
+def _number(value: float, _: object) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:g}"
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The picture without what a page does not need: prologue, metadata, background, size. Identifiers get a prefix."""
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = file.getvalue()
+    text = text[text.index("<svg ") :]
+    text = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"font-family: [^;]*;", "", text)
+    text = re.sub(r'^<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'href="#', f'href="#{name}-', text)
+    text = text.replace("url(#", f"url(#{name}-")
+    for color, variable in VARIABLES.items():
+        text = text.replace(color, variable)
+    return text

@@ -1,0 +1,113 @@
+"""`offramp compare`: memory layouts side by side, as a table and as one HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from configs.device import Device, load_device
+from configs.errors import InputError, Problem, Where
+from offramp.cases import is_case
+from offramp.console import make_console, telling
+from offramp.files import write_text
+from offramp.layout import LETTERS, Layout
+from offramp.layout_plan import layout_of_plan, plan_figures
+from offramp.layout_vendor import layout_of_case
+from offramp.measures import rows_of
+from offramp.planning import make_plan
+from planner.plan import load_plan
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `offramp compare`."""
+    parser.epilog = (
+        "examples:\n  offramp compare build/mnist examples/mnist/branch.yaml -o compare.html\n"
+        "  offramp compare spec.yaml ../shared/corpus/cases/net-mnist"
+    )
+    accepted = "a spec (YAML), a plan (JSON), the folder of a build, or of a corpus case (the vendor tool's layout)"
+    parser.add_argument("layouts", nargs="+", type=Path, metavar="LAYOUT", help=accepted)
+    parser.add_argument("-o", "--output", type=Path, metavar="HTML", help="write a page with pictures of the memories")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read all layouts, print the table, write the page if asked to."""
+    console = make_console()
+    device = load_device()
+    if len(args.layouts) > len(LETTERS):
+        raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
+    with telling(console) as say:
+        layouts = [read_layout(path, device, say) for path in args.layouts]
+    print_comparison(layouts, console)
+    if args.output:
+        write_text(args.output, _page(layouts))
+        console.print(f"written: {args.output}")
+    return 0
+
+
+def _page(layouts: Sequence[Layout]) -> str:
+    """The page. InputError where the plotting library, an extra, is not installed."""
+    try:
+        from offramp.page import comparison_page
+    except ModuleNotFoundError as error:
+        message = f"--output needs {error.name}; install it with: pip install 'offramp[page]'"
+        raise InputError(message) from error
+    return comparison_page(layouts)
+
+
+def read_layout(path: Path, device: Device, say: Callable[[str], None]) -> Layout:
+    """The layout that a spec, plan, build or case describes. InputError if the path is none of them."""
+    if is_case(path):
+        say(f"reading the vendor's layout in {path}")
+        return layout_of_case(path, device)
+    if (path / "plan.json").is_file():
+        say(f"reading the build in {path}")
+        return layout_of_plan(load_plan(path / "plan.json", device), _report(path / "report.json"), "build", str(path))
+    if path.is_file() and path.suffix in (".json", *SUFFIXES):
+        is_plan = path.suffix == ".json"
+        plan = load_plan(path, device) if is_plan else make_plan(path, device, say)
+        say("running the test data through the integer reference")
+        return layout_of_plan(plan, plan_figures(plan, device), "plan" if is_plan else "spec", str(path))
+    found = "is none of them" if path.exists() else "does not exist"
+    wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
+    raise InputError(Problem(Where(str(path)), f"{found}; expected: {wanted}"))
+
+
+def _report(path: Path) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(Where(str(path)), f"is not the report of a build: {error}")) from error
+    if not isinstance(content, dict) or not {"stages", "switches", "cycles", "accuracy", "alone"} <= content.keys():
+        raise InputError(Problem(Where(str(path)), "is not the report of a build"))
+    return content
+
+
+def print_comparison(layouts: Sequence[Layout], console: Console) -> None:
+    """What each letter stands for, and all measures. A value that differs from A's has a star and is bold."""
+    for letter, layout in zip(LETTERS, layouts, strict=False):
+        stages = ", ".join(stage.name for stage in layout.stages)
+        console.print(f"{letter}: {layout.name}, {layout.kind} {layout.path}, stages: {stages}", markup=False)
+    table = Table(title="memory layouts", title_justify="left", title_style="bold", header_style="")
+    table.add_column("")
+    for letter, layout in zip(LETTERS, layouts, strict=False):
+        table.add_column(Text(f"{letter}: {layout.name}"), justify="right", overflow="fold")
+    rows = rows_of(layouts)
+    for row in rows:
+        cells = [_styled(f"{cell.text} {cell.change}".strip(), cell.differs) for cell in row.cells]
+        table.add_row(row.name, *cells)
+    console.print(table)
+    if any(row.differs for row in rows):
+        console.print("* differs from A")
+
+
+def _styled(text: str, differs: bool) -> Text:
+    return Text(f"{text} *", style="bold") if differs else Text(text)

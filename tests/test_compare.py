@@ -1,0 +1,295 @@
+"""`offramp compare`: what it reads, its table, its page."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from configs.device import load_device
+from offramp.cli import main
+from offramp.layout import LETTERS, Layout
+from offramp.measures import rows_of
+from offramp.page import TEMPLATES, comparison_page
+from offramp.palette import INPUT_LOOK, contrast, look, luminance, with_luminance
+from offramp.pictures import data_picture, instance_groups, ranges, runs, weight_picture
+from offramp.planning import evaluate_plan, make_plan, plan_report
+from offramp.report import report_json
+from planner.plan import plan_json
+from tests.layouts import NASTY, small_layout
+from tests.staged_specs import write_spec
+
+DEVICE = load_device()
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_spec(tmp_path_factory.mktemp("compare"))
+
+
+@pytest.fixture(scope="module")
+def build(spec: Path) -> Path:
+    """What a build leaves that `compare` reads."""
+    plan = make_plan(spec, DEVICE, lambda text: None)
+    folder = spec.parent / "build"
+    folder.mkdir()
+    (folder / "plan.json").write_text(plan_json(plan, folder))
+    (folder / "report.json").write_text(report_json(plan_report(plan, DEVICE, evaluate_plan(plan))))
+    return folder
+
+
+class Elements(HTMLParser):
+    """All elements with their attributes, and the text outside of style and script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside not in ("style", "script"):
+            self.text += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [found[name] or "" for _, found in self.elements if name in found]
+
+
+@pytest.fixture(scope="module")
+def page() -> Elements:
+    return Elements(comparison_page([small_layout(), replace(small_layout("plain"), points=())]))
+
+
+def test_spec_plan_and_build_of_the_same_network_are_equal(
+    spec: Path, build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(spec), str(build), str(build / "plan.json")]) == 0
+    out = capsys.readouterr().out
+    assert f"A: staged, spec {spec}, stages: front, main" in out
+    assert f"B: staged, build {build}" in out and "C: staged, plan" in out
+    assert "* differs from A" not in out
+    row = next(line for line in out.splitlines() if "accelerator cycles" in line).split("│")
+    assert row[2].strip() == row[3].strip() == row[4].strip() != ""
+
+
+def test_differences_are_marked_in_words_not_colour_only(
+    spec: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = corpus / "cases" / "net-mnist"
+    assert main(["compare", str(case), str(spec)]) == 0
+    out = capsys.readouterr().out
+    assert f"A: net-mnist, vendor's program {case}, stages: net-mnist" in out
+    row = next(line for line in out.splitlines() if "highest column" in line).split("│")
+    assert row[2].strip() == "146 of 768" and re.search(r"-\d+\.\d% \*", row[3])
+    assert "* differs from A" in out
+
+
+def test_the_page_is_written(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "new" / "page.html"
+    assert main(["compare", str(spec), "-o", str(target)]) == 0
+    assert f"written: {target}" in capsys.readouterr().out
+    text = target.read_text()
+    for name in ("front/0:look", "front/1:guess", "main/0:wide", "main/1:narrow", "main/2:answer"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("gone.yaml", None, "does not exist; expected: a spec (.yaml), a plan (.json), a folder with plan.json"),
+        ("notes.txt", "x", "is none of them; expected"),
+        ("plan.json", "[]", "is not a plan of format 1"),
+    ],
+)
+def test_what_is_no_layout_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: str | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    target = tmp_path / "page.html"
+    assert main(["compare", str(path), "-o", str(target)]) == 2
+    assert f"{path}: {message}" in capsys.readouterr().err
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "[]"])
+def test_a_broken_report_is_refused(
+    build: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    folder = build.parent / f"broken{len(content)}{ord(content[-1])}"
+    shutil.copytree(build, folder)
+    (folder / "report.json").write_text(content)
+    assert main(["compare", str(folder)]) == 2
+    assert "is not the report of a build" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(tmp_path)]) == 2
+    assert "is none of them" in capsys.readouterr().err
+
+
+def test_more_layouts_than_letters_are_refused(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *[str(spec)] * (len(LETTERS) + 1)]) == 2
+    assert "27 layouts; at most 26 are compared" in capsys.readouterr().err
+
+
+def test_without_the_plotting_library_the_table_comes_and_the_page_says_what_to_install(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("offramp.page", "offramp.charts"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["compare", str(spec), "-o", str(tmp_path / "page.html")]) == 2
+    printed = capsys.readouterr()
+    assert "weight bytes" in printed.out
+    assert "--output needs matplotlib; install it with: pip install 'offramp[page]'" in printed.err
+
+
+def cells_of(name: str, *layouts: Layout) -> list[tuple[str, str, bool]]:
+    row = next(row for row in rows_of(layouts) if row.name == name)
+    return [(cell.text, cell.change, cell.differs) for cell in row.cells]
+
+
+def test_measures_say_how_much_differs() -> None:
+    one = small_layout()
+    other = replace(one, accuracy=0.875, stages=one.stages[:1], mean_cycles=None)
+    assert cells_of("accuracy", one, other) == [("90.00%", "", False), ("87.50%", "-2.50 points", True)]
+    assert cells_of("stages", one, other) == [("2", "", False), ("1", "-1", True)]
+    assert cells_of("mean cycles", one, other) == [("262", "", False), ("-", "", False)]
+    assert cells_of("mean cycles", other, one) == [("-", "", False), ("262", "", False)]
+    assert cells_of("worst cycles", one, other) == [("600", "", False), ("150", "-75.0%", True)]
+    assert cells_of("weight bytes", one, other) == [("720 (0.2%)", "", False)] * 2
+
+
+def test_every_layer_is_in_every_picture_it_belongs_to(page: Elements) -> None:
+    blocks = Counter(page.attributes("data-layer"))
+    # Letter and layer; 2 runs of processors for the weights, 1 bias block, and a box per lane of the tensor.
+    assert blocks == {
+        f"{letter}{layer}": count for letter in "AB" for layer, count in (("0", 5), ("1", 1), ("2", 2), ("input", 1))
+    }
+    for layer in small_layout().layers:
+        assert page.text.count(layer.name) >= 1  # table
+        assert page.text.count(layer.name[:20]) >= 2  # chart, where long names are cut
+
+
+def test_blocks_say_what_they_are(page: Elements) -> None:
+    labels = [found["aria-label"] for tag, found in page.elements if found.get("role") == "img"]
+    weights = f"1 front/{NASTY} (stage front) and 3 main/1 (stage main): columns 4-13, processors 0-3, 8-11, 720 bytes"
+    assert weights in labels
+    assert "3 main/1 (stage main): quadrant 3, bytes 0-3" in labels
+    live = "words 100-139 of instances 1, from `read result of front` to `run main/1`"
+    assert f"2 output of main/0: {live}" in labels
+    assert len(labels) == 2 * (1 + 2 + 4)
+
+
+def test_names_from_files_are_escaped(page: Elements) -> None:
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert NASTY in page.text
+    assert f"front/{NASTY}"[:23] in page.text  # the chart's, cut
+
+
+def test_the_page_needs_nothing_else(page: Elements) -> None:
+    text = comparison_page([small_layout()])
+    links = [*page.attributes("href"), *page.attributes("xlink:href"), *page.attributes("src")]
+    assert all(link.startswith("#") or link == "data:," for link in links)
+    assert "@import" not in text and "@font-face" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+    policy = next(
+        found["content"] for _, found in page.elements if found.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None and policy.startswith("default-src 'none'")
+
+
+def test_identifiers_are_unique_and_all_references_hit(page: Elements) -> None:
+    identifiers = page.attributes("id")
+    assert len(identifiers) == len(set(identifiers))
+    references = [*page.attributes("href"), *page.attributes("xlink:href")]
+    assert {one[1:] for one in references if one.startswith("#")} <= set(identifiers)
+
+
+def test_the_same_layouts_give_the_same_bytes() -> None:
+    layouts = [small_layout(), small_layout("other")]
+    assert comparison_page(layouts) == comparison_page(layouts)
+
+
+def test_a_page_without_points_has_no_chart_of_them() -> None:
+    text = comparison_page([replace(small_layout(), points=())])
+    assert 'id="points"' not in text and 'id="weights"' in text
+
+
+def test_points_beyond_the_table_are_counted() -> None:
+    one = small_layout()
+    many = tuple(replace(one.points[2], name=f"p{number}") for number in range(20))
+    assert "11 more points are on the charts" in comparison_page([replace(one, points=(*one.points, *many))])
+
+
+def test_blocks_lie_to_scale() -> None:
+    layout = small_layout()
+    (block,) = weight_picture(layout, "A").blocks
+    columns = (100 * 4 / 768, 100 * 10 / 768)
+    for box, top in zip(block.boxes, (0, 12.5), strict=True):
+        assert (box.left, box.width, box.top, box.height) == pytest.approx((*columns, top, 6.25))
+    picture = data_picture(layout, "A", 8192)
+    box = picture.blocks[2].boxes[0]
+    lane = next(lane for lane in picture.lanes if lane.label == "1")
+    assert (box.left, box.width) == pytest.approx((100 * 2 / 6, 50))
+    assert box.top == pytest.approx(lane.top + lane.height * 100 / 8192)
+    assert box.height == pytest.approx(lane.height * 40 / 8192)
+    assert sum(lane.height for lane in picture.lanes) == pytest.approx(100)
+
+
+def test_instances_that_hold_the_same_share_a_lane() -> None:
+    assert instance_groups(small_layout()) == ((0,), (1,), (2,), tuple(range(3, 16)))
+
+
+def test_numbers_are_shown_in_runs() -> None:
+    assert runs([]) == () and ranges([]) == ""
+    assert ranges([9, 0, 1, 2, 5]) == "0-2, 5, 9"
+
+
+def css_colors(scheme: int) -> dict[str, str]:
+    """Variables of the page's style: 0 light, 1 dark."""
+    style = (TEMPLATES / "page.css").read_text()
+    return dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", style.split("@media (prefers-color-scheme: dark)")[scheme]))
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_contrast_is_enough_in_light_and_dark(scheme: int) -> None:
+    colors = css_colors(scheme)
+    for ground in ("paper", "raised"):
+        for text in ("ink", "quiet", "link", "mark"):
+            assert contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
+        assert contrast(colors["focus"], colors[ground]) >= 3
+        for one in [INPUT_LOOK, *(look(stage, layer) for stage in range(8) for layer in range(4))]:
+            assert contrast(one.fill, colors[ground]) >= 3, (one, ground)
+            assert contrast(one.fill, one.label) >= 4.5
+
+
+def test_stages_differ_in_pattern_and_colour() -> None:
+    looks = [look(stage, 0) for stage in range(16)]
+    assert len({(one.fill, one.pattern) for one in looks}) == 16
+    for one, following in pairwise(looks):
+        assert one.pattern != following.pattern and one.hatch != following.hatch
+    assert len({look(0, layer).fill for layer in range(3)}) == 3
+
+
+@pytest.mark.parametrize("wanted", [0.05, 0.15, 0.5])
+def test_a_colour_gets_the_luminance_asked_for(wanted: float) -> None:
+    assert luminance(with_luminance("#0072b2", wanted)) == pytest.approx(wanted, abs=0.005)
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)

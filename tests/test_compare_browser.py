@@ -1,0 +1,113 @@
+"""The page of `offramp compare` in a headless Chromium; skipped where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from offramp.page import comparison_page
+from tests.browser import Tab, find_browser, open_tab
+from tests.layouts import NASTY, small_layout
+
+LONG = "a_name_without_any_place_to_break_it_" * 4
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    path.write_text(comparison_page([small_layout(), small_layout(LONG), small_layout("third")]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    browser = find_browser()
+    if browser is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    with open_tab(browser, tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture
+def tab(shared_tab: Tab) -> Iterator[Tab]:
+    """The console must be empty after every test."""
+    yield shared_tab
+    assert shared_tab.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_page_renders_without_complaint_and_fits(tab: Tab, page: Path, width: int, dark: bool) -> None:
+    tab.open(page, width, dark)
+    assert tab.run("document.documentElement.scrollWidth") <= width  # a phone would zoom out to show more
+    assert tab.run("document.querySelectorAll('h2').length") == 7
+    assert tab.requests == [page.resolve().as_uri()]
+    ground = tab.run("getComputedStyle(document.documentElement).backgroundColor")
+    assert ground == ("rgb(18, 22, 28)" if dark else "rgb(255, 255, 255)")
+    text = tab.run("getComputedStyle(document.querySelector('.chart text')).fill")
+    assert text == ("rgb(232, 235, 240)" if dark else "rgb(26, 30, 36)")
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_every_layer_is_seen(tab: Tab, page: Path, width: int) -> None:
+    tab.open(page, width)
+    seen = """[...document.querySelectorAll('.block')].filter(block => {
+        const box = block.getBoundingClientRect(), plot = block.parentElement.getBoundingClientRect();
+        return box.width >= 3 && box.height >= 3 && box.left >= plot.left - 1 && box.right <= plot.right + 4
+            && box.top >= plot.top - 1 && box.bottom <= plot.bottom + 4;
+    }).map(block => block.dataset.layer)"""
+    assert set(tab.run(seen)) == {f"{letter}{layer}" for letter in "ABC" for layer in ("0", "1", "2", "input")}
+    assert tab.run("document.querySelectorAll('.block').length") == len(tab.run(seen))
+    text = tab.run("document.body.innerText")
+    for layer in small_layout().layers:
+        assert layer.name in text
+    assert tab.run("[...document.querySelectorAll('.chart text')].map(one => one.textContent)").count("2 main/0") == 3
+
+
+def test_blocks_are_reached_and_read_by_keyboard(tab: Tab, page: Path) -> None:
+    tab.open(page, 1280)
+    tab.press("Tab")
+    assert tab.run("document.activeElement.className") == "skip"
+    assert tab.run("document.activeElement.getBoundingClientRect().left") >= 0
+    tab.press("Enter")
+    assert tab.run("document.activeElement.id") == "main"
+    for _ in range(20):
+        tab.press("Tab")
+        if tab.run("document.activeElement.matches('#data .block')"):
+            break
+    told = "document.activeElement.closest('.picture').querySelector('.told').textContent"
+    assert tab.run(told).startswith("input: words 0-49 of instances 0")
+    tab.press("ArrowRight")
+    assert tab.run(told).startswith("1 output of front/0: words 0-119 of instances 1-2")
+    assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert tab.run("document.querySelectorAll('.block.same').length") == 5  # all of this layer of A
+    tab.press("End")
+    assert tab.run(told).startswith("3 output of main/1")
+    tab.press("ArrowRight")
+    assert tab.run(told).startswith("3 output of main/1")
+    tab.press("Home")
+    assert tab.run(told).startswith("input")
+
+
+def test_pointing_at_a_block_names_it(tab: Tab, page: Path) -> None:
+    tab.open(page, 375)
+    tab.run("document.querySelector('#weights .block').scrollIntoView({block: 'center'})")
+    place = tab.run(
+        "(() => { const box = document.querySelector('#weights .block').getBoundingClientRect();"
+        " return [box.left + box.width / 2, box.top + box.height / 2]; })()"
+    )
+    tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+    told = tab.run("document.querySelector('#weights .told').textContent")
+    assert told.startswith(f"1 front/{NASTY} (stage front) and 3 main/1 (stage main): columns 4-13")
+
+
+def test_complaints_of_a_page_are_heard(tab: Tab, tmp_path: Path) -> None:
+    """Or else an empty console would mean nothing."""
+    broken = tmp_path / "broken.html"
+    broken.write_text("<script>missing()</script><img src='gone.png'>")
+    tab.open(broken, 375)
+    assert any("missing is not defined" in one for one in tab.complaints)
+    assert (tmp_path / "gone.png").resolve().as_uri() in tab.requests
+    tab.complaints.clear()
