@@ -59,6 +59,11 @@ def check_against_exhaustive_search(items: Items) -> None:
         assert bound == end
 
 
+def test_starts_are_not_rounded_past_the_end_of_a_fixed_item() -> None:
+    items = Items(sizes=(3, 4), starts=(0, None), conflicts=(0b10, 0b01), multiple=1, capacity=7)
+    assert improved(items) == (7, 7)
+
+
 @settings(max_examples=60, deadline=None)
 @given(problem=problems("weights"), factor=st.integers(1, 3))
 def test_weights_as_low_as_exhaustive_search(problem: Problem, factor: int) -> None:

@@ -44,6 +44,11 @@ def test_fixed_starts_are_kept_and_filled_around() -> None:
     assert dict(placement.weights) == {"fixed": 4, "low": 0, "high": 8}
 
 
+def test_a_short_fixed_block_does_not_hide_a_long_one() -> None:
+    blocks = (WeightBlock("long", 0b01, 8, start=0), WeightBlock("short", 0b10, 2, start=2), WeightBlock("x", 0b11, 2))
+    assert solve(replace(EMPTY, weights=blocks)).weights["x"] == 8
+
+
 def test_biases_that_greedy_packing_cannot_place_are_placed() -> None:
     lengths = (3, 3, 2, 2, 2)  # long ones first into the emptiest of two quadrants of 6 bytes leaves 3 + 2 and 3 + 2
     blocks = tuple(BiasBlock(f"b{index}", length, (0, 1)) for index, length in enumerate(lengths))
