@@ -1,6 +1,6 @@
 """Weight placement of corpus networks that share the accelerator: ours against first fit in the vendor's manner.
 
-    python bench/placement.py [CORPUS] [--triples N] [--minimalloc FOLDER]
+    python -m bench.placement [CORPUS] [--triples N] [--minimalloc FOLDER]
 
 Every pair of networks whose kernels could fit by their bytes is placed twice. In the vendor's manner each network is
 placed greedily, layer by layer (those on all processors first), from a start column above the other network, in the
