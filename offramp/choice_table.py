@@ -68,8 +68,7 @@ def _proof(choice: Choice) -> str:
 def _pareto(choice: Choice, quantity: str, points: Sequence[Outcome]) -> Table:
     unit = {"cycles": "mean cycles", "energy": "mean uJ"}[quantity]
     table = _table(f"accuracy against {quantity}", (unit, "accuracy", "early", "stages", "leaves if"), 0)
-    step = max(1, -(-len(points) // _POINTS))
-    shown = [one for at, one in enumerate(points) if at % step == 0 or one == choice.chosen]
+    shown = _spread(points, quantity, choice.chosen)
     for one in shown:
         mark = " (chosen)" if one == choice.chosen else ""
         early, stages = f"{1 - one.left[-1] / one.images:.1%}", " > ".join(one.stages) + mark
@@ -77,6 +76,18 @@ def _pareto(choice: Choice, quantity: str, points: Sequence[Outcome]) -> Table:
     if len(shown) < len(points):
         table.caption = f"{len(shown)} of {len(points)} points; all of them are in report.json"
     return table
+
+
+def _spread(points: Sequence[Outcome], quantity: str, chosen: Outcome) -> list[Outcome]:
+    """Some of the points, at about equal ratios of cost, the first, the last and the chosen one among them."""
+    factor = (points[-1].means[quantity] / points[0].means[quantity]) ** (1 / (_POINTS - 1))
+    shown: list[Outcome] = []
+    limit = float("inf")
+    for one in points:
+        if one.means[quantity] <= limit or one in (points[-1], chosen):
+            shown.append(one)
+            limit = one.means[quantity] * factor
+    return shown
 
 
 def _table(title: str, columns: Sequence[str], left: int) -> Table:
