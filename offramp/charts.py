@@ -23,6 +23,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 WIDTH = 5.4  # inches; at 72 dots narrow enough for a phone, so that text stays readable there
 BAR = 0.24  # inches of height per layer
 LOGARITHMIC = 20  # from this ratio of the largest to the smallest cost on
+FEW = 12  # so many points can all have labels
 NAME = 26  # characters of a layer's name
 
 STYLE: dict[Any, Any] = {
@@ -83,7 +84,7 @@ def cycles_chart(layout: Layout, limit: int, name: str) -> str:
 
 
 def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
-    """Accuracy against cost: all points, each layout's front as a line, the chosen ones as large stars with letters."""
+    """Accuracy against cost: each layout's front as a line, the chosen points as stars, hollow what is behind."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axes = figure.add_subplot()
@@ -108,13 +109,19 @@ def _family(axes: Axes, family: Family, position: int, energy: bool) -> None:
     best = front(family.points, energy)
     costs = [_cost(point, energy) for point in best]
     axes.step(costs, [100 * point.accuracy for point in best], where="post", color=color, linewidth=1.5)
-    for rank, point in enumerate(sorted(family.points, key=lambda one: _cost(one, energy))):
+    for point in family.points:
         place = (_cost(point, energy), 100 * point.accuracy)
-        axes.plot(*place, marker="*" if point.chosen else marker, color=color, markersize=17 if point.chosen else 7)
-        if point.chosen or len(family.points) <= len(MARKERS):
+        known = point in best or point.chosen
+        axes.plot(
+            *place,
+            marker="*" if point.chosen else marker,
+            color=color,
+            markersize=17 if point.chosen else 7,
+            fillstyle="full" if known else "none",
+        )
+        if point.chosen or (known and len(family.points) <= FEW):
             label = f"{family.letter}{family.points.index(point) + 1}"
-            offset = (0, -18) if rank % 2 and not point.chosen else (0, 10)  # neighbours may be close
-            axes.annotate(label, place, offset, textcoords="offset points", ha="center")
+            axes.annotate(label, place, (0, 10), textcoords="offset points", ha="center")
 
 
 def _cost(point: Point, energy: bool) -> float:

@@ -24,7 +24,7 @@ from offramp.measures import rows_of
 from offramp.planning import make_plan
 from planner.plan import load_plan
 
-SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,14 +71,22 @@ def read_layout(path: Path, device: Device, say: Callable[[str], None]) -> Layou
     if (path / "plan.json").is_file():
         say(f"reading the build in {path}")
         return layout_of_plan(load_plan(path / "plan.json", device), _report(path / "report.json"), "build", str(path))
-    if path.is_file() and path.suffix in (".json", *SUFFIXES):
-        is_plan = path.suffix == ".json"
-        plan = load_plan(path, device) if is_plan else make_plan(path, device, say)
-        say("running the test data through the integer reference")
-        return layout_of_plan(plan, plan_figures(plan, device), "plan" if is_plan else "spec", str(path))
+    if path.is_file() and path.suffix in SUFFIXES:
+        return _plan_layout(path, device, say)
     found = "is none of them" if path.exists() else "does not exist"
     wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
     raise InputError(Problem(Where(str(path)), f"{found}; expected: {wanted}"))
+
+
+def _plan_layout(path: Path, device: Device, say: Callable[[str], None]) -> Layout:
+    """The layout of a plan or a spec, with the test data run through the integer reference."""
+    is_plan = path.suffix == ".json"
+    plan = load_plan(path, device) if is_plan else make_plan(path, device, say)
+    say("running the test data through the integer reference")
+    figures = plan_figures(plan, device)
+    if is_plan:  # what was chosen from is only known to the file
+        figures = {**figures, "choice": json.loads(path.read_text(encoding="utf-8")).get("choice")}
+    return layout_of_plan(plan, figures, "plan" if is_plan else "spec", str(path))
 
 
 def _report(path: Path) -> Any:

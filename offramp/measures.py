@@ -9,6 +9,7 @@ from typing import Literal
 from offramp.layout import Layout
 
 UNKNOWN = "-"
+AS_RATIO = 2  # from this ratio on it is given itself
 
 
 @dataclass(frozen=True)
@@ -118,4 +119,7 @@ def _change(measure: Measure, value: float, first: float | None) -> str:
         return ""
     if measure.change == "points":
         return f"{100 * (value - first):+.2f} points"
-    return f"{(value - first) / first:+.1%}" if first and measure.change == "percent" else f"{value - first:+,.0f}"
+    if measure.change == "count" or not first:
+        return f"{value - first:+,.0f}"
+    ratio = value / first
+    return f"{ratio:,.1f} x" if ratio >= AS_RATIO else f"{ratio - 1:+.1%}"

@@ -86,11 +86,18 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         views=views,
         rows=rows_of(layouts),
         words=words,
-        charts=[Markup(pareto_chart(families, energy, f"front{energy:d}")) for energy in (False, True)]
-        if families
-        else [],
+        charts=_pareto_charts(families) if families else [],
         points=[(view, *_point_rows(view)) for view in views if view.layout.points],
     )
+
+
+def _pareto_charts(families: Sequence[Family]) -> list[tuple[str, Markup]]:
+    """Captions and charts."""
+    captions = ("Accuracy against cycles", "Accuracy against energy")
+    return [
+        (caption, Markup(pareto_chart(families, bool(number), f"front{number}")))
+        for number, caption in enumerate(captions)
+    ]
 
 
 def _view(letter: str, layout: Layout, limit: int, words: int) -> View:

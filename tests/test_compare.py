@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -85,6 +86,16 @@ def test_spec_plan_and_build_of_the_same_network_are_equal(
     assert "* differs from A" not in out
     row = next(line for line in out.splitlines() if "accelerator cycles" in line).split("│")
     assert row[2].strip() == row[3].strip() == row[4].strip() != ""
+
+
+def test_what_a_plan_was_chosen_from_is_on_the_page(build: Path, tmp_path: Path) -> None:
+    costs = {"accuracy": 0.5, "mean_cycles": 9.0, "mean_energy_uj": 2.0}
+    only = {"stages": ["front", "main"], "measures": ["margin"], "thresholds": [0.125], **costs}
+    choice = {"chosen": only, "runner_up": None, "pareto": {"cycles": [only], "energy": [only]}}
+    plan = build / "chosen.json"
+    plan.write_text(json.dumps({**json.loads((build / "plan.json").read_text()), "choice": choice}))
+    assert main(["compare", str(plan), "-o", str(tmp_path / "page.html")]) == 0
+    assert "front (margin 0.125) &gt; main" in (tmp_path / "page.html").read_text()
 
 
 def test_differences_are_marked_in_words_not_colour_only(
@@ -174,6 +185,7 @@ def test_measures_say_how_much_differs() -> None:
     assert cells_of("mean cycles", one, other) == [("262", "", False), ("-", "", False)]
     assert cells_of("mean cycles", other, one) == [("-", "", False), ("262", "", False)]
     assert cells_of("worst cycles", one, other) == [("600", "", False), ("150", "-75.0%", True)]
+    assert cells_of("worst cycles", other, one)[1] == ("600", "4.0 x", True)
     assert cells_of("weight bytes", one, other) == [("720 (0.2%)", "", False)] * 2
 
 

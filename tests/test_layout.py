@@ -30,7 +30,6 @@ CASES = (
     "net-cats-dogs",
     "net-kws20_v3",
     "net-kws20_v3__no-mexpress",
-    "syn-cifar100-simple",
     "test-conv1d-5",
     "test-conv1d-3-bias",
     "test-mlpflatten768to10",
