@@ -255,6 +255,8 @@ def _check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, N
         last = slots[stage.result or ""].layer
         if last.activation != "none":
             problems.append(Problem(last.where, f"layer `{last.label}` makes logits; `activate: None` is expected"))
+    if spec.labels and len(spec.labels) != classes.channels:
+        problems.append(Problem(spec.places["labels"], f"{len(spec.labels)} labels for {classes.channels} classes"))
     unused = set(spec.networks) - set(networks) - set(spec.compare)
     problems += [Problem(spec.networks[name].where, f"network `{name}` is in no stage") for name in sorted(unused)]
     if problems:

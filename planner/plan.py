@@ -16,6 +16,7 @@ from planner.candidates import chosen_spec
 from planner.chain import build_chain
 from planner.choice import Choice
 from planner.clocks import with_clocks
+from planner.confidence import Measure
 from planner.exits import Calibrated
 from planner.placed import Placed
 from planner.placement.check import check
@@ -80,25 +81,23 @@ def load_plan(path: Path, device: Device) -> Plan:
 
     InputError if it is not a plan, or if a file it was made from is gone or has changed.
     """
-    content = _read(path)
+    saved = _read(path)
     folder = path.parent
     changed = [
         Problem(Where(str(folder / name)), "is missing or has changed since the plan was made; build again")
-        for name, known in content["digests"].items()
+        for name, known in saved.digests.items()
         if not (folder / name).is_file() or digest(folder / name) != known
     ]
     if changed:
         raise InputError(changed)
-    spec = load_spec(folder / content["spec"])
+    spec = load_spec(folder / saved.spec)
     device = with_clocks(device, spec.clocks)
-    if spec.choice:
-        chosen = content["choice"]["chosen"]
-        spec = chosen_spec(spec, chosen["stages"][:-1], chosen["measures"])
-    thresholds = {stage["name"]: stage["threshold"] for stage in content["stages"]}
-    chain = with_threshold(build_chain(spec, device), thresholds)
+    if saved.chosen:
+        spec = chosen_spec(spec, *saved.chosen)
+    chain = with_threshold(build_chain(spec, device), saved.thresholds)
     resources = resources_of(chain, device)
     problem = placement_problem(resources)
-    placement = _placement(content["placement"])
+    placement = saved.placement
     violations = check(problem, placement)
     if violations:
         raise CheckFailed(Problem(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
@@ -123,14 +122,35 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
-def _read(path: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Saved:
+    """What a plan file says beside what its spec says. `chosen`: stages before the last, and their measures."""
+
+    spec: str
+    digests: Mapping[str, str]
+    thresholds: Mapping[str, int]
+    placement: Placement
+    chosen: tuple[list[str], list[Measure]] | None
+
+
+def _read(path: Path) -> Saved:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(Problem(Where(str(path)), f"is not a plan: {error}")) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(Problem(Where(str(path)), f"is not a plan of format {FORMAT}"))
-    return content
+    try:
+        chosen = content["choice"] and content["choice"]["chosen"]
+        return Saved(
+            spec=str(content["spec"]),
+            digests=dict(content["digests"]),
+            thresholds={stage["name"]: stage["threshold"] for stage in content["stages"]},
+            placement=_placement(content["placement"]),
+            chosen=(chosen["stages"][:-1], chosen["measures"]) if chosen else None,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(Problem(Where(str(path)), f"is not a plan: it is damaged ({error!r})")) from error
 
 
 def _placement(content: Mapping[str, Any]) -> Placement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,7 @@ class Spec:
     compare: tuple[str, ...]  # networks that are in no stage, but are run alone for comparison
     choice: ChoiceSpec | None = None  # `exits: auto`: there are no stages before they are chosen
     clocks: Mapping[str, int] = field(default_factory=dict)  # Hz by name; the device's where not given
+    places: Mapping[str, Where] = field(default_factory=dict)  # of the spec's keys
 
 
 def load_spec(path: Path) -> Spec:
@@ -118,14 +120,15 @@ class _Reader(Reader):
         calibration = None if automatic else self.calibration(data, files)
         self.thresholds(stages, calibration)
         clocks = read_clocks(self, data)
-        labels, compare = self.names(data, "labels"), self.names(data, "compare")
+        labels, compare = self.labels(data), self.names(data, "compare")
         for one in compare:
             if one not in networks:
                 self.wrong(data.at("compare"), f"there is no network `{one}`; there are: {', '.join(networks)}")
+        name = self.name(data, re.sub("[^A-Za-z0-9_]", "_", self.folder.resolve().name)[:64] or "spec")
         if self.problems:
             raise InputError(self.problems)
-        name = str(data.get("name", self.folder.resolve().name))
-        return Spec(name, data.where, networks, files, stages, calibration, labels, compare, choice, clocks)
+        places = {key: data.at(key) for key in data}
+        return Spec(name, data.where, networks, files, stages, calibration, labels, compare, choice, clocks, places)
 
     def thresholds(self, stages: tuple[StageSpec, ...], calibration: Calibration | None) -> None:
         """Thresholds are given for all exits, or for none and a calibration chooses them."""
@@ -183,7 +186,7 @@ class _Reader(Reader):
         if "network" in data and network not in networks:
             self.wrong(data.at("network"), f"there is no network `{network}`; there are: {', '.join(networks)}")
         until = self.value(data, "until", layer_reference, "a layer's name or number")
-        name = self.stage_name(data, network if until is None else f"{network}-{until}")
+        name = self.name(data, network if until is None else f"{network}-{until}")
         if last:
             for key in ("until", "head", "exit"):
                 if key in data:

@@ -137,7 +137,7 @@ def _candidate(reader: Reader, data: LineMap, main: str, networks: Collection[st
     until = None if front else reader.value(data, "until", layer_reference, "a layer's name or number")
     temperature = reader.value(data, "temperature", positive, "a number > 0")
     return CandidateSpec(
-        name=reader.stage_name(data, used if front else f"{main}-{until}"),
+        name=reader.name(data, used if front else f"{main}-{until}"),
         where=data.where,
         network=used if front else main,
         until=until,

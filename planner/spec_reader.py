@@ -10,7 +10,8 @@ from typing import Any
 from configs.errors import Problem, Where
 from configs.lines import LineMap
 
-STAGE_NAME = re.compile(r"\w[\w.-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # what can stand in a C string as it is; C99 has trigraphs
 
 
 class Reader:
@@ -39,13 +40,22 @@ class Reader:
             if key not in data:
                 self.wrong(data.where, f"`{key}` is missing")
 
-    def stage_name(self, data: LineMap, default: str) -> str:
-        """A stage's name, which is also that of a file of the build."""
+    def name(self, data: LineMap, default: str) -> str:
+        """The spec's or a stage's name, which also names files of the build."""
         name = str(data.get("name", default))
-        if not STAGE_NAME.fullmatch(name):
-            allowed = "at most 64 letters, digits, `_`, `-` and `.`, none of the last two first"
-            self.wrong(data.at("name"), f"a stage cannot be named `{name}`; {allowed}: give it a `name`")
+        if not NAME.fullmatch(name):
+            allowed = "letters, digits, `_`, `.` and `-`, at most 64, not the last two first"
+            self.wrong(data.at("name"), f"the name `{name}`; {allowed}: give another `name`")
         return name
+
+    def labels(self, data: LineMap) -> tuple[str, ...]:
+        """Optional names of the classes, which the firmware prints."""
+        labels = self.names(data, "labels")
+        for one in labels:
+            if not LABEL.fullmatch(one):
+                message = f"label {one!r}; no quotes, backslashes, question marks or control characters, and not empty"
+                self.wrong(data.at("labels"), message)
+        return labels
 
     def section(self, data: LineMap, key: str) -> LineMap:
         value = data.get(key, LineMap(data.where))

@@ -119,6 +119,7 @@ def test_whole_and_cut_have_the_same_slots() -> None:
 
 # In FRONT, BRANCH, THREE or OWN: what is replaced, by what, and the complaint: file, line, and words
 MISTAKES = [
+    (FRONT, "name: tiny", "labels: [a, b]", r"spec.yaml:2: 2 labels for 3 classes"),
     (
         BRANCH,
         "until: first",

@@ -51,9 +51,11 @@ MISTAKES = [
     (
         "  - network: main\n",
         "  - {network: main, name: ../x}\n",
-        r":10: a stage cannot be named `../x`; .* give it a `name`",
+        r":10: the name `../x`; letters, .*: give another `name`",
     ),
-    ("  - network: main\n", "  - {network: main, name: ''}\n", r":10: a stage cannot be named ``"),
+    ("  - network: main\n", "  - {network: main, name: ''}\n", r":10: the name ``; letters"),
+    ("name: tiny", "name: two words", r":2: the name `two words`; letters, digits"),
+    ("name: tiny", "labels: [a, 'b\\', c?]", r":2: label 'c\?'; no quotes, backslashes, question marks"),
     ("name: tiny", "labels: none", r":2: `labels` is a list of names"),
     ("name: tiny", "compare: [other]", r":2: there is no network `other`; there are: front, main"),
     (
@@ -107,7 +109,7 @@ def test_a_spec_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_spec_as_read(tmp_path: Path) -> None:
     spec = load_spec(write_spec(tmp_path, THREE.replace("name: tiny", "labels: [a, 2, c]\ncompare: [main]")))
-    assert spec.name == tmp_path.name  # of its folder, without a name of its own
+    assert spec.name == tmp_path.name.replace("-", "_")  # of its folder, without a name of its own
     assert (spec.labels, spec.compare) == (("a", "2", "c"), ("main",))
     assert [(stage.name, stage.until) for stage in spec.stages] == [
         ("front", None),
