@@ -88,7 +88,7 @@ class Peripherals:
 
     def __init__(self, device: Device, port: AcceleratorPort) -> None:
         names = ("GCFR_POWER", "GCFR_MASK", "GCFR_ISOLATE", "GCFR_RESET")
-        self._gcfr = {device.register_address(name): name for name in names}
+        self._gcfr = {device.register_address(name): device.registers[name] for name in names}
         everything = (1 << device.geometry.quadrants) - 1
         self._state = {"GCFR_POWER": 0, "GCFR_MASK": 0, "GCFR_ISOLATE": everything, "GCFR_RESET": 0}
         self._words: dict[int, int] = {}
@@ -97,12 +97,12 @@ class Peripherals:
 
     def write(self, address: int, size: int, value: int) -> None:
         del size
-        name = self._gcfr.get(address)
-        if name is None:
+        register = self._gcfr.get(address)
+        if register is None:
             self._words[address] = value
             return
         self._port.flush()
-        self._state[name] = value
+        self._state[register.name] = register.decode(value)["quadrants"]
         state = self._state
         self._port.accelerator.power(state["GCFR_POWER"] & ~state["GCFR_ISOLATE"], state["GCFR_MASK"])
         self._port.accelerator.reset(state["GCFR_RESET"])
@@ -110,7 +110,8 @@ class Peripherals:
     def read(self, address: int, size: int) -> int:
         del size
         if address in self._gcfr:
-            return self._state[self._gcfr[address]]
+            register = self._gcfr[address]
+            return register.encode({"quadrants": self._state[register.name]})
         return 0 if address in _CLEARED else self._words.get(address, 0) | _READY.get(address, 0)
 
 
