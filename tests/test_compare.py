@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from configs.device import load_device
 from offramp.cli import main
 from offramp.layout import LETTERS, Layout
 from offramp.measures import rows_of
-from offramp.page import TEMPLATES, comparison_page
-from offramp.palette import INPUT_LOOK, contrast, look, luminance, with_luminance
-from offramp.pictures import data_picture, instance_groups, ranges, runs, weight_picture
+from offramp.page import comparison_page
 from offramp.planning import evaluate_plan, make_plan, plan_report
 from offramp.report import report_json
 from planner.plan import plan_json
 from tests.layouts import NASTY, small_layout
-from tests.staged_specs import write_spec
+from tests.staged_specs import CLASSES, IMAGES, SHAPE, write_spec
 
 DEVICE = load_device()
 
@@ -88,14 +85,28 @@ def test_spec_plan_and_build_of_the_same_network_are_equal(
     assert row[2].strip() == row[3].strip() == row[4].strip() != ""
 
 
-def test_what_a_plan_was_chosen_from_is_on_the_page(build: Path, tmp_path: Path) -> None:
-    costs = {"accuracy": 0.5, "mean_cycles": 9.0, "mean_energy_uj": 2.0}
-    only = {"stages": ["front", "main"], "measures": ["margin"], "thresholds": [0.125], **costs}
-    choice = {"chosen": only, "runner_up": None, "pareto": {"cycles": [only], "energy": [only]}}
-    plan = build / "chosen.json"
-    plan.write_text(json.dumps({**json.loads((build / "plan.json").read_text()), "choice": choice}))
-    assert main(["compare", str(plan), "-o", str(tmp_path / "page.html")]) == 0
-    assert "front (margin 0.125) &gt; main" in (tmp_path / "page.html").read_text()
+AUTO = """\
+exits: auto
+main: main
+candidates: [{front: front}]
+choose: {data: calibration, accuracy_drop: 60}
+"""
+
+
+def test_what_a_plan_was_chosen_from_is_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = write_spec(tmp_path)
+    shape = np.random.default_rng(3).integers(-128, 128, (IMAGES, *SHAPE)).astype(np.int8)
+    np.savez(tmp_path / "calibration.npz", x=shape, y=np.arange(IMAGES) % CLASSES)
+    known = spec.read_text().split("stages:")[0].replace("test.npz}", "test.npz, calibration: calibration.npz}")
+    spec.write_text(known + AUTO)
+    plan, pages = tmp_path / "plan.json", (tmp_path / "plan.html", tmp_path / "spec.html")
+    assert main(["plan", str(spec), "-o", str(plan)]) == 0
+    for source, page in zip((plan, spec), pages, strict=True):
+        assert main(["compare", str(source), "-o", str(page)]) == 0
+        assert "on the data that the stages were chosen on" in page.read_text()
+    points = [re.findall(r"<th scope=\"row\">A\d+.*", page.read_text()) for page in pages]
+    assert points[0] == points[1] != []
+    assert "as planned" not in points[0][0]
 
 
 def test_differences_are_marked_in_words_not_colour_only(
@@ -249,59 +260,3 @@ def test_points_beyond_the_table_are_counted() -> None:
     one = small_layout()
     many = tuple(replace(one.points[2], name=f"p{number}") for number in range(20))
     assert "11 more points are on the charts" in comparison_page([replace(one, points=(*one.points, *many))])
-
-
-def test_blocks_lie_to_scale() -> None:
-    layout = small_layout()
-    (block,) = weight_picture(layout, "A").blocks
-    columns = (100 * 4 / 768, 100 * 10 / 768)
-    for box, top in zip(block.boxes, (0, 12.5), strict=True):
-        assert (box.left, box.width, box.top, box.height) == pytest.approx((*columns, top, 6.25))
-    picture = data_picture(layout, "A", 8192)
-    box = picture.blocks[2].boxes[0]
-    lane = next(lane for lane in picture.lanes if lane.label == "1")
-    assert (box.left, box.width) == pytest.approx((100 * 2 / 6, 50))
-    assert box.top == pytest.approx(lane.top + lane.height * 100 / 8192)
-    assert box.height == pytest.approx(lane.height * 40 / 8192)
-    assert sum(lane.height for lane in picture.lanes) == pytest.approx(100)
-
-
-def test_instances_that_hold_the_same_share_a_lane() -> None:
-    assert instance_groups(small_layout()) == ((0,), (1,), (2,), tuple(range(3, 16)))
-
-
-def test_numbers_are_shown_in_runs() -> None:
-    assert runs([]) == () and ranges([]) == ""
-    assert ranges([9, 0, 1, 2, 5]) == "0-2, 5, 9"
-
-
-def css_colors(scheme: int) -> dict[str, str]:
-    """Variables of the page's style: 0 light, 1 dark."""
-    style = (TEMPLATES / "page.css").read_text()
-    return dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", style.split("@media (prefers-color-scheme: dark)")[scheme]))
-
-
-@pytest.mark.parametrize("scheme", [0, 1])
-def test_contrast_is_enough_in_light_and_dark(scheme: int) -> None:
-    colors = css_colors(scheme)
-    for ground in ("paper", "raised"):
-        for text in ("ink", "quiet", "link", "mark"):
-            assert contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
-        assert contrast(colors["focus"], colors[ground]) >= 3
-        for one in [INPUT_LOOK, *(look(stage, layer) for stage in range(8) for layer in range(4))]:
-            assert contrast(one.fill, colors[ground]) >= 3, (one, ground)
-            assert contrast(one.fill, one.label) >= 4.5
-
-
-def test_stages_differ_in_pattern_and_colour() -> None:
-    looks = [look(stage, 0) for stage in range(16)]
-    assert len({(one.fill, one.pattern) for one in looks}) == 16
-    for one, following in pairwise(looks):
-        assert one.pattern != following.pattern and one.hatch != following.hatch
-    assert len({look(0, layer).fill for layer in range(3)}) == 3
-
-
-@pytest.mark.parametrize("wanted", [0.05, 0.15, 0.5])
-def test_a_colour_gets_the_luminance_asked_for(wanted: float) -> None:
-    assert luminance(with_luminance("#0072b2", wanted)) == pytest.approx(wanted, abs=0.005)
-    assert contrast("#000000", "#ffffff") == pytest.approx(21)
