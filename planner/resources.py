@@ -213,13 +213,13 @@ def _buffer_words(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId
 
 
 def _groups(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
-    """Tensors that one layer reads together and that share instances form a group; every other tensor is its own."""
+    """Tensors that one layer reads together form a group, whether side by side or in turn: it finds them all from one
+    address on. Every other tensor is its own."""
     group_of = {tensor: frozenset((tensor,)) for tensor in tensors}
     for slot in chain.slots:
         for other in slot.reads[1:]:
-            if set(tensors[slot.reads[0]].instances) & set(tensors[other].instances):
-                merged = group_of[slot.reads[0]] | group_of[other]
-                group_of |= {member: merged for member in merged}
+            merged = group_of[slot.reads[0]] | group_of[other]
+            group_of |= {member: merged for member in merged}
     unique = dict.fromkeys(group_of[tensor] for tensor in tensors)
     return tuple(tuple(tensor for tensor in tensors if tensor in group) for group in unique)
 

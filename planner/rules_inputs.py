@@ -34,6 +34,17 @@ def concatenation(layer: Layer, network: Network, device: Device) -> str | None:
     return f"an input of {network.shape_of(odd[0]).channels} channels"
 
 
+def joined_passes(layer: Layer, network: Network, device: Device) -> str | None:
+    """Inputs that have more than {processors} channels together are read in passes: each of them is one pass, and all
+    but the last have as many channels as a full pass."""
+    passes, per_pass = passes_of(layer.in_shape.channels)
+    if layer.operands > 1 or len(layer.inputs) == 1 or passes == 1:
+        return None
+    counts = [network.shape_of(index).channels for index in layer.inputs]
+    fits = len(counts) == passes and set(counts[:-1]) == {per_pass}
+    return None if fits else f"inputs of {', '.join(map(str, counts))} channels in {passes} passes of {per_pass}"
+
+
 def source_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """The processors of a layer are those that its inputs were written for (`output_processors`)."""
     producers = _producers(layer, network)
@@ -97,6 +108,7 @@ INPUT_RULES = (
     operand_processors,
     input_operand,
     concatenation,
+    joined_passes,
     source_processors,
     source_offsets,
     source_gaps,

@@ -47,8 +47,10 @@ def apart(network: Network, **values: Any) -> Network:
         (apart(joined(4, 0xF, 0xF0, 1), **BESIDE), ["source_gaps"]),
         (joined(4, 0xF, 0xF, 1, inputs=(1,), in_offset=0x1004), ["source_gaps"]),
         (apart(joined(4, 0xF, 0xF, 2), out_offset=None), []),
-        (joined(128, (1 << 64) - 1, (1 << 64) - 1, 1), ["source_offsets"]),
-        (apart(joined(128, (1 << 64) - 1, (1 << 64) - 1, 1), out_offset=0x1008), []),
+        (joined(64, (1 << 64) - 1, (1 << 64) - 1, 1), []),
+        (joined(60, (1 << 60) - 1, (1 << 60) - 1, 1), []),
+        (joined(128, (1 << 64) - 1, (1 << 64) - 1, 1), ["joined_passes", "source_offsets"]),
+        (apart(joined(128, (1 << 64) - 1, (1 << 64) - 1, 1), out_offset=0x1008), ["joined_passes"]),
     ],
 )
 def test_how_inputs_must_lie(network: Network, broken: list[str]) -> None:
