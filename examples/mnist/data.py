@@ -7,7 +7,7 @@ test.  The split is written out, in shuffled order, in `split.csv`; nothing reco
 The accelerator's input is signed, so the stored sample is pixel - 128: background is -128, full ink 127.  The sample
 digit that comes with the vendor's MNIST checkpoint uses the same range.
 
-`python data.py` writes `calibration.npz` and `test.npz` again, byte for byte.
+`python data.py` writes `calibration.npz` and `test.npz` again, value for value.
 """
 
 from __future__ import annotations
