@@ -85,9 +85,9 @@ def one_dimensional() -> Network:
                    processors=some(9), output_processors=some(6), **plain),
         make_layer(Shape(6, 596, 1), 10, kernel=(5, 1), pad=(1, 0), pool=(5, 1), pool_stride=4,
                    processors=some(6), output_processors=some(10), **plain),
-        make_layer(Shape(10, 146, 1), 8, kernel=(2, 1), pad=(0, 0), dilation=3,
+        make_layer(Shape(10, 146, 1), 8, kernel=(2, 1), pad=(0, 0), dilation=4,
                    processors=some(10), output_processors=some(8), **plain),
-        make_layer(Shape(8, 143, 1), 8, kernel=(3, 1), pad=(0, 0), dilation=20,
+        make_layer(Shape(8, 142, 1), 8, kernel=(3, 1), pad=(0, 0), dilation=20,
                    processors=some(8), output_processors=some(8), **plain),
     )  # fmt: skip
     return make_network(*layers)

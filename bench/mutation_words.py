@@ -12,7 +12,7 @@ import numpy as np
 from bench.mutation_networks import prepared
 from configs.device import Device
 from configs.errors import OfframpError
-from offramp.direct import Machine
+from offramp.direct import Machine, run_all
 from simulator.accelerator import Accelerator
 from simulator.board_bus import AcceleratorPort, Peripherals
 
@@ -175,6 +175,22 @@ def both_activations(device: Device) -> bool:
     return bool(np.array_equal(machine.read(placed.resources.chain.slots[-1].writes), expected))
 
 
+def weights_off(device: Device) -> bool:
+    """AON bits 15:12: a quadrant's weight memory loses its content; the network uses quadrant 0 only."""
+    placed, x, expected = prepared("4-bit weights")
+    for quadrant in range(4):
+        machine = Machine(placed, Accelerator(device))
+        machine.load()
+        machine.accelerator.write(AON, 1 << (12 + quadrant))
+        try:
+            kept = np.array_equal(run_all(machine, [x])[0], expected)
+        except OfframpError as error:
+            kept = "never written" not in str(error)
+        if kept != (quadrant > 0):
+            return False
+    return True
+
+
 def power(device: Device) -> bool:
     """The power-up of generated code (izer cnn_enable) gives access to the quadrants that it names and no others."""
     for used in range(16):
@@ -215,6 +231,6 @@ def _accessible(accelerator: Accelerator, quadrant: int) -> bool:
 
 PROGRAMS = {
     function.__name__.replace("_", " "): function
-    for function in (switches, layer_switches, self_test, fifo, both_activations, power, reset)
+    for function in (switches, layer_switches, self_test, fifo, both_activations, weights_off, power, reset)
 }
 TABLES = {"field bits": field_bits}
