@@ -1,6 +1,6 @@
 """Whole-process time of `offramp build` without the emulator run, against the same with it.
 
-    python -m bench.build [SPEC] [--runs N]
+python -m bench.build [SPEC] [--runs N]
 """
 
 from __future__ import annotations

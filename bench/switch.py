@@ -1,6 +1,6 @@
 """Words that a switch between stages writes, against what reloading the next stage would write.
 
-    python -m bench.switch [SPEC ...]
+python -m bench.switch [SPEC ...]
 """
 
 from __future__ import annotations
