@@ -1,6 +1,7 @@
 """Weight placement of corpus networks that share the accelerator: ours against first fit in the vendor's manner.
 
     python -m bench.placement [CORPUS] [--triples N] [--minimalloc FOLDER]
+    python -m bench.placement --free [CORPUS]
 
 Every pair of networks whose kernels could fit by their bytes is placed twice. In the vendor's manner each network is
 placed greedily, layer by layer (those on all processors first), from a start column above the other network, in the
@@ -21,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.placement_free import report_free
 from configs.device import load_device
 from configs.errors import Infeasible, OfframpError
 from planner.placement.check import check
@@ -46,9 +48,13 @@ def main() -> None:
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared" / "corpus")
     parser.add_argument("--triples", type=int, default=0, metavar="N")
     parser.add_argument("--minimalloc", type=Path, metavar="FOLDER")
+    parser.add_argument("--free", action="store_true", help="the pairs, with processors to be chosen")
     arguments = parser.parse_args()
     networks = dict(distinct_networks(arguments.corpus))
     print(f"{len(networks)} networks with distinct kernel layouts: {' '.join(networks)}")
+    if arguments.free:
+        report_free(arguments.corpus, networks, list(fitting(networks, 2)), empty_problem())
+        return
     report("pairs", networks, list(fitting(networks, 2)))
     if arguments.triples:
         triples = list(fitting(networks, 3))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -36,25 +37,29 @@ def empty_load(device: Device) -> Load:
     return np.zeros(device.geometry.processors, np.int64)
 
 
-def complete(network: Network, device: Device, load: Load, input_map: ProcessorMap = 0) -> Network:
+def complete(
+    network: Network,
+    device: Device,
+    load: Load,
+    input_map: ProcessorMap = 0,
+    bases: Mapping[Tensor, int] = MappingProxyType({}),
+) -> Network:
     """The network with every processor map and the write gaps that its element-wise layers need.
 
     What the YAML states is kept. `load` is updated with the network's kernels. `input_map`: where the input lies, if
-    another network says so. InputError where no choice can work, and for layers that the device cannot run anywhere.
+    another network says so. `bases`: first processors of blocks, by root, that are chosen already.
+    InputError where no choice can work, and for layers that the device cannot run anywhere.
     """
-    network = _with_gaps(network)
+    network = with_gaps(network)
     if problems := check_network(network, device):
         raise InputError(problems)
-    maps = _known_maps(network, input_map)
-    ties = _ties(network)
-    blocks: dict[Tensor, dict[Tensor, Tie]] = {}
-    for tensor, tie in ties.items():
-        blocks.setdefault(tie.root, {})[tensor] = tie
+    maps = known_maps(network, input_map)
+    blocks = blocks_of(network)
     columns = {layer.index: _columns(layer, network) for layer in network.layers}
     for layer in network.layers:
         if layer.processors:
             load[list(set_bits(layer.processors))] += columns[layer.index]
-    chooser = Chooser(network, device, columns, load)
+    chooser = Chooser(network, device, columns, load, bases)
     for members in sorted(blocks.values(), key=chooser.size, reverse=True):
         if any(tensor not in maps for tensor in members):
             maps |= chooser.place(members, maps)
@@ -72,7 +77,7 @@ def _with_maps(layer: Layer, maps: Mapping[Tensor, ProcessorMap]) -> Layer:
     )
 
 
-def _with_gaps(network: Network) -> Network:
+def with_gaps(network: Network) -> Network:
     """Producers of operands, and of the passes of a wide concatenation, leave room for the others."""
     gaps: dict[Tensor, int] = {}
     for layer in network.layers:
@@ -96,7 +101,7 @@ def _interleave(layer: Layer) -> int:
     return layer.operands if layer.operands > 1 else passes_of(layer.in_shape.channels)[0]
 
 
-def _known_maps(network: Network, input_map: ProcessorMap) -> dict[Tensor, ProcessorMap]:
+def known_maps(network: Network, input_map: ProcessorMap) -> dict[Tensor, ProcessorMap]:
     """Maps that the YAML states: a producer's outputs, or the processors of a layer that reads one tensor only."""
     maps = {layer.index: layer.output_processors for layer in network.layers if layer.output_processors}
     for layer in network.layers:
@@ -119,14 +124,14 @@ def _input_map(network: Network, first: Layer) -> ProcessorMap:
     return sum(1 << spacing * port + lane for port, lane in places)
 
 
-def _size(network: Network, tensor: Tensor) -> int:
+def size_of(network: Network, tensor: Tensor) -> int:
     """Processors that a tensor takes."""
     if tensor == INPUT:
         return passes_of(network.consumers(INPUT)[0].in_shape.channels)[1]
     return passes_of(network.layers[tensor].out_shape.channels)[1]
 
 
-def _ties(network: Network) -> dict[Tensor, Tie]:
+def ties_of(network: Network) -> dict[Tensor, Tie]:
     """Every tensor's block. Passing through keeps a tensor's processors."""
     ties = {tensor: Tie(tensor, 0) for tensor in (INPUT, *(layer.index for layer in network.layers))}
     for layer in network.layers:
@@ -134,10 +139,37 @@ def _ties(network: Network) -> dict[Tensor, Tie]:
         concatenated = layer.operands == 1 and _interleave(layer) == 1
         for tensor in layer.inputs:
             _tie(ties, layer.inputs[0], tensor, offset)
-            offset += _size(network, tensor) if concatenated else 0
+            offset += size_of(network, tensor) if concatenated else 0
         if layer.op == "passthrough":
             _tie(ties, layer.inputs[0], layer.index, 0)
     return ties
+
+
+def blocks_of(network: Network) -> dict[Tensor, dict[Tensor, Tie]]:
+    """Tensors that move together, by the block's root."""
+    blocks: dict[Tensor, dict[Tensor, Tie]] = {}
+    for tensor, tie in ties_of(network).items():
+        blocks.setdefault(tie.root, {})[tensor] = tie
+    return blocks
+
+
+def spans_of(network: Network, members: Mapping[Tensor, Tie]) -> tuple[dict[Tensor, tuple[int, int]], int]:
+    """(first processor in the block, number of processors) of each tensor; processors of the block."""
+    lowest = min(tie.offset for tie in members.values())
+    spans = {tensor: (tie.offset - lowest, size_of(network, tensor)) for tensor, tie in members.items()}
+    return spans, max(offset + size for offset, size in spans.values())
+
+
+def bases_of(
+    spans: Mapping[Tensor, tuple[int, int]], width: int, fixed: Mapping[Tensor, ProcessorMap], device: Device
+) -> range:
+    """First processors that a block may have: any first one of an instance, or the one that a known tensor leaves."""
+    if fixed:
+        tensor, bits = next(iter(fixed.items()))
+        own = set_bits(bits)[0] - spans[tensor][0]
+        return range(max(0, own), own + 1)
+    geometry = device.geometry
+    return range(0, geometry.processors - up4(width) + 1, geometry.processors_per_instance)
 
 
 def _tie(ties: dict[Tensor, Tie], first: Tensor, second: Tensor, distance: int) -> None:
@@ -161,28 +193,29 @@ def _columns(layer: Layer, network: Network) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Chooser:
-    """Puts blocks of tensors on processors. `columns`: of each layer's kernels; `load` is updated as they are put."""
+    """Puts blocks of tensors on processors. `columns`: of each layer's kernels; `load` is updated as they are put.
+    `bases`: where some lie already, by root."""
 
     network: Network
     device: Device
     columns: Mapping[int, int]
     load: Load
+    bases: Mapping[Tensor, int]
 
     def size(self, members: Mapping[Tensor, Tie]) -> tuple[int, int]:
         """Processors, and kernel columns of each: the largest blocks are put first."""
-        return self._spans(members)[1], sum(self.columns[layer.index] for layer in self._readers(members))
+        return spans_of(self.network, members)[1], sum(self.columns[layer.index] for layer in self._readers(members))
 
     def place(self, members: Mapping[Tensor, Tie], maps: Mapping[Tensor, ProcessorMap]) -> dict[Tensor, ProcessorMap]:
         """Maps for all tensors of a block. Those that are known decide where the block lies."""
         fixed = {tensor: maps[tensor] for tensor in members if tensor in maps}
         if fixed and len({tie.offset for tie in members.values()}) == 1:
             return dict.fromkeys(members, next(iter(fixed.values())))
-        spans, width = self._spans(members)
-        bases = range(0, len(self.load) - up4(width) + 1, self.device.geometry.processors_per_instance)
-        if fixed:
-            tensor, bits = next(iter(fixed.items()))
-            own = set_bits(bits)[0] - spans[tensor][0]
-            bases = range(max(0, own), own + 1)
+        spans, width = spans_of(self.network, members)
+        bases = bases_of(spans, width, fixed, self.device)
+        chosen = self.bases.get(next(iter(members.values())).root)
+        if chosen is not None:
+            bases = range(chosen, chosen + 1)
 
         def moved(base: int) -> dict[Tensor, ProcessorMap]:
             return {tensor: ((1 << size) - 1) << base + offset for tensor, (offset, size) in spans.items()} | fixed
@@ -194,12 +227,6 @@ class Chooser:
             raise InputError(Problem(layer.where, message))
         self.load[base : base + width] += sum(self.columns[layer.index] for layer in self._readers(members))
         return moved(base)
-
-    def _spans(self, members: Mapping[Tensor, Tie]) -> tuple[dict[Tensor, tuple[int, int]], int]:
-        """(first processor in the block, number of processors) of each tensor; processors of the block."""
-        lowest = min(tie.offset for tie in members.values())
-        spans = {tensor: (tie.offset - lowest, _size(self.network, tensor)) for tensor, tie in members.items()}
-        return spans, max(offset + size for offset, size in spans.values())
 
     def _readers(self, members: Mapping[Tensor, Tie]) -> list[Layer]:
         return [one for one in self.network.layers if not one.processors and set(one.inputs) & set(members)]

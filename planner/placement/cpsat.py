@@ -32,7 +32,7 @@ def improve(
     for item, variable in variables.items():
         model.add_hint(variable, min(starts[item], top - items.sizes[item]) // unit)
     model.minimize(highest)
-    solver = _new_solver(limits)
+    solver = new_solver(limits)
     status = solver.solve(model)
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         found = {item: solver.value(variable) * unit for item, variable in variables.items()}
@@ -55,14 +55,14 @@ def assign_quadrants(
         guests = [block for block in blocks if quadrant in block.quadrants]
         model.add(sum(block.length * inside[block.name, quadrant] for block in guests) <= capacity)
         model.add_at_most_one(inside[block.name, quadrant] for block in guests if block.at_zero)
-    solver = _new_solver(limits)
+    solver = new_solver(limits)
     status = solver.solve(model)
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return "placed", {name: quadrant for (name, quadrant), here in inside.items() if solver.boolean_value(here)}
     return ("infeasible" if status == cp_model.INFEASIBLE else "undecided"), {}
 
 
-def _new_solver(limits: Limits) -> cp_model.CpSolver:
+def new_solver(limits: Limits) -> cp_model.CpSolver:
     """One worker, seeded, with a limit that does not depend on the machine: same model, same answer."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1

@@ -1,0 +1,89 @@
+"""Pairs of corpus networks with processors chosen together with start columns: `python -m bench.placement --free`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from configs.device import Device, load_device
+from configs.errors import InputError
+from offramp.case import load_case
+from offramp.synth import forget_places
+from planner.bundles import bundles_of
+from planner.placement.check import check
+from planner.placement.intervals import Limits
+from planner.placement.joint import Board, Bundle, Joint, place_jointly
+from planner.placement.problem import Placement, Problem, WeightBlock
+
+LIMITS = Limits(effort=2.0, seed=0)
+Networks = Mapping[str, tuple[WeightBlock, ...]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One pair. `state`: placed, impossible or undecided, and by what."""
+
+    state: str
+    seconds: float
+
+
+def report_free(corpus: Path, networks: Networks, pairs: Sequence[tuple[str, ...]], problem: Problem) -> None:
+    """Decide every pair: placed, checked, or proved impossible. CHW and FIFO inputs lie where the hardware reads them.
+
+    Networks that the planner does not run (rolling data buffers) keep the processors of their YAML.
+    """
+    device = load_device()
+    bundles = {name: bundles_in(corpus / "cases" / name, networks[name], device) for name in networks}
+    decisions = []
+    for names in pairs:
+        parts = tuple(bundle for name in names for bundle in bundles[name])
+        decision = decide(parts, problem, device)
+        decisions.append(decision)
+        if not decision.state.startswith("placed") or decision.seconds > 1:
+            print(f"  {' + '.join(names)}: {decision.state}, {decision.seconds:.2f} s")
+    print(f"\npairs with free processors: {len(pairs)} whose bytes fit")
+    for state, count in sorted(Counter(decision.state for decision in decisions).items()):
+        print(f"  {state}: {count}")
+    decided = [decision.seconds for decision in decisions if not decision.state.startswith("undecided")]
+    for limit in (2, 10):
+        print(f"  decided within {limit} s: {sum(one <= limit for one in decided)} of {len(pairs)}")
+    seconds = [decision.seconds for decision in decisions]
+    print(f"  time: median {median(seconds) * 1e3:.1f} ms, max {max(seconds):.2f} s, all {sum(seconds):.1f} s")
+
+
+def bundles_in(folder: Path, kept: Sequence[WeightBlock], device: Device) -> tuple[Bundle, ...]:
+    """The bundles of a corpus network."""
+    try:
+        network = load_case(folder).network
+    except InputError as error:
+        print(f"{folder.name} keeps its processors: {error.problems[0].message}")
+        return tuple(Bundle(block.name, (0,), (block,)) for block in kept)
+    return tuple(bundles_of(folder.name, forget_places(network), device))
+
+
+def decide(bundles: tuple[Bundle, ...], problem: Problem, device: Device) -> Decision:
+    """A placement that breaks a rule ends the benchmark."""
+    geometry = device.geometry
+    begin = time.perf_counter()
+    board = Board(bundles, problem, geometry.processors, geometry.processors_per_instance)
+    answer = place_jointly(board, LIMITS)
+    seconds = time.perf_counter() - begin
+    if answer.bases is None:
+        return Decision(f"{'impossible' if answer.impossible else 'undecided'} by {answer.proof}", seconds)
+    check_joint(board, answer)
+    return Decision(f"placed by {answer.proof}", seconds)
+
+
+def check_joint(board: Board, answer: Joint) -> None:
+    """The independent checker looks at the blocks where they lie."""
+    assert answer.bases is not None and answer.weights is not None and answer.weights.starts is not None
+    blocks = board.blocks(answer.bases)
+    starts = {block.name: start for block, start in zip(blocks, answer.weights.starts, strict=True)}
+    placement = Placement(starts, {}, {}, answer.weights.end, answer.weights.bound, False)
+    violations = check(replace(board.problem, weights=blocks), placement)
+    if violations:
+        raise SystemExit(violations[0].message)

@@ -1,0 +1,69 @@
+"""The kernels of networks as bundles that the joint search may move, and networks without their YAML's processors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from configs.device import Device
+from planner.choose import Tensor, Tie, bases_of, blocks_of, known_maps, spans_of, with_gaps
+from planner.mapping import map_layer
+from planner.network import INPUT, Layer, Network, ProcessorMap
+from planner.placement.joint import Bundle
+from planner.placement.problem import WeightBlock
+
+
+def forget_processors(network: Network) -> Network:
+    """The network as if its YAML said nothing of processors, but for those that the input is read with."""
+    return replace(network, layers=tuple(_forget(layer) for layer in network.layers))
+
+
+def _forget(layer: Layer) -> Layer:
+    processors = layer.processors if set(layer.inputs) == {INPUT} else 0
+    return replace(layer, processors=processors, output_processors=0)
+
+
+def bundles_of(name: str, network: Network, device: Device, input_map: ProcessorMap = 0) -> Iterator[Bundle]:
+    """The weight blocks of a network, by the block of tensors that their layers read.
+
+    The name of a bundle is that of the network and the root of the tensors. `input_map`: where the input lies, if
+    another network says so.
+    """
+    network = with_gaps(network)
+    known = known_maps(network, input_map)
+    blocks = blocks_of(network)
+    maps: dict[Tensor, ProcessorMap] = {}
+    bases: dict[Tensor, tuple[int, ...]] = {}
+    for root, members in blocks.items():
+        own, bases[root] = _places(network, members, known, device)
+        maps |= own
+    for root, members in blocks.items():
+        layers = [layer for layer in network.layers if set(layer.inputs) & set(members)]
+        weights = tuple(block for layer in layers for block in _weights(name, layer, network, maps))
+        if weights:
+            yield Bundle(f"{name}/{root}", bases[root], weights)
+
+
+def _places(
+    network: Network, members: Mapping[Tensor, Tie], known: Mapping[Tensor, ProcessorMap], device: Device
+) -> tuple[dict[Tensor, ProcessorMap], tuple[int, ...]]:
+    """Maps of a block's tensors for first processor 0, and the first processors it may have."""
+    fixed = {tensor: known[tensor] for tensor in members if tensor in known}
+    if fixed and len({tie.offset for tie in members.values()}) == 1:
+        return dict.fromkeys(members, next(iter(fixed.values()))), (0,)
+    spans, width = spans_of(network, members)
+    bases = tuple(bases_of(spans, width, fixed, device))
+    maps = {tensor: ((1 << size) - 1) << offset for tensor, (offset, size) in spans.items()}
+    if not fixed:
+        return maps, bases
+    return {tensor: bits << base for base in bases for tensor, bits in maps.items()} | fixed, (0,) if bases else ()
+
+
+def _weights(name: str, layer: Layer, network: Network, maps: Mapping[Tensor, ProcessorMap]) -> Iterator[WeightBlock]:
+    processors = layer.processors
+    for tensor in () if processors else layer.inputs:
+        processors |= maps[tensor]
+    outputs = layer.output_processors or maps[layer.index]
+    columns = map_layer(replace(layer, processors=processors, output_processors=outputs), network).columns
+    if columns:
+        yield WeightBlock(f"{name}/{layer.index}", processors, columns, None, layer.where)
