@@ -37,7 +37,9 @@ def build_chain(spec: Spec, device: Device) -> Chain:
     networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
     load = empty_load(device)
     input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
-    networks = {name: complete(network, device, load, input_map) for name, network in networks.items()}
+    for name, network in networks.items():
+        networks[name] = complete(network, device, load, input_map)
+        input_map = input_map or _stated_input(networks[name])
     branches = {name: _branch(spec, name, network, device, load) for name, network in networks.items()}
     stages = _stages(spec, branches)
     all_networks = {name: branch.backbone for name, branch in branches.items()}
@@ -72,7 +74,7 @@ def load_alone(spec: Spec) -> dict[str, Network]:
 
 
 def _stated_input(network: Network) -> ProcessorMap:
-    """Processors that a network's YAML reads the input with; 0 if it leaves them open."""
+    """Processors that a network reads the input with; 0 if its YAML leaves them open."""
     return network.consumers(INPUT)[0].processors
 
 
@@ -112,6 +114,8 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
 
 def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
     for layer in network.consumers(INPUT):
+        if layer.data_format == "CHW":
+            raise InputError(Problem(layer.where, f"layer `{layer.label}` of a head reads a tensor; tensors are HWC"))
         if layer.processors != cut.output_processors:
             found = f"layer `{layer.label}` reads processors {layer.processors:#018x}"
             written = f"`{cut.label}` writes its output to {cut.output_processors:#018x}"

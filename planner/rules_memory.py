@@ -114,8 +114,14 @@ def passthrough_processors(layer: Layer, network: Network, device: Device) -> st
 
 
 def chw_input(layer: Layer, network: Network, device: Device) -> str | None:
-    """CHW is for the network's input only, in one pass (flattening takes one for each pixel) and with one operand."""
-    plain = layer.inputs == (INPUT,) and layer.operands == 1 and layer.in_shape.channels <= device.geometry.instances
+    """CHW is for the network's input in the first layer only, in one pass (flattening takes one for each pixel) and
+    with one operand."""
+    plain = (
+        layer.index == 0
+        and layer.inputs == (INPUT,)
+        and layer.operands == 1
+        and layer.in_shape.channels <= device.geometry.instances
+    )
     plain = plain and not (layer.flatten and layer.pooled != (1, 1))
     return f"`data_format: CHW` for {layer.in_shape}" if layer.data_format == "CHW" and not plain else None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from planner.mapping import passes_of
-from planner.network import INPUT, Layer, Network, Op, ProcessorMap, Shape
+from planner.network import INPUT, DataFormat, Layer, Network, Op, ProcessorMap, Shape
 from tests.networks import NOWHERE, make_layer
 
 CHANNELS = (1, 2, 3, 4, 5, 8, 13, 16, 20, 60, 64, 65, 68, 100, 128, 130)
@@ -21,28 +21,48 @@ BIASED = 0.5  # share of layers with weights that have biases
 
 @dataclass(frozen=True)
 class Style:
-    """What holds for a whole network. `maps`: the YAML states processors; `wide`: more than 64 channels occur."""
+    """What holds for a whole network. `maps`: the YAML states processors; `wide`: more than 64 channels occur; `chw`:
+    the format of the input, as far as its channels allow it."""
 
     one_dimensional: bool
     maps: bool
     wide: bool
     rounding: bool
+    chw: bool
 
 
 @st.composite
-def networks(draw: DrawFn) -> Network:
+def styles(draw: DrawFn) -> Style:
+    return Style(*(draw(st.booleans()) for _ in range(5)))
+
+
+@st.composite
+def networks(draw: DrawFn, style: Style | None = None, shape: Shape | None = None) -> Network:
     """Networks of one to eight layers. Not all of them can run on the device: the caller asks its rules."""
-    style = Style(*(draw(st.booleans()) for _ in range(4)))
+    style = style or draw(styles())
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
-    maker = Maker(draw, style, rng, _input_shape(draw, style))
+    maker = Maker(draw, style, rng, shape or _input_shape(draw, style))
     for _ in range(draw(st.integers(1, 3))):
         if maker.ended:
             break
         kinds = (maker.plain, maker.plain, maker.operands)
         draw(st.sampled_from(kinds if style.maps else (*kinds, maker.concatenation)))()
-    layers = tuple(replace(layer, name=str(layer.index)) for layer in maker.layers)
+    chw = style.chw and maker.shape.channels <= 16
+    layers = tuple(_named(layer, "CHW" if chw and layer.inputs == (INPUT,) else "HWC") for layer in maker.layers)
     network = Network("random", "none", NOWHERE, maker.shape, layers, avg_pool_rounding=style.rounding)
     return _with_maps(draw, network) if style.maps else network
+
+
+@st.composite
+def pairs(draw: DrawFn) -> tuple[Network, Network]:
+    """Two networks that read the same input."""
+    style = replace(draw(styles()), maps=False)
+    first = draw(networks(style))
+    return first, draw(networks(style, first.input_shape))
+
+
+def _named(layer: Layer, data_format: DataFormat) -> Layer:
+    return replace(layer, name=str(layer.index), data_format=data_format)
 
 
 def _input_shape(draw: DrawFn, style: Style) -> Shape:
@@ -122,8 +142,6 @@ class Maker:
             changes |= {"pool": (1, 1), "pool_stride": 1, "flatten": shape.pixels > 1}
         changes |= _KERNELS[op](self.draw, *_pooled(shape, changes))
         changes |= _numbers(self.draw) if op != "passthrough" else {}
-        if inputs == (INPUT,) and shape.channels <= 16 and "operands" not in changes and self.draw(st.booleans()):
-            changes["data_format"] = "CHW" if not self.layers else "HWC"
         kind = cast(Op, "conv2d" if op == "conv1x1" else op)
         out = _channels(self.draw, self.style)
         layer = make_layer(shape, out, self.rng, op=kind, inputs=inputs, **changes)

@@ -221,6 +221,7 @@ BORDERS: list[tuple[str, Network, Network]] = [
         one(processors=0x1E, output_processors=0x1E, **COPY),
     ),
     ("chw_input", one(data_format="CHW"), chain(same(), same(data_format="CHW"))),
+    ("chw_input", one(data_format="CHW"), chain(same(), same(data_format="CHW", inputs=(INPUT,)))),
     ("chw_input", one(channels=16, data_format="CHW"), one(channels=17, data_format="CHW")),
     ("chw_input", one(op="linear", flatten=True), one(op="linear", flatten=True, data_format="CHW")),
     ("chw_processors", one(data_format="CHW", processors=0x1111), one(data_format="CHW", processors=0xF)),

@@ -14,6 +14,7 @@ from offramp.cli import main
 from planner.chain import build_chain, exit_rule, fraction_bits, load_alone
 from planner.confidence import to_threshold
 from planner.network import Shape
+from planner.place import place
 from planner.profile import BATCH, exits_taken, profile
 from planner.reference import run_network
 from planner.spec import ExitSpec, load_spec
@@ -191,6 +192,29 @@ def test_a_head_must_read_where_the_cut_writes(tmp_path: Path, capsys: pytest.Ca
     assert main(["plan", str(path)]) == 2
     errors = capsys.readouterr().err
     assert "head.yaml:4: layer `exit` reads processors 0x000000000000ff00; `first` writes its output to" in errors
+
+
+def test_a_head_reads_hwc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_spec(tmp_path, BRANCH)
+    head = tmp_path / "head.yaml"
+    text = head.read_text().replace("processors: 0xff,", "").replace("op: mlp", "op: conv2d, pad: 1")
+    head.write_text(text.replace("flatten: true, ", "").replace("HWC", "CHW"))
+    checkpoints.save(tmp_path / "head.pth.tar", {"a.op.weight": np.ones((3, 8, 3, 3), np.float32)}, "head")
+    assert main(["plan", str(path)]) == 2
+    assert "head.yaml:4: layer `exit` of a head reads a tensor; tensors are HWC" in capsys.readouterr().err
+
+
+def test_processors_may_all_be_left_open(tmp_path: Path) -> None:
+    """The planner puts the input where all networks can read it, and each head on the tensor at its cut."""
+    path = write_spec(tmp_path, THREE)
+    for name in ("front", "main", "head"):
+        network = tmp_path / f"{name}.yaml"
+        network.write_text(re.sub(r"(output_)?processors: \w+, ", "", network.read_text()))
+        assert "processors" not in network.read_text()
+    chain = build_chain(load_spec(path), DEVICE)
+    readers = {slot.layer.processors for slot in chain.readers(INPUT_TENSOR)}
+    assert len(readers) == 1
+    assert place(chain, DEVICE).placement.highest_column > 0
 
 
 def test_all_stages_have_the_same_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

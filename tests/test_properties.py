@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from configs.device import load_device
 from configs.errors import Infeasible, InputError
-from offramp.cuts import judge, judge_cut, junk_memories, legal_cuts
+from offramp.cuts import judge, judge_cut, junk_data, junk_memories, legal_cuts, registers
 from offramp.direct import Machine
 from planner.capability import check_network
 from planner.choose import complete, empty_load
-from planner.network import Layer, Network
+from planner.network import INPUT, Layer, Network
 from planner.place import place
 from planner.placed import Placed
 from planner.reference import run_network
-from planner.stages import whole
-from tests.random_networks import networks
+from planner.stages import Chain, Stage, slots_of, tensor_of, whole
+from tests.random_networks import networks, pairs
 
 DEVICE = load_device()
 EXAMPLES = os.environ.get("OFFRAMP_EXAMPLES")
@@ -68,6 +68,60 @@ def test_generated_programs_give_the_reference_cut_or_not(network: Network, data
     if cuts := legal_cuts(network):
         after = data.draw(st.sampled_from(cuts), "cut after")
         assert judge_cut(network, after, [x, x], [answer, answer]) == ()
+
+
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))
+@given(pairs())
+def test_a_front_network_leaves_the_main_one_what_it_needs(networks_: tuple[Network, Network]) -> None:
+    """Both answer like alone, in either order of stages, the registers junk before or switched."""
+    chain = in_two_stages(*networks_)
+    for network in chain.networks.values():
+        for layer in network.layers:
+            note(describe(layer))
+    machine = Machine(placed_or_dropped(chain))
+    rng = np.random.default_rng(0)
+    junk_memories(machine, rng)
+    machine.load()
+    x = sample(networks_[0])
+    answers = [run_network(network, x[None])[len(network.layers) - 1][0] for network in chain.networks.values()]
+    fill = registers(machine.device)
+    for visit, stage in enumerate((0, 1, 0, 1, 1)):
+        if stage <= 0 or visit == 4:
+            machine.write_input(x)
+        if visit < 2:
+            machine.write(fill.junk(rng))
+            machine.stage = None
+        if visit < 4:
+            junk_data(machine, stage, rng)
+        machine.run_stage(stage)
+        result = machine.placed.resources.chain.stages[stage].result
+        assert result is not None
+        assert np.array_equal(machine.read(result), answers[stage])
+
+
+def in_two_stages(front: Network, main: Network) -> Chain:
+    """A front network and a main one that read the same input, on processors that the planner chooses."""
+    load = empty_load(DEVICE)
+    try:
+        front = complete(front, DEVICE, load)
+        main = complete(main, DEVICE, load, front.consumers(INPUT)[0].processors)
+    except InputError:
+        assume(False)
+    networks_ = {"front": front, "main": main}
+    assume(not any(check_network(network, DEVICE) for network in networks_.values()))
+    stages = tuple(
+        Stage(name, slots_of(name, network, network.layers), tensor_of(name, len(network.layers) - 1), None)
+        for name, network in networks_.items()
+    )
+    return Chain(networks_, stages, {"front": True, "main": True})
+
+
+def placed_or_dropped(chain: Chain) -> Placed:
+    try:
+        return place(chain, DEVICE)
+    except (InputError, Infeasible):
+        assume(False)
+        raise
 
 
 def describe(layer: Layer) -> str:
