@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,29 +34,39 @@ class Case:
 
 def load_case(folder: Path) -> Case:
     """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable."""
-    meta = _read(folder / "meta.json")
-    sample = _read(folder / "input.npy").astype(np.int8)
-    arrays = _read(folder / "weights.npz")
-    arguments = meta["izer_args"]
-    options = Options(
-        fifo="--fifo" in arguments,
-        avg_pool_rounding="--avg-pool-rounding" in arguments,
-        output_width=_number(arguments, "--output-width"),
-        stop_after=_number(arguments, "--stop-after"),
-    )
-    network = load_network(
-        folder / "network.yaml", weights=_case_weights(arrays), input_shape=Shape(*sample.shape), options=options
-    )
-    return Case(folder.name, network, sample, meta, "--overlap-data" in arguments)
+    meta, sample, arrays = (_read(folder / name) for name in ("meta.json", "input.npy", "weights.npz"))
+    try:
+        arguments = meta["izer_args"]
+        options = Options(
+            fifo="--fifo" in arguments,
+            avg_pool_rounding="--avg-pool-rounding" in arguments,
+            output_width=_number(arguments, "--output-width"),
+            stop_after=_number(arguments, "--stop-after"),
+        )
+        pixels = _int8(sample)
+        shape = Shape(*pixels.shape)
+        weights = _case_weights(arrays)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(Problem(Where(str(folder)), f"is not a whole case: {error!r}")) from error
+    network = load_network(folder / "network.yaml", weights=weights, input_shape=shape, options=options)
+    return Case(folder.name, network, pixels, meta, "--overlap-data" in arguments)
 
 
 def _read(path: Path) -> Any:
     try:
         if path.suffix == ".json":
             return json.loads(path.read_text(encoding="utf-8"))
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        loaded = np.load(path, allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(Problem(Where(str(path)), f"cannot be read: {error}")) from error
+
+
+def _int8(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """ValueError for what 8 bits do not hold."""
+    if values.size and (values.min() < -128 or values.max() > 127):
+        raise ValueError(f"values from {values.min()} to {values.max()}; -128..127 are allowed")
+    return values.astype(np.int8)
 
 
 def _number(arguments: list[str], name: str) -> int | None:
@@ -68,10 +79,10 @@ def _case_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[LayerWeights,
     for index, bits in enumerate(arrays["quantization"]):
         if f"w{index}" not in arrays:
             continue
-        weights = arrays[f"w{index}"].astype(np.int8)
+        weights = _int8(arrays[f"w{index}"])
         out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
         shape = (out, inputs, rows, cols)
-        bias = arrays[f"b{index}"].astype(np.int8) if f"b{index}" in arrays else None
+        bias = _int8(arrays[f"b{index}"]) if f"b{index}" in arrays else None
         shift = int(arrays["output_shift"][index]) - (8 - int(bits))
         found.append(LayerWeights(f"w{index}", shape, weights.reshape(shape), bias, int(bits), shift))
     return tuple(found)
