@@ -13,6 +13,8 @@ needed, or if a mistake in the arithmetic goes unnoticed.
 
 from __future__ import annotations
 
+import simulator  # isort: skip  # noqa: F401  before numpy: it sets how many threads BLAS starts
+
 import argparse
 import multiprocessing
 import sys

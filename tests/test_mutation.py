@@ -91,6 +91,14 @@ def test_a_vendor_program_notices_a_moved_field(corpus: Path) -> None:
     assert found.witness == VENDOR
 
 
+def test_a_program_that_reads_as_before_does_not_hide_a_mistake_in_the_arithmetic(corpus: Path) -> None:
+    (rule,) = (rule for rule in RULES if rule.name == "relu" and rule.mistake == "does nothing")
+    with rule.broken():
+        found = first_failure(all_checks(corpus), DEVICE)
+    assert found is not None
+    assert found.witness == VENDOR
+
+
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_every_mistake_in_the_arithmetic_is_noticed_without_the_vendors_programs(rule: Rule) -> None:
     with rule.broken():
