@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from configs.device import load_device
 from configs.errors import InputError
 from offramp.cli import main
+from planner.chain import build_chain
 from planner.network import Shape
 from planner.spec import load_spec, parse_shape
 from tests.tiny_specs import BRANCH, FRONT, THREE, TOP, write_files, write_spec
+
+DEVICE = load_device()
 
 # What is replaced in FRONT, by what, and the complaint with its line
 MISTAKES = [
@@ -24,6 +28,7 @@ MISTAKES = [
     ("network: front.yaml, ", "", r":4: `network` is missing"),
     ("input: 4x6x6}\n  main", "input: big}\n  main", r":4: `input` is 'big'; CxHxW"),
     ("input: 4x6x6}\n  main", "offsets: none}\n  main", r":4: `offsets` is 'none'; `keep` or `free` is expected"),
+    ("input: 4x6x6}\n  main", "processors: some}\n  main", r":4: `processors` is 'some'; `keep` or `free` is expected"),
     ("input: 4x6x6}\n  main", "weights: 1}\n  main", r":4: unknown key `weights`"),
     ("test: test.npz", "test: gone.npz", r":6: `test`: there is no file .*gone\.npz"),
     ("stages:\n  - network: front\n", "stages: front\nx:\n  - network: front\n", r":7: `stages` is a list"),
@@ -162,3 +167,38 @@ def test_specs_of_this_file_are_good(tmp_path: Path) -> None:
     for text in (FRONT, BRANCH, THREE):
         assert load_spec(write_spec(tmp_path, text)).name == "tiny"
     assert TOP in FRONT
+
+
+ODD_VALUES = (
+    "null",
+    "-1",
+    "[]",
+    "{}",
+    "x",
+    "1.5",
+    "[[1]]",
+    "true",
+    "9" * 30,
+    ".inf",
+    ".nan",
+    "''",
+    "2024-01-01",
+    "{a: 1}",
+)
+
+
+@pytest.mark.parametrize("text", [FRONT, BRANCH, THREE], ids=["front", "branch", "three"])
+def test_odd_values_anywhere_are_messages_or_fine(tmp_path: Path, text: str) -> None:
+    """Every value of a spec replaced by something odd, one at a time."""
+    write_files(tmp_path)
+    path = tmp_path / "spec.yaml"
+    places = [match.span(1) for match in re.finditer(r"(?:\w: |- )([\w.\-]+|\{.*\})", text)]
+    places += [match.span(1) for match in re.finditer(r"[\w.]+: ([\w.\-]+)(?=[,}])", text)]
+    assert len(places) >= 18
+    for start, end in places:
+        for value in ODD_VALUES:
+            path.write_text(text[:start] + value + text[end:])
+            try:
+                build_chain(load_spec(path), DEVICE)
+            except InputError as error:
+                assert all(problem.where and problem.where.line >= 0 for problem in error.problems)
