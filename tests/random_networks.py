@@ -61,6 +61,33 @@ def pairs(draw: DrawFn) -> tuple[Network, Network]:
     return first, draw(networks(style, first.input_shape))
 
 
+@st.composite
+def streaming_networks(draw: DrawFn) -> Network:
+    """Networks whose input comes through the FIFO; one to three layers stream, or none, and up to two do not."""
+    style = replace(draw(styles()), one_dimensional=False, maps=False)
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    shape = Shape(draw(st.sampled_from((1, 3, 4, 7, 16))), draw(st.integers(6, 14)), draw(st.integers(6, 14)))
+    streaming, plain = draw(st.integers(0, 3)), draw(st.integers(0, 2))
+    layers: list[Layer] = []
+    for index in range(max(1, streaming + plain)):
+        read = layers[-1].out_shape if layers else shape
+        layers.append(_streamed(draw, style, (read, index), rng, index < streaming))
+    chw = style.chw and shape.channels <= 4
+    named = [_named(layer, "CHW" if chw and layer.index == 0 else "HWC") for layer in layers]
+    return Network("random", "none", NOWHERE, shape, tuple(named), fifo=True, avg_pool_rounding=style.rounding)
+
+
+def _streamed(draw: DrawFn, style: Style, read: tuple[Shape, int], rng: np.random.Generator, streams: bool) -> Layer:
+    """Layer number `read[1]`, which reads the one before: a convolution, of 1x1 now and then."""
+    shape, index = read
+    changes: dict[str, Any] = _numbers(draw) | {"output_width": 8, "streaming": streams, "inputs": (index - 1,)}
+    point = draw(st.integers(0, 3)) == 0
+    changes |= {"kernel": (1, 1), "pad": (0, 0)} if point else {"pad": draw(st.sampled_from(((1, 1), (2, 2))))}
+    if min(shape.rows, shape.cols) >= 4 and draw(st.booleans()):
+        changes |= {"pool": (2, 2), "pool_stride": draw(st.integers(1, 2)), "pool_average": draw(st.booleans())}
+    return replace(_scaled(draw, make_layer(shape, _channels(draw, style), rng, **changes), rng), index=index)
+
+
 def _named(layer: Layer, data_format: DataFormat) -> Layer:
     return replace(layer, name=str(layer.index), data_format=data_format)
 

@@ -23,7 +23,7 @@ from planner.place import place
 from planner.placed import Placed
 from planner.reference import run_network
 from planner.stages import Chain, Stage, slots_of, tensor_of, whole
-from tests.random_networks import networks, pairs
+from tests.random_networks import networks, pairs, streaming_networks
 
 DEVICE = load_device()
 EXAMPLES = os.environ.get("OFFRAMP_EXAMPLES")
@@ -55,6 +55,17 @@ def sample(network: Network) -> npt.NDArray[np.int8]:
 @SETTINGS
 @given(networks(), st.data())
 def test_generated_programs_give_the_reference_cut_or_not(network: Network, data: st.DataObject) -> None:
+    check_answers(network, data)
+
+
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))
+@given(streaming_networks(), st.data())
+def test_so_do_programs_that_stream(network: Network, data: st.DataObject) -> None:
+    check_answers(network, data)
+
+
+def check_answers(network: Network, data: st.DataObject) -> None:
+    """The whole network, and cut after one of the layers where that is legal."""
     network, placed = supported(network)
     for layer in network.layers:
         note(describe(layer))
