@@ -13,7 +13,7 @@ from configs.device import Device, load_device
 from configs.errors import InputError
 from offramp.case import load_case
 from offramp.synth import forget_places
-from planner.bundles import bundles_of
+from planner.bundles import movables_of
 from planner.placement.check import check
 from planner.placement.intervals import Limits
 from planner.placement.joint import Board, Bundle, Joint, place_jointly
@@ -62,7 +62,7 @@ def bundles_in(folder: Path, kept: Sequence[WeightBlock], device: Device) -> tup
     except InputError as error:
         print(f"{folder.name} keeps its processors: {error.problems[0].message}")
         return tuple(Bundle(block.name, (0,), (block,)) for block in kept)
-    return tuple(bundles_of(folder.name, forget_places(network), device))
+    return tuple(one.bundle for one in movables_of(folder.name, forget_places(network), device))
 
 
 def decide(bundles: tuple[Bundle, ...], problem: Problem, device: Device) -> Decision:

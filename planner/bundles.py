@@ -1,9 +1,9 @@
-"""The kernels of networks as bundles that the joint search may move, and networks without their YAML's processors."""
+"""The kernels of networks as bundles that the joint search may move, and what the search says about their tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from configs.device import Device
 from planner.choose import Tensor, Tie, bases_of, blocks_of, known_maps, spans_of, with_gaps
@@ -13,35 +13,52 @@ from planner.placement.joint import Bundle
 from planner.placement.problem import WeightBlock
 
 
-def forget_processors(network: Network) -> Network:
-    """The network as if its YAML said nothing of processors, but for those that the input is read with."""
-    return replace(network, layers=tuple(_forget(layer) for layer in network.layers))
+@dataclass(frozen=True, eq=False)
+class Movable:
+    """Kernels whose layers read tensors that move together. `maps`: of those tensors, for first processor 0."""
+
+    bundle: Bundle
+    maps: Mapping[Tensor, ProcessorMap]
 
 
-def _forget(layer: Layer) -> Layer:
-    processors = layer.processors if set(layer.inputs) == {INPUT} else 0
+def fused(network: Network, heads: Sequence[tuple[Tensor, Network]]) -> Network:
+    """The network with heads, each reading what layer `cut` writes, as further layers at its end."""
+    layers = list(network.layers)
+    for cut, head in heads:
+        first = len(layers)
+        for layer in head.layers:
+            inputs = tuple(cut if one == INPUT else first + one for one in layer.inputs)
+            layers.append(replace(layer, index=first + layer.index, inputs=inputs))
+    return replace(network, layers=tuple(layers))
+
+
+def forget_processors(network: Network, head: bool = False) -> Network:
+    """The network as if its YAML said nothing of processors, but for those that the input is read with; a `head`'s
+    input is where the network that it belongs to puts it."""
+    return replace(network, layers=tuple(_forget(layer, head) for layer in network.layers))
+
+
+def _forget(layer: Layer, head: bool) -> Layer:
+    processors = layer.processors if set(layer.inputs) == {INPUT} and not head else 0
     return replace(layer, processors=processors, output_processors=0)
 
 
-def bundles_of(name: str, network: Network, device: Device, input_map: ProcessorMap = 0) -> Iterator[Bundle]:
+def movables_of(name: str, network: Network, device: Device, input_map: ProcessorMap = 0) -> Iterator[Movable]:
     """The weight blocks of a network, by the block of tensors that their layers read.
 
-    The name of a bundle is that of the network and the root of the tensors. `input_map`: where the input lies, if
-    another network says so.
+    `name` starts the names of bundles and weight blocks. `input_map`: where the input lies, if another network says so.
     """
     network = with_gaps(network)
     known = known_maps(network, input_map)
     blocks = blocks_of(network)
-    maps: dict[Tensor, ProcessorMap] = {}
-    bases: dict[Tensor, tuple[int, ...]] = {}
-    for root, members in blocks.items():
-        own, bases[root] = _places(network, members, known, device)
-        maps |= own
+    places = {root: _places(network, members, known, device) for root, members in blocks.items()}
+    maps = {tensor: bits for own, _ in places.values() for tensor, bits in own.items()}
     for root, members in blocks.items():
         layers = [layer for layer in network.layers if set(layer.inputs) & set(members)]
         weights = tuple(block for layer in layers for block in _weights(name, layer, network, maps))
+        own, bases = places[root]
         if weights:
-            yield Bundle(f"{name}/{root}", bases[root], weights)
+            yield Movable(Bundle(f"{name}/{root}", bases, weights), own)
 
 
 def _places(

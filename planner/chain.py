@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from configs.device import Device
 from configs.errors import InputError, Problem, Where
+from planner.bundles import forget_processors
+from planner.chain_checks import check_heads, check_inputs, check_results
 from planner.choose import Load, complete, empty_load
 from planner.confidence import MEASURES, to_q16, to_threshold
 from planner.graph import boundaries
 from planner.load import Options, load_network
 from planner.network import INPUT, Layer, Network, ProcessorMap, Shape
+from planner.processors import Maps, Part, maps_together, weights_fit
+from planner.resources import placement_problem, resources_of
 from planner.spec import ExitSpec, NetworkSpec, Spec, StageSpec
 from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 
@@ -27,20 +31,58 @@ class Branch:
     heads: Mapping[str, tuple[str, Network]]
 
 
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What has been chosen before a head is completed: kernels on processors, and maps of tensors by network."""
+
+    device: Device
+    load: Load
+    maps: Maps
+
+
 def build_chain(spec: Spec, device: Device) -> Chain:
     """Load everything a spec names and lay out its stages. Open thresholds stay None. InputError with all problems.
 
-    Processors that a YAML leaves open are chosen here, for all networks together.
+    Processors that a YAML leaves open are chosen here: layer by layer, and all together if the spec frees some and the
+    weights do not fit then.
     """
+    chain = _build(spec, device, {})
+    if all(entry.keep_processors for entry in spec.networks.values()):
+        return chain
+    problem = placement_problem(resources_of(chain, device))
+    if weights_fit(problem):
+        return chain
+    maps = maps_together(_parts(spec), problem, device, chain.first_reader.layer.processors)
+    return chain if maps is None else _build(spec, device, maps)
+
+
+def _parts(spec: Spec) -> list[Part]:
+    """The networks of all stages, each with the heads that are networks of their own, before processors are chosen."""
+    parts = []
+    for name in dict.fromkeys(stage.network for stage in spec.stages):
+        network = _load(spec.networks[name], spec.networks[name].input_shape)
+        heads = []
+        for stage in spec.stages:
+            if stage.network == name and stage.head and stage.head.network and stage.until is not None:
+                cut = _find(network, stage.until, stage.where)
+                entry = spec.networks[stage.head.network]
+                heads.append((entry.name, cut, _load(entry, network.layers[cut].out_shape, head=True)))
+        parts.append(Part(name, network, tuple(heads)))
+    return parts
+
+
+def _build(spec: Spec, device: Device, maps: Maps) -> Chain:
+    """The chain, with processors from `maps` where the YAMLs leave them open."""
     used = {stage.network for stage in spec.stages}
-    _check_heads(spec, used)
+    check_heads(spec, used)
     networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
     load = empty_load(device)
     input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
     for name, network in networks.items():
-        networks[name] = complete(network, device, load, input_map)
+        networks[name] = complete(network, device, load, input_map, maps.get(name, {}))
         input_map = input_map or _stated_input(networks[name])
-    branches = {name: _branch(spec, name, network, device, load) for name, network in networks.items()}
+    chosen = Chosen(device, load, maps)
+    branches = {name: _branch(spec, name, network, chosen) for name, network in networks.items()}
     stages = _stages(spec, branches)
     all_networks = {name: branch.backbone for name, branch in branches.items()}
     keep = {name: spec.networks[name].keep_offsets for name in all_networks}
@@ -48,29 +90,17 @@ def build_chain(spec: Spec, device: Device) -> Chain:
         for name, head in branch.heads.values():
             all_networks[name] = head
             keep[name] = spec.networks[name if name in spec.networks else owner].keep_offsets
-    _check_inputs(spec, all_networks, used)
-    _check_results(spec, stages, all_networks)
+    check_inputs(spec, all_networks, used)
+    check_results(spec, stages, all_networks)
     return Chain(all_networks, stages, keep)
-
-
-def _check_heads(spec: Spec, used: Collection[str]) -> None:
-    """A network's weights are resident once, and its tensors in one place: it has one part in the chain."""
-    heads = [stage.head for stage in spec.stages if stage.head and stage.head.network]
-    names = [head.network for head in heads]
-    problems = [
-        Problem(
-            head.where, f"network `{head.network}` has another part in the chain already; a head belongs to one stage"
-        )
-        for position, head in enumerate(heads)
-        if head.network in used or head.network in names[:position]
-    ]
-    if problems:
-        raise InputError(problems)
 
 
 def load_alone(spec: Spec) -> dict[str, Network]:
     """The networks that the spec only wants compared with the chain."""
-    return {name: _load(spec.networks[name], spec.networks[name].input_shape) for name in spec.compare}
+    return {
+        name: _load(replace(spec.networks[name], keep_processors=True), spec.networks[name].input_shape)
+        for name in spec.compare
+    }
 
 
 def _stated_input(network: Network) -> ProcessorMap:
@@ -78,12 +108,13 @@ def _stated_input(network: Network) -> ProcessorMap:
     return network.consumers(INPUT)[0].processors
 
 
-def _load(entry: NetworkSpec, shape: Shape | None) -> Network:
+def _load(entry: NetworkSpec, shape: Shape | None, head: bool = False) -> Network:
     options = Options(fifo=entry.fifo, avg_pool_rounding=entry.avg_pool_rounding)
-    return load_network(entry.network, entry.checkpoint, input_shape=shape, options=options)
+    network = load_network(entry.network, entry.checkpoint, input_shape=shape, options=options)
+    return network if entry.keep_processors else forget_processors(network, head)
 
 
-def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load) -> Branch:
+def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
     """Take the layers of heads out of a network; load heads that are networks of their own."""
     staged = [stage for stage in spec.stages if stage.network == name and stage.head]
     inner: dict[str, tuple[int, ...]] = {}
@@ -105,7 +136,9 @@ def _branch(spec: Spec, name: str, network: Network, device: Device, load: Load)
         else:
             entry = spec.networks[stage.head.network]
             read = network.layers[cut]
-            head = complete(_load(entry, read.out_shape), device, load, read.output_processors)
+            head = _load(entry, read.out_shape, head=True)
+            own = chosen.maps.get(entry.name, {})
+            head = complete(head, chosen.device, chosen.load, read.output_processors, own)
             _check_head(stage, head, network.layers[cut])
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
@@ -229,39 +262,3 @@ def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
 def fraction_bits(final: Layer) -> int:
     """Fraction bits of logits: 7 of the data, and 7 of 8-bit weights in a 32-bit result (README "Number Format")."""
     return 7 + final.weight_bits - 1 if final.output_width == 32 else 7
-
-
-def _check_inputs(spec: Spec, networks: Mapping[str, Network], used: set[str]) -> None:
-    shapes = {name: networks[name].input_shape for name in used}
-    if len(set(shapes.values())) > 1:
-        found = ", ".join(f"`{name}` {shape}" for name, shape in sorted(shapes.items()))
-        raise InputError(Problem(spec.where, f"all networks read the same input, but its shape differs: {found}"))
-    entries = [spec.networks[stage.network] for stage in spec.stages]
-    other = next((entry for entry in entries if entry.fifo != entries[0].fifo), None)
-    if other:
-        fifo, memory = (entries[0], other) if entries[0].fifo else (other, entries[0])
-        found = f"`{fifo.name}` takes the input from the FIFO, `{memory.name}` from data memory"
-        raise InputError(Problem(other.where, f"{found}; all networks need the same `fifo`"))
-
-
-def _check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:
-    """All exits answer the same question: one logit a class, in as many classes."""
-    problems = []
-    slots = {slot.writes: slot for stage in stages for slot in stage.slots}
-    classes = slots[stages[-1].slots[-1].writes].layer.out_shape
-    for stage, entry in zip(stages, spec.stages, strict=True):
-        shape = slots[stage.result or ""].layer.out_shape
-        if shape.pixels != 1 or shape.channels < 2:
-            problems.append(Problem(entry.where, f"stage `{stage.name}` gives {shape}; one logit a class is expected"))
-        elif shape != classes:
-            message = f"stage `{stage.name}` has {shape.channels} classes, the last stage {classes.channels}"
-            problems.append(Problem(entry.where, message))
-        last = slots[stage.result or ""].layer
-        if last.activation != "none":
-            problems.append(Problem(last.where, f"layer `{last.label}` makes logits; `activate: None` is expected"))
-    if spec.labels and len(spec.labels) != classes.channels:
-        problems.append(Problem(spec.places["labels"], f"{len(spec.labels)} labels for {classes.channels} classes"))
-    unused = set(spec.networks) - set(networks) - set(spec.compare)
-    problems += [Problem(spec.networks[name].where, f"network `{name}` is in no stage") for name in sorted(unused)]
-    if problems:
-        raise InputError(problems)

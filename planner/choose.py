@@ -42,24 +42,24 @@ def complete(
     device: Device,
     load: Load,
     input_map: ProcessorMap = 0,
-    bases: Mapping[Tensor, int] = MappingProxyType({}),
+    chosen: Mapping[Tensor, ProcessorMap] = MappingProxyType({}),
 ) -> Network:
     """The network with every processor map and the write gaps that its element-wise layers need.
 
     What the YAML states is kept. `load` is updated with the network's kernels. `input_map`: where the input lies, if
-    another network says so. `bases`: first processors of blocks, by root, that are chosen already.
-    InputError where no choice can work, and for layers that the device cannot run anywhere.
+    another network says so. `chosen`: maps that are chosen already. InputError where
+    no choice can work, and for layers that the device cannot run anywhere.
     """
     network = with_gaps(network)
     if problems := check_network(network, device):
         raise InputError(problems)
-    maps = known_maps(network, input_map)
+    maps = {**chosen, **known_maps(network, input_map)}
     blocks = blocks_of(network)
     columns = {layer.index: _columns(layer, network) for layer in network.layers}
     for layer in network.layers:
         if layer.processors:
             load[list(set_bits(layer.processors))] += columns[layer.index]
-    chooser = Chooser(network, device, columns, load, bases)
+    chooser = Chooser(network, device, columns, load)
     for members in sorted(blocks.values(), key=chooser.size, reverse=True):
         if any(tensor not in maps for tensor in members):
             maps |= chooser.place(members, maps)
@@ -193,14 +193,12 @@ def _columns(layer: Layer, network: Network) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Chooser:
-    """Puts blocks of tensors on processors. `columns`: of each layer's kernels; `load` is updated as they are put.
-    `bases`: where some lie already, by root."""
+    """Puts blocks of tensors on processors. `columns`: of each layer's kernels; `load` is updated as they are put."""
 
     network: Network
     device: Device
     columns: Mapping[int, int]
     load: Load
-    bases: Mapping[Tensor, int]
 
     def size(self, members: Mapping[Tensor, Tie]) -> tuple[int, int]:
         """Processors, and kernel columns of each: the largest blocks are put first."""
@@ -213,9 +211,6 @@ class Chooser:
             return dict.fromkeys(members, next(iter(fixed.values())))
         spans, width = spans_of(self.network, members)
         bases = bases_of(spans, width, fixed, self.device)
-        chosen = self.bases.get(next(iter(members.values())).root)
-        if chosen is not None:
-            bases = range(chosen, chosen + 1)
 
         def moved(base: int) -> dict[Tensor, ProcessorMap]:
             return {tensor: ((1 << size) - 1) << base + offset for tensor, (offset, size) in spans.items()} | fixed

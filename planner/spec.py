@@ -24,7 +24,8 @@ ALLOWED = ("name", "data", "calibrate", "labels", "compare", "clocks")
 class NetworkSpec:
     """A network YAML and its checkpoint.
 
-    `keep_offsets`: activations stay where the YAML puts them. `fifo`: the input comes through the FIFO, as streaming
+    `keep_offsets`: activations stay where the YAML puts them. `keep_processors`: layers stay on the processors that the
+    YAML gives them; else only the input does. `fifo`: the input comes through the FIFO, as streaming
     layers need it. `avg_pool_rounding`: average pooling rounds half away from zero instead of truncating.
     """
 
@@ -34,6 +35,7 @@ class NetworkSpec:
     checkpoint: Path
     input_shape: Shape | None
     keep_offsets: bool
+    keep_processors: bool
     fifo: bool
     avg_pool_rounding: bool
 
@@ -150,15 +152,16 @@ class _Reader(Reader):
 
     def network(self, name: str, data: Any) -> NetworkSpec:
         data = self.mapping(data, f"network `{name}`")
-        self.keys(data, ("network", "checkpoint"), ("input", "offsets", "fifo", "avg_pool_rounding"))
-        offsets = self.value(data, "offsets", one_of("keep", "free"), "`keep` or `free`")
+        self.keys(data, ("network", "checkpoint"), ("input", "offsets", "processors", "fifo", "avg_pool_rounding"))
+        kept = one_of("keep", "free"), "`keep` or `free`"
         return NetworkSpec(
             name=name,
             where=data.where,
             network=self.path(data, "network"),
             checkpoint=self.path(data, "checkpoint"),
             input_shape=self.value(data, "input", parse_shape, "CxHxW, as in 1x28x28,"),
-            keep_offsets=offsets != "free",
+            keep_offsets=self.value(data, "offsets", *kept) != "free",
+            keep_processors=self.value(data, "processors", *kept) != "free",
             fifo=bool(self.value(data, "fifo", _flag, "`true` or `false`")),
             avg_pool_rounding=bool(self.value(data, "avg_pool_rounding", _flag, "`true` or `false`")),
         )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from configs.device import load_device
 from offramp.case import load_case
 from offramp.synth import forget_places
-from planner.bundles import bundles_of, forget_processors
+from planner.bundles import forget_processors, movables_of
 from planner.choose import complete, empty_load
 from planner.mapping import map_layer
 from planner.placement.check import check
@@ -44,9 +44,9 @@ def bar(name: str, width: int, columns: int, *bases: int) -> Bundle:
 def boards(draw: st.DrawFn) -> Board:
     bundles = []
     for index in range(draw(st.integers(1, 4))):
-        maps = draw(st.lists(st.integers(1, 31), min_size=1, max_size=2))
+        maps = draw(st.lists(st.integers(1, 15), min_size=1, max_size=2))
         blocks = tuple(WeightBlock(f"{index}/{i}", bits, draw(st.integers(1, 12))) for i, bits in enumerate(maps))
-        bases = draw(st.lists(st.sampled_from((0, 2)), min_size=1, max_size=2, unique=True))
+        bases = draw(st.lists(st.sampled_from((0, 2, 4)), min_size=1, max_size=3, unique=True))
         bundles.append(Bundle(str(index), tuple(bases), blocks))
     return board_of(*bundles)
 
@@ -132,13 +132,14 @@ def test_the_same_board_gives_the_same_choices() -> None:
 def test_a_network_completed_with_the_bases_has_the_blocks_that_were_placed(corpus: Path, name: str) -> None:
     network = forget_places(load_case(corpus / "cases" / name).network)
     geometry = DEVICE.geometry
-    bundles = tuple(bundles_of(name, network, DEVICE))
+    movables = list(movables_of(name, network, DEVICE))
+    bundles = tuple(one.bundle for one in movables)
     board = Board(bundles, replace(EMPTY, columns=768), geometry.processors, geometry.processors_per_instance)
     answer = place_jointly(board, LIMITS)
     judge(board, answer)
     assert answer.bases is not None
-    roots = {int(bundle.rsplit("/", 1)[1]): base for bundle, base in answer.bases.items()}
-    placed = complete(network, DEVICE, empty_load(DEVICE), bases=roots)
+    chosen = {tensor: bits << answer.bases[one.bundle.name] for one in movables for tensor, bits in one.maps.items()}
+    placed = complete(network, DEVICE, empty_load(DEVICE), chosen=chosen)
     layers = [map_layer(layer, placed) for layer in placed.layers]
     expected = {(f"{name}/{hw.layer.index}", hw.processors, hw.columns) for hw in layers if hw.columns}
     assert {(block.name, block.processors, block.columns) for block in board.blocks(answer.bases)} == expected

@@ -61,7 +61,8 @@ def _columns(model: cp_model.CpModel, board: Board, chosen: Choice) -> None:
     """Blocks as rectangles, processors by start units, that do not overlap; one start for all runs of a block."""
     across, upwards = [], []
     for bundle, bases in zip(board.bundles, chosen, strict=True):
-        base = sum(value * variable for value, variable in zip(bundle.bases, bases, strict=True))
+        base = model.new_int_var_from_domain(cp_model.Domain.from_values(list(bundle.bases)), f"base of {bundle.name}")
+        model.add(base == sum(value * variable for value, variable in zip(bundle.bases, bases, strict=True)))
         for block in bundle.blocks:
             units = board.units(block)
             start = model.new_int_var(0, board.height - units, f"start of {block.name}")
