@@ -251,6 +251,9 @@ def _with_maps(draw: DrawFn, network: Network) -> Network:
         count = passes_of(channels)[1]
         if count not in maps:
             maps[count] = ((1 << count) - 1) << step * draw(st.integers(0, min(64 - count, 20) // step))
+            if step == 1 and draw(st.integers(0, 3)) == 0:  # with processors in between that have no channel
+                chosen = np.random.default_rng(draw(st.integers(0, 99))).permutation(64)[:count]
+                maps[count] = sum(1 << int(bit) for bit in chosen)
         return maps[count]
 
     stated = draw(st.booleans())
