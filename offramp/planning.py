@@ -28,7 +28,7 @@ from offramp.report import (
 )
 from planner.budget import Budget
 from planner.capability import check_network
-from planner.chain import build_chain, load_alone
+from planner.chain import build_chain, freed_processors, load_alone
 from planner.clocks import with_clocks
 from planner.confidence import to_real
 from planner.cost import network_cycles, switch_cycles
@@ -59,7 +59,7 @@ def make_plan(path: Path, device: Device, say: Say) -> Plan:
     if problems:
         raise InputError(problems)
     say("placing weights, biases and activations")
-    placed = place(chain, device)
+    placed = place(chain, device, alternatives=freed_processors(spec, device))
     if all(stage.exit is None or stage.exit.threshold is not None for stage in chain.stages[:-1]):
         return Plan(spec, placed, None)
     say("calibrating thresholds")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from configs.device import Device
 from configs.errors import InputError, Problem, Where
@@ -54,6 +55,15 @@ def build_chain(spec: Spec, device: Device) -> Chain:
         return chain
     maps = maps_together(_parts(spec), problem, device, chain.first_reader.layer.processors)
     return chain if maps is None else _build(spec, device, maps)
+
+
+def freed_processors(spec: Spec, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
+    """What the spec could say of processors to give the planner more room, and the chain with it."""
+    kept = [name for name, entry in spec.networks.items() if entry.keep_processors and name not in spec.compare]
+    for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
+        freed = {name: replace(spec.networks[name], keep_processors=False) for name in names}
+        changed = replace(spec, networks={**spec.networks, **freed})
+        yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, device)
 
 
 def _parts(spec: Spec) -> list[Part]:
