@@ -6,8 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import simulator  # noqa: F401  before numpy: it sets how many threads numpy's BLAS starts
+
+# The same examples in every run: a test that fails here and passes there helps nobody. Small machines are slow.
+settings.register_profile(
+    "offramp",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+settings.load_profile("offramp")
 
 GOLDEN = Path(__file__).parent / "golden"
 
