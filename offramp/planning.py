@@ -55,7 +55,8 @@ def make_plan(path: Path, device: Device, say: Say) -> Plan:
     if spec.choice:
         return choose_plan(spec, device, say)
     chain = build_chain(spec, device)
-    problems = [problem for network in chain.networks.values() for problem in check_network(network, device)]
+    networks = (*chain.networks.values(), *load_alone(spec).values())
+    problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(problems)
     say("placing weights, biases and activations")
