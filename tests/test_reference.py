@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from offramp.case import load_case
@@ -86,6 +86,7 @@ def convolutions(draw: st.DrawFn) -> Layer:
         output_width=draw(st.sampled_from([8, 8, 8, 32])),
         activation=draw(st.sampled_from(["none", "relu", "abs"])),
     )
+    assume(layer.out_shape.rows > 0 and layer.out_shape.cols > 0)
     bias = rng.integers(-128, 128, layer.out_shape.channels).astype(np.int8)
     return replace(layer, bias=bias if draw(st.booleans()) else None)
 
