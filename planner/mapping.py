@@ -145,7 +145,7 @@ def map_layer(layer: Layer, network: Network) -> HwLayer:
         pad=layer.pad,
         pooled=layer.pooled,
         taps=_taps(layer, kind),
-        weights=_flat_weights(layer, kind, passes, per_pass),
+        weights=_flat_weights(layer, kind),
         processors=layer.processors,
         output_processors=layer.output_processors,
         passes=passes,
@@ -182,7 +182,7 @@ def _taps(layer: Layer, kind: Kind) -> int:
     return 1 if kind == "flatten" else layer.kernel[0] * layer.kernel[1]
 
 
-def _flat_weights(layer: Layer, kind: Kind, passes: int, per_pass: int) -> npt.NDArray[np.int8] | None:
+def _flat_weights(layer: Layer, kind: Kind) -> npt.NDArray[np.int8] | None:
     """Weights as (out, in, taps); a flattening layer's as (out, channel * pixels + pixel, 1), as PyTorch has them."""
     if layer.weights is None or kind == "passthrough":
         return None
