@@ -42,6 +42,7 @@ COLUMNS = (
     "out",
     "cycles",
 )
+WITHOUT_WEIGHTS = "Without weights: as many output channels as output processors, no biases."
 TEXT_WIDTH = 140  # of the table where the output is not a terminal
 
 
@@ -50,9 +51,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", type=Path, metavar="NETWORK.yaml")
     parser.add_argument("--input", metavar="CxHxW", help="input shape, CxL for 1-D data (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input comes through the FIFO, as streaming needs it")
+    add_classes(parser)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")
     source.add_argument("--weights", metavar="SHAPES", help='weight shapes of the layers instead, "OxIxKxK ..."')
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that take a network without its weights."""
+    parser.add_argument(
+        "--classes",
+        type=_count,
+        metavar="N",
+        help="without weights: output channels of the last layer (default: its output processors, or the data set's)",
+    )
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise argparse.ArgumentTypeError(f"a number from 1 on is expected, not {text!r}")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
     source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
-    network = load_checked(args.network, source, shape, Options(fifo=args.fifo))
+    network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes))
     console = Console()
     if not console.is_terminal:
         console = Console(width=TEXT_WIDTH)
     for line in _report(completed(network), device):
         console.print(line, highlight=False)
     if source is None:
-        console.print("Without weights: as many output channels as output processors, no biases.", highlight=False)
+        console.print(WITHOUT_WEIGHTS, highlight=False)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from configs.device import Device, load_device
 from configs.errors import InputError, Problem, Where
 from configs.lines import load_yaml
 from offramp.case import load_case
-from offramp.check import load_checked, parse_shape
+from offramp.check import WITHOUT_WEIGHTS, add_classes, load_checked, parse_shape
 from offramp.console import make_console
 from offramp.costing import Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
 from offramp.planning import make_plan
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar) of NETWORK.yaml")
     parser.add_argument("--input", metavar="CxHxW", help="input shape of NETWORK.yaml (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input of NETWORK.yaml comes through the FIFO")
+    add_classes(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -63,8 +65,8 @@ def load_costs(args: argparse.Namespace, device: Device) -> Costs:
     path: Path = args.subject
     if path.is_file() and path.suffix != ".json" and "offramp" not in load_yaml(path):
         return _network_file(args, device)
-    if args.checkpoint or args.input or args.fifo:
-        raise InputError(f"{path}: --checkpoint, --input and --fifo are for a network YAML")
+    if args.checkpoint or args.input or args.fifo or args.classes:
+        raise InputError(f"{path}: --checkpoint, --input, --fifo and --classes are for a network YAML")
     if path.suffix == ".json" or (path / "plan.json").is_file():
         plan = load_plan(path if path.is_file() else path / "plan.json", device)
         return chain_costs(plan.spec.name, plan.placed)
@@ -80,8 +82,9 @@ def load_costs(args: argparse.Namespace, device: Device) -> Costs:
 def _network_file(args: argparse.Namespace, device: Device) -> Costs:
     source = load_checkpoint(args.checkpoint) if args.checkpoint else None
     shape = parse_shape(args.input) if args.input else None
-    network = load_checked(args.subject, source, shape, Options(fifo=args.fifo))
-    return network_costs(network.name, network, device)
+    network = load_checked(args.subject, source, shape, Options(fifo=args.fifo, classes=args.classes))
+    costs = network_costs(network.name, network, device)
+    return costs if source else replace(costs, note=WITHOUT_WEIGHTS)
 
 
 def costs_json(costs: Costs) -> dict[str, Any]:
@@ -96,6 +99,7 @@ def costs_json(costs: Costs) -> dict[str, Any]:
         "layers": [_layer(layer, costs.device) for layer in costs.layers],
         "stages": [_stage(stage, costs.device) for stage in costs.stages],
         "overheads": [_overhead(one, costs.device) for one in costs.overheads],
+        "note": costs.note,
         "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
     }
 
@@ -141,6 +145,8 @@ def print_costs(costs: Costs, console: Console) -> None:
     console.print(_layer_table(costs, f"{costs.name}: {rates}"))
     console.print(_overhead_table(costs))
     console.print(f"energy above idle, which is {costs.device.energy['idle_uw'] / 1000:g} mW (published: {IDLE})")
+    if costs.note:
+        console.print(costs.note, highlight=False)
     for kind, parts in _sources(costs).items():
         console.print(f"{kind}: {'; '.join(parts)}", markup=False)
 

@@ -67,12 +67,16 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Costs:
-    """Everything that running a network or a chain of stages costs on a device at its clocks."""
+    """Everything that running a network or a chain of stages costs on a device at its clocks.
+
+    `note`: what had to be assumed.
+    """
 
     name: str
     device: Device
     stages: tuple[StageCost, ...]
     overheads: tuple[Overhead, ...]
+    note: str | None = None
 
     @property
     def layers(self) -> tuple[LayerCost, ...]:

@@ -15,17 +15,27 @@ from planner.network import Network, Shape
 from planner.shapes import Inference, infer_layers
 from planner.weights import LayerWeights
 
-# Input shapes of the data sets that ai8x-training brings along (its datasets/*.py, key `input`).
-DATASETS: Mapping[str, Shape] = {
-    "mnist": Shape(1, 28, 28),
-    "fashionmnist": Shape(1, 28, 28),
-    "cifar-10": Shape(3, 32, 32),
-    "cifar10": Shape(3, 32, 32),
-    "cifar-100": Shape(3, 32, 32),
-    "cifar100": Shape(3, 32, 32),
-    "kws_20": Shape(128, 128, 1),
-    "cats_vs_dogs": Shape(3, 128, 128),
-    "svhn_74": Shape(3, 74, 74),
+
+@dataclass(frozen=True)
+class KnownData:
+    """What a data set's name says. `classes`: None where its networks' outputs are not one for each class."""
+
+    shape: Shape
+    classes: int | None
+
+
+# The data sets that ai8x-training brings along (its datasets/*.py, keys `input` and `output`; KWS_20 has a class for
+# unknown words).
+DATASETS: Mapping[str, KnownData] = {
+    "mnist": KnownData(Shape(1, 28, 28), 10),
+    "fashionmnist": KnownData(Shape(1, 28, 28), 10),
+    "cifar-10": KnownData(Shape(3, 32, 32), 10),
+    "cifar10": KnownData(Shape(3, 32, 32), 10),
+    "cifar-100": KnownData(Shape(3, 32, 32), 100),
+    "cifar100": KnownData(Shape(3, 32, 32), 100),
+    "kws_20": KnownData(Shape(128, 128, 1), 21),
+    "cats_vs_dogs": KnownData(Shape(3, 128, 128), 2),
+    "svhn_74": KnownData(Shape(3, 74, 74), None),
 }
 
 
@@ -34,7 +44,7 @@ class Options:
     """What the vendor's tool takes on its command line and what changes the network.
 
     `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
-    biases are dropped.
+    biases are dropped; `classes`: output channels of the last layer where there are no weights to tell.
     """
 
     fifo: bool = False
@@ -42,6 +52,7 @@ class Options:
     output_width: int | None = None
     stop_after: int | None = None
     no_bias: frozenset[int] = frozenset()
+    classes: int | None = None
 
 
 DEFAULTS = Options()
@@ -105,8 +116,8 @@ def read_network(
 
 
 def _input_shape(description: Description, given: Shape | None) -> tuple[Shape | None, tuple[Problem, ...]]:
-    shape = given or DATASETS.get(description.dataset.lower())
-    if shape:
+    known = DATASETS.get(description.dataset.lower())
+    if shape := given or (known.shape if known else None):
         return shape, ()
     message = f"the input shape of data set `{description.dataset}` is not known; give it with --input CxHxW"
     return None, (Problem(description.where, message),)
@@ -119,7 +130,7 @@ def _assign(
     wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
     problems: list[Problem] = []
     if source is None:
-        guesses = [(layer.index, _from_processors(layer, description)) for layer in wanted]
+        guesses = [(layer.index, _from_processors(layer, description, options.classes)) for layer in wanted]
         found = {index: guess for index, guess in guesses if guess.out_channels}
     elif isinstance(source, Checkpoint):
         found = _from_checkpoint(description, wanted, source, problems)
@@ -174,10 +185,13 @@ def _from_checkpoint(
     return found
 
 
-def _from_processors(layer: LayerText, description: Description) -> LayerWeights:
-    """Only a number of output channels: as many as output processors (right for up to 64 channels); 0 if unknown."""
+def _from_processors(layer: LayerText, description: Description, classes: int | None) -> LayerWeights:
+    """Only a number of output channels: as many as output processors (right for up to 64 channels), the last layer one
+    for each class; 0 if unknown."""
     stated = layer.out_channels
     following = description.layers[layer.index + 1 : layer.index + 2]
     processors = layer.output_processors or (following[0].processors if following else description.output_map)
-    channels = stated or processors.bit_count()
+    known = DATASETS.get(description.dataset.lower())
+    classes = 0 if following else classes or (known and known.classes) or 0
+    channels = stated or processors.bit_count() or classes
     return LayerWeights("the output processors", (channels, 0, 0, 0), in_known=False)

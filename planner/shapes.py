@@ -85,7 +85,8 @@ def _weights(text: LayerText, inference: Inference) -> LayerWeights | None:
     if text.op == "passthrough":
         return None
     if text.index not in inference.weights:
-        raise _refuse(text, "op", "its weights are missing; give a checkpoint, or the weights' shapes")
+        found = "its number of output channels is not known"
+        raise _refuse(text, "op", f"{found}; give a checkpoint, its `output_processors`, or --classes")
     return inference.weights[text.index]
 
 

@@ -64,8 +64,13 @@ def test_the_table_with_a_checkpoint(network: Path, tmp_path: Path, capsys: pyte
 
 
 def test_without_weights_the_processors_count(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(network)]) == 2
-    assert "layer 2: its weights are missing" in capsys.readouterr().err
+    network.write_text(NETWORK.replace("MNIST", "own"))
+    assert main(["check", str(network), "--input", "1x28x28"]) == 2
+    assert "layer 2: its number of output channels is not known" in capsys.readouterr().err
+    assert main(["check", str(network), "--input", "1x28x28", "--classes", "7"]) == 0
+    assert "7x1x1 32 bit" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["check", str(network), "--classes", "-7"])
     network.write_text(NETWORK.replace("output_width: 32", "output_width: 32, output_processors: 0x3ff"))
     assert main(["check", str(network)]) == 0
     out = capsys.readouterr().out

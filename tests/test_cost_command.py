@@ -157,6 +157,14 @@ def test_a_network_with_and_without_a_checkpoint(tmp_path: Path, capsys: pytest.
     (tmp_path / "bare.yaml").write_text(BARE)
     bare = cost(capsys, tmp_path / "bare.yaml", "--input", "6x12x10")
     assert bare["cycles"] == content["cycles"] and bare["layers"] == content["layers"]
+    assert bare["note"].startswith("Without weights") and content["note"] is None
+
+
+def test_the_data_set_tells_the_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = "{op: conv2d, kernel_size: 3x3, pad: 1, processors: 0x1, data_format: CHW}"
+    (tmp_path / "ten.yaml").write_text(f"{{arch: ten, dataset: MNIST, layers: [{layer}]}}")
+    assert cost(capsys, tmp_path / "ten.yaml")["layers"][0]["macs"] == 10 * 28 * 28 * 9
+    assert cost(capsys, tmp_path / "ten.yaml", "--classes", "4")["layers"][0]["macs"] == 4 * 28 * 28 * 9
 
 
 def test_the_table_shows_layers_stages_and_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +186,7 @@ def test_the_table_shows_layers_stages_and_sources(tmp_path: Path, capsys: pytes
     [
         (["nowhere"], "nowhere: does not exist; a spec, a network (YAML), a plan"),
         (["."], "is a folder that is none of these; a spec"),
-        (["spec.yaml", "--input", "6x12x10"], "--checkpoint, --input and --fifo are for a network YAML"),
+        (["spec.yaml", "--input", "6x12x10"], "--checkpoint, --input, --fifo and --classes are for a network YAML"),
         (["main.yaml"], "input shape of data set `none` is not known"),
         (["odd.json"], "is not a plan"),
     ],
