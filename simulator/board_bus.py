@@ -6,6 +6,7 @@ write, a power register, a host call, or sleep.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -23,10 +24,18 @@ NVIC_WORDS = 8
 TICK_ENABLED, TICK_INTERRUPT, TICK_COUNTED = 1 << 0, 1 << 1, 1 << 16
 CNN_INTERRUPT = 101  # MSDK max78000.h
 
-# Bits that read as 1 or 0 whatever was written: clocks are ready at once, resets are over, the cache is ready
-# (MSDK gcr_regs.h and icc_regs.h: GCR.CLKCTRL, GCR.RST0, GCR.RST1, ICC0.CTRL).
-_READY = {0x40000008: 0x3E002000, 0x4002A100: 1 << 16}
+# Bits that read as 1 or 0 whatever was written: clocks are ready at once, resets are over, the cache is ready, the
+# timer has taken over what was written, the serial port's clock is ready (MSDK gcr_regs.h, icc_regs.h, tmr_regs.h and
+# uart_regs.h: GCR.CLKCTRL, GCR.RST0, GCR.RST1, ICC0.CTRL, TMR0.INTFL, TMR0.CTRL1, UART0.CTRL).
+_READY = {
+    0x40000008: 0x3E002000,
+    0x4002A100: 1 << 16,
+    0x4001000C: 1 << 24 | 1 << 8,
+    0x40010018: 0xC000C,
+    0x40042000: 1 << 19,
+}
 _CLEARED = {0x40000004, 0x40000044}
+UART_FIFO = 0x40042020  # of the serial port that the SDK prints to; it is never full
 
 
 class Bus(Protocol):
@@ -84,20 +93,25 @@ class AcceleratorPort:
 
 
 class Peripherals:
-    """Power, reset and isolation of the accelerator's quadrants; other registers just keep what is written."""
+    """Power, reset and isolation of the accelerator's quadrants; what the serial port sends goes to `say`; other
+    registers just keep what is written."""
 
-    def __init__(self, device: Device, port: AcceleratorPort) -> None:
+    def __init__(self, device: Device, port: AcceleratorPort, say: Callable[[str], None]) -> None:
         names = ("GCFR_POWER", "GCFR_MASK", "GCFR_ISOLATE", "GCFR_RESET")
         self._gcfr = {device.register_address(name): device.registers[name] for name in names}
         everything = (1 << device.geometry.quadrants) - 1
         self._state = {"GCFR_POWER": 0, "GCFR_MASK": 0, "GCFR_ISOLATE": everything, "GCFR_RESET": 0}
         self._words: dict[int, int] = {}
         self._port = port
+        self._say = say
         port.accelerator.power(0)
 
     def write(self, address: int, size: int, value: int) -> None:
         del size
         register = self._gcfr.get(address)
+        if address == UART_FIFO:
+            self._say(chr(value & 0x7F))
+            return
         if register is None:
             self._words[address] = value
             return

@@ -17,7 +17,7 @@ from simulator.errors import AcceleratorError
 # Memory map of the part (UG7456 chapter 3).
 FLASH, FLASH_BYTES = 0x10000000, 512 * 1024
 SRAM, SRAM_BYTES = 0x20000000, 128 * 1024
-PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x60000
+PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x100000
 CNN, CNN_BYTES = 0x50000000, 0x1100000
 SYSTEM, SYSTEM_BYTES = 0xE000E000, 0x1000
 
@@ -63,7 +63,7 @@ class Core:
         engine, unicorn = self._engine, self._unicorn
         engine.mem_map(FLASH, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         engine.mem_map(SRAM, SRAM_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
-        peripherals = Peripherals(device, self._port)
+        peripherals = Peripherals(device, self._port, self._host.say)
         for base, size, target in (
             (CNN, CNN_BYTES, self._port),
             (PERIPHERALS, PERIPHERALS_BYTES, peripherals),

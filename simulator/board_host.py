@@ -38,7 +38,7 @@ class Host:
     def call(self, operation: int, argument: int, memory: Memory) -> int:
         """The answer to a call (register 0 afterwards). ValueError for one that is not known."""
         if operation == SYS_WRITE0:
-            self.console += self._text(argument, memory)
+            self.say(self._text(argument, memory))
             return 0
         if operation == SYS_OPEN:
             name, _, length = self._block(argument, 3, memory)
@@ -52,6 +52,10 @@ class Host:
             self.ended = (reason, status - (1 << 32) if status >> 31 else status)
             return 0
         raise ValueError(f"semihosting operation {operation:#x}")
+
+    def say(self, text: str) -> None:
+        """Print on the console."""
+        self.console += text
 
     def _read(self, arguments: list[int], memory: Memory) -> int:
         handle, address, size = arguments

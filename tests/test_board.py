@@ -216,10 +216,22 @@ def test_registers_that_start_up_code_waits_for(tmp_path: Path) -> None:
     gcr[1] = 0xFFFFFFFFu; gcr[6] = 0x5000u; tick[0] = 1u;
     int ready = (gcr[2] >> 27 & 1u) && gcr[1] == 0 && gcr[6] == 0x5000u;
     ready = ready && (*(volatile uint32_t *)0x4002A100 >> 16 & 1u);
+    volatile uint32_t *timer = (volatile uint32_t *)0x40010000, *serial = (volatile uint32_t *)0x40042000;
+    ready = ready && (timer[3] >> 8 & 1u) && (timer[6] >> 3 & 1u) && (serial[0] >> 19 & 1u);
     return ready && (tick[0] >> 16 & 1u) && *(volatile uint32_t *)0x40005808 == 0xFu ? 42 : 1;
 }
 """
     assert run_program(build_program(PRELUDE + body, tmp_path), fake(), DEVICE)[0] == 42
+
+
+def test_the_serial_port_prints(tmp_path: Path) -> None:
+    body = """
+    volatile uint32_t *serial = (volatile uint32_t *)0x40042000;
+    serial[8] = 'o'; serial[8] = 'k';
+    return 0;
+}
+"""
+    assert run_program(build_program(PRELUDE + body, tmp_path), fake(), DEVICE) == (0, "hereok")
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"text", "not an ELF file"), (None, "cannot be read")])

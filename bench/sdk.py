@@ -1,0 +1,70 @@
+"""A generated project built with the vendor's SDK as it is, start-up code and drivers too, run on the virtual board.
+
+    python -m bench.sdk SDK_FOLDER [BUILD_DIR] [--board FTHR_RevA] [--sleep]
+
+Needs arm-none-eabi-gcc, make, and the SDK (MSDK, or its predecessor MAX78000_SDK), which is not ours to ship. Exit code
+0 if the program prints that it passes: main.c compares the answers to its sample inputs with the known ones. For the
+Feather it is only built: its start-up talks to a power chip that the virtual board does not have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from configs.device import load_device
+from simulator.accelerator import Accelerator
+from simulator.board import run_program
+from simulator.board_errors import BoardError, Ending
+
+BUILT = Path(__file__).parents[1] / "build" / "mnist"
+RUNS = "EvKit_V1"
+PASS = "*** PASS ***"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="build a generated project with the vendor's SDK and run it")
+    parser.add_argument("sdk", type=Path, metavar="SDK_FOLDER")
+    parser.add_argument("build", type=Path, nargs="?", default=BUILT, metavar="BUILD_DIR")
+    parser.add_argument("--board", default=RUNS, choices=(RUNS, "FTHR_RevA"))
+    parser.add_argument("--sleep", action="store_true", help="sleep instead of polling (OFFRAMP_SLEEP=1)")
+    args = parser.parse_args()
+    for needed in (args.sdk / "Libraries" / "PeriphDrivers", args.build / "firmware" / "Makefile"):
+        if not needed.exists():
+            parser.error(f"{needed} does not exist")
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(shutil.copytree(args.build / "firmware", Path(folder) / "firmware"))
+        settings = [f"MAXIM_PATH={args.sdk.resolve()}", f"BOARD={args.board}"]
+        if args.sleep:
+            settings.append("PROJ_CFLAGS=-DOFFRAMP_SLEEP=1")
+        result = subprocess.run(["make", "-C", str(project), *settings], capture_output=True, text=True, check=False)
+        if result.returncode:
+            sys.exit(result.stdout[-2000:] + result.stderr[-2000:])
+        warnings = [line for line in result.stderr.splitlines() if line.startswith("src/") and "warning" in line]
+        (elf,) = (project / "build").glob("*.elf")
+        print(f"built for {args.board}: {elf.name}; {len(warnings)} warnings in the project's own files")
+        if args.board != RUNS:
+            print(f"not run: only {RUNS} can")
+            return 0
+        console = printed(elf)
+    print(console.strip())
+    return 0 if PASS in console else 1
+
+
+def printed(elf: Path) -> str:
+    """What the program prints. The SDK's start-up code never returns, so it ends at the instruction limit."""
+    device = load_device()
+    try:
+        return run_program(elf, Accelerator(device), device)[1]
+    except BoardError as error:
+        if error.ending != Ending.LIMIT:
+            raise
+        return error.console
+
+
+if __name__ == "__main__":
+    sys.exit(main())
