@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -20,11 +21,12 @@ from offramp.files import write_text
 from offramp.layout import LETTERS, Layout
 from offramp.layout_plan import layout_of_plan, plan_figures
 from offramp.layout_vendor import layout_of_case
-from offramp.measures import rows_of
+from offramp.measures import Row, rows_of
 from offramp.planning import make_plan
 from planner.plan import load_plan
 
 SUFFIXES = (".json", ".yaml", ".yml")
+UNLIMITED = 10_000  # characters: what a table would like to have
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,17 +106,40 @@ def print_comparison(layouts: Sequence[Layout], console: Console) -> None:
     for letter, layout in zip(LETTERS, layouts, strict=False):
         stages = ", ".join(stage.name for stage in layout.stages)
         console.print(f"{letter}: {layout.name}, {layout.kind} {layout.path}, stages: {stages}", markup=False)
-    table = Table(title="memory layouts", title_justify="left", title_style="bold", header_style="")
-    table.add_column("")
-    for letter, layout in zip(LETTERS, layouts, strict=False):
-        table.add_column(Text(f"{letter}: {layout.name}"), justify="right", overflow="fold")
     rows = rows_of(layouts)
-    for row in rows:
-        cells = [_styled(f"{cell.text} {cell.change}".strip(), cell.differs) for cell in row.cells]
-        table.add_row(row.name, *cells)
-    console.print(table)
+    for table in _tables(layouts, rows, console):
+        console.print(table)
     if any(row.differs for row in rows):
         console.print("* differs from A")
+
+
+def _tables(layouts: Sequence[Layout], rows: Sequence[Row], console: Console) -> Iterator[Table]:
+    """One table if the console is wide enough, else several that begin with A: no number is broken in two."""
+    rest = list(range(1, len(layouts)))
+    while True:
+        count = len(rest)
+        while count > 1 and _width(_table(layouts, rows, [0, *rest[:count]]), console) > console.width:
+            count -= 1
+        yield _table(layouts, rows, [0, *rest[:count]])
+        rest = rest[count:]
+        if not rest:
+            return
+
+
+def _width(table: Table, console: Console) -> int:
+    return Measurement.get(console, console.options.update(max_width=UNLIMITED), table).maximum
+
+
+def _table(layouts: Sequence[Layout], rows: Sequence[Row], shown: Sequence[int]) -> Table:
+    """The measures of some layouts."""
+    table = Table(title="memory layouts", title_justify="left", title_style="bold", header_style="")
+    table.add_column("")
+    for index in shown:
+        table.add_column(Text(f"{LETTERS[index]}: {layouts[index].name}"), justify="right", overflow="fold")
+    for row in rows:
+        cells = [row.cells[index] for index in shown]
+        table.add_row(row.name, *(_styled(f"{cell.text} {cell.change}".strip(), cell.differs) for cell in cells))
+    return table
 
 
 def _styled(text: str, differs: bool) -> Text:

@@ -121,6 +121,18 @@ def test_differences_are_marked_in_words_not_colour_only(
     assert "* differs from A" in out
 
 
+def test_many_layouts_come_in_several_tables_with_whole_numbers(
+    spec: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", *[str(spec)] * 3, *[str(corpus / "cases" / "net-mnist")] * 5]) == 0
+    out = capsys.readouterr().out
+    heads = [line for line in out.splitlines() if line.startswith("┃")]
+    letters = [re.findall(r"([A-H]): ", head) for head in heads]
+    assert len(heads) > 1 and all(one[0] == "A" for one in letters)
+    assert sorted({letter for one in letters for letter in one}) == list("ABCDEFGH")
+    assert out.count("146 of 768") == 5 and max(map(len, heads)) <= 110
+
+
 def test_the_page_is_written(spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "new" / "page.html"
     assert main(["compare", str(spec), "-o", str(target)]) == 0
