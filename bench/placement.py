@@ -26,7 +26,7 @@ from bench.placement_free import report_free
 from configs.device import load_device
 from configs.errors import Infeasible, OfframpError
 from planner.placement.check import check
-from planner.placement.problem import DataBlock, Problem, WeightBlock
+from planner.placement.problem import HIGHEST, REACH, DataBlock, Objective, Problem, WeightBlock
 from planner.placement.solve import solve
 
 FAMILIES = ("network", "network-synthetic", "network-variant")
@@ -39,8 +39,9 @@ class Outcome:
     networks: tuple[str, ...]
     ours: int | None
     vendor: int | None
-    decided: bool  # optimum or impossibility proved
+    decided: bool  # placed, or impossibility proved
     seconds: float
+    objectives: tuple[Objective, ...] = ()
 
 
 def main() -> None:
@@ -142,7 +143,7 @@ def measure(names: tuple[str, ...], parts: Sequence[tuple[WeightBlock, ...]]) ->
     violations = check(problem, placement)
     if violations:
         raise SystemExit(f"{names}: {violations[0].message}")
-    return Outcome(names, placement.highest_column, vendor, placement.optimal, seconds)
+    return Outcome(names, placement.highest.value, vendor, True, seconds, placement.objectives)
 
 
 def vendor_height(parts: Iterable[Sequence[WeightBlock]], problem: Problem) -> int | None:
@@ -176,14 +177,20 @@ def report(title: str, networks: dict[str, tuple[WeightBlock, ...]], sets: list[
     print(f"\n{title}: {len(outcomes)} sets whose bytes fit")
     print(f"  placed: ours {len(ours)}, vendor's manner {len(vendor)} ({len(ours) / max(1, len(vendor)):.3f} x)")
     print(f"  decided: {decided} of {len(outcomes)} ({impossible} proved impossible)")
+    for name in (HIGHEST, REACH):
+        found = [one for outcome in ours for one in outcome.objectives if one.name == name]
+        gap = max((one.value / one.bound - 1 for one in found), default=0)
+        proved = sum(one.optimal for one in found)
+        print(f"  {name}: the least proved for {proved} of {len(ours)} placed; largest gap {gap:.2%}")
     print(f"  solve time: median {median(seconds) * 1e3:.1f} ms, max {max(seconds):.2f} s")
     if ratios:
         lower = sum(ratio < 1 for ratio in ratios)
         spread = f"median {median(ratios):.3f}, lowest {min(ratios):.3f}"
         print(f"  highest column, ours / vendor's: {spread}, below 1 in {lower} of {len(ratios)}")
     for outcome in outcomes:
-        if not outcome.decided or outcome.seconds > 1:
-            state = "decided" if outcome.decided else "not decided"
+        gaps = [f"{one.name} {one.value}, at least {one.bound}" for one in outcome.objectives if not one.optimal]
+        if not outcome.decided or outcome.seconds > 1 or gaps:
+            state = "; ".join(gaps) if outcome.decided else "not decided"
             print(f"  {' + '.join(outcome.networks)}: {state}, {outcome.seconds:.2f} s, ours {outcome.ours}")
 
 

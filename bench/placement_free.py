@@ -15,6 +15,7 @@ from offramp.case import load_case
 from offramp.synth import forget_places
 from planner.bundles import movables_of
 from planner.placement.check import check
+from planner.placement.columns import objectives_of
 from planner.placement.intervals import Limits
 from planner.placement.joint import Board, Bundle, Joint, place_jointly
 from planner.placement.problem import Placement, Problem, WeightBlock
@@ -83,7 +84,7 @@ def check_joint(board: Board, answer: Joint) -> None:
     assert answer.bases is not None and answer.weights is not None and answer.weights.starts is not None
     blocks = board.blocks(answer.bases)
     starts = {block.name: start for block, start in zip(blocks, answer.weights.starts, strict=True)}
-    placement = Placement(starts, {}, {}, answer.weights.end, answer.weights.bound, False)
+    placement = Placement(starts, {}, {}, objectives_of(blocks, answer.weights.starts))
     violations = check(replace(board.problem, weights=blocks), placement)
     if violations:
         raise SystemExit(violations[0].message)

@@ -184,9 +184,10 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
     stored = [resources.layer(slot) for slot in resources.chain.slots if slot.name in placed.placement.weights]
     weights, biases = device.memories["weights"], device.memories["bias"]
     return MemoryReport(
-        highest_column=placed.placement.highest_column,
+        highest_column=placed.placement.highest.value,
         columns=weights.words,
-        proved_lowest=placed.placement.optimal,
+        proved_lowest=placed.placement.highest.optimal,
+        objectives=placed.placement.objectives,
         weight_bytes=weight_bytes(stored),
         weight_memory_bytes=device.geometry.processors * weights.words * weights.word_bytes,
         bias_bytes=sum(layer.bias_bytes for layer in layers),

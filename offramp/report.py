@@ -11,6 +11,7 @@ from rich.table import Table
 
 from offramp.choice_table import print_choice
 from planner.choice import Choice
+from planner.placement.problem import Objective
 
 FORMAT = 1
 
@@ -125,6 +126,7 @@ class MemoryReport:
     highest_column: int
     columns: int
     proved_lowest: bool
+    objectives: tuple[Objective, ...]
     weight_bytes: int
     weight_memory_bytes: int
     bias_bytes: int

@@ -59,6 +59,11 @@ def layer_cycles(layer: Layer, network: Network, kernel_start: Column = 0) -> Cy
     return Cycles(cycles, "simulated", MODEL)
 
 
+def late_start_cycles(layer: Layer, network: Network) -> int:
+    """Cycles that a layer takes longer for each column that its kernels start above 0."""
+    return layer_cycles(layer, network, 1).cycles - layer_cycles(layer, network).cycles
+
+
 def network_cycles(network: Network, kernel_starts: Mapping[int, Column] | None = None) -> Cycles:
     """Cycles of one inference in a single run. `kernel_starts`: start column by layer index, 0 where not given."""
     starts = kernel_starts or {}

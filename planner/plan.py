@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from planner.confidence import Measure
 from planner.exits import Calibrated
 from planner.placed import Placed
 from planner.placement.check import check
-from planner.placement.problem import BiasPlace, Placement
+from planner.placement.problem import BiasPlace, Objective, Placement
 from planner.resources import placement_problem, resources_of
 from planner.spec import Spec, load_spec
 from planner.stages import Chain, with_threshold
@@ -68,9 +68,7 @@ def plan_json(plan: Plan, folder: Path) -> str:
             "weights": dict(placement.weights),
             "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
             "data": dict(placement.data),
-            "highest_column": placement.highest_column,
-            "bound": placement.bound,
-            "optimal": placement.optimal,
+            "objectives": [asdict(one) for one in placement.objectives],
         },
     }
     return json.dumps(content, indent=1) + "\n"
@@ -158,7 +156,5 @@ def _placement(content: Mapping[str, Any]) -> Placement:
         weights=dict(content["weights"]),
         biases={name: BiasPlace(*place) for name, place in content["biases"].items()},
         data=dict(content["data"]),
-        highest_column=content["highest_column"],
-        bound=content["bound"],
-        optimal=content["optimal"],
+        objectives=tuple(Objective(**one) for one in content["objectives"]),
     )

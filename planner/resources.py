@@ -10,6 +10,7 @@ from itertools import combinations
 from configs.device import Device, Word
 from configs.errors import InputError
 from configs.errors import Problem as Wrong
+from planner.cost import late_start_cycles
 from planner.mapping import HwLayer, instances_of, map_layer, passes_of, quadrants_of
 from planner.network import ProcessorMap
 from planner.placement.problem import BiasBlock, DataBlock, Problem, Step, WeightBlock
@@ -86,7 +87,9 @@ def placement_problem(resources: Resources, overlap: bool = False) -> Problem:
     for slot in resources.chain.slots:
         hw = resources.layer(slot)
         if resources.kernels.get(slot.name) == slot.name:
-            weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where))
+            users = [other for other in resources.chain.slots if resources.kernels.get(other.name) == slot.name]
+            penalty = sum(late_start_cycles(other.layer, resources.chain.networks[other.network]) for other in users)
+            weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where, penalty))
         if hw.bias_bytes:
             stage = resources.stage_of[slot.writes]
             length = hw.bias_bytes + streaming_bias_lead(stage, slot)

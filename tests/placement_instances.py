@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 from hypothesis import strategies as st
@@ -20,28 +20,44 @@ RING = tuple(WeightBlock(f"ring{index}", 1 << index | 1 << (index + 1) % 5, 4) f
 
 def lowest_end(items: Items) -> int | None:
     """The lowest highest end over all arrangements within the capacity, by trying all; None if there is none."""
-    choices = [
-        range(0, items.capacity - size + 1, items.multiple) if start is None else [start]
-        for size, start in zip(items.sizes, items.starts, strict=True)
+    return min((_end(items, starts) for starts in arrangements(items)), default=None)
+
+
+def best_values(problem: Problem) -> tuple[int, int, int] | None:
+    """The least cycles lost, then highest column, then reach, over all arrangements of the weights; None: none."""
+    items = weight_items(problem.weights, problem)
+    return min((_values(problem, starts) for starts in arrangements(items)), default=None)
+
+
+def _values(problem: Problem, starts: tuple[int, ...]) -> tuple[int, int, int]:
+    placed = list(zip(problem.weights, starts, strict=True))
+    tops = [
+        max((start + block.columns for block, start in placed if block.processors >> one & 1), default=0)
+        for one in range(64)
     ]
-    return _try(items, choices, ())
+    return sum(block.penalty * start for block, start in placed), max(tops), sum(tops)
 
 
-def _try(items: Items, choices: Sequence[Sequence[int]], starts: tuple[int, ...]) -> int | None:
+def _end(items: Items, starts: tuple[int, ...]) -> int:
+    return max((start + size for start, size in zip(starts, items.sizes, strict=True)), default=0)
+
+
+def arrangements(items: Items, starts: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    """All ways to place the items within the capacity."""
     item = len(starts)
-    if item == len(choices):
-        return max((start + size for start, size in zip(starts, items.sizes, strict=True)), default=0)
-    best = None
-    for start in choices[item]:
-        legal = start >= 0 and start % items.multiple == 0 and start + items.sizes[item] <= items.capacity
+    if item == len(items.sizes):
+        yield starts
+        return
+    size, fixed = items.sizes[item], items.starts[item]
+    for start in range(0, items.capacity - size + 1, items.multiple) if fixed is None else [fixed]:
+        legal = start % items.multiple == 0 and start + size <= items.capacity
         free = all(
-            start >= other + items.sizes[index] or other >= start + items.sizes[item]
+            start >= other + items.sizes[index] or other >= start + size
             for index, other in enumerate(starts)
             if items.conflicts[item] >> index & 1
         )
-        end = _try(items, choices, (*starts, start)) if legal and free else None
-        best = end if best is None else best if end is None else min(best, end)
-    return best
+        if legal and free:
+            yield from arrangements(items, (*starts, start))
 
 
 def weights_fit(blocks: Sequence[WeightBlock], problem: Problem) -> bool:
@@ -88,7 +104,8 @@ def _weight(index: int) -> st.SearchStrategy[WeightBlock]:
     # at most two processors: that leaves conflict graphs that do not fall apart
     maps = st.sets(st.integers(0, 5), min_size=1, max_size=2).map(lambda chosen: sum(1 << bit for bit in chosen))
     start = st.one_of(st.none(), st.none(), st.none(), st.sampled_from([0, 2, 3, 8]))
-    return st.builds(WeightBlock, st.just(f"w{index}"), maps, st.integers(1, 7), start)
+    penalty = st.sampled_from([0, 0, 0, 1, 5])
+    return st.builds(WeightBlock, st.just(f"w{index}"), maps, st.integers(1, 7), start, penalty=penalty)
 
 
 def _bias(index: int) -> st.SearchStrategy[BiasBlock]:

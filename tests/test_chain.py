@@ -214,7 +214,7 @@ def test_processors_may_all_be_left_open(tmp_path: Path) -> None:
     chain = build_chain(load_spec(path), DEVICE)
     readers = {slot.layer.processors for slot in chain.readers(INPUT_TENSOR)}
     assert len(readers) == 1
-    assert place(chain, DEVICE).placement.highest_column > 0
+    assert place(chain, DEVICE).placement.highest.value > 0
 
 
 def test_all_stages_have_the_same_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

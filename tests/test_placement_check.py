@@ -8,12 +8,23 @@ import pytest
 
 from configs.errors import Where
 from planner.placement.check import RULES, check
-from planner.placement.problem import BiasBlock, BiasPlace, DataBlock, Placement, Problem, WeightBlock
+from planner.placement.problem import (
+    CYCLES,
+    HIGHEST,
+    REACH,
+    BiasBlock,
+    BiasPlace,
+    DataBlock,
+    Objective,
+    Placement,
+    Problem,
+    WeightBlock,
+)
 
 PROBLEM = Problem(
     weights=(
         WeightBlock("front", 0b0011, 6, where=Where("front.yaml", 9)),
-        WeightBlock("main", 0b0110, 5, start=8),
+        WeightBlock("main", 0b0110, 5, start=8, penalty=3),
         WeightBlock("head", 0b1000, 16),
     ),
     biases=(BiasBlock("front", 5, (0,)), BiasBlock("main", 4, (0, 1), at_zero=True), BiasBlock("head", 8, (1, 0))),
@@ -31,9 +42,7 @@ GOOD = Placement(
     weights={"front": 0, "main": 8, "head": 0},
     biases={"front": BiasPlace(0, 4), "main": BiasPlace(0, 0), "head": BiasPlace(1, 0)},
     data={"input": 4, "middle": 14, "output": 0},
-    highest_column=16,
-    bound=16,
-    optimal=True,
+    objectives=(Objective(CYCLES, 24, 24), Objective(HIGHEST, 16, 16), Objective(REACH, 48, 40)),
 )
 
 
@@ -47,6 +56,10 @@ def biases(**places: BiasPlace) -> Placement:
 
 def data(**offsets: int) -> Placement:
     return replace(GOOD, data={**GOOD.data, **offsets})
+
+
+def objective(index: int, changed: Objective) -> Placement:
+    return replace(GOOD, objectives=(*GOOD.objectives[:index], changed, *GOOD.objectives[index + 1 :]))
 
 
 def broken(placement: Placement, problem: Problem = PROBLEM) -> set[str]:
@@ -77,9 +90,11 @@ def test_a_right_placement_breaks_no_rule() -> None:
         (data(input=2), "data_offset_fixed", "fixed is 4"),
         (data(middle=13), "data_disjoint", "instance 1 word 13 at step 1"),
         (data(output=7), "data_disjoint", "instance 1 word 14 at step 2"),
-        (replace(GOOD, highest_column=17), "highest_column_true", "17 kernel columns"),
-        (replace(GOOD, bound=15), "highest_column_true", "an optimum of 15"),
-        (replace(GOOD, bound=17, optimal=False), "highest_column_true", "a lower bound of 17"),
+        (objective(0, Objective(CYCLES, 21, 0)), "objectives_true", "lost to late starts: 21 is stated, 24 is true"),
+        (objective(1, Objective(HIGHEST, 17, 16)), "objectives_true", "highest column: 17 is stated, 16 is true"),
+        (objective(1, Objective(HIGHEST, 16, 17)), "objectives_true", "17 is claimed as a lower bound of 16"),
+        (objective(2, Objective(REACH, 1, 1)), "objectives_true", "last used: 1 is stated"),
+        (replace(GOOD, objectives=GOOD.objectives[1:]), "objectives_true", "in this order"),
     ],
 )
 def test_a_broken_rule_is_named(placement: Placement, rule: str, words: str) -> None:

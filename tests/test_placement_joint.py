@@ -18,6 +18,7 @@ from planner.bundles import forget_processors, movables_of
 from planner.choose import complete, empty_load
 from planner.mapping import map_layer
 from planner.placement.check import check
+from planner.placement.columns import objectives_of
 from planner.placement.cpsat_joint import search
 from planner.placement.intervals import Limits, arrange
 from planner.placement.items import weight_items
@@ -70,7 +71,7 @@ def judge(board: Board, answer: Joint) -> None:
     assert all(answer.bases[bundle.name] in bundle.bases for bundle in board.bundles)
     blocks = board.blocks(answer.bases)
     starts = {block.name: start for block, start in zip(blocks, answer.weights.starts, strict=True)}
-    placement = Placement(starts, {}, {}, answer.weights.end, answer.weights.bound, False)
+    placement = Placement(starts, {}, {}, objectives_of(blocks, answer.weights.starts))
     assert check(replace(board.problem, weights=blocks), placement) == ()
 
 

@@ -12,10 +12,20 @@ from hypothesis import strategies as st
 
 from configs.errors import Infeasible, OfframpError
 from planner.placement.check import check
-from planner.placement.items import data_items, weight_items
-from planner.placement.problem import BiasBlock, BiasPlace, DataBlock, Problem, WeightBlock
+from planner.placement.items import data_items
+from planner.placement.problem import (
+    CYCLES,
+    HIGHEST,
+    REACH,
+    BiasBlock,
+    BiasPlace,
+    DataBlock,
+    Objective,
+    Problem,
+    WeightBlock,
+)
 from planner.placement.solve import solve
-from tests.placement_instances import EMPTY, RING, biases_fit, lowest_end, problems
+from tests.placement_instances import EMPTY, RING, best_values, biases_fit, lowest_end, problems
 
 EVERY = (1 << 64) - 1
 
@@ -23,19 +33,41 @@ EVERY = (1 << 64) - 1
 def test_blocks_of_different_processors_share_columns() -> None:
     blocks = (WeightBlock("a", 0b0011, 4), WeightBlock("b", 0b1100, 6), WeightBlock("c", 0b0110, 3))
     placement = solve(replace(EMPTY, weights=blocks))
-    assert (placement.highest_column, placement.bound, placement.optimal) == (9, 9, True)
+    assert placement.highest == Objective(HIGHEST, 9, 9)
 
 
 def test_the_block_that_leaves_a_start_unit_unfinished_goes_to_the_top() -> None:
     blocks = (WeightBlock("odd", EVERY, 3), WeightBlock("even", EVERY, 4))
     placement = solve(replace(EMPTY, weights=blocks))
     assert dict(placement.weights) == {"even": 0, "odd": 4}
-    assert placement.highest_column == 7
+    assert placement.highest.value == 7
 
 
 def test_a_ring_needs_three_levels_which_only_the_solver_can_prove() -> None:
     placement = solve(replace(EMPTY, weights=RING))
-    assert (placement.highest_column, placement.bound, placement.optimal) == (12, 12, True)
+    assert placement.highest == Objective(HIGHEST, 12, 12)
+
+
+def test_what_costs_cycles_comes_first_even_if_others_lie_higher_for_it() -> None:
+    blocks = (WeightBlock("long", 0b01, 7), WeightBlock("late", 0b11, 2, penalty=9), WeightBlock("other", 0b10, 3))
+    assert solve(replace(EMPTY, weights=blocks)).weights["late"] == 0
+    easy = replace(EMPTY, weights=tuple(replace(block, penalty=0) for block in blocks))
+    lost, highest, _ = solve(replace(EMPTY, weights=blocks)).objectives
+    assert (lost.value, highest.value, solve(easy).highest.value) == (0, 9, 9)
+
+
+def test_of_two_that_cost_cycles_the_dearer_one_starts_first() -> None:
+    blocks = (WeightBlock("cheap", 0b1, 2, penalty=1), WeightBlock("dear", 0b1, 6, penalty=4))
+    placement = solve(replace(EMPTY, weights=blocks))
+    assert dict(placement.weights) == {"dear": 0, "cheap": 6}
+    assert placement.objectives[0] == Objective(CYCLES, 6, 6)
+
+
+def test_memory_is_left_in_one_piece() -> None:
+    """As high as the long block anyway, the short one still lies at the bottom of its own processors."""
+    blocks = (WeightBlock("long", 0b0001, 10), WeightBlock("short", 0b1110, 4), WeightBlock("shared", 0b0110, 2))
+    placement = solve(replace(EMPTY, weights=blocks))
+    assert placement.objectives[2] == Objective(REACH, 10 + 6 + 6 + 4, 10 + 6 + 6 + 4)
 
 
 def test_fixed_starts_are_kept_and_filled_around() -> None:
@@ -69,21 +101,22 @@ def test_tensors_reuse_words_of_tensors_that_are_gone() -> None:
 
 def test_nothing_to_place_is_a_placement() -> None:
     placement = solve(EMPTY)
-    assert (placement.weights, placement.biases, placement.data, placement.highest_column) == ({}, {}, {}, 0)
-    assert placement.optimal
+    assert (placement.weights, placement.biases, placement.data) == ({}, {}, {})
+    assert [(one.value, one.optimal) for one in placement.objectives] == [(0, True)] * 3
 
 
 @settings(max_examples=150, deadline=None)
 @given(problem=problems("weights"))
-def test_weights_are_placed_as_low_as_exhaustive_search_can(problem: Problem) -> None:
-    best = lowest_end(weight_items(problem.weights, problem))
+def test_no_arrangement_of_the_weights_is_better(problem: Problem) -> None:
+    """Fewest cycles lost, of these the lowest, of these the one that leaves most in one piece; all proved."""
+    best = best_values(problem)
     if best is None:
         with pytest.raises(Infeasible):
             solve(problem)
         return
     placement = solve(problem)
     assert check(problem, placement) == ()
-    assert (placement.highest_column, placement.bound, placement.optimal) == (best, best, True)
+    assert placement.objectives == tuple(map(Objective, (CYCLES, HIGHEST, REACH), best, best))
 
 
 @settings(max_examples=100, deadline=None)
@@ -140,7 +173,7 @@ def test_the_limit_is_reported_as_undecided_and_not_as_infeasible() -> None:
 
 def test_a_bound_below_the_placement_is_stated_when_the_limit_is_reached() -> None:
     placement = solve(replace(EMPTY, weights=RING), effort=0)
-    assert (placement.highest_column, placement.bound, placement.optimal) == (12, 8, False)
+    assert placement.highest == Objective(HIGHEST, 12, 8) and not placement.highest.optimal
 
 
 def test_easy_placements_do_not_import_the_solver() -> None:

@@ -71,7 +71,7 @@ def test_freed_processors_make_room(tmp_path: Path) -> None:
     chain = build_chain(load_spec(wide_spec(tmp_path, f"wide.pth.tar, {FREE[:-1]}")), device)
     found = processors_of(chain, "main")
     assert found[0] == 0xF and len(set(found)) > 2
-    assert place(chain, device).placement.highest_column <= 32
+    assert place(chain, device).placement.highest.value <= 32
 
 
 def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: 
     one_by_one = placement_problem(resources_of(build_chain(spec, DEVICE), DEVICE))
     assert not weights_fit(replace(one_by_one, columns=24))
     device = with_columns(24)
-    assert place(build_chain(spec, device), device).placement.highest_column == 24
+    assert place(build_chain(spec, device), device).placement.highest.value == 24
 
 
 def test_a_head_moves_with_the_layer_that_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from configs.device import load_device
 from configs.errors import InputError
+from planner.budget import stage_cycles
 from planner.network import INPUT, Layer, Network, Shape
 from planner.place import place
 from planner.placement.problem import DataBlock, Problem
+from planner.placement.solve import solve
 from planner.resources import Resources, distances, placement_problem, resources_of
 from planner.stages import Chain, Stage, cut, head_slots, slots_of, whole
 from tests.networks import make_layer, make_network
@@ -241,3 +243,20 @@ def test_overlap_is_the_users_word() -> None:
     assert problem.overlaps == frozenset()
     allowed = placement_problem(resources, overlap=True).overlaps
     assert allowed == {frozenset(pair) for pair in (("input", "net/0"), ("input", "net/1"), ("net/0", "net/1"))}
+
+
+def test_kernels_whose_late_start_costs_cycles_start_first() -> None:
+    """A convolution that pools after an addition counts through its start column at every padded position."""
+    first, second, third = (np.random.default_rng(seed) for seed in range(3))
+    last = layer((0, 1), operands=2, eltwise="add", pool_first=False, pool=(2, 2), pool_stride=2, rng=third)
+    pair = layer(write_gap=1, rng=first), layer(write_gap=1, rng=second)
+    chain = whole("net", make_network(*pair, last, input_shape=SHAPE))
+    placed = place(chain, DEVICE)
+    slot, (stage,) = chain.slots[-1], chain.stages
+    indifferent = replace(placed.problem, weights=tuple(replace(one, penalty=0) for one in placed.problem.weights))
+    other = replace(placed, placement=solve(indifferent))
+    assert (placed.kernel_start(slot), placed.placement.objectives[0].value) == (0, 0)
+    assert other.kernel_start(slot) > 0
+    saved = stage_cycles(other, stage).cycles - stage_cycles(placed, stage).cycles
+    # 3x3 pooled, pad 1, 3x3: (3 + 2 - 3 + 1) * 1 * 2 - 1 = 5 positions
+    assert saved == 5 * other.kernel_start(slot)

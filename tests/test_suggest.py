@@ -38,14 +38,14 @@ def test_freed_processors_are_suggested(tmp_path: Path) -> None:
     with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for main$"):
         make_plan(path, device, lambda words: None)
     path.write_text(path.read_text().replace("main: {", "main: {processors: free, "))
-    assert make_plan(path, device, lambda words: None).placed.placement.highest_column <= 40
+    assert make_plan(path, device, lambda words: None).placed.placement.highest.value <= 40
 
 
 def test_fewer_weight_bits_are_suggested_for_one_layer(tmp_path: Path) -> None:
     chain, device = chain_of(wide_spec(tmp_path, KEPT)), with_columns(88)
     found = re.search("; it would fit with 4-bit weights for (main/[0-9])$", refusal(chain, device))
     assert found
-    assert place(_halved(chain, [found[1]]), device).placement.highest_column <= 88
+    assert place(_halved(chain, [found[1]]), device).placement.highest.value <= 88
 
 
 def test_fewer_weight_bits_are_suggested_for_several_layers_where_one_is_not_enough(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_fewer_weight_bits_are_suggested_for_several_layers_where_one_is_not_eno
     found = refusal(chain, device).partition("; it would fit with ")[2]
     names = re.findall("4-bit weights for (main/[0-9])", found)
     assert len(names) > 1
-    assert place(_halved(chain, names), device).placement.highest_column <= 80
+    assert place(_halved(chain, names), device).placement.highest.value <= 80
 
 
 def test_freed_offsets_are_suggested(tmp_path: Path) -> None:

@@ -13,7 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from planner.placement.problem import DataBlock, Placement, Problem, Violation, WeightBlock, label
+from planner.placement.problem import (
+    CYCLES,
+    HIGHEST,
+    REACH,
+    DataBlock,
+    Placement,
+    Problem,
+    Violation,
+    WeightBlock,
+    label,
+)
 
 Bitmap = npt.NDArray[np.bool_]
 
@@ -153,16 +163,24 @@ def data_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]
                 yield Violation("data_disjoint", both)
 
 
-def highest_column_true(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """The highest column that the placement states is the one it has, and not below the bound that it claims."""
-    ends = [start + block.columns for block, start in _placed_weights(problem, placement)]
-    highest = max(ends, default=0)
-    if placement.highest_column != highest:
-        stated = f"{placement.highest_column} kernel columns are stated to be in use"
-        yield Violation("highest_column_true", f"{stated}, {highest} are")
-    if placement.bound > highest or (placement.optimal and placement.bound != highest):
-        claim = "an optimum" if placement.optimal else "a lower bound"
-        yield Violation("highest_column_true", f"{claim} of {placement.bound} is claimed, {highest} columns are used")
+def objectives_true(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """What the placement says of its objectives is what it has, and not below the bound that it claims."""
+    placed = _placed_weights(problem, placement)
+    tops = [
+        max((start + block.columns for block, start in placed if block.processors >> processor & 1), default=0)
+        for processor in range(max((block.processors.bit_length() for block, _ in placed), default=0))
+    ]
+    lost = sum(block.penalty * start for block, start in placed)
+    found = {CYCLES: lost, HIGHEST: max(tops, default=0), REACH: sum(tops)}
+    if [one.name for one in placement.objectives] != list(found):
+        yield Violation("objectives_true", f"objectives are {', '.join(found)}, in this order")
+        return
+    for one in placement.objectives:
+        value = found[one.name]
+        if one.value != value:
+            yield Violation("objectives_true", f"{one.name}: {one.value} is stated, {value} is true")
+        if one.bound > value:
+            yield Violation("objectives_true", f"{one.name}: {one.bound} is claimed as a lower bound of {value}")
 
 
 RULES: tuple[Callable[[Problem, Placement], Iterator[Violation]], ...] = (
@@ -179,7 +197,7 @@ RULES: tuple[Callable[[Problem, Placement], Iterator[Violation]], ...] = (
     data_inside,
     data_offset_fixed,
     data_disjoint,
-    highest_column_true,
+    objectives_true,
 )
 
 

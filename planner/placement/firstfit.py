@@ -31,6 +31,17 @@ def first_fit(items: Items, busy: tuple[Ranges, ...], chosen: list[int], bound: 
     return best
 
 
+def packed(items: Items, busy: tuple[Ranges, ...], starts: dict[int, int]) -> list[dict[int, int]]:
+    """Arrangements with every item as low as those placed before it allow. The first is that of the given starts, where
+    no item ends higher than before."""
+    orders: list[Callable[[int], tuple[int, int]]] = [
+        lambda item: (starts[item], item),
+        lambda item: (items.conflicts[item].bit_count(), item),
+        *_orders(items, list(starts)),
+    ]
+    return [_place(items, busy, sorted(starts, key=order)) for order in orders]
+
+
 def _orders(items: Items, chosen: list[int]) -> list[Callable[[int], tuple[int, int]]]:
     """Sort keys: large first, those with most conflicting cells first, both, as given, widest conflicts first."""
     crowd = {

@@ -69,7 +69,7 @@ def arrange(items: Items, limits: Limits) -> Arrangement:
     fixed = {item: start for item, start in enumerate(items.starts) if start is not None}
     if any(not _legal(items, item, start) for item, start in fixed.items()) or _collision(items, fixed):
         return Arrangement(None, 0, items.capacity + 1)
-    part = _solve(_Piece(items, limits, _busy(items, fixed)), _bits(free))
+    part = _solve(_Piece(items, limits, busy_ranges(items)), _bits(free))
     if part.end > items.capacity:
         return Arrangement(None, 0, part.bound)
     placed = fixed | part.starts
@@ -226,8 +226,9 @@ def _collision(items: Items, fixed: dict[int, int]) -> bool:
     )
 
 
-def _busy(items: Items, fixed: dict[int, int]) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Per item the ranges of its fixed neighbours."""
+def busy_ranges(items: Items) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Per item the ranges [from, to) of its fixed neighbours."""
+    fixed = {item: start for item, start in enumerate(items.starts) if start is not None}
     return tuple(
         tuple(sorted((start, start + items.sizes[other]) for other, start in fixed.items() if neighbours >> other & 1))
         for neighbours in items.conflicts

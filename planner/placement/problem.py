@@ -16,13 +16,17 @@ Step = int  # a moment of one inference: the input is loaded at 0, then one step
 
 @dataclass(frozen=True)
 class WeightBlock:
-    """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map."""
+    """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map.
+
+    `penalty`: cycles that an inference loses for each column that the start lies above 0.
+    """
 
     name: str
     processors: int  # 64-bit map, bit P = processor P
     columns: int
     start: Column | None = None  # fixed, or None
     where: Where | None = None
+    penalty: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,15 +77,35 @@ class BiasPlace:
 
 
 @dataclass(frozen=True)
+class Objective:
+    """Something kept low. `bound`: the least that those before it in the order leave possible, as far as proved."""
+
+    name: str
+    value: int
+    bound: int
+
+    @property
+    def optimal(self) -> bool:
+        return self.value == self.bound
+
+
+CYCLES = "cycles lost to late starts"  # sum over weight blocks of penalty x start
+HIGHEST = "highest column"  # columns in use in the fullest processor, counted from 0 to the last used one
+REACH = "columns up to the last used"  # the same, summed over processors: what lies above is left in one piece
+
+
+@dataclass(frozen=True)
 class Placement:
-    """An answer: block name -> place. `optimal`: the objective is proved; else `bound` is the best that was proved."""
+    """An answer: block name -> place, and the weights' objectives in order of importance: CYCLES, HIGHEST, REACH."""
 
     weights: Mapping[str, Column]
     biases: Mapping[str, BiasPlace]
     data: Mapping[str, Word]
-    highest_column: int  # kernel columns in use in the fullest processor, counted from 0 to the last used one
-    bound: int  # proved lower bound of highest_column
-    optimal: bool
+    objectives: tuple[Objective, ...]
+
+    @property
+    def highest(self) -> Objective:
+        return next(one for one in self.objectives if one.name == HIGHEST)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from configs.errors import Infeasible, OfframpError
 from planner.placement import explain
 from planner.placement.biases import place_biases
+from planner.placement.columns import place_columns
 from planner.placement.intervals import Limits, arrange
-from planner.placement.items import data_items, weight_items
+from planner.placement.items import data_items
 from planner.placement.problem import Placement, Problem
 
 
 def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:
-    """A placement with the lowest highest column, and then the lowest highest word of the free data blocks.
+    """A placement with the fewest cycles lost, then the lowest highest column, then the most columns left in one piece;
+    and the lowest highest word of the free data blocks.
 
     `effort` bounds each solver run in CP-SAT's deterministic time (a unit took up to 10 seconds of one core); the same
     problem, effort and seed give the same placement. Raises Infeasible with irreducible sets of blocks that cannot be
@@ -19,11 +21,11 @@ def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:
     positive.
     """
     limits = Limits(effort, seed)
-    weights = arrange(weight_items(problem.weights, problem), limits)
+    weights = place_columns(problem, limits)
     biases = place_biases(problem.biases, problem.bias_bytes, limits)
     data = arrange(data_items(problem.data, problem), limits)
     reasons = []
-    if weights.starts is None and weights.bound > problem.columns:
+    if weights.impossible:
         reasons.append(explain.weights(problem, limits))
     if biases.status == "infeasible":
         reasons.append(explain.biases(problem, limits))
@@ -38,7 +40,5 @@ def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:
         weights={block.name: start for block, start in zip(problem.weights, weights.starts, strict=True)},
         biases=biases.places,
         data={block.name: offset for block, offset in zip(problem.data, data.starts, strict=True)},
-        highest_column=weights.end,
-        bound=weights.bound,
-        optimal=weights.bound == weights.end,
+        objectives=weights.objectives,
     )
