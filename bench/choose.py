@@ -38,7 +38,7 @@ def main() -> None:
     if spec.choice is None:
         parser.error(f"{args.spec} names its stages; one with `exits: auto` is needed")
     candidates = _timed("networks and checkpoints", lambda: load_candidates(spec, device))
-    built = _timed("every chain placed, with its cost", lambda: build_chains(spec, candidates, device))
+    built = _timed("every chain placed, with its cost", lambda: build_chains(spec, candidates, device, _quiet))
     data = _images(list(spec.data.values()), args.images)
     profiles, full = _timed(f"integer reference, {args.images:,} images", lambda: profile_candidates(candidates, data))
     costs = [one.cost for one in built]
@@ -55,6 +55,10 @@ def _images(files: list[Path], count: int) -> DataSet:
     x, y = (np.concatenate([part[key] for part in parts]) for key in ("x", "y"))
     kept = np.arange(count) % len(y)
     return DataSet("repeated", x[kept], y[kept].astype(np.int64))
+
+
+def _quiet(text: str) -> None:
+    del text
 
 
 def _timed(name: str, work: Callable[[], T]) -> T:

@@ -11,7 +11,7 @@ from configs.errors import Infeasible, InputError, Problem
 from offramp.chains import calibration_data, chain_budget
 from planner.candidates import Candidates, Early, chains_of, chosen_spec, load_candidates, profile_candidates
 from planner.capability import check_network
-from planner.chain import build_chain
+from planner.chain import build_chain, freed_processors
 from planner.choice import Choice
 from planner.choose_exits import Cost, choose
 from planner.energy import energy_budget
@@ -23,6 +23,9 @@ from planner.spec import Spec
 from planner.stages import with_threshold
 
 Say = Callable[[str], None]  # told what is being done
+
+MOST_CHAINS = 1000
+TOLD = 25  # chains between two lines of progress
 
 _FOLDERS = re.compile(r"[^\s(]*/(?=[^\s/]*\.ya?ml\b)")  # a plan is the same wherever its files lie
 
@@ -43,8 +46,7 @@ def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
     problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(dict.fromkeys(problems))
-    say("placing every chain of the candidates")
-    built = build_chains(spec, candidates, device)
+    built = build_chains(spec, candidates, device, say)
     if built[0].placed is None:
         raise Infeasible(Problem(spec.choice.where, built[0].cost.reason))
     say("running the calibration data through the integer reference")
@@ -58,16 +60,30 @@ def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
     return _plan(spec, choice, candidates, built)
 
 
-def build_chains(spec: Spec, candidates: Candidates, device: Device) -> tuple[Built, ...]:
-    """Every chain that the candidates can form, main alone first."""
-    return tuple(_build(spec, candidates, early, device) for early in chains_of(candidates))
+def build_chains(spec: Spec, candidates: Candidates, device: Device, say: Say) -> tuple[Built, ...]:
+    """Every chain that the candidates can form, main alone first. InputError if they are too many to be tried."""
+    assert spec.choice is not None
+    chains = chains_of(candidates)
+    if len(chains) > MOST_CHAINS:
+        found = f"{len(candidates.entries)} candidates can form {len(chains):,} chains; {MOST_CHAINS:,} are allowed"
+        raise InputError(Problem(spec.choice.where, f"{found}: leave some candidates out"))
+    built = []
+    for number, early in enumerate(chains):
+        if number % TOLD == 0:
+            rest = f": {number} of {len(chains)} done" if number else ""
+            say(f"placing every chain of the candidates{rest}")
+        built.append(_build(spec, candidates, early, device))
+    return tuple(built)
 
 
 def _build(spec: Spec, candidates: Candidates, early: Early, device: Device) -> Built:
     assert spec.choice is not None
     names = [candidates.entries[index].name for index in early]
+    spec = chosen_spec(spec, names, spec.choice.measures[:1] * len(names))
+    # What would fit instead is looked for where it tells most: with one candidate at a time.
+    alternatives = freed_processors(spec, device) if len(early) <= 1 else ()
     try:
-        placed = place(build_chain(chosen_spec(spec, names, spec.choice.measures[:1] * len(names)), device), device)
+        placed = place(build_chain(spec, device), device, alternatives=alternatives)
     except (InputError, Infeasible) as error:
         return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None)
     cycles = chain_budget(placed)

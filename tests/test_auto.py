@@ -156,6 +156,12 @@ def test_a_network_that_two_candidates_share_runs_once(folder: Path) -> None:
     assert "earlier stages have run all of network `front`" in reasons["front", "again", "main"]
 
 
+def test_more_chains_than_can_be_tried_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offramp.choosing.MOST_CHAINS", 3)
+    with pytest.raises(InputError, match="2 candidates can form 4 chains; 3 are allowed: leave some candidates out"):
+        plan_of(write_auto(folder))
+
+
 def test_main_alone_is_a_choice(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Random networks cannot replace main at no loss on new data."""
     text = (NETWORKS + AUTO).replace("accuracy_drop: 60", "accuracy_drop: 5, risk: {delta: 0.05}")
@@ -239,3 +245,14 @@ def test_explicit_calibration_takes_a_risk(folder: Path) -> None:
     few = calibrate.replace("60", "0.5")
     with pytest.raises(InputError, match=r"300 images cannot show a loss below 0\.50%.*at least 460 are needed"):
         plan_of(write_auto(folder, networks + few + stages, "few.yaml"))
+
+
+def test_the_examples_choice_keeps_its_guarantee_on_the_test_data() -> None:
+    plan = plan_of(Path(__file__).parents[1] / "examples" / "mnist" / "auto.yaml")
+    assert plan.choice is not None and plan.choice.guarantee is not None
+    assert [stage.name for stage in plan.chain.stages] == ["front", "main"]
+    evaluated = evaluate_plan(plan)
+    assert evaluated is not None
+    report = plan_report(plan, DEVICE, evaluated)
+    assert report.accuracy is not None and report.accuracy.staged >= report.accuracy.full - 0.01
+    assert report.cycles.ratio is not None and report.cycles.ratio > 5

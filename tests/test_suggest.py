@@ -41,6 +41,18 @@ def test_freed_processors_are_suggested(tmp_path: Path) -> None:
     assert make_plan(path, device, lambda words: None).placed.placement.highest.value <= 40
 
 
+def test_chosen_stages_may_have_their_processors_freed_too(tmp_path: Path) -> None:
+    path, device = wide_spec(tmp_path, KEPT), with_columns(40)
+    chosen = "main: main\ncandidates: [{front: front}]\nchoose: {data: calibration, accuracy_drop: 100}\n"
+    path.write_text(path.read_text().partition("stages:")[0] + "exits: auto\n" + chosen)
+    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for main$"):
+        make_plan(path, device, lambda words: None)
+    path.write_text(path.read_text().replace("main: {", "main: {processors: free, "))
+    plan = make_plan(path, device, lambda words: None)
+    assert [stage.name for stage in plan.chain.stages] == ["front", "main"]
+    assert plan.placed.placement.highest.value <= 40
+
+
 def test_fewer_weight_bits_are_suggested_for_one_layer(tmp_path: Path) -> None:
     chain, device = chain_of(wide_spec(tmp_path, KEPT)), with_columns(88)
     found = re.search("; it would fit with 4-bit weights for (main/[0-9])$", refusal(chain, device))
