@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
+from fractions import Fraction
+from math import ceil, floor
 
 import numpy as np
 
-from configs.errors import Infeasible, Problem
+from configs.errors import CheckFailed, Infeasible, Problem
 from planner.candidates import CandidateProfile, Early
 from planner.choice import Choice, Outcome, Verdict
 from planner.confidence import to_real
@@ -70,9 +71,9 @@ class _Case:
         """What is minimised, by the stage that is left at: a quantity, or a weighted sum relative to main alone."""
         if len(weights) == 1:
             return chain.leaving[next(iter(weights))]
-        shares = {
-            key: weight / sum(weights.values()) / self.chains[0].leaving[key][0] for key, weight in weights.items()
-        }
+        largest = max(weights.values())  # the sum of the weights themselves can overflow
+        parts = {key: weight / largest for key, weight in weights.items()}
+        shares = {key: part / sum(parts.values()) / self.chains[0].leaving[key][0] for key, part in parts.items()}
         stages = range(len(chain.early) + 1)
         return tuple(
             round(_RELATIVE * sum(share * chain.leaving[key][at] for key, share in shares.items())) for at in stages
@@ -142,22 +143,32 @@ def _accurate(case: _Case, fronts: Sequence[Frontier]) -> tuple[list[_Pick], flo
 def _within_budget(case: _Case, fronts: Sequence[Frontier], quantity: str, amount: float) -> tuple[list[_Pick], float]:
     """Every chain at its most accurate within the budget."""
     images = len(case.full)
-    most = floor(amount * UNITS[quantity] * images)
+    # As the decimal that the user wrote; nothing that is reached costs as much as UNREACHED.
+    most = min(floor(Fraction(repr(amount)) * UNITS[quantity] * images), UNREACHED - 1)
     picks = []
     for chain, one in enumerate(fronts):
         if one.cost[0] <= most:
             right = int(np.searchsorted(one.cost, most, side="right")) - 1
             picks.append(_Pick(chain, one.setting(right), (-right, int(one.cost[right]), chain)))
     if not picks:
-        least = min(int(one.bound[0]) for one in fronts) / images / UNITS[quantity]
-        raise Infeasible(
-            Problem(
-                case.goal.where, f"`budget` of {amount:g} {UNIT_NAMES[quantity]}; the least possible is {least:,.1f}"
-            )
-        )
+        raise _too_dear(case, fronts, quantity, amount, most)
     right = -min(one.rank[0] for one in picks)
     bound = max(int(np.searchsorted(one.bound, most, side="right")) - 1 for one in fronts)
     return picks, (bound - right) / images
+
+
+def _too_dear(
+    case: _Case, fronts: Sequence[Frontier], quantity: str, amount: float, most: int
+) -> Infeasible | CheckFailed:
+    """Nothing keeps to a budget: proved, or not found by a search that was stopped."""
+    found = f"`budget` of {amount:g} {UNIT_NAMES[quantity]}"
+    if any(one.bound[0] <= most for one in fronts):
+        least, reached = min(int(one.cost[0]) for one in fronts), "the least that was found"
+        kind: type[Infeasible | CheckFailed] = CheckFailed
+    else:
+        least, reached, kind = min(int(one.bound[0]) for one in fronts), "the least possible", Infeasible
+    shown = ceil(Fraction(1000 * least, len(case.full) * UNITS[quantity])) / 1000  # never below what is possible
+    return kind(Problem(case.goal.where, f"{found}; {reached} is {shown:,.3f}"))
 
 
 def _tested(case: _Case, delta: float) -> tuple[list[_Pick], float]:

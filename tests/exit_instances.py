@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from planner.candidates import Candidate, CandidateProfile, Candidates, Early, chains_of
 from planner.choose_exits import Cost
 from planner.confidence import MEASURES, Measure, confident
-from planner.frontier import Bools
+from planner.frontier import LARGEST, Bools
 from planner.network import Shape
 from planner.spec_auto import CandidateSpec, ChoiceSpec
 from planner.stages import ExitRule
@@ -28,7 +29,7 @@ class Instance:
 
     def __init__(self, seed: int, most: int = 2) -> None:
         rng = np.random.default_rng(seed)
-        self.images = int(rng.integers(1, 41))
+        self.images = int(rng.choice([1, *rng.integers(1, 41, 4)]))
         self.measures = MEASURES[: int(rng.integers(1, 4))]
         names = [("front", None), ("small", None), ("main-0", 0), ("main-2", 2)]
         kept = [names[at] for at in sorted(rng.choice(4, int(rng.integers(1, 4)), replace=False))]
@@ -37,20 +38,26 @@ class Instance:
         self.profiles = tuple(
             CandidateProfile(
                 one,
-                tuple(rng.integers(0, levels, self.images).astype(np.uint32) for _ in self.measures),
-                rng.random(self.images) < rng.choice([0.5, 0.8, 0.95]),
+                tuple(self._confidence(levels, rng) for _ in self.measures),
+                rng.random(self.images) < rng.choice([0.5, 0.8, 0.95, 1.0]),
             )
             for one in entries
         )
-        self.full: Bools = rng.random(self.images) < 0.9
+        self.full: Bools = rng.random(self.images) < rng.choice([0.0, 0.9, 0.9, 0.9, 1.0])
         self.costs = [self._cost(early, rng) for early in chains_of(Candidates(NETWORK, entries), most)]
         self.drop = float(rng.choice([0.0, 5.0, 20.0]))
 
+    def _confidence(self, levels: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:
+        """Now and then all the same, or at both ends of what 32 bits hold, where no threshold keeps everybody."""
+        values = rng.integers(0, rng.choice([1, levels, levels, levels]), self.images)
+        return np.where(rng.random() < 0.1, values % 2 * LARGEST, values).astype(np.uint32)
+
     def _cost(self, early: Early, rng: np.random.Generator) -> Cost:
-        """Costs that mostly rise from stage to stage; now and then the way back makes an early one dearer."""
+        """Costs that mostly rise from stage to stage; the way back can make an early one dearer, now and then all."""
         steps = rng.integers(1, 60, (2, len(early) + 1))
         back = rng.integers(0, 20, (2, len(early) + 1))
-        cycles, energy = (np.cumsum(steps, axis=1) + back).tolist()
+        costs = np.cumsum(steps, axis=1) + back
+        cycles, energy = (costs[:, ::-1] if rng.random() < 0.1 else costs).tolist()
         return Cost(early, {"cycles": tuple(cycles), "energy": tuple(energy)})
 
     def goal(self, budget: tuple[str, float] | None = None, **weights: float) -> ChoiceSpec:
@@ -68,12 +75,11 @@ class Instance:
 
     def _settings(self, index: int) -> list[tuple[int, int]]:
         """Every measure with every threshold that makes a difference, nobody and everybody included where possible."""
-        values = self.profiles[index].confidence
-        return [
-            (measure, threshold)
-            for measure in range(len(self.measures))
-            for threshold in range(int(values[measure].max()) + 2)
-        ]
+        found = []
+        for measure, values in enumerate(self.profiles[index].confidence):
+            near = {int(value) + step for value in values for step in (-1, 0, 1)}
+            found += [(measure, threshold) for threshold in sorted(near) if 0 <= threshold <= LARGEST]
+        return found
 
     def _follow(self, cost: Cost, settings: tuple[tuple[int, int], ...]) -> tuple[int, int, int, tuple[int, ...]]:
         cycles = energy = right = 0

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from configs.errors import Infeasible
+from configs.errors import CheckFailed, Infeasible
 from planner.candidates import Candidates, chains_of
 from planner.choice import Choice
 from planner.choose_exits import Cost, choose
-from tests.exit_instances import NETWORK, Instance, candidate
+from planner.confidence import confident, to_threshold
+from tests.exit_instances import FRACTION_BITS, NETWORK, Instance, candidate
 
 
 def chosen(instance: Instance, **weights: float) -> Choice:
@@ -32,6 +33,11 @@ def test_the_choice_is_that_of_brute_force(block: int) -> None:
             scale = instance.images * (1 if quantity == "cycles" else 10**6)
             assert round(choice.chosen.means[quantity] * scale) == min(one[at] for one in allowed), seed
             assert choice.method == "exact" and choice.chosen.correct >= needed(instance)
+            cheapest = [one for one in allowed if one[at] == min(other[at] for other in allowed)]
+            assert choice.chosen.correct == max(one[2] for one in cheapest), seed
+            for one, cost in zip(choice.verdicts, instance.costs, strict=True):
+                own = [other[at] for other in allowed if other[3] == cost.early]
+                assert (round(one.best.means[quantity] * scale) if one.best else None) == min(own, default=None), seed
 
 
 @pytest.mark.parametrize("seed", range(200, 230))
@@ -45,11 +51,14 @@ def test_weighted_sums_and_budgets_are_those_of_brute_force(seed: int) -> None:
     best = min(0.25 * one[0] / main[0] + 0.75 * one[1] / main[1] for one in outcomes if one[2] >= needed(instance))
     assert cost == pytest.approx(best, abs=1e-6)
 
-    budget = float(np.median([one[0] for one in outcomes])) / instance.images
-    within = [one for one in outcomes if one[0] <= budget * instance.images]
-    choice = choose(instance.goal(("cycles", budget)), instance.profiles, instance.full, instance.costs)
-    assert choice.chosen.correct == max(one[2] for one in within)
-    assert choice.chosen.means["cycles"] <= budget
+    costs = sorted(one[0] for one in outcomes)
+    for most in (costs[0], costs[len(costs) // 2], costs[-1]):
+        budget = (most + 0.5) / instance.images
+        within = [one for one in outcomes if one[0] <= most]
+        choice = choose(instance.goal(("cycles", budget)), instance.profiles, instance.full, instance.costs)
+        assert choice.chosen.correct == max(one[2] for one in within) and choice.method == "exact"
+        cheapest = min(one[0] for one in within if one[2] == choice.chosen.correct)
+        assert round(choice.chosen.means["cycles"] * instance.images) == cheapest
 
 
 @pytest.mark.parametrize("seed", range(300, 330))
@@ -70,12 +79,57 @@ def test_the_pareto_front_is_that_of_brute_force(seed: int) -> None:
         assert found == front
 
 
+def test_a_search_that_is_stopped_tells_how_far_the_best_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    gaps = 0
+    for seed in (404, 416, 428, 437, 440, *range(400, 410)):
+        instance = Instance(seed)
+        # What is left needs the search.
+        costs = [Cost(one.early, {}, "left out") if len(one.early) == 1 else one for one in instance.costs]
+        outcomes = [one for one in instance.outcomes() if len(one[3]) != 1]
+        best = min(one[0] for one in outcomes if one[2] >= needed(instance))
+        budget = float(np.median([one[0] for one in outcomes])) / instance.images
+        most = max(one[2] for one in outcomes if one[0] <= budget * instance.images)
+        for work in (0, 30, 300):
+            monkeypatch.setattr("planner.choose_exits.WORK", work)
+            choice = choose(instance.goal(cycles=1.0), instance.profiles, instance.full, costs)
+            found = choice.chosen.means["cycles"] * instance.images
+            assert found * (1 - choice.gap) <= best + 1e-6 and best <= found + 1e-6
+            assert choice.method == ("gap" if choice.gap else "exact")
+            gaps += choice.method == "gap"
+            choice = choose(instance.goal(("cycles", budget)), instance.profiles, instance.full, costs)
+            assert choice.chosen.correct <= most <= choice.chosen.correct + choice.gap * instance.images + 1e-6
+    assert gaps >= 10
+
+
+def test_a_budget_that_a_stopped_search_misses_is_not_called_infeasible(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = Instance(575, most=3)
+    costs = [one for one in instance.costs if len(one.early) in (0, 3)]
+    everything = choose(instance.goal(("cycles", 1e9)), instance.profiles, instance.full, costs)
+    goal = instance.goal(("cycles", everything.pareto["cycles"][-1].means["cycles"] + 0.5 / instance.images))
+    choose(goal, instance.profiles, instance.full, costs)
+    monkeypatch.setattr("planner.choose_exits.WORK", 0)
+    with pytest.raises(CheckFailed, match=r"`budget` of .* cycles; the least that was found is "):
+        choose(goal, instance.profiles, instance.full, costs)
+
+
+def test_thresholds_in_real_units_decide_the_same() -> None:
+    for seed in range(40):
+        instance = Instance(seed)
+        names = [one.candidate.name for one in instance.profiles]
+        for one in chosen(instance, cycles=1.0).pareto["cycles"]:
+            taken = np.full(instance.images, len(one.measures))
+            for stage in reversed(range(len(one.measures))):
+                measure = one.measures[stage]
+                values = instance.profiles[names.index(one.stages[stage])].confidence[instance.measures.index(measure)]
+                threshold = to_threshold(measure, one.real_thresholds[stage], FRACTION_BITS)
+                taken[confident(measure, values, threshold)] = stage
+            assert tuple(np.bincount(taken, minlength=len(one.left)).tolist()) == one.left
+
+
 def test_four_stages_are_exact_too() -> None:
-    rng = np.random.default_rng(1)
-    for seed in rng.integers(1000, 2000, 6).tolist():
+    for seed in (1003, 1013, 1026, 1034, 1047, 1050):
         instance = Instance(seed, most=3)
-        if instance.images > 15:
-            continue
+        assert max(len(one.early) for one in instance.costs) == 3
         best = min(one[0] for one in instance.outcomes() if one[2] >= needed(instance))
         choice = chosen(instance, cycles=1.0)
         assert round(choice.chosen.means["cycles"] * instance.images) == best and choice.method == "exact"
@@ -117,8 +171,27 @@ def test_what_cannot_be_built_is_left_out_and_says_why() -> None:
 def test_a_budget_below_everything_is_infeasible() -> None:
     instance = Instance(5)
     least = min(one[0] for one in instance.outcomes()) / instance.images
-    with pytest.raises(Infeasible, match=f"`budget` of 0.5 cycles; the least possible is {least:,.1f}"):
+    with pytest.raises(Infeasible, match=r"`budget` of 0\.5 cycles; the least possible is ") as caught:
         choose(instance.goal(("cycles", 0.5)), instance.profiles, instance.full, instance.costs)
+    shown = float(str(caught.value).split()[-1].replace(",", ""))
+    assert least <= shown < least + 0.001
+    choice = choose(instance.goal(("cycles", shown)), instance.profiles, instance.full, instance.costs)
+    assert choice.chosen.means["cycles"] == pytest.approx(least)
+
+
+@pytest.mark.parametrize("amount", [1e14, 1e30, 1.7e308])
+def test_a_budget_beyond_everything_is_no_limit(amount: float) -> None:
+    for seed in range(500, 510):
+        instance = Instance(seed)
+        for quantity in ("cycles", "energy"):
+            choice = choose(instance.goal((quantity, amount)), instance.profiles, instance.full, instance.costs)
+            assert choice.chosen.correct == max(one[2] for one in instance.outcomes())
+
+
+def test_only_the_ratio_of_weights_counts() -> None:
+    for weight in (1e-300, 1e308):
+        one, two = (json.dumps(chosen(Instance(6), cycles=by, energy=by).summary()) for by in (1.0, weight))
+        assert one == two
 
 
 def test_the_same_input_gives_the_same_choice() -> None:
