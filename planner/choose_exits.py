@@ -172,13 +172,14 @@ def _too_dear(
 
 
 def _tested(case: _Case, delta: float) -> tuple[list[_Pick], float]:
-    """Every chain at the cheapest settings that passed, and main alone, which loses nothing."""
-    chains = []
-    for one in case.chains:
-        exits = case.exits(one, case.objective(one, case.goal.weights))
-        chains.append(Exits(exits.scores, exits.right | ~case.full, exits.leaving))
+    """Every chain at the cheapest settings that passed and keep the accuracy on the given images too, and main alone,
+    which loses nothing."""
+    given = [case.exits(one, case.objective(one, case.goal.weights)) for one in case.chains]
+    chains = [Exits(one.scores, one.right | ~case.full, one.leaving) for one in given]
     picks = {0: _Pick(0, (), (chains[0].leaving[0] * len(case.full), 0))}
     for passed in certify(chains, (case.goal.accuracy_drop or 0.0) / 100, delta, case.work):
+        if given[passed.chain].correct(passed.settings) < case.needed:
+            continue
         taken = chains[passed.chain].taken(passed.settings)
         rank = (int(np.array(chains[passed.chain].leaving)[taken].sum()), passed.chain)
         picks.setdefault(passed.chain, _Pick(passed.chain, passed.settings, rank, passed.guarantee))
@@ -203,7 +204,7 @@ def _outcome(case: _Case, chain: int, settings: tuple[Setting, ...]) -> Outcome:
         real_thresholds=tuple(
             to_real(rule.measure, value, rule.fraction_bits) for rule, value in zip(rules, thresholds, strict=True)
         ),
-        correct=int(exits.right[taken, np.arange(len(taken))].sum()),
+        correct=exits.correct(settings),
         left=tuple(left.tolist()),
         means={key: float(left @ np.array(cost.leaving[key])) / len(taken) / UNITS[key] for key in QUANTITIES},
     )

@@ -79,8 +79,8 @@ def calibrate(
     """The thresholds with the fewest cycles such that accuracy stays within `max_drop` of the full network's.
 
     `full_correct`: (N,), of the network that the chain replaces. `max_drop`: a share of the images, 0.003 for 0.3
-    points. `delta`: on new data accuracy falls by more than `max_drop` with at most this probability; None: only the
-    given images count. Of equally fast choices the one with more right answers is taken, then the one with higher
+    points. `delta`: on new data, too, accuracy falls by more than `max_drop` with at most this probability; None: only
+    the given images count. Of equally fast choices the one with more right answers is taken, then the one with higher
     thresholds. ValueError if there are fewer than two stages or no images, if the profiles differ in N, or if there
     are too few images for `delta`. Infeasible if no thresholds reach the accuracy (the last stage alone does not, or
     "nobody leaves" has no threshold); CheckFailed if none of those tried does, or none passes the test of `delta`.
@@ -89,13 +89,13 @@ def calibrate(
     if len(profiles) < 2 or not images or any(len(one.correct) != images for one in profiles):
         raise ValueError("calibration needs two stages or more, and the same images, at least one, for all")
     exits = _exits(profiles)
+    needed = int(full_correct.sum()) - floor(max_drop * images + 1e-9)
     if delta is not None:
         kept = Exits(exits.scores, exits.right | ~full_correct, exits.leaving)
-        passed = certify([kept], max_drop, delta, work)
+        passed = [one for one in certify([kept], max_drop, delta, work) if exits.correct(one.settings) >= needed]
         if not passed:
             raise CheckFailed(f"no thresholds keep the loss below {max_drop:.2%} with probability {1 - delta:.0%}")
         return _result(profiles, exits, passed[0].settings, full_correct, 0.0, passed[0].guarantee)
-    needed = int(full_correct.sum()) - floor(max_drop * images + 1e-9)
     found = frontier(exits, max(0, needed), work)
     cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])
     if cost == UNREACHED:
@@ -129,7 +129,7 @@ def _result(
         ),
         method="tested" if guarantee else "gap" if gap else "exact",
         images=len(taken),
-        correct=int(exits.right[taken, np.arange(len(taken))].sum()),
+        correct=exits.correct(settings),
         full_correct=int(full_correct.sum()),
         left=tuple(np.bincount(taken, minlength=len(profiles)).tolist()),
         cycles=int(np.array(exits.leaving)[taken].sum()),

@@ -54,6 +54,11 @@ class Exits:
             taken[self.scores[stage][settings[stage].measure] >= settings[stage].score] = stage
         return taken
 
+    def correct(self, settings: tuple[Setting, ...]) -> int:
+        """Right answers."""
+        taken = self.taken(settings)
+        return int(self.right[taken, np.arange(len(taken))].sum())
+
 
 @dataclass(frozen=True, eq=False)
 class Frontier:

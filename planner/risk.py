@@ -100,8 +100,11 @@ def certify(chains: Sequence[Exits], rate: float, delta: float, work: int = WORK
     for family in _families(chains, rate, delta, work):
         allowed = allowed_losses(len(family.images), rate, family.level)
         if allowed < 0:
-            needed = ceil(log(family.level) / log1p(-rate) * chains[0].right.shape[1] / len(family.images))
-            have = f"{chains[0].right.shape[1]} images cannot show a loss below {rate:.2%} with delta {delta}"
+            images = chains[0].right.shape[1]
+            needed = ceil(log(family.level) / log1p(-rate))
+            if len(family.images) < images:  # to have so many left when a part has learned the order
+                needed = ceil(needed * _LEARN / (_LEARN - 1))
+            have = f"{images} images cannot show a loss below {rate:.2%} with delta {delta}"
             raise ValueError(f"{have}; at least {needed} are needed")
         passed += list(_test(chains, family, rate, delta, allowed))
     return tuple(sorted(passed, key=lambda one: _cost(chains[one.chain], one.settings)))

@@ -93,7 +93,7 @@ def read_delta(reader: Reader, data: LineMap, accuracy_drop: float | None) -> fl
         reader.wrong(data.at("risk"), "`risk` is a mapping with `delta`, as in {delta: 0.05}")
         return None
     reader.keys(value, ("delta",), ())
-    if accuracy_drop is not None and not 0 < accuracy_drop < 100:
+    if accuracy_drop is not None and not 0 < accuracy_drop / 100 < 1:
         reader.wrong(data.at("risk"), "a guarantee on new data needs an `accuracy_drop` between 0 and 100 points")
     delta: float | None = reader.value(value, "delta", _probability, "a probability between 0 and 1")
     return delta

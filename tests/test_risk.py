@@ -115,9 +115,30 @@ def test_too_few_images_say_how_many_are_needed() -> None:
     certify([exits], 0.01, 0.05)
 
 
+@pytest.mark.parametrize("images", [1, 2, 3, 4, 100, 448])
+def test_too_few_images_to_learn_and_to_test_say_how_many_are_needed(images: int) -> None:
+    rng = np.random.default_rng(3)
+    with pytest.raises(ValueError, match=f"^{images} images cannot show .*; at least 449 are needed"):
+        certify([Population(2).exits(images, rng)], 0.01, 0.05)
+    certify([Population(2).exits(449, rng)], 0.01, 0.05)
+
+
 def test_stages_that_are_always_wrong_fail_the_test() -> None:
     values = np.arange(1000, dtype=np.uint32)
     wrong = StageProfile("margin", values // 500, np.zeros(1000, bool), 10)
     main = StageProfile("margin", values, np.ones(1000, bool), 90)
     with pytest.raises(CheckFailed, match=r"no thresholds keep the loss below 1\.00% with probability 95%"):
         calibrate([wrong, main], main.correct, 0.01, 0.05)
+
+
+def test_the_given_images_lose_no_more_than_the_target_either() -> None:
+    """A test that fails nine times of ten would allow more losses than that."""
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        exits = Population(1).exits(200, rng)
+        profiles = [
+            StageProfile("margin", exits.scores[0][0].astype(np.uint32), exits.right[0], 10),
+            StageProfile("margin", np.zeros(200, np.uint32), exits.right[1], 90),
+        ]
+        assert allowed_losses(200, 0.025, 0.9) > 5
+        assert calibrate(profiles, exits.right[1], 0.025, 0.9).correct >= 195
