@@ -48,7 +48,8 @@ class _Case:
 
     @property
     def work(self) -> int:
-        return WORK // max(1, sum(len(one.early) > 1 for one in self.chains))
+        """For one of the searches of a choice: by each quantity, and by the weighted sum or for the test."""
+        return WORK // (len(QUANTITIES) + (len(self.goal.weights) > 1 or self.goal.delta is not None))
 
     def exits(self, chain: Cost, leaving: tuple[int, ...]) -> Exits:
         early = [self.profiles[index] for index in chain.early]
@@ -61,11 +62,18 @@ class _Case:
         )
         return Exits(scores, np.stack([*(one.right for one in early), self.full]), leaving)
 
-    def frontiers(self, weights: Mapping[str, float]) -> list[Frontier]:
+    def frontiers(self, weights: Mapping[str, float], together: bool = False) -> list[Frontier]:
+        """Of every chain; `together`: only where it is better than the chains before it. A chain leaves the work that
+        it does not need to the next ones."""
         lowest = 0 if self.goal.budget else min(self.needed, floor(self.full.sum() - _SHOWN * len(self.full)))
-        return [
-            frontier(self.exits(one, self.objective(one, weights)), max(0, lowest), self.work) for one in self.chains
-        ]
+        found: list[Frontier] = []
+        work = self.work
+        for number, one in enumerate(self.chains):
+            share = work // (len(self.chains) - number)
+            known = found[-1].cost if found and together else None
+            found.append(frontier(self.exits(one, self.objective(one, weights)), max(0, lowest), share, known))
+            work -= share - found[-1].work
+        return found
 
     def objective(self, chain: Cost, weights: Mapping[str, float]) -> tuple[int, ...]:
         """What is minimised, by the stage that is left at: a quantity, or a weighted sum relative to main alone."""
@@ -104,11 +112,14 @@ def choose(goal: ChoiceSpec, profiles: Sequence[CandidateProfile], full: Bools, 
     if costs[0].reason:
         raise Infeasible(Problem(goal.where, costs[0].reason))
     case = _Case(goal, tuple(profiles), full, tuple(one for one in costs if not one.reason))
-    fronts = {key: case.frontiers({key: 1.0}) for key in QUANTITIES}
+    weights = {goal.budget[0]: 1.0} if goal.budget else goal.weights
+    own = [] if goal.delta else case.frontiers(weights)
+    fronts = {
+        key: own if own and list(weights) == [key] else case.frontiers({key: 1.0}, together=True) for key in QUANTITIES
+    }
     if goal.budget:
-        picks, gap = _within_budget(case, fronts[goal.budget[0]], *goal.budget)
+        picks, gap = _within_budget(case, own, *goal.budget)
     else:
-        own = fronts[next(iter(goal.weights))] if len(goal.weights) == 1 else case.frontiers(goal.weights)
         picks, gap = _tested(case, goal.delta) if goal.delta else _accurate(case, own)
     ranked = sorted(picks, key=lambda one: one.rank)
     outcomes = {one.chain: _outcome(case, one.chain, one.settings) for one in ranked}
@@ -177,7 +188,7 @@ def _tested(case: _Case, delta: float) -> tuple[list[_Pick], float]:
     given = [case.exits(one, case.objective(one, case.goal.weights)) for one in case.chains]
     chains = [Exits(one.scores, one.right | ~case.full, one.leaving) for one in given]
     picks = {0: _Pick(0, (), (chains[0].leaving[0] * len(case.full), 0))}
-    for passed in certify(chains, (case.goal.accuracy_drop or 0.0) / 100, delta, case.work):
+    for passed in certify(chains, (case.goal.accuracy_drop or 0.0) / 100, delta, case.work // len(chains)):
         if given[passed.chain].correct(passed.settings) < case.needed:
             continue
         taken = chains[passed.chain].taken(passed.settings)

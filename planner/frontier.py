@@ -26,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 LARGEST = (1 << 32) - 1  # of confidences and thresholds
 UNREACHED = (1 << 63) - 1  # cost of what no thresholds give
 WORK = 200_000_000  # images looked at before a search stops, some 5 s
+BRANCH = 1500  # images in whose time a branch is set up, however few are left in it
 _COARSE = 8  # thresholds a stage in the first, quick search for good solutions
 
 
@@ -64,12 +65,15 @@ class Exits:
 class Frontier:
     """Costs of all N images together, by c = 0..N: `cost[c]`, the least that was found with at least c right answers,
     by `settings[owner[c]]`; `bound[c]`: no thresholds cost less. Below the floor of the search nothing is optimal.
+
+    Where the search was given costs to improve on and did not, they are `cost`, without settings. `work`: left over.
     """
 
     cost: Ints
     bound: Ints
     owner: Ints
     settings: tuple[tuple[Setting, ...], ...]
+    work: int
 
     def best(self, right: int) -> int:
         """The most right answers at the least cost of at least `right` of them."""
@@ -93,9 +97,12 @@ def to_scores(measure: Measure, values: npt.NDArray[np.uint32]) -> Ints:
     return LARGEST - wide if measure == "entropy" else wide
 
 
-def frontier(exits: Exits, floor: int = 0, work: int = WORK) -> Frontier:
-    """The least costs for `floor` and more right answers; exact unless the search looks at more than `work` images."""
-    search = _Search(exits, floor, work)
+def frontier(exits: Exits, floor: int = 0, work: int = WORK, known: Ints | None = None) -> Frontier:
+    """The least costs for `floor` and more right answers; exact unless the search looks at more than `work` images.
+
+    `known`: costs as in Frontier, of other chains, if only what improves on them is of interest.
+    """
+    search = _Search(exits, floor, work, known)
     images = exits.right.shape[1]
     everybody = _Branch(np.ones(images, bool), 0, 0, ())
     if len(exits.scores) > 2:
@@ -104,7 +111,7 @@ def frontier(exits: Exits, floor: int = 0, work: int = WORK) -> Frontier:
         search.thin = False
     search.follow(everybody)
     bound = np.minimum(search.cost, search.open)
-    return Frontier(search.cost, bound, search.owner, tuple(search.settings))
+    return Frontier(search.cost, bound, search.owner, tuple(search.settings), search.work)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,15 +127,22 @@ class _Branch:
 class _Search:
     """Branch and bound. `cost`, `owner`, `settings` as in Frontier; `open`: oracle's costs of branches not followed."""
 
-    def __init__(self, exits: Exits, floor: int, work: int) -> None:
+    def __init__(self, exits: Exits, floor: int, work: int, known: Ints | None) -> None:
         self.exits, self.floor, self.work = exits, floor, work
+        self.may_stop = known is not None  # else not before something is found
         images = exits.right.shape[1]
         self.thin = False
-        self.cost = np.full(images + 1, UNREACHED)
+        self.cost = np.full(images + 1, UNREACHED) if known is None else known.copy()
         self.open = np.full(images + 1, UNREACHED)
         self.owner = np.zeros(images + 1, np.int64)
         self.settings: list[tuple[Setting, ...]] = []
         self.orders = [[np.argsort(-one, kind="stable") for one in stage] for stage in exits.scores]
+        stages = range(len(exits.leaving))
+        self.cheapest = [sorted(stages[start:], key=lambda one: exits.leaving[one]) for start in stages]
+        # Position in `cheapest` of the first stage that is right, after the last one if none is: (N,) by stage.
+        self.positions = [_first(exits.right[ranked]) for ranked in self.cheapest]
+        self.harmed = [self.harm(stage) for stage in stages[:-1]]
+        self.gains = exits.right[-2:][0].astype(np.int64) - exits.right[-1]
 
     def follow(self, branch: _Branch) -> None:
         """Try all settings of the stages that are left."""
@@ -137,12 +151,12 @@ class _Search:
             branch = replace(branch, settings=branch.settings + (Setting(0, 0),) * rest)
         stage = len(branch.settings)
         first, costs = self.oracle(branch)
-        self.work -= int(branch.alive.sum())
+        self.work -= int(branch.alive.sum()) + BRANCH
         if not self.promising(first, costs):
             return
         if stage == len(self.exits.scores):
             self.found(branch.right + int(self.exits.right[stage][branch.alive].sum()), int(costs[0]), branch.settings)
-        elif self.work < 0 and self.settings:
+        elif self.work < 0 and (self.settings or self.may_stop):
             reached = slice(first, first + len(costs))
             self.open[reached] = np.minimum(self.open[reached], costs)
             self.open[:first] = np.minimum(self.open[:first], costs[0])
@@ -158,17 +172,11 @@ class _Search:
         """Costs if every image left at the cheapest stage that is right, as many as wanted, the others at the cheapest
         stage: (fewest right answers, cost of them and of each one more)."""
         stage = len(branch.settings)
-        left = branch.alive.copy()
-        stages = sorted(range(stage, len(self.exits.leaving)), key=lambda one: self.exits.leaving[one])
-        cheapest = self.exits.leaving[stages[0]]
-        counts = []
-        for one in stages:
-            here = left & self.exits.right[one]
-            counts.append(int(here.sum()))
-            left &= ~here
-        more = np.repeat([self.exits.leaving[one] - cheapest for one in stages[1:]], counts[1:])
-        start = branch.cost + int(branch.alive.sum()) * cheapest
-        return branch.right + counts[0], start + np.concatenate([[0], np.cumsum(more)]).astype(np.int64)
+        ranked = [self.exits.leaving[one] for one in self.cheapest[stage]]
+        counts = np.bincount(self.positions[stage][branch.alive], minlength=len(ranked) + 1)
+        more = np.repeat(np.array(ranked[1:], np.int64) - ranked[0], counts[1:-1])
+        start = branch.cost + int(counts.sum()) * ranked[0]
+        return branch.right + int(counts[0]), start + np.concatenate([[0], np.cumsum(more)])
 
     def promising(self, first: int, costs: Ints) -> bool:
         start = max(self.floor, first)
@@ -195,15 +203,15 @@ class _Search:
         order = self.orders[stage][measure]
         order = order[branch.alive[order]]
         scores = self.exits.scores[stage][measure][order]
-        ends = np.flatnonzero(np.diff(scores, prepend=scores[:1] + 1, append=-1))
+        ends = np.concatenate([[0], np.flatnonzero(scores[1:] != scores[:-1]) + 1, [len(scores)]])
         leasts = np.concatenate([scores[:1] + 1, scores[ends[1:] - 1]])
-        harm = np.concatenate([[0], np.cumsum(self.harmed(stage)[order])])
-        useful = np.append(np.diff(harm[ends]) > 0, True)
+        harm = np.concatenate([[0], np.cumsum(self.harmed[stage][order])])[ends]
+        useful = np.append(harm[1:] > harm[:-1], True)
         useful &= leasts <= LARGEST
         return order, ends[useful], leasts[useful]
 
-    def harmed(self, stage: int) -> Bools:
-        """Images that may be better off if they do not leave at a stage."""
+    def harm(self, stage: int) -> Bools:
+        """Images that may be better off if they do not leave at a stage, (N,)."""
         later = self.exits.leaving[stage + 1 :]
         if min(later) < self.exits.leaving[stage]:
             return np.ones(self.exits.right.shape[1], bool)
@@ -214,13 +222,12 @@ class _Search:
         """All settings of the last early stage: who leaves answers there, the others at the last stage."""
         stage = len(branch.settings)
         here, last = self.exits.leaving[stage:]
-        gains = self.exits.right[stage].astype(np.int64) - self.exits.right[-1]
         right = branch.right + int(self.exits.right[-1][branch.alive].sum())
         cost = branch.cost + int(branch.alive.sum()) * last
         for measure in range(len(self.exits.scores[stage])):
             order, ends, scores = self.ends(branch, measure)
             self.work -= len(order)
-            rights = right + np.concatenate([[0], np.cumsum(gains[order])])[ends]
+            rights = right + np.concatenate([[0], np.cumsum(self.gains[order])])[ends]
             costs = cost + ends * (here - last)
             for at in np.flatnonzero((rights >= self.floor) & (costs < self.cost[rights])).tolist():
                 settings = (*branch.settings, Setting(measure, int(scores[at])))
@@ -233,3 +240,9 @@ class _Search:
             self.cost[: right + 1][better] = cost
             self.owner[: right + 1][better] = len(self.settings)
             self.settings.append(settings)
+
+
+def _first(rows: Bools) -> Ints:
+    """The first row that is true, the number of rows where none is, (N,) of (rows, N)."""
+    found: Ints = np.argmax(np.vstack([rows, np.ones(rows.shape[1], bool)]), axis=0)
+    return found

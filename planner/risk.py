@@ -13,8 +13,10 @@ the others test it (Pareto Testing; Laufer-Goldshtein, Fisch, Barzilay, Jaakkola
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, exp, floor, fsum, lgamma, log, log1p
 
 import numpy as np
@@ -71,6 +73,7 @@ class _Family:
     method: str
 
 
+@lru_cache(maxsize=1 << 16)  # most settings of a sequence share their losses with another one
 def p_value(losses: int, images: int, rate: float) -> float:
     """Probability of at most so many losses if the rate is `rate`: the exact binomial p-value of "it is higher"."""
     if losses >= images:
@@ -84,10 +87,7 @@ def p_value(losses: int, images: int, rate: float) -> float:
 
 def allowed_losses(images: int, rate: float, level: float) -> int:
     """The most losses with a p-value of at most `level`; -1 if even none is too many."""
-    losses = -1
-    while losses < images and p_value(losses + 1, images, rate) <= level:
-        losses += 1
-    return losses
+    return bisect_right(range(images + 1), level, key=lambda losses: p_value(losses, images, rate)) - 1
 
 
 def certify(chains: Sequence[Exits], rate: float, delta: float, work: int = WORK) -> tuple[Certified, ...]:

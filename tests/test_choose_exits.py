@@ -12,6 +12,7 @@ from planner.candidates import Candidates, chains_of
 from planner.choice import Choice
 from planner.choose_exits import Cost, choose
 from planner.confidence import confident, to_threshold
+from planner.frontier import BRANCH, WORK, Exits, frontier
 from tests.exit_instances import FRACTION_BITS, NETWORK, Instance, candidate
 
 
@@ -99,6 +100,31 @@ def test_a_search_that_is_stopped_tells_how_far_the_best_can_be(monkeypatch: pyt
             choice = choose(instance.goal(("cycles", budget)), instance.profiles, instance.full, costs)
             assert choice.chosen.correct <= most <= choice.chosen.correct + choice.gap * instance.images + 1e-6
     assert gaps >= 10
+
+
+def test_a_frontier_that_improves_on_another_is_the_lower_one_of_both() -> None:
+    improved = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        right = rng.random((3, 30)) < 0.8
+        one, two = (
+            Exits(tuple((rng.integers(0, 20, 30),) for _ in range(2)), right, tuple(np.cumsum(costs).tolist()))
+            for costs in rng.integers(1, 30, (2, 3))
+        )
+        first, alone = frontier(one), frontier(two)
+        both = frontier(two, known=first.cost)
+        assert (both.cost == np.minimum(first.cost, alone.cost)).all() and both.work >= alone.work
+        better = np.flatnonzero(both.cost < first.cost)
+        improved += len(better)
+        for count in better.tolist():
+            assert np.array(two.leaving)[two.taken(both.setting(count))].sum() == both.cost[count]
+    assert improved
+
+
+def test_work_is_what_a_branch_costs_at_least() -> None:
+    exits = Exits(((np.arange(5),), (np.arange(5),)), np.ones((3, 5), bool), (1, 2, 3))
+    spent = WORK - frontier(exits).work
+    assert spent >= 2 * BRANCH  # everybody leaves at once: the root, and one branch that settles it
 
 
 def test_a_budget_that_a_stopped_search_misses_is_not_called_infeasible(monkeypatch: pytest.MonkeyPatch) -> None:
