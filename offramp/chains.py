@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 from codegen.lower import lower, words_sent
 from codegen.program import Switching, switching
+from configs.errors import InputError, Problem
 from planner.budget import Budget, budget
 from planner.data import DataSet, check_disjoint, load_data
 from planner.placed import Placed
@@ -25,11 +27,20 @@ def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
 
 def calibration_data(spec: Spec, chain: Chain, name: str) -> DataSet:
     """The data set that thresholds are chosen on. InputError if it, `test` and `train` are not three different ones."""
-    others = [one for one in (TEST_DATA, TRAIN_DATA) if one in spec.data and one != name]
-    data = [data_set(spec, chain, one) for one in (name, *others)]
-    for first, second in combinations(data, 2):
-        check_disjoint(first, second)
-    return data[0]
+    if name in (TEST_DATA, TRAIN_DATA):
+        use = {TEST_DATA: "results are judged on it", TRAIN_DATA: "networks are surer of it than of new images"}[name]
+        place = spec.choice or spec.calibration
+        found = f"thresholds cannot be chosen on data set `{name}`: {use}; name another one"
+        raise InputError(Problem(place.where if place else None, found))
+    return apart(spec, chain, (name, TEST_DATA, TRAIN_DATA))[0]
+
+
+def apart(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSet]:
+    """Data sets of the spec, as far as it has them. InputError if an image is in two of them."""
+    found = [data_set(spec, chain, one) for one in names if one in spec.data]
+    for first, second in combinations(found, 2):
+        check_disjoint(first, second, spec.places.get("data"))
+    return found
 
 
 def chain_switching(placed: Placed) -> Switching:

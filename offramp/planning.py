@@ -12,7 +12,7 @@ from codegen.memory import reload_words
 from codegen.program import Switching
 from configs.device import Device
 from configs.errors import InputError, Problem
-from offramp.chains import TEST_DATA, calibration_data, chain_budget, chain_switching, data_set
+from offramp.chains import TEST_DATA, TRAIN_DATA, apart, calibration_data, chain_budget, chain_switching
 from offramp.choosing import Say, choose_plan
 from offramp.emulate import count_kinds
 from offramp.evaluate import Evaluation, evaluate, run_alone
@@ -92,10 +92,12 @@ def _calibrate(spec: Spec, placed: Placed) -> Calibrated:
 
 
 def evaluate_plan(plan: Plan) -> tuple[Evaluation, DataSet] | None:
-    """The chain on the spec's test data; None if it has none."""
+    """The chain on the spec's test data; None if it has none. InputError if it is training data."""
     if TEST_DATA not in plan.spec.data:
         return None
-    data = data_set(plan.spec, plan.chain, TEST_DATA)
+    # Where something was calibrated, all data sets were compared.
+    names = (TEST_DATA,) if plan.calibrated else (TEST_DATA, TRAIN_DATA)
+    data = apart(plan.spec, plan.chain, names)[0]
     return evaluate(plan.chain, data), data
 
 

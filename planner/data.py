@@ -30,13 +30,13 @@ def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
         if isinstance(file, np.ndarray):
             raise ValueError("it is a single array (.npy)")
         with file:
-            arrays = {key: file[key] for key in ("x", "y")}
-    except KeyError as error:
-        raise InputError(
-            Problem(where, f"array {error} is missing; `x` (images) and `y` (labels) are needed")
-        ) from error
+            arrays = {key: file[key] for key in ("x", "y") if key in file}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(Problem(where, f"is not an .npz file with plain arrays: {error}")) from error
+    missing = [f"`{key}`" for key in ("x", "y") if key not in arrays]
+    if missing:
+        found = f"there is no array {' and no '.join(missing)}; `x` (images) and `y` (labels) are needed"
+        raise InputError(Problem(where, found))
     x, y = arrays["x"], arrays["y"]
     problems = []
     if x.dtype != np.int8 or x.ndim != 4 or x.shape[1:] != (shape.channels, shape.rows, shape.cols):
@@ -50,11 +50,11 @@ def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
     return DataSet(name, x, y.astype(np.int64))
 
 
-def check_disjoint(first: DataSet, second: DataSet) -> None:
-    """InputError if an image of one set is in the other: a threshold may not be chosen on what it is judged by."""
+def check_disjoint(first: DataSet, second: DataSet, where: Where | None = None) -> None:
+    """InputError if an image of one set is, byte by byte, in the other: a threshold may not be chosen on what it is
+    judged by. `where`: the place in the spec that names the sets."""
     known = {image.tobytes() for image in first.x}
-    shared = sum(image.tobytes() in known for image in second.x)
+    shared = [number for number, image in enumerate(second.x) if image.tobytes() in known]
     if shared:
-        raise InputError(
-            f"{shared} images of data set `{second.name}` are also in `{first.name}`; they may not overlap"
-        )
+        found = f"{len(shared)} images of data set `{second.name}` are also in `{first.name}`"
+        raise InputError(Problem(where, f"{found}, the first is number {shared[0]}; they may not overlap"))

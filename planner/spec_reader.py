@@ -42,8 +42,9 @@ class Reader:
 
     def name(self, data: LineMap, default: str) -> str:
         """The spec's or a stage's name, which also names files of the build."""
-        name = str(data.get("name", default))
-        if not NAME.fullmatch(name):
+        value = data.get("name", default)
+        name = str(value)
+        if value is None or not NAME.fullmatch(name):
             allowed = "letters, digits, `_`, `.` and `-`, at most 64, not the last two first"
             self.wrong(data.at("name"), f"the name `{name}`; {allowed}: give another `name`")
         return name

@@ -35,8 +35,8 @@ def test_a_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "complaint"),
     [
-        ({"x": X}, "array 'y.*' is missing"),
-        ({"y": Y}, "array 'x.*' is missing"),
+        ({"x": X}, "there is no array `y`; `x` .images. and `y` .labels. are needed"),
+        ({"z": Y}, "there is no array `x` and no `y`; "),
         ({"x": X.astype(np.float32), "y": Y}, r"`x` is float32 \(5, 4, 6, 6\); int8 \(N, 4x6x6\) is expected"),
         ({"x": X.astype(np.uint8), "y": Y}, r"`x` is uint8"),
         ({"x": X[:, :3], "y": Y}, r"`x` is int8 \(5, 3, 6, 6\)"),
@@ -85,7 +85,32 @@ def test_calibrating_on_test_images_is_refused(tmp_path: Path, capsys: pytest.Ca
     path = write_spec(tmp_path, CALIBRATED)
     (tmp_path / "calibration.npz").write_bytes((tmp_path / "test.npz").read_bytes())
     assert main(["plan", str(path)]) == 2
-    assert "40 images of data set `test` are also in `calibration`" in capsys.readouterr().err
+    line = next(number for number, one in enumerate(CALIBRATED.splitlines(), 1) if one.startswith("data:"))
+    found = f"{path}:{line}: 40 images of data set `test` are also in `calibration`, the first is number 0"
+    assert found in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["test", "train"])
+def test_thresholds_are_not_chosen_on_test_or_training_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    text = CALIBRATED.replace("calibration: calibration.npz", "train: calibration.npz").replace(
+        "calibration,", f"{name},"
+    )
+    path = write_spec(tmp_path, text)
+    assert main(["plan", str(path)]) == 2
+    line = len(text.splitlines())
+    assert f"{path}:{line}: thresholds cannot be chosen on data set `{name}`" in capsys.readouterr().err
+
+
+def test_training_images_are_kept_out_of_the_test_where_nothing_is_calibrated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_spec(tmp_path, FRONT.replace("calibration: calibration.npz", "train: calibration.npz"))
+    assert main(["plan", str(path)]) == 0
+    (tmp_path / "calibration.npz").write_bytes((tmp_path / "test.npz").read_bytes())
+    assert main(["plan", str(path)]) == 2
+    assert "40 images of data set `train` are also in `test`" in capsys.readouterr().err
 
 
 def test_data_of_another_shape_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,7 @@ MISTAKES = [
         r":10: the name `../x`; letters, .*: give another `name`",
     ),
     ("  - network: main\n", "  - {network: main, name: ''}\n", r":10: the name ``; letters"),
+    ("name: tiny", "name:", r":2: the name `None`; letters, digits"),
     ("name: tiny", "name: two words", r":2: the name `two words`; letters, digits"),
     ("name: tiny", "labels: [a, 'b\\', c?]", r":2: label 'c\?'; no quotes, backslashes, question marks"),
     ("name: tiny", "labels: none", r":2: `labels` is a list of names"),
