@@ -72,12 +72,22 @@ def read_layout(path: Path, device: Device, say: Callable[[str], None]) -> Layou
         return layout_of_case(path, device)
     if (path / "plan.json").is_file():
         say(f"reading the build in {path}")
-        return layout_of_plan(load_plan(path / "plan.json", device), _report(path / "report.json"), "build", str(path))
+        return _build_layout(path, device)
     if path.is_file() and path.suffix in SUFFIXES:
         return _plan_layout(path, device, say)
     found = "is none of them" if path.exists() else "does not exist"
     wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
     raise InputError(Problem(Where(str(path)), f"{found}; expected: {wanted}"))
+
+
+def _build_layout(path: Path, device: Device) -> Layout:
+    """The layout of a build, with the figures that it noted down. InputError if they are damaged or another plan's."""
+    plan, report = load_plan(path / "plan.json", device), path / "report.json"
+    figures = _report(report)
+    try:
+        return layout_of_plan(plan, figures, "build", str(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(Problem(Where(str(report)), f"does not fit plan.json beside it: {error!r}")) from error
 
 
 def _plan_layout(path: Path, device: Device, say: Callable[[str], None]) -> Layout:

@@ -15,7 +15,9 @@ MARK = "report.json"  # a folder that holds it was made by a build, and may be r
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all. InputError if its folder cannot be written."""
+    """Write a file whole or not at all. InputError if it cannot be written or is a device, which would be replaced."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InputError(Problem(Where(str(path)), "cannot be written: exists and is not a file"))
     fresh = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def vendor_image(case: Path, device: Device) -> Image:
     try:
         with np.load(path, allow_pickle=False) as program:
             phases = [_phase(program, phase) for phase in PHASES if f"{phase}_addr" in program]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(Problem(Where(str(path)), f"cannot be read: {error}")) from error
     return _image((write for phase in phases for write in phase), device)
 

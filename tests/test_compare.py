@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -171,6 +172,30 @@ def test_a_broken_report_is_refused(
     (folder / "report.json").write_text(content)
     assert main(["compare", str(folder)]) == 2
     assert "is not the report of a build" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("stages", []), ("stages", 3), ("switches", [{}]), ("accuracy", {}), ("choice", {"chosen": {}})]
+)
+def test_a_report_of_another_plan_is_refused(
+    build: Path, capsys: pytest.CaptureFixture[str], key: str, value: object
+) -> None:
+    folder = build.parent / "strange"
+    shutil.copytree(build, folder, dirs_exist_ok=True)
+    content = json.loads((build / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps({**content, key: value}))
+    assert main(["compare", str(folder)]) == 2
+    assert f"{folder / 'report.json'}: does not fit plan.json beside it" in capsys.readouterr().err
+
+
+def test_a_program_that_is_cut_short_is_refused(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "case"
+    shutil.copytree(corpus / "cases" / "net-mnist", folder)
+    (folder / "program.npz").write_bytes((folder / "program.npz").read_bytes()[:100])
+    assert main(["compare", str(folder)]) == 2
+    assert f"{folder / 'program.npz'}: cannot be read" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,13 @@ def test_a_file_that_is_a_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["plan.json"]
 
 
+def test_what_is_neither_file_nor_folder_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: cannot be written: exists and is not a file"):
+        write_text(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_a_folder(tmp_path: Path) -> None:
     target = tmp_path / "build" / "name"
     build(target, "one")
