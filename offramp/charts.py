@@ -99,7 +99,7 @@ def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
             axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(_number)
         axes.margins(0.12)
-        axes.set_xlabel("mean energy of an inference (uJ)" if energy else "mean cycles of an inference")
+        axes.set_xlabel(f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated")
         axes.set_ylabel("accuracy (%)")
         return _svg(figure, name)
 

@@ -121,6 +121,7 @@ def print_comparison(layouts: Sequence[Layout], console: Console) -> None:
         console.print(table)
     if any(row.differs for row in rows):
         console.print("* differs from A")
+    console.print("~ estimated; other cycles are simulated. Energy is above idle.")
 
 
 def _tables(layouts: Sequence[Layout], rows: Sequence[Row], console: Console) -> Iterator[Table]:

@@ -36,13 +36,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Measure:
-    """How a number is taken from a layout and written; None: unknown. `change`: how a difference is given."""
+    """How a number is taken from a layout and written; None: unknown. `change`: how a difference is given.
+
+    `estimated`: whether it is, wholly or in part.
+    """
 
     name: str
     note: str
     value: Callable[[Layout], float | None]
     text: Callable[[Layout, float], str]
     change: Literal["percent", "points", "count"] = "percent"
+    estimated: Callable[[Layout], bool] = lambda layout: False
 
 
 def _whole(layout: Layout, value: float) -> str:
@@ -51,6 +55,10 @@ def _whole(layout: Layout, value: float) -> str:
 
 def _microjoules(layout: Layout, value: float) -> str:
     return f"{value:,.2f}"
+
+
+def _always(layout: Layout) -> bool:
+    return True
 
 
 MEASURES = (
@@ -80,20 +88,48 @@ MEASURES = (
         _whole,
         "count",
     ),
-    Measure("accelerator cycles", "through all stages", lambda one: one.stage_cycles, _whole),
     Measure(
-        "mean cycles", "of an inference, looks at results and switches included", lambda one: one.mean_cycles, _whole
+        "accelerator cycles",
+        "through all stages; estimated where layers stream",
+        lambda one: one.stage_cycles,
+        _whole,
+        estimated=lambda one: any(stage.estimated for stage in one.stages),
     ),
-    Measure("worst cycles", "of an inference, the same", lambda one: one.worst_cycles, _whole),
+    Measure(
+        "mean cycles",
+        "of an inference over the test data, with looks at results and switches, which are estimated",
+        lambda one: one.mean_cycles,
+        _whole,
+        estimated=_always,
+    ),
+    Measure("worst cycles", "of an inference, the same", lambda one: one.worst_cycles, _whole, estimated=_always),
     Measure(
         "accelerator energy (uJ)",
-        "above idle, through all stages; estimated",
+        "above idle, through all stages",
         lambda one: one.layer_energy,
         _microjoules,
+        estimated=_always,
     ),
-    Measure("mean energy (uJ)", "above idle, of an inference; estimated", lambda one: one.mean_energy, _microjoules),
-    Measure("accuracy", "on the test data", lambda one: one.accuracy, lambda _, value: f"{value:.2%}", change="points"),
+    Measure(
+        "mean energy (uJ)",
+        "above idle, of what mean cycles counts",
+        lambda one: one.mean_energy,
+        _microjoules,
+        estimated=_always,
+    ),
+    Measure(
+        "accuracy",
+        "on the test data of each",
+        lambda one: one.accuracy,
+        lambda _, value: f"{value:.2%}",
+        change="points",
+    ),
 )
+
+
+def mark_estimate(text: str, estimated: bool) -> str:
+    """The figure as `offramp cost` writes it: `~` if it is estimated."""
+    return f"~{text}" if estimated else text
 
 
 def rows_of(layouts: Sequence[Layout]) -> tuple[Row, ...]:
@@ -111,7 +147,8 @@ def _cell(measure: Measure, layout: Layout, first: float | None) -> Cell:
     if value is None:
         return Cell(UNKNOWN, "", False)
     differs = first is not None and value != first
-    return Cell(measure.text(layout, value), _change(measure, value, first), differs)
+    text = mark_estimate(measure.text(layout, value), measure.estimated(layout))
+    return Cell(text, _change(measure, value, first), differs)
 
 
 def _change(measure: Measure, value: float, first: float | None) -> str:

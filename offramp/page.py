@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from offramp.charts import Family, cycles_chart, pareto_chart
 from offramp.layout import LETTERS, Layout, Point, front
-from offramp.measures import rows_of
+from offramp.measures import mark_estimate, rows_of
 from offramp.palette import Look, look
 from offramp.pictures import (
     Picture,
@@ -133,8 +133,8 @@ def _layer_row(layout: Layout, number: int) -> LayerRow:
         name=layer.name,
         stage=layout.stages[layer.stage].name,
         look=layer_looks(layout)[number],
-        cycles=f"{layer.cycles:,}{' (estimated)' if layer.estimated else ''}",
-        energy=f"{layer.energy:,.2f}",
+        cycles=mark_estimate(f"{layer.cycles:,}", layer.estimated),
+        energy=f"~{layer.energy:,.2f}",
         weights="; ".join(weights) or "none",
         bias="; ".join(biases) or "none",
         output="; ".join(outputs),

@@ -16,6 +16,8 @@ import pytest
 
 from configs.device import load_device
 from offramp.cli import main
+from offramp.compare import print_comparison
+from offramp.console import make_console
 from offramp.layout import LETTERS, Layout
 from offramp.measures import rows_of
 from offramp.page import comparison_page
@@ -230,11 +232,22 @@ def test_measures_say_how_much_differs() -> None:
     other = replace(one, accuracy=0.875, stages=one.stages[:1], mean_cycles=None)
     assert cells_of("accuracy", one, other) == [("90.00%", "", False), ("87.50%", "-2.50 points", True)]
     assert cells_of("stages", one, other) == [("2", "", False), ("1", "-1", True)]
-    assert cells_of("mean cycles", one, other) == [("262", "", False), ("-", "", False)]
-    assert cells_of("mean cycles", other, one) == [("-", "", False), ("262", "", False)]
-    assert cells_of("worst cycles", one, other) == [("600", "", False), ("150", "-75.0%", True)]
-    assert cells_of("worst cycles", other, one)[1] == ("600", "4.0 x", True)
+    assert cells_of("mean cycles", one, other) == [("~262", "", False), ("-", "", False)]
+    assert cells_of("mean cycles", other, one) == [("-", "", False), ("~262", "", False)]
+    assert cells_of("worst cycles", one, other) == [("~600", "", False), ("~150", "-75.0%", True)]
+    assert cells_of("worst cycles", other, one)[1] == ("~600", "4.0 x", True)
     assert cells_of("weight bytes", one, other) == [("720 (0.2%)", "", False)] * 2
+
+
+def test_estimates_are_marked(page: Elements, capsys: pytest.CaptureFixture[str]) -> None:
+    one = small_layout()  # stage main streams
+    simulated = replace(one, stages=one.stages[:1])
+    assert [text for text, _, _ in cells_of("accelerator cycles", one, simulated)] == ["~511", "110"]
+    assert cells_of("accelerator energy (uJ)", one)[0][0] == "~3.00"
+    assert "~300" in page.text and "~109" not in page.text  # layers
+    assert "~ marks what is estimated" in page.text
+    print_comparison([one], make_console())
+    assert "~ estimated; other cycles are simulated" in capsys.readouterr().out
 
 
 def test_every_layer_is_in_every_picture_it_belongs_to(page: Elements) -> None:
