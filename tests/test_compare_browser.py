@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ LONG = "a_name_without_any_place_to_break_it_" * 4
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(comparison_page([small_layout(), small_layout(LONG), small_layout("third")]), encoding="utf-8")
+    path.write_text(
+        comparison_page([small_layout(), small_layout(LONG), replace(small_layout("third"), accuracy=0.8)]),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -64,6 +68,22 @@ def test_every_layer_is_seen(tab: Tab, page: Path, width: int) -> None:
     for layer in small_layout().layers:
         assert layer.name in text
     assert tab.run("[...document.querySelectorAll('.chart text')].map(one => one.textContent)").count("2 main/0") == 3
+
+
+def test_numbers_line_up_and_their_names_stay_in_sight(tab: Tab, page: Path) -> None:
+    """A number ends where its column ends, whether it differs from A or not."""
+    tab.open(page, 375)
+    assert tab.run("document.querySelectorAll('#numbers .differs').length") > 0
+    gaps = """[...document.querySelectorAll('#numbers td')].map(cell => {
+        const range = document.createRange();
+        range.selectNodeContents(cell.firstChild);
+        return Math.round(cell.getBoundingClientRect().right - range.getBoundingClientRect().right);
+    })"""
+    assert len(set(tab.run(gaps))) == 1
+    tab.run("document.querySelector('#numbers .scroll').scrollLeft = 200")
+    assert tab.run("document.querySelector('#numbers .scroll').scrollLeft") > 0
+    names = "[...document.querySelectorAll('#numbers th:first-child')].map(one => one.getBoundingClientRect().left)"
+    assert min(tab.run(names)) >= 0
 
 
 def test_blocks_are_reached_and_read_by_keyboard(tab: Tab, page: Path) -> None:
