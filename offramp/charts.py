@@ -11,7 +11,8 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Affine2D, Bbox
 
 from offramp.layout import Layout, Point, front
 from offramp.palette import HUES, look
@@ -22,7 +23,11 @@ VARIABLES = {INK: "var(--ink)", FAINT: "var(--line)", PAPER: "var(--paper)"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 WIDTH = 5.4  # inches; at 72 dots narrow enough for a phone, so that text stays readable there
 BAR = 0.24  # inches of height per layer
-LOGARITHMIC = 20  # from this ratio of the largest to the smallest cost on
+LOGARITHMIC = 5  # from this ratio of the largest to the smallest cost on
+FINE = 200  # up to this ratio the axis has 2 and 5 between powers of ten
+STAR, DOT = (16, 16), (7, 7)  # sizes of points, in typographic points
+# Places of a label from its point, the best first. A chosen point is larger.
+OFFSETS = ((0, 14), (-17, 0), (17, 0), (-15, 11), (15, 11), (15, -11), (-15, -11), (0, -14), (-28, 0), (28, 0), (0, 26))
 FEW = 12  # so many points can all have labels
 NAME = 26  # characters of a layer's name
 
@@ -86,22 +91,29 @@ def cycles_chart(layout: Layout, limit: int, name: str) -> str:
 def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
     """Accuracy against cost: each layout's front as a line, the chosen points as stars, hollow what is behind."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
         axes = figure.add_subplot()
         for position, family in enumerate(families):
             _family(axes, family, position, energy)
-        costs = [_cost(point, energy) for family in families for point in family.points]
-        if min(costs) > 0 and max(costs) / min(costs) > LOGARITHMIC:
-            axes.set_xscale("log")
-            axes.xaxis.set_minor_formatter(NullFormatter())
-        else:
-            axes.set_xlim(left=0)
-            axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(_number)
+        _scale(axes, [_cost(point, energy) for family in families for point in family.points])
         axes.margins(0.12)
         axes.set_xlabel(f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated")
         axes.set_ylabel("accuracy (%)")
+        figure.draw_without_rendering()  # or else nobody knows where points are
+        _label(axes, families, energy)
         return _svg(figure, name)
+
+
+def _scale(axes: Axes, costs: Sequence[float]) -> None:
+    ratio = max(costs) / min(costs) if min(costs) > 0 else 1
+    if ratio > LOGARITHMIC:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < FINE else (1,)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(_number)
 
 
 def _family(axes: Axes, family: Family, position: int, energy: bool) -> None:
@@ -119,9 +131,33 @@ def _family(axes: Axes, family: Family, position: int, energy: bool) -> None:
             markersize=17 if point.chosen else 7,
             fillstyle="full" if known else "none",
         )
-        if point.chosen or (known and len(family.points) <= FEW):
-            label = f"{family.letter}{family.points.index(point) + 1}"
-            axes.annotate(label, place, (0, 10), textcoords="offset points", ha="center")
+
+
+def _label(axes: Axes, families: Sequence[Family], energy: bool) -> None:
+    """Letter and number beside points, chosen ones first; one that would cover another or a point is left out."""
+    named = [
+        (f"{family.letter}{number + 1}", point, point.chosen or (len(family.points) <= FEW and point in best))
+        for family, best in ((family, front(family.points, energy)) for family in families)
+        for number, point in enumerate(family.points)
+    ]
+    places = [(_cost(point, energy), 100 * point.accuracy) for _, point, _ in named]
+    dots = axes.transData.transform(places) * 72 / axes.figure.dpi
+    taken = [_around(dot, STAR if point.chosen else DOT) for dot, (_, point, _) in zip(dots, named, strict=True)]
+    ground = axes.bbox.frozen().transformed(Affine2D().scale(72 / axes.figure.dpi))
+    order = sorted(range(len(named)), key=lambda number: not named[number][1].chosen)
+    for number in order:
+        text, _, wanted = named[number]
+        size = (7 * len(text), 12)
+        for offset in OFFSETS if wanted else ():
+            box = _around(dots[number] + offset, size)
+            if ground.contains(*box.min) and ground.contains(*box.max) and not box.count_overlaps(taken):
+                axes.annotate(text, places[number], offset, textcoords="offset points", ha="center", va="center")
+                taken.append(box)
+                break
+
+
+def _around(center: tuple[float, float], size: tuple[float, float]) -> Bbox:
+    return Bbox.from_bounds(center[0] - size[0] / 2, center[1] - size[1] / 2, *size)
 
 
 def _cost(point: Point, energy: bool) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
+from offramp.layout import Point
 from offramp.page import comparison_page
 from tests.browser import Tab, find_browser, open_tab
 from tests.layouts import NASTY, small_layout
@@ -84,6 +86,26 @@ def test_numbers_line_up_and_their_names_stay_in_sight(tab: Tab, page: Path) -> 
     assert tab.run("document.querySelector('#numbers .scroll').scrollLeft") > 0
     names = "[...document.querySelectorAll('#numbers th:first-child')].map(one => one.getBoundingClientRect().left)"
     assert min(tab.run(names)) >= 0
+
+
+def test_texts_in_charts_do_not_cover_each_other(tab: Tab, tmp_path: Path) -> None:
+    """Two fronts close to each other, most of both at the cheap end."""
+    costs = ((5669, 0.99), (5413, 0.988), (4885, 0.986), (4674, 0.984), (4413, 0.982), (70429, 0.984))
+    points = tuple(Point(f"p{cost}", right, cost, cost / 4000, cost == 5669) for cost, right in costs)
+    near = tuple(replace(point, accuracy=point.accuracy + 0.0002, cycles=point.cycles + 150) for point in points)
+    page = tmp_path / "page.html"
+    page.write_text(comparison_page([replace(small_layout(), points=one) for one in (points, near)]), encoding="utf-8")
+    tab.open(page, 1280)
+    texts = """[...document.querySelectorAll('#points .chart')].map(chart =>
+        [...chart.querySelectorAll('text')].map(one => {
+            const box = one.getBoundingClientRect();
+            return [one.textContent, box.left, box.right, box.top + 2, box.bottom - 2];
+        }))"""
+    for chart in tab.run(texts):
+        assert {"A1", "B1"} <= {text for text, *_ in chart}  # chosen
+        assert sum(text[0] in "AB" for text, *_ in chart) >= 6
+        for (_, left, right, top, bottom), (_, *other) in combinations(chart, 2):
+            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
 
 
 def test_blocks_are_reached_and_read_by_keyboard(tab: Tab, page: Path) -> None:
