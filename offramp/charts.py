@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Affine2D, Bbox
 
 from offramp.layout import Layout, Point, front
+from offramp.measures import mark_estimate
 from offramp.palette import HUES, look
 
 # Colours that stand for the page's variables until the SVG is written.
@@ -77,11 +78,10 @@ def cycles_chart(layout: Layout, limit: int, name: str) -> str:
         )
         axes.set_yticks(numbers, [f"{number + 1} {_short(layer.name)}" for number, layer in enumerate(layout.layers)])
         for number, layer in enumerate(layout.layers):
-            axes.annotate(
-                f"{layer.cycles:,}", (layer.cycles, number), (4, 0), textcoords="offset points", va="center", size=10
-            )
+            text = f"{mark_estimate(f'{layer.cycles:,}', layer.estimated)} ({layer.cycles / layout.stage_cycles:.0%})"
+            axes.annotate(text, (layer.cycles, number), (4, 0), textcoords="offset points", va="center", size=10)
         axes.invert_yaxis()
-        axes.set_xlim(0, limit * 1.22)
+        axes.set_xlim(0, limit * 1.4)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(_number)
         axes.set_xlabel("cycles")

@@ -21,7 +21,7 @@ from offramp.files import write_text
 from offramp.layout import LETTERS, Layout
 from offramp.layout_plan import layout_of_plan, plan_figures
 from offramp.layout_vendor import layout_of_case
-from offramp.measures import Row, rows_of
+from offramp.measures import Row, rows_of, stage_names
 from offramp.planning import make_plan
 from planner.plan import load_plan
 
@@ -114,7 +114,7 @@ def _report(path: Path) -> Any:
 def print_comparison(layouts: Sequence[Layout], console: Console) -> None:
     """What each letter stands for, and all measures. A value that differs from A's has a star and is bold."""
     for letter, layout in zip(LETTERS, layouts, strict=False):
-        stages = ", ".join(stage.name for stage in layout.stages)
+        stages = stage_names(layout)
         console.print(f"{letter}: {layout.name}, {layout.kind} {layout.path}, stages: {stages}", markup=False)
     rows = rows_of(layouts)
     for table in _tables(layouts, rows, console):

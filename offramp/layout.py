@@ -111,7 +111,7 @@ class Layout:
     """`kind` and `path`: what was read. `steps`: names of the steps that data live through; step 0 loads the input.
 
     `mean_cycles`, `mean_energy` (uJ): of an inference over the test data; they and `accuracy` are None if unknown.
-    `points`: what could have been chosen, on the data set `points_data`.
+    `points`: what could have been chosen, on the data set `points_data`; `points_note`: what bound the choice.
     """
 
     name: str
@@ -130,6 +130,7 @@ class Layout:
     accuracy: float | None
     points: tuple[Point, ...]
     points_data: str
+    points_note: str = ""
 
     @property
     def weight_bytes(self) -> int:
@@ -146,6 +147,15 @@ class Layout:
         return max((one.start + one.columns for one in self.weights), default=0)
 
     @property
+    def free_columns(self) -> tuple[Column, int]:
+        """First column and length of the longest run that is free in all processors."""
+        best, end = (0, 0), 0
+        for start, columns in [*sorted((one.start, one.columns) for one in self.weights), (self.sizes.columns, 0)]:
+            best = max(best, (end, start - end), key=lambda run: run[1])
+            end = max(end, start + columns)
+        return best
+
+    @property
     def bias_bytes(self) -> int:
         return sum(one.length for one in self.biases)
 
@@ -153,6 +163,11 @@ class Layout:
     def data_bytes(self) -> int:
         """Data memory that is live at the fullest step. Words that tensors share count once."""
         return max(self._live_words(step) for step in range(len(self.steps))) * WORD_BYTES
+
+    @property
+    def data_capacity(self) -> int:
+        """Bytes of the device's data memory."""
+        return self.sizes.instances * self.sizes.words * WORD_BYTES
 
     @property
     def highest_word(self) -> int:

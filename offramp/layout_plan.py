@@ -59,7 +59,8 @@ def layout_of_plan(plan: Plan, figures: Figures, kind: str, path: str) -> Layout
     )
     if figures.get("choice"):
         points = _choice_points(figures["choice"])
-        return replace(layout, points=points, points_data="data that the stages were chosen on")
+        note = _choice_note(figures["choice"])
+        return replace(layout, points=points, points_data="data that the stages were chosen on", points_note=note)
     return replace(layout, points=_known_points(plan, layout, energy, figures))
 
 
@@ -152,11 +153,31 @@ def _choice_points(choice: Figures) -> tuple[Point, ...]:
     return tuple(points.values())
 
 
+def _choice_note(choice: Figures) -> str:
+    """Why a point of the front need not have been chosen; empty without a bound on the risk."""
+    risk = choice.get("risk")
+    if not risk:
+        return ""
+    promise = f"on new data accuracy falls by more than {risk['accuracy_drop']:.2%} with probability {risk['delta']:g}"
+    return f"Only settings that passed a test were chosen from: {promise} at most. The front is of these images alone."
+
+
 def _settings(outcome: Figures) -> str:
     """Stages with their thresholds: `front (margin 2.5) > main`."""
     early = zip(outcome["stages"], outcome["measures"], outcome["thresholds"], strict=False)
     named = [f"{stage} ({measure} {threshold:.4g})" for stage, measure, threshold in early]
     return " > ".join([*named, *outcome["stages"][len(named) :]])
+
+
+def _planned_settings(stages: Sequence[Figures]) -> str:
+    early = stages[:-1]
+    return _settings(
+        {
+            "stages": [one["name"] for one in stages],
+            "measures": [one["confidence"] for one in early],
+            "thresholds": [one["threshold"] for one in early],
+        }
+    )
 
 
 def _known_points(plan: Plan, layout: Layout, energy: EnergyBudget, figures: Figures) -> tuple[Point, ...]:
@@ -169,7 +190,8 @@ def _known_points(plan: Plan, layout: Layout, energy: EnergyBudget, figures: Fig
         if one["accuracy_alone"] is not None and stage.leaving is not None and len(layout.stages) > 1:
             name = f"all leave at {stage.name}"
             points.append(Point(name, one["accuracy_alone"], stage.leaving, spent / 10**6, False))
-    points.append(Point("as planned", accuracy["staged"], layout.mean_cycles, layout.mean_energy, True))
+    name = f"as planned: {_planned_settings(figures['stages'])}"
+    points.append(Point(name, accuracy["staged"], layout.mean_cycles, layout.mean_energy, True))
     last = chain.slots[-1].network
     alone = [{"name": last, "accuracy": accuracy["full"], "cycles": figures["cycles"]["full"]}, *figures["alone"]]
     networks = {**load_alone(plan.spec), last: chain.networks[last]}

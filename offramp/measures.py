@@ -132,6 +132,12 @@ def mark_estimate(text: str, estimated: bool) -> str:
     return f"~{text}" if estimated else text
 
 
+def stage_names(layout: Layout) -> str:
+    """Names of the stages; of several, how many test images leave at each."""
+    known = len(layout.stages) > 1 and all(stage.share is not None for stage in layout.stages)
+    return ", ".join(f"{one.name} ({one.share:.1%} leave here)" if known else one.name for one in layout.stages)
+
+
 def rows_of(layouts: Sequence[Layout]) -> tuple[Row, ...]:
     """All measures, each compared with the first layout's."""
     return tuple(_row(measure, layouts) for measure in MEASURES)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from offramp.charts import Family, cycles_chart, pareto_chart
 from offramp.layout import LETTERS, Layout, Point, front
-from offramp.measures import mark_estimate, rows_of
+from offramp.measures import mark_estimate, rows_of, stage_names
 from offramp.palette import Look, look
 from offramp.pictures import (
     Picture,
@@ -50,6 +50,8 @@ class View:
     letter: str
     layout: Layout
     stages: tuple[tuple[str, Look], ...]
+    ways: str  # stages with the share that leaves at each
+    free: str
     weights: Picture
     data: Picture
     bias: Picture
@@ -105,12 +107,19 @@ def _view(letter: str, layout: Layout, limit: int, words: int) -> View:
         letter=letter,
         layout=layout,
         stages=tuple((stage.name, look(number, 0)) for number, stage in enumerate(layout.stages)),
+        ways=stage_names(layout),
+        free=_free_text(layout),
         weights=weight_picture(layout, letter),
         data=data_picture(layout, letter, words),
         bias=bias_picture(layout, letter),
         cycles=Markup(cycles_chart(layout, limit, f"cycles{letter}")),
         layers=tuple(_layer_row(layout, number) for number in range(len(layout.layers))),
     )
+
+
+def _free_text(layout: Layout) -> str:
+    start, columns = layout.free_columns
+    return f"columns {span(start, columns)} are free in all processors" if columns else "no column is free everywhere"
 
 
 def _layer_row(layout: Layout, number: int) -> LayerRow:

@@ -81,7 +81,7 @@ def test_spec_plan_and_build_of_the_same_network_are_equal(
 ) -> None:
     assert main(["compare", str(spec), str(build), str(build / "plan.json")]) == 0
     out = capsys.readouterr().out
-    assert f"A: staged, spec {spec}, stages: front, main" in out
+    assert re.search(rf"A: staged, spec {spec}, stages: front \(.*% leave here\), main \(.*% leave here\)", out)
     assert f"B: staged, build {build}" in out and "C: staged, plan" in out
     assert "* differs from A" not in out
     row = next(line for line in out.splitlines() if "accelerator cycles" in line).split("│")
@@ -248,6 +248,18 @@ def test_estimates_are_marked(page: Elements, capsys: pytest.CaptureFixture[str]
     assert "~ marks what is estimated" in page.text
     print_comparison([one], make_console())
     assert "~ estimated; other cycles are simulated" in capsys.readouterr().out
+
+
+def test_the_page_answers_what_is_asked_first(page: Elements) -> None:
+    text = " ".join(page.text.split())
+    assert "2 stages: front (75.0% leave here), main (25.0% leave here)" in text
+    assert "columns 14-767 are free in all processors" in text
+    assert "300 (59%)" in text  # of the cycles of all stages
+
+
+def test_what_bound_the_choice_is_said() -> None:
+    note = "Only settings that passed a test were chosen from."
+    assert note in Elements(comparison_page([replace(small_layout(), points_note=note)])).text
 
 
 def test_every_layer_is_in_every_picture_it_belongs_to(page: Elements) -> None:

@@ -14,7 +14,7 @@ from codegen.program import Key
 from configs.device import load_device
 from configs.errors import InputError
 from offramp.compare import read_layout
-from offramp.layout import Layout, Point, front
+from offramp.layout import Layout, Point, WeightUse, front
 from offramp.layout_plan import layout_of_plan, plan_figures
 from offramp.layout_vendor import layout_of_case, vendor_weights
 from offramp.planning import make_plan
@@ -69,7 +69,8 @@ def test_sums_are_those_of_the_report(plan: Plan, layout: Layout) -> None:
 
 def test_points_are_what_is_known(layout: Layout) -> None:
     names = [point.name for point in layout.points]
-    assert names == ["all leave at front", "all leave at main", "as planned", "main alone"]
+    planned = "as planned: front (margin 0.02002) > main"
+    assert names == ["all leave at front", "all leave at main", planned, "main alone"]
     assert [point.chosen for point in layout.points] == [False, False, True, False]
     assert layout.points[1].accuracy == layout.points[3].accuracy
     assert layout.points[1].energy > layout.points[3].energy  # the front stage runs too
@@ -82,11 +83,30 @@ def test_a_choice_gives_the_points(plan: Plan) -> None:
     other = {**outcome, "thresholds": [0.25], "mean_cycles": 8.0, "accuracy": 0.8}
     choice = {"chosen": outcome, "runner_up": None, "pareto": {"cycles": [outcome, other], "energy": [outcome]}}
     figures = {**plan_figures(plan, DEVICE), "choice": choice}
-    points = layout_of_plan(plan, figures, "spec", "spec.yaml").points
-    assert points == (
+    layout = layout_of_plan(plan, figures, "spec", "spec.yaml")
+    assert layout.points_note == ""
+    assert layout.points == (
         Point("front (margin 0.5) > main", 0.9, 10.0, 2.0, True),
         Point("front (margin 0.25) > main", 0.8, 8.0, 2.0, False),
     )
+
+
+def test_a_bound_on_the_risk_is_told(plan: Plan) -> None:
+    costs = {"shares": [1.0], "accuracy": 0.9, "mean_cycles": 10.0, "mean_energy_uj": 2.0}
+    outcome = {"stages": ["main"], "measures": [], "thresholds": [], **costs}
+    fronts = {"cycles": [outcome], "energy": [outcome]}
+    risk = {"accuracy_drop": 0.01, "delta": 0.05}
+    choice = {"chosen": outcome, "runner_up": None, "pareto": fronts, "risk": risk}
+    layout = layout_of_plan(plan, {**plan_figures(plan, DEVICE), "choice": choice}, "spec", "spec.yaml")
+    assert "falls by more than 1.00% with probability 0.05 at most" in layout.points_note
+
+
+def test_the_longest_run_of_free_columns_is_found() -> None:
+    one, other = WeightUse((0,), 1, 4, 10), WeightUse((1,), 2, 10, 700)
+    assert replace(small_layout(), weights=(other, one)).free_columns == (710, 58)
+    assert replace(small_layout(), weights=(WeightUse((0,), 1, 500, 268),)).free_columns == (0, 500)
+    assert replace(small_layout(), weights=(WeightUse((0,), 1, 0, 768),)).free_columns[1] == 0
+    assert replace(small_layout(), weights=()).free_columns == (0, 768)
 
 
 def test_tensors_are_live_while_their_layers_run(plan: Plan, layout: Layout) -> None:
