@@ -30,7 +30,9 @@ STAR, DOT = (16, 16), (7, 7)  # sizes of points, in typographic points
 # Places of a label from its point, the best first. A chosen point is larger.
 OFFSETS = ((0, 14), (-17, 0), (17, 0), (-15, 11), (15, 11), (15, -11), (-15, -11), (0, -14), (-28, 0), (28, 0), (0, 26))
 FEW = 12  # so many points can all have labels
-NAME = 26  # characters of a layer's name
+START, END = 7, 10  # characters that are left of a long name
+CHARACTER = 6.3  # typographic points that a character takes, and
+NUMBERS = 104  # all that is written at the end of a bar
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -59,33 +61,57 @@ class Family:
     points: tuple[Point, ...]
 
 
-def cycles_chart(layout: Layout, limit: int, name: str) -> str:
-    """Cycles of every layer as bars, first layer on top; axis up to `limit`. `name`: unique in the page."""
+@dataclass(frozen=True)
+class Scale:
+    """What charts of several layouts have in common: the most cycles of a layer, characters of the longest name."""
+
+    cycles: int
+    characters: int
+
+
+def common_scale(layouts: Sequence[Layout]) -> Scale:
+    """For charts whose bars are to be compared."""
+    layers = [(number, layer) for layout in layouts for number, layer in enumerate(layout.layers)]
+    return Scale(
+        max(layer.cycles for _, layer in layers), max(len(_numbered(number, layer.name)) for number, layer in layers)
+    )
+
+
+def cycles_chart(layout: Layout, scale: Scale, name: str) -> str:
+    """Cycles of every layer as bars, first layer on top. `name`: unique in the page."""
     style = STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(WIDTH, 0.9 + BAR * len(layout.layers)), layout="constrained")
+        height = 0.75 + BAR * len(layout.layers)
+        figure = Figure(figsize=(WIDTH, height))
+        left, width = 16 + CHARACTER * scale.characters, 72 * WIDTH
+        figure.subplots_adjust(left / width, 0.65 / height, 1 - 4 / width, 1 - 0.05 / height)
         axes = figure.add_subplot()
-        numbers = range(len(layout.layers))
-        firsts = [[layer.stage for layer in layout.layers].index(layer.stage) for layer in layout.layers]
-        looks = [look(layer.stage, number - firsts[number]) for number, layer in enumerate(layout.layers)]
-        axes.barh(
-            numbers,
-            [layer.cycles for layer in layout.layers],
-            color=[one.fill for one in looks],
-            hatch=[one.hatch for one in looks],
-            edgecolor=PAPER,
-            linewidth=0,
-        )
-        axes.set_yticks(numbers, [f"{number + 1} {_short(layer.name)}" for number, layer in enumerate(layout.layers)])
-        for number, layer in enumerate(layout.layers):
-            text = f"{mark_estimate(f'{layer.cycles:,}', layer.estimated)} ({layer.cycles / layout.stage_cycles:.0%})"
-            axes.annotate(text, (layer.cycles, number), (4, 0), textcoords="offset points", va="center", size=10)
-        axes.invert_yaxis()
-        axes.set_xlim(0, limit * 1.4)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        _bars(axes, layout)
+        axes.set_xlim(0, scale.cycles * (width - left) / (width - left - NUMBERS))
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.xaxis.set_major_formatter(_number)
         axes.set_xlabel("cycles")
         return _svg(figure, name)
+
+
+def _bars(axes: Axes, layout: Layout) -> None:
+    stages = [layer.stage for layer in layout.layers]
+    looks = [look(stage, number - stages.index(stage)) for number, stage in enumerate(stages)]
+    numbers = range(len(looks))
+    axes.barh(
+        numbers,
+        [layer.cycles for layer in layout.layers],
+        color=[one.fill for one in looks],
+        hatch=[one.hatch for one in looks],
+        edgecolor=PAPER,
+        linewidth=0,
+    )
+    axes.set_yticks(numbers, [_numbered(number, layer.name) for number, layer in enumerate(layout.layers)])
+    axes.set_ylim(len(looks) - 0.5, -0.5)
+    for number, layer in enumerate(layout.layers):
+        share = layer.cycles / layout.stage_cycles
+        text = f"{mark_estimate(f'{layer.cycles:,}', layer.estimated)} ({'<1%' if share < 0.01 else f'{share:.0%}'})"
+        axes.annotate(text, (layer.cycles, number), (4, 0), textcoords="offset points", va="center", size=10)
 
 
 def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
@@ -164,8 +190,10 @@ def _cost(point: Point, energy: bool) -> float:
     return point.energy if energy else point.cycles
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
+def _numbered(number: int, name: str) -> str:
+    """Long names lose their middle: they begin with the network and end with the layer."""
+    short = name if len(name) <= START + 3 + END else f"{name[:START]}...{name[-END:]}"
+    return f"{number + 1} {short}"
 
 
 def _number(value: float, _: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from offramp.charts import Family, cycles_chart, pareto_chart
+from offramp.charts import Family, Scale, common_scale, cycles_chart, pareto_chart
 from offramp.layout import LETTERS, Layout, Point, front
 from offramp.measures import mark_estimate, rows_of, stage_names
 from offramp.palette import Look, look
@@ -70,10 +70,10 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
     """The page as text. The same layouts give the same bytes. ValueError if there are none."""
     if not layouts:
         raise ValueError("there is nothing to compare")
-    limit = max(layer.cycles for layout in layouts for layer in layout.layers)
+    scale = common_scale(layouts)
     highest = max(layout.highest_word for layout in layouts)
     words = min(-(-highest // WORD_STEP) * WORD_STEP, layouts[0].sizes.words)
-    views = [_view(letter, layout, limit, words) for letter, layout in zip(LETTERS, layouts, strict=False)]
+    views = [_view(letter, layout, scale, words) for letter, layout in zip(LETTERS, layouts, strict=False)]
     families = [Family(view.letter, view.layout.points) for view in views if view.layout.points]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -102,7 +102,7 @@ def _pareto_charts(families: Sequence[Family]) -> list[tuple[str, Markup]]:
     ]
 
 
-def _view(letter: str, layout: Layout, limit: int, words: int) -> View:
+def _view(letter: str, layout: Layout, scale: Scale, words: int) -> View:
     return View(
         letter=letter,
         layout=layout,
@@ -112,7 +112,7 @@ def _view(letter: str, layout: Layout, limit: int, words: int) -> View:
         weights=weight_picture(layout, letter),
         data=data_picture(layout, letter, words),
         bias=bias_picture(layout, letter),
-        cycles=Markup(cycles_chart(layout, limit, f"cycles{letter}")),
+        cycles=Markup(cycles_chart(layout, scale, f"cycles{letter}")),
         layers=tuple(_layer_row(layout, number) for number in range(len(layout.layers))),
     )
 

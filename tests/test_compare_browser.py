@@ -108,6 +108,28 @@ def test_texts_in_charts_do_not_cover_each_other(tab: Tab, tmp_path: Path) -> No
             assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
 
 
+@pytest.mark.parametrize("width", [1280, 375])
+def test_bars_of_layouts_are_on_one_scale_and_their_texts_whole(tab: Tab, tmp_path: Path, width: int) -> None:
+    named = replace(small_layout(), layers=tuple(replace(one, name="net/0") for one in small_layout().layers))
+    layers = tuple(replace(one, cycles=12_345_678) for one in small_layout(LONG).layers)
+    page = tmp_path / "page.html"
+    stages = tuple(replace(one, cycles=24_000_000) for one in small_layout().stages)
+    long = replace(small_layout(LONG), layers=layers, stages=stages)
+    page.write_text(comparison_page([named, long]), encoding="utf-8")
+    tab.open(page, width)
+    charts = """[...document.querySelectorAll('#cycles svg')].map(chart => {
+        const frame = chart.getBoundingClientRect();
+        return [...chart.querySelectorAll('text')].map(one => {
+            const box = one.getBoundingClientRect();
+            return [box.left - frame.left, frame.right - box.right, one.textContent];
+        });
+    })"""
+    found = tab.run(charts)
+    assert min(min(left, right) for chart in found for left, right, _ in chart) >= -0.5
+    zeros = [left for chart in found for left, _, text in chart if text == "0"]
+    assert len(zeros) == 2 and max(zeros) - min(zeros) < 0.5
+
+
 def test_blocks_are_reached_and_read_by_keyboard(tab: Tab, page: Path) -> None:
     tab.open(page, 1280)
     tab.press("Tab")
