@@ -167,6 +167,23 @@ def test_pointing_at_a_block_names_it(tab: Tab, page: Path) -> None:
     assert told.startswith(f"1 front/{NASTY} (stage front) and 3 main/1 (stage main): columns 4-13")
 
 
+def test_pointing_at_a_name_finds_its_block(tab: Tab, page: Path) -> None:
+    tab.open(page, 1280)
+    told = "document.querySelector('#weights .told').textContent"
+    for layer, start in (
+        ("A0", f"1 front/{NASTY} (stage front) and 3 main/1"),
+        ("A1", "2 main/0: no block of its own"),
+    ):
+        place = tab.run(
+            f"(() => {{ const name = document.querySelector('#weights [data-names={layer}]');"
+            " name.scrollIntoView({block: 'center'}); const box = name.getBoundingClientRect();"
+            " return [box.left + 10, box.top + box.height / 2]; })()"
+        )
+        tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
+        assert tab.run(told).startswith(start)
+        assert set(tab.run("[...document.querySelectorAll('.same')].map(one => one.dataset.layer)")) == {layer}
+
+
 def test_complaints_of_a_page_are_heard(tab: Tab, tmp_path: Path) -> None:
     """Or else an empty console would mean nothing."""
     broken = tmp_path / "broken.html"

@@ -1,11 +1,24 @@
 // One block of a picture is in the order of Tab; arrow keys, Home and End move between them. What a block is stands
-// below its picture; blocks of the same layer are outlined everywhere.
+// below its picture; blocks of the same layer are outlined everywhere. Pointing at a layer's name finds its block.
 "use strict";
 const all = Array.from(document.querySelectorAll(".block"));
 
+function tell(picture, layer, text) {
+  for (const one of all) one.classList.toggle("same", one.dataset.layer === layer);
+  picture.querySelector(".told").textContent = text;
+}
+
 function show(block) {
-  for (const one of all) one.classList.toggle("same", one.dataset.layer === block.dataset.layer);
-  block.closest(".picture").querySelector(".told").textContent = block.title;
+  tell(block.closest(".picture"), block.dataset.layer, block.title);
+}
+
+for (const name of document.querySelectorAll("[data-names]")) {
+  name.addEventListener("pointerover", () => {
+    const picture = name.closest(".names").previousElementSibling;
+    const layer = name.dataset.names;
+    const block = picture.querySelector(`[data-layer="${layer}"]`);
+    tell(picture, layer, block ? block.title : `${name.textContent.trim()}: no block of its own`);
+  });
 }
 
 for (const plot of document.querySelectorAll(".plot")) {
