@@ -123,6 +123,7 @@ def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
             _family(axes, family, position, energy)
         _scale(axes, [_cost(point, energy) for family in families for point in family.points])
         axes.margins(0.12)
+        axes.set_ylim(top=min(axes.get_ylim()[1], 100))
         axes.set_xlabel(f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated")
         axes.set_ylabel("accuracy (%)")
         figure.draw_without_rendering()  # or else nobody knows where points are
@@ -156,6 +157,7 @@ def _family(axes: Axes, family: Family, position: int, energy: bool) -> None:
             color=color,
             markersize=17 if point.chosen else 7,
             fillstyle="full" if known else "none",
+            clip_on=False,  # all of a point at 100 %
         )
 
 

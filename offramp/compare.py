@@ -16,6 +16,7 @@ from rich.text import Text
 from configs.device import Device, load_device
 from configs.errors import InputError, Problem, Where
 from offramp.cases import is_case
+from offramp.chains import TEST_DATA
 from offramp.console import make_console, telling
 from offramp.files import write_text
 from offramp.layout import LETTERS, Layout
@@ -94,7 +95,8 @@ def _plan_layout(path: Path, device: Device, say: Callable[[str], None]) -> Layo
     """The layout of a plan or a spec, with the test data run through the integer reference."""
     is_plan = path.suffix == ".json"
     plan = load_plan(path, device) if is_plan else make_plan(path, device, say)
-    say("running the test data through the integer reference")
+    if TEST_DATA in plan.spec.data:
+        say("running the test data through the integer reference")
     figures = plan_figures(plan, device)
     if is_plan:  # what was chosen from is only known to the file
         figures = {**figures, "choice": json.loads(path.read_text(encoding="utf-8")).get("choice")}

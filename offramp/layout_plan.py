@@ -193,7 +193,8 @@ def _known_points(plan: Plan, layout: Layout, energy: EnergyBudget, figures: Fig
     name = f"as planned: {_planned_settings(figures['stages'])}"
     points.append(Point(name, accuracy["staged"], layout.mean_cycles, layout.mean_energy, True))
     last = chain.slots[-1].network
-    alone = [{"name": last, "accuracy": accuracy["full"], "cycles": figures["cycles"]["full"]}, *figures["alone"]]
+    full = {"name": last, "accuracy": accuracy["full"], "cycles": figures["cycles"]["full"]}
+    alone = [*([full] if len(layout.stages) > 1 else []), *figures["alone"]]
     networks = {**load_alone(plan.spec), last: chain.networks[last]}
     for one in alone:
         spent = network_energy(networks[one["name"]], plan.placed.resources.device).picojoules + energy.check.picojoules

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from configs.device import load_device
+from offramp.charts import Family, pareto_chart
 from offramp.cli import main
 from offramp.compare import print_comparison
 from offramp.console import make_console
@@ -86,6 +87,17 @@ def test_spec_plan_and_build_of_the_same_network_are_equal(
     assert "* differs from A" not in out
     row = next(line for line in out.splitlines() if "accelerator cycles" in line).split("│")
     assert row[2].strip() == row[3].strip() == row[4].strip() != ""
+
+
+def test_without_test_data_none_are_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec, page = write_spec(tmp_path), tmp_path / "page.html"
+    spec.write_text(spec.read_text().replace("data: {test: test.npz}\n", ""))
+    assert main(["compare", str(spec), "-o", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "test data" not in out and f"spec {spec}, stages: front, main\n" in out
+    row = next(line for line in out.splitlines() if "accuracy" in line).split("│")
+    assert row[2].strip() == "-"
+    assert 'id="points"' not in page.read_text()
 
 
 AUTO = """\
@@ -317,6 +329,13 @@ def test_the_same_layouts_give_the_same_bytes() -> None:
 def test_a_page_without_points_has_no_chart_of_them() -> None:
     text = comparison_page([replace(small_layout(), points=())])
     assert 'id="points"' not in text and 'id="weights"' in text
+
+
+def test_no_accuracy_above_all_is_drawn() -> None:
+    one = replace(small_layout().points[0], accuracy=1.0)
+    chart = pareto_chart([Family("A", (one,))], False, "front")
+    marks = [float(text) for text in re.findall(r">([\d.]+)</text>", chart)]
+    assert 100 in marks and not {101, 102, 104} & set(marks)
 
 
 def test_points_beyond_the_table_are_counted() -> None:

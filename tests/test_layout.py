@@ -76,6 +76,13 @@ def test_points_are_what_is_known(layout: Layout) -> None:
     assert layout.points[1].energy > layout.points[3].energy  # the front stage runs too
 
 
+def test_a_network_alone_is_one_point(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path)
+    spec.write_text(spec.read_text().split("stages:")[0] + "stages: [{network: main}]\ncompare: [front]\n")
+    names = [point.name for point in read_layout(spec, DEVICE, lambda text: None).points]
+    assert names == ["as planned: main", "front alone"]
+
+
 def test_a_choice_gives_the_points(plan: Plan) -> None:
     chosen = {"stages": ["front", "main"], "measures": ["margin"], "thresholds": [0.5]}
     costs = {"shares": [0.5, 0.5], "accuracy": 0.9, "mean_cycles": 10.0, "mean_energy_uj": 2.0}
