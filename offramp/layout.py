@@ -180,6 +180,14 @@ class Layout:
         return sum(stage.cycles for stage in self.stages)
 
     @property
+    def layer_means(self) -> tuple[float, ...] | None:
+        """Cycles of each layer in the mean over the test images; None if it is not known how many reach its stage."""
+        left = [stage.share for stage in self.stages if stage.share is not None]
+        if len(left) < len(self.stages):
+            return None
+        return tuple(layer.cycles * (1 - sum(left[: layer.stage])) for layer in self.layers)
+
+    @property
     def layer_energy(self) -> float:
         """Microjoules of the accelerator if an inference runs through all stages."""
         return sum(layer.energy for layer in self.layers)

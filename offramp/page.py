@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from offramp.charts import Family, Scale, common_scale, cycles_chart, pareto_chart
 from offramp.layout import LETTERS, Layout, Point, front
-from offramp.measures import mark_estimate, rows_of, stage_names
+from offramp.measures import UNKNOWN, mark_estimate, rows_of, stage_names
 from offramp.palette import Look, look
 from offramp.pictures import (
     Picture,
@@ -37,6 +37,7 @@ class LayerRow:
     stage: str
     look: Look
     cycles: str
+    mean: str
     energy: str
     weights: str
     bias: str
@@ -56,6 +57,7 @@ class View:
     data: Picture
     bias: Picture
     cycles: Markup
+    mean: str
     layers: tuple[LayerRow, ...]
 
 
@@ -113,6 +115,7 @@ def _view(letter: str, layout: Layout, scale: Scale, words: int) -> View:
         data=data_picture(layout, letter, words),
         bias=bias_picture(layout, letter),
         cycles=Markup(cycles_chart(layout, scale, f"cycles{letter}")),
+        mean=_mean_text(layout),
         layers=tuple(_layer_row(layout, number) for number in range(len(layout.layers))),
     )
 
@@ -122,8 +125,18 @@ def _free_text(layout: Layout) -> str:
     return f"columns {span(start, columns)} are free in all processors" if columns else "no column is free everywhere"
 
 
+def _mean_text(layout: Layout) -> str:
+    """Where most cycles go if most images leave early; empty if there is one stage or it is not known."""
+    means = layout.layer_means
+    if means is None or len(layout.stages) == 1:
+        return ""
+    most = max(range(len(means)), key=lambda number: means[number])
+    where = f"{means[most] / sum(means):.0%} of it in {most + 1} {layout.layers[most].name}"
+    return f"in the mean over the test images {sum(means):,.0f}, {where}"
+
+
 def _layer_row(layout: Layout, number: int) -> LayerRow:
-    layer = layout.layers[number]
+    layer, means = layout.layers[number], layout.layer_means
     weights = [
         f"columns {span(one.start, one.columns)} x {one.processors.bit_count()} processors"
         for one in layout.weights
@@ -143,6 +156,7 @@ def _layer_row(layout: Layout, number: int) -> LayerRow:
         stage=layout.stages[layer.stage].name,
         look=layer_looks(layout)[number],
         cycles=mark_estimate(f"{layer.cycles:,}", layer.estimated),
+        mean=mark_estimate(f"{means[number]:,.0f}", layer.estimated) if means else UNKNOWN,
         energy=f"~{layer.energy:,.2f}",
         weights="; ".join(weights) or "none",
         bias="; ".join(biases) or "none",

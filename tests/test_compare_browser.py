@@ -82,10 +82,12 @@ def test_numbers_line_up_and_their_names_stay_in_sight(tab: Tab, page: Path) -> 
         return Math.round(cell.getBoundingClientRect().right - range.getBoundingClientRect().right);
     })"""
     assert len(set(tab.run(gaps))) == 1
-    tab.run("document.querySelector('#numbers .scroll').scrollLeft = 200")
-    assert tab.run("document.querySelector('#numbers .scroll').scrollLeft") > 0
-    names = "[...document.querySelectorAll('#numbers th:first-child')].map(one => one.getBoundingClientRect().left)"
-    assert min(tab.run(names)) >= 0
+    for table in ("numbers", "layers"):
+        scroll = f"document.querySelector('#{table} .scroll').scrollLeft"
+        tab.run(f"{scroll} = 200")
+        assert tab.run(scroll) > 0
+        names = f"[...document.querySelectorAll('#{table} .scroll')[0].querySelectorAll('th:first-child')]"
+        assert min(tab.run(f"{names}.map(one => one.getBoundingClientRect().left)")) >= 0
 
 
 def test_texts_in_charts_do_not_cover_each_other(tab: Tab, tmp_path: Path) -> None:

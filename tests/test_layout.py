@@ -67,6 +67,14 @@ def test_sums_are_those_of_the_report(plan: Plan, layout: Layout) -> None:
     assert layout.switch_writes == sum(switch["register_writes"] for switch in report["switches"])
 
 
+def test_layers_in_the_mean_are_the_mean_of_the_report(plan: Plan, layout: Layout) -> None:
+    assert layout.layer_means is not None
+    starts = 1 + (1 - (layout.stages[0].share or 0))  # a cycle for each stage that runs
+    assert 0 < (layout.stages[0].share or 0) < 1
+    report = plan_figures(plan, DEVICE)
+    assert sum(layout.layer_means) + starts == pytest.approx(report["cycles"]["accelerator_mean"])
+
+
 def test_points_are_what_is_known(layout: Layout) -> None:
     names = [point.name for point in layout.points]
     planned = "as planned: front (margin 0.02002) > main"
