@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from configs.device import Device, load_device
+from configs.device import Column, Device, load_device
 from configs.errors import InputError, Problem, Where
 from configs.lines import load_yaml
 from offramp.case import load_case
 from offramp.check import WITHOUT_WEIGHTS, add_classes, load_checked, parse_shape
 from offramp.console import make_console
 from offramp.costing import Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
+from offramp.layout_vendor import kernel_starts, vendor_weights
 from offramp.planning import make_plan
+from offramp.registers import vendor_image
 from planner.checkpoint import load_checkpoint
 from planner.cost import Cycles
 from planner.energy import Energy
@@ -74,7 +77,7 @@ def load_costs(args: argparse.Namespace, device: Device) -> Costs:
         plan = make_plan(path, device, lambda text: None)
         return chain_costs(plan.spec.name, plan.placed)
     if (path / "meta.json").is_file():
-        return network_costs(path.name, load_case(path).network, device)
+        return case_costs(path, device)
     found = "is a folder that is none of these" if path.is_dir() else "does not exist"
     raise InputError(Problem(Where(str(path)), f"{found}; {KINDS}"))
 
@@ -85,6 +88,15 @@ def _network_file(args: argparse.Namespace, device: Device) -> Costs:
     network = load_checked(args.subject, source, shape, Options(fifo=args.fifo, classes=args.classes))
     costs = network_costs(network.name, network, device)
     return costs if source else replace(costs, note=WITHOUT_WEIGHTS)
+
+
+def case_costs(folder: Path, device: Device) -> Costs:
+    """Costs of a corpus case, its kernels where its program has them; without one, at the start of weight memory."""
+    network = load_case(folder).network
+    starts: Mapping[int, Column] = {}
+    if (folder / "program.npz").exists():
+        starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))
+    return network_costs(folder.name, network, device, starts)
 
 
 def costs_json(costs: Costs) -> dict[str, Any]:

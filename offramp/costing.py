@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -94,9 +94,18 @@ class Costs:
         return run_energy(stage.energy for stage in self.stages)
 
 
-def network_costs(name: str, network: Network, device: Device) -> Costs:
-    """Costs of a network in a single run, its kernels at the start of weight memory. Weights may be missing."""
-    layers = tuple(_layer(layer.name or str(layer.index), layer, network, device) for layer in network.layers)
+def network_costs(
+    name: str, network: Network, device: Device, kernel_starts: Mapping[int, Column] | None = None
+) -> Costs:
+    """Costs of a network in a single run. Weights may be missing.
+
+    `kernel_starts`: start column by layer index; where not given, kernels lie at the start of weight memory.
+    """
+    starts = kernel_starts or {}
+    layers = tuple(
+        _layer(layer.name or str(layer.index), layer, network, device, starts.get(layer.index, 0))
+        for layer in network.layers
+    )
     mapped = [map_layer(with_processors(layer), network) for layer in completed(network).layers]
     weight_bytes = sum(COLUMN_BYTES * hw.columns * hw.processors.bit_count() for hw in mapped)
     result = network.layers[-1].out_shape

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codegen.program import Key
-from configs.device import Device
+from configs.device import Column, Device
 from configs.errors import InputError, Problem, Where
 from offramp.case import load_case
 from offramp.layout import BiasUse, DataUse, LayerUse, Layout, StageUse, WeightUse, sizes_of
@@ -42,7 +42,7 @@ def layout_of_case(folder: Path, device: Device) -> Layout:
         path=str(folder),
         sizes=sizes_of(device),
         stages=(StageUse(case.name, latency["total"], latency["total_is_estimate"], None, None),),
-        layers=_layers(resources, latency["layers"], weights),
+        layers=_layers(resources, latency["layers"], kernel_starts(weights)),
         weights=weights,
         biases=_biases(image, resources),
         data=_data(resources, meta["layers"]),
@@ -71,6 +71,15 @@ def vendor_weights(image: Image, layers: int, device: Device) -> tuple[WeightUse
     return tuple(WeightUse(tuple(users), *block) for block, users in blocks.items())
 
 
+def kernel_starts(weights: Iterable[WeightUse]) -> dict[int, Column]:
+    """Start columns of the kernels by layer. Where quadrants differ, the highest."""
+    starts: dict[int, Column] = {}
+    for block in weights:
+        for layer in block.layers:
+            starts[layer] = max(block.start, starts.get(layer, 0))
+    return starts
+
+
 def _columns(image: Image, counter: Key, device: Device) -> tuple[int, int]:
     """(first column, number of columns) of a layer's kernels in a quadrant.
 
@@ -89,10 +98,9 @@ def _columns(image: Image, counter: Key, device: Device) -> tuple[int, int]:
 
 
 def _layers(
-    resources: Resources, latency: Iterable[Mapping[str, Any]], weights: Iterable[WeightUse]
+    resources: Resources, latency: Iterable[Mapping[str, Any]], starts: Mapping[int, Column]
 ) -> tuple[LayerUse, ...]:
     chain = resources.chain
-    starts = {layer: block.start for block in weights for layer in block.layers}
     cycles = {one["layer"]: one for one in latency}
     network: Network = next(iter(chain.networks.values()))
     return tuple(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from codegen.lower import lower
 from codegen.program import Key, start_writes, switching
 from configs.device import Device
 from configs.errors import InputError, Problem, Where
+from offramp.case import UNREADABLE
 from offramp.replay import WRITE
 from planner.placed import Placed
 
@@ -60,14 +60,18 @@ def vendor_image(case: Path, device: Device) -> Image:
     try:
         with np.load(path, allow_pickle=False) as program:
             phases = [_phase(program, phase) for phase in PHASES if f"{phase}_addr" in program]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(Problem(Where(str(path)), f"cannot be read: {error}")) from error
     return _image((write for phase in phases for write in phase), device)
 
 
 def _phase(program: Mapping[str, Any], phase: str) -> list[tuple[int, int]]:
-    columns = (program[f"{phase}_{part}"].tolist() for part in ("addr", "value", "kind"))
-    return [(address, value) for address, value, kind in zip(*columns, strict=True) if kind == WRITE]
+    """(address, value) of a phase's writes. ValueError for what is no list of whole numbers."""
+    columns = [program[f"{phase}_{part}"] for part in ("addr", "value", "kind")]
+    if any(column.ndim != 1 or column.dtype.kind not in "ui" for column in columns):
+        raise ValueError(f"{phase}: addresses, values and kinds are not whole numbers")
+    entries = zip(*(column.tolist() for column in columns), strict=True)
+    return [(address, value) for address, value, kind in entries if kind == WRITE]
 
 
 def _image(writes: Iterable[tuple[int, int]], device: Device) -> Image:

@@ -80,6 +80,39 @@ def test_kernel_position_costs_time_in_one_kind_of_layer_only() -> None:
         assert network_cycles(other, {0: 100}) == network_cycles(other)
 
 
+# What ai8x-synthesis at ab4f4c0 prints for such layers: eight outputs, operands of 8 x 12 pixels, a window of 2x2.
+VENDOR_LATE = [
+    ("conv2d", (1, 1), 16, 32, 768),
+    ("conv2d", (1, 1), 16, 132, 1668),
+    ("conv2d", (2, 2), 16, 32, 1512),
+    ("conv2d", (0, 0), 16, 32, 296),
+    ("conv2d", (1, 1), 72, 216, 3376),
+    ("conv2d", (1, 1), 128, 256, 3736),
+    ("convtranspose2d", (0, 0), 16, 32, 3636),
+    ("convtranspose2d", (1, 1), 16, 32, 2372),
+    ("convtranspose2d", (2, 2), 16, 32, 1380),
+]
+
+
+@pytest.mark.parametrize(("op", "pad", "channels", "start", "cycles"), VENDOR_LATE)
+def test_kernel_position_costs_what_the_vendor_says(
+    op: str, pad: tuple[int, int], channels: int, start: int, cycles: int
+) -> None:
+    layer = make_layer(
+        Shape(channels, 8, 12),
+        8,
+        op=op,
+        pad=pad,
+        operands=2,
+        eltwise="add",
+        pool_first=False,
+        pool=(2, 2),
+        pool_stride=2,
+    )
+    network = make_network(layer, input_shape=Shape(2 * channels, 8, 12))
+    assert layer_cycles(network.layers[0], network, start).cycles == cycles
+
+
 def test_open_processors_count_as_the_first_ones() -> None:
     layer = make_layer(Shape(100, 6, 6), 70)
     chosen = replace(layer, processors=(1 << 52) - 1, output_processors=(1 << 36) - 1)
