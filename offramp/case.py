@@ -36,8 +36,11 @@ class Case:
     overlap: bool
 
 
-def load_case(folder: Path) -> Case:
-    """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable."""
+def load_case(folder: Path, rolling_buffers: bool = False) -> Case:
+    """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable.
+
+    `rolling_buffers`: read a network with those too, whose costs alone are known.
+    """
     meta, sample, arrays = (_read(folder / name) for name in ("meta.json", "input.npy", "weights.npz"))
     try:
         arguments = meta["izer_args"]
@@ -46,6 +49,7 @@ def load_case(folder: Path) -> Case:
             avg_pool_rounding="--avg-pool-rounding" in arguments,
             output_width=_number(arguments, "--output-width"),
             stop_after=_number(arguments, "--stop-after"),
+            rolling_buffers=rolling_buffers,
         )
         pixels = _int8(sample)
         shape = Shape(*pixels.shape)

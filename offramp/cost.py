@@ -85,14 +85,17 @@ def load_costs(args: argparse.Namespace, device: Device) -> Costs:
 def _network_file(args: argparse.Namespace, device: Device) -> Costs:
     source = load_checkpoint(args.checkpoint) if args.checkpoint else None
     shape = parse_shape(args.input) if args.input else None
-    network = load_checked(args.subject, source, shape, Options(fifo=args.fifo, classes=args.classes))
+    options = Options(fifo=args.fifo, classes=args.classes, rolling_buffers=True)
+    network = load_checked(args.subject, source, shape, options)
     costs = network_costs(network.name, network, device)
-    return costs if source else replace(costs, note=WITHOUT_WEIGHTS)
+    notes = [] if source else [WITHOUT_WEIGHTS]
+    notes += [costs.note] if costs.note else []
+    return replace(costs, note=" ".join(notes) or None)
 
 
 def case_costs(folder: Path, device: Device) -> Costs:
     """Costs of a corpus case, its kernels where its program has them; without one, at the start of weight memory."""
-    network = load_case(folder).network
+    network = load_case(folder, rolling_buffers=True).network
     starts: Mapping[int, Column] = {}
     if (folder / "program.npz").exists():
         starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))

@@ -26,6 +26,10 @@ from planner.placed import Placed
 
 When = Literal["after power-up", "each inference", "each stage", "each switch"]
 COLUMN_BYTES = 9
+ROLLING = (
+    "Rolling data buffers (`data_buffer`): only the cost of this network is known. `offramp build` refuses it, as "
+    "placement, firmware and verification know no data that outlive an inference."
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Overhead:
 class Costs:
     """Everything that running a network or a chain of stages costs on a device at its clocks.
 
-    `note`: what had to be assumed.
+    `note`: what had to be assumed, or is not known.
     """
 
     name: str
@@ -114,7 +118,8 @@ def network_costs(
         overheads.append(
             _overhead("looking at the result", "each stage", check_cycles(device, result.channels), device)
         )
-    return Costs(name, device, (StageCost(name, layers),), tuple(overheads))
+    note = ROLLING if network.rolling_buffers else None
+    return Costs(name, device, (StageCost(name, layers),), tuple(overheads), note)
 
 
 def chain_costs(name: str, placed: Placed) -> Costs:

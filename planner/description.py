@@ -9,7 +9,8 @@ from typing import Any
 
 from configs.errors import Problem, Where
 from configs.lines import LineList, LineMap, load_yaml
-from planner.keys import LAYER_KEYS, TOP_KEYS, read_keys
+from planner.buffers import Buffer, read_buffers
+from planner.keys import LAYER_KEYS, RESERVED_NAMES, TOP_KEYS, read_keys
 from planner.network import Activation, DataFormat, Eltwise, Op, ProcessorMap
 
 
@@ -71,7 +72,10 @@ class LayerText:
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """A network YAML. `features` holds what is stated at the top level beyond the ordinary keys, with its place."""
+    """A network YAML. `features` holds what is stated at the top level beyond the ordinary keys, with its place.
+
+    `buffers`: rolling data buffers; None if they were not asked for.
+    """
 
     arch: str
     dataset: str
@@ -79,10 +83,14 @@ class Description:
     layers: tuple[LayerText, ...]
     output_map: ProcessorMap  # processors of the last layer's output; 0: not stated
     features: Mapping[str, Where]
+    buffers: tuple[Buffer, ...] | None = None
 
 
-def read_description(path: Path) -> tuple[Description | None, tuple[Problem, ...]]:
-    """Read a network YAML: the description (None if nothing can be made of the file) and all that is wrong with it."""
+def read_description(path: Path, rolling_buffers: bool = False) -> tuple[Description | None, tuple[Problem, ...]]:
+    """Read a network YAML: the description (None if nothing can be made of the file) and all that is wrong with it.
+
+    `rolling_buffers`: read those too, and how layers use them.
+    """
     data = load_yaml(path)
     problems: list[Problem] = []
     top, _ = read_keys(data, TOP_KEYS, problems)
@@ -99,10 +107,14 @@ def read_description(path: Path) -> tuple[Description | None, tuple[Problem, ...
             layers.append(_read_layer(index, entry, problems))
         else:
             problems.append(Problem(entries.at(index), f"layer {index}: keys and values are expected"))
-    _check_names(layers, problems)
+    buffers = read_buffers(data, problems) if rolling_buffers else None
+    _check_names(layers, buffers or (), problems)
+    if buffers is not None and "data_buffer" not in data:
+        _check_no_buffer(layers, problems)
     features = {key: data.at(key) for key in ("snoop", "data_buffer", "unload") if key in data}
     where = Where(data.where.file, data.where.line)
-    return Description(top["arch"], top["dataset"], where, tuple(layers), top["output_map"], features), tuple(problems)
+    description = Description(top["arch"], top["dataset"], where, tuple(layers), top["output_map"], features, buffers)
+    return description, tuple(problems)
 
 
 def _read_layer(index: int, data: LineMap, problems: list[Problem]) -> LayerText:
@@ -175,17 +187,32 @@ def _check_layer(layer: LayerText, problems: list[Problem]) -> None:
         wrong("dilation", "`dilation` needs a convolution")
     if "sequence" in layer.stated and layer.stated["sequence"] != layer.index:
         wrong("sequence", f"`sequence: {layer.stated['sequence']}`; layers must stand in the order in which they run")
-    if layer.name and layer.name.lower() in ("stop", "input"):
+    if layer.name and layer.name.lower() in RESERVED_NAMES:
         wrong("name", f"`{layer.name}` has a meaning of its own and cannot name a layer")
 
 
-def _check_names(layers: Sequence[LayerText], problems: list[Problem]) -> None:
-    """Names tell layers apart, in any case of their letters."""
-    first: dict[str, int] = {}
+def _check_names(layers: Sequence[LayerText], buffers: Sequence[Buffer], problems: list[Problem]) -> None:
+    """Names tell layers and buffers apart, in any case of their letters."""
+    named = [(layer.name, layer.at("name"), f"layer {layer.index}") for layer in layers if layer.name]
+    named += [(buffer.name, buffer.where, f"data buffer {index}") for index, buffer in enumerate(buffers)]
+    first: dict[str, str] = {}
+    for name, where, what in named:
+        if first.setdefault(name.lower(), what) != what:
+            problems.append(Problem(where, f"`name: {name}` names {first[name.lower()]} already"))
+
+
+def _check_no_buffer(layers: Sequence[LayerText], problems: list[Problem]) -> None:
+    """Without buffers there is nothing to shift or to insert into."""
     for layer in layers:
-        if layer.name and first.setdefault(layer.name.lower(), layer.index) != layer.index:
-            other = first[layer.name.lower()]
-            problems.append(Problem(layer.at("name"), f"`name: {layer.name}` names layer {other} already"))
+        for key in ("buffer_shift", "buffer_insert"):
+            if key in layer.stated:
+                problems.append(Problem(layer.at(key), f"{layer.label}: `{key}` needs a `data_buffer` in the network"))
+
+
+def find_buffer(description: Description, reference: int | str) -> Buffer | None:
+    """The rolling data buffer of that name, if it is one."""
+    named = (buffer for buffer in description.buffers or () if buffer.name.lower() == str(reference).lower())
+    return next(named, None) if isinstance(reference, str) else None
 
 
 def find_layer(description: Description, reference: int | str) -> int | None:

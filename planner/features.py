@@ -110,7 +110,7 @@ def in_crop(layer: LayerText) -> str | None:
 
 def rolling_buffer(layer: LayerText) -> str | None:
     """Rolling data buffers (`data_buffer`, `buffer_shift`, `buffer_insert`), which keep data from one inference to the
-    next, are not supported (a limit of Offramp)."""
+    next, are supported by `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
     keys = [key for key in ("buffer_shift", "buffer_insert") if key in layer.stated]
     return keys[0] if keys else None
 
@@ -149,25 +149,30 @@ def unload(description: Description) -> str | None:
 
 
 def data_buffer(description: Description) -> str | None:
-    """Rolling data buffers (`data_buffer`), which keep data from one inference to the next, are not supported (a limit
-    of Offramp)."""
+    """Rolling data buffers (`data_buffer`), which keep data from one inference to the next, are supported by
+    `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
     return "data_buffer" if "data_buffer" in description.features else None
 
 
 NETWORK_RULES: tuple[Callable[[Description], str | None], ...] = (snoop, unload, data_buffer)
+BUFFER_RULES = (rolling_buffer, data_buffer)
 
 
 def check_description(description: Description, device: Device) -> tuple[Problem, ...]:
-    """Everything that the description asks for and that is not there, in the order of the file."""
+    """Everything that the description asks for and that is not there, in the order of the file.
+
+    Rolling data buffers are refused unless they were asked for when it was read.
+    """
     numbers = numbers_of(device)
+    left_out: tuple[Callable[..., str | None], ...] = () if description.buffers is None else BUFFER_RULES
     problems = []
     for rule in NETWORK_RULES:
-        key = rule(description)
+        key = None if rule in left_out else rule(description)
         if key:
             problems.append(Problem(description.features[key], f"`{key}`; {message_of(rule, numbers)}"))
     for layer in description.layers:
         for layer_rule in LAYER_RULES:
-            key = layer_rule(layer)
+            key = None if layer_rule in left_out else layer_rule(layer)
             if key:
                 asked = f"{layer.label}: `{key}: {layer.stated[key]}`; {message_of(layer_rule, numbers)}"
                 problems.append(Problem(layer.at(key), asked))

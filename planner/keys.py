@@ -16,6 +16,7 @@ from planner.network import Eltwise, Op
 from planner.values import Reader
 
 PROCESSORS = 64  # width of the processor maps in the file format
+RESERVED_NAMES = ("stop", "input")  # where a layer's name is expected
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,14 @@ TOP_KEYS = (
     Key(("snoop",), read.anything),
     Key(("data_buffer",), read.anything),
     Key(("unload",), read.anything),
+)
+BUFFER_KEYS = (
+    Key(("name",), read.text),
+    Key(("processors",), _MAP),
+    Key(("dim",), read.dimensions),
+    Key(("channels",), read.integer(1)),
+    Key(("offset",), _NUMBER),
+    Key(("width",), read.one_of({8: 8}), 8),
 )
 
 

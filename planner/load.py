@@ -45,6 +45,7 @@ class Options:
 
     `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
     biases are dropped; `classes`: output channels of the last layer where there are no weights to tell.
+    `rolling_buffers`: understand rolling data buffers, enough to say what layers cost; else they are refused.
     """
 
     fifo: bool = False
@@ -53,6 +54,7 @@ class Options:
     stop_after: int | None = None
     no_bias: frozenset[int] = frozenset()
     classes: int | None = None
+    rolling_buffers: bool = False
 
 
 DEFAULTS = Options()
@@ -90,7 +92,7 @@ def read_network(
     `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
     device = load_device()
-    description, problems = read_description(path)
+    description, problems = read_description(path, options.rolling_buffers)
     if description is None or problems:
         return None, problems + (check_description(description, device) if description else ())
     problems = check_description(description, device)
@@ -111,6 +113,7 @@ def read_network(
         layers=layers,
         fifo=options.fifo,
         avg_pool_rounding=options.avg_pool_rounding,
+        rolling_buffers=bool(description.buffers),
     )
     return network, problems + wrong
 

@@ -52,7 +52,8 @@ class Layer:
     name: str
     where: Where
     op: Op
-    inputs: tuple[int, ...]  # producing layers (or INPUT); several: operands if `operands` > 1, else concatenated
+    # Producing layers (or INPUT); several: operands if `operands` > 1, else concatenated; none: a rolling data buffer.
+    inputs: tuple[int, ...]
     operands: int  # 1: no element-wise operation
     eltwise: Eltwise | None
     pool_first: bool  # pooling before the element-wise operation
@@ -108,6 +109,7 @@ class Network:
     layers: tuple[Layer, ...]
     fifo: bool = False  # the input comes through the FIFO
     avg_pool_rounding: bool = False  # average pooling rounds half away from zero instead of truncating
+    rolling_buffers: bool = False  # keeps data from one inference to the next: only its costs are known
 
     def consumers(self, index: int) -> tuple[Layer, ...]:
         """Layers that read the output of layer `index` (or of INPUT)."""

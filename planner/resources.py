@@ -68,6 +68,7 @@ class Resources:
 
 def resources_of(chain: Chain, device: Device) -> Resources:
     """Hardware forms, tensors and lifetimes. InputError where two readers disagree on how a tensor lies in memory."""
+    assert not any(network.rolling_buffers for network in chain.networks.values()), "lifetimes end with an inference"
     hw = {slot.writes: map_layer(slot.layer, chain.networks[slot.network]) for slot in chain.slots}
     problems = tuple(_layout_problems(chain, hw))
     if problems:

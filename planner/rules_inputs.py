@@ -1,7 +1,8 @@
 """How a layer's inputs must lie for it to read them. Each rule returns what it found, or None if all is well.
 
-The network's input is left out where it is one of the inputs: the firmware loads it. Source of the rules: README of
-analogdevicesinc/ai8x-synthesis, "Data Memory" and `in_sequences`, and the warnings in its izer/backend/max7800x.py.
+The network's input is left out where it is one of the inputs: the firmware loads it; so are rolling data buffers, which
+several layers may write. Source of the rules: README of analogdevicesinc/ai8x-synthesis, "Data Memory" and
+`in_sequences`, and the warnings in its izer/backend/max7800x.py.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def joined_passes(layer: Layer, network: Network, device: Device) -> str | None:
     """Inputs that have more than {processors} channels together are read in passes: each of them is one pass, and all
     but the last have as many channels as a full pass."""
     passes, per_pass = passes_of(layer.in_shape.channels)
-    if layer.operands > 1 or len(layer.inputs) == 1 or passes == 1:
+    if layer.operands > 1 or len(layer.inputs) <= 1 or passes == 1:
         return None
     counts = [network.shape_of(index).channels for index in layer.inputs]
     fits = len(counts) == passes and set(counts[:-1]) == {per_pass}
@@ -49,7 +50,7 @@ def source_processors(layer: Layer, network: Network, device: Device) -> str | N
     """The processors of a layer are those that its inputs were written for (`output_processors`)."""
     producers = _producers(layer, network)
     maps = [producer.output_processors for producer in producers]
-    if INPUT in layer.inputs or not layer.processors or not all(maps):
+    if not _by_layers_alone(layer) or not layer.processors or not all(maps):
         return None
     written = 0
     for one in maps:
@@ -62,7 +63,7 @@ def source_offsets(layer: Layer, network: Network, device: Device) -> str | None
     joined on the same processors 4 bytes for each pass apart, other joined inputs at the same offset."""
     producers = _producers(layer, network)
     offsets = [producer.out_offset for producer in producers]
-    if INPUT in layer.inputs or layer.in_offset is None or None in offsets:
+    if not _by_layers_alone(layer) or layer.in_offset is None or None in offsets:
         return None
     expected = [layer.in_offset + step for step in _steps(layer, producers)]
     if offsets == expected:
@@ -75,12 +76,17 @@ def source_gaps(layer: Layer, network: Network, device: Device) -> str | None:
     """Inputs that lie in alternating words were written with gaps: `write_gap` is the number of operands, or of inputs
     joined on the same processors, less one, and 0 for other inputs."""
     producers = _producers(layer, network)
-    if INPUT in layer.inputs or any(producer.out_offset is None for producer in producers):
+    if not _by_layers_alone(layer) or any(producer.out_offset is None for producer in producers):
         return None
     alternating = len(producers) > 1 and (layer.operands > 1 or _share_processors(producers))
     expected = len(producers) - 1 if alternating else 0
     gaps = sorted({producer.write_gap for producer in producers})
     return None if gaps == [expected] else f"inputs with a `write_gap` of {', '.join(map(str, gaps))}"
+
+
+def _by_layers_alone(layer: Layer) -> bool:
+    """Does the layer read nothing but what layers have written, neither the network's input nor a data buffer?"""
+    return bool(layer.inputs) and INPUT not in layer.inputs
 
 
 def _producers(layer: Layer, network: Network) -> list[Layer]:

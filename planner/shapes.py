@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from configs.errors import InputError, Problem
-from planner.description import Description, LayerText, find_layer
+from planner.buffers import Buffer
+from planner.description import Description, LayerText, find_buffer, find_layer
 from planner.network import INPUT, Layer, ProcessorMap, Shape
 from planner.weights import LayerWeights
 
@@ -39,8 +40,9 @@ def _refuse(text: LayerText, key: str, message: str) -> InputError:
 
 
 def _infer(text: LayerText, done: Sequence[Layer], inference: Inference, problems: list[Problem]) -> Layer:
-    inputs = _inputs(text, done, inference)
-    in_shape = _in_shape(text, inputs, done, inference)
+    buffer = _buffer(text, inference)
+    inputs = () if buffer else _inputs(text, done, inference)
+    in_shape = _buffer_shape(text, buffer) if buffer else _in_shape(text, inputs, done, inference)
     pool, pooled = _pooled(text, in_shape)
     weights = _weights(text, inference)
     problems.extend(_check_weights(text, weights, in_shape, pooled))
@@ -72,7 +74,7 @@ def _infer(text: LayerText, done: Sequence[Layer], inference: Inference, problem
         out_shape=out_shape,
         processors=text.processors,
         output_processors=_output_processors(text, out_shape, inference.description),
-        in_offset=_in_offset(text, inputs, done),
+        in_offset=buffer.offset if buffer and text.in_offset is None else _in_offset(text, inputs, done),
         out_offset=text.out_offset,
         write_gap=text.write_gap,
         weights=weights.weights if weights else None,
@@ -103,6 +105,30 @@ def _output_shift(text: LayerText, weights: LayerWeights | None) -> int:
     if text.output_shift is not None:
         return text.output_shift
     return (weights and weights.output_shift) or 0
+
+
+def _buffer(text: LayerText, inference: Inference) -> Buffer | None:
+    """The rolling data buffer that the layer reads."""
+    references = text.in_sequences or ()
+    found = [buffer for buffer in (find_buffer(inference.description, one) for one in references) if buffer]
+    if "buffer_shift" in text.stated and inference.description.buffers and (not found or text.op != "passthrough"):
+        message = "`buffer_shift` needs `op: passthrough` and a data buffer in `in_sequences`"
+        raise _refuse(text, "buffer_shift", message)
+    if found and (len(references) > 1 or text.operands > 1 or text.index == 0):
+        message = f"data buffer `{found[0].name}` can only be the single input of a layer after the first"
+        raise _refuse(text, "in_sequences", message)
+    return found[0] if found else None
+
+
+def _buffer_shape(text: LayerText, buffer: Buffer) -> Shape:
+    """Shape of what the layer reads: `in_channels` and `in_dim` may ask for a part of the buffer. With `flatten` the
+    channels are counted after flattening (izer.py divides them by the pixels)."""
+    wanted = _asked(text, buffer.shape)
+    if text.flatten and text.in_channels:
+        wanted = replace(wanted, channels=text.in_channels // wanted.pixels)
+    if not 0 < wanted.channels <= buffer.shape.channels or wanted.pixels > buffer.shape.pixels:
+        raise _refuse_shape(text, wanted, f"data buffer `{buffer.name}` is {buffer.shape}")
+    return wanted
 
 
 def _inputs(text: LayerText, done: Sequence[Layer], inference: Inference) -> tuple[int, ...]:
@@ -184,12 +210,21 @@ def _joined_shape(text: LayerText, shapes: list[Shape]) -> Shape:
 
 def _reshaped(text: LayerText, shape: Shape) -> Shape:
     """`in_channels` and `in_dim` give the same values another shape."""
-    rows, cols = text.in_dim or (shape.rows, shape.cols)
-    wanted = Shape(text.in_channels or shape.channels, rows, cols)
+    wanted = _asked(text, shape)
     if wanted.channels * wanted.pixels != shape.channels * shape.pixels:
-        key = "in_dim" if "in_dim" in text.stated else "in_channels"
-        raise _refuse(text, key, f"`in_channels`/`in_dim` ask for {wanted}, but the input is {shape}")
+        raise _refuse_shape(text, wanted, f"the input is {shape}")
     return wanted
+
+
+def _asked(text: LayerText, shape: Shape) -> Shape:
+    """What `in_channels` and `in_dim` make of `shape`."""
+    rows, cols = text.in_dim or (shape.rows, shape.cols)
+    return Shape(text.in_channels or shape.channels, rows, cols)
+
+
+def _refuse_shape(text: LayerText, wanted: Shape, found: str) -> InputError:
+    key = "in_dim" if "in_dim" in text.stated else "in_channels"
+    return _refuse(text, key, f"`in_channels`/`in_dim` ask for {wanted}, but {found}")
 
 
 def _pooled(text: LayerText, shape: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
