@@ -38,7 +38,7 @@ def main() -> None:
     if spec.choice is None:
         parser.error(f"{args.spec} names its stages; one with `exits: auto` is needed")
     candidates = _timed("networks and checkpoints", lambda: load_candidates(spec, device))
-    built = _timed("every chain placed, with its cost", lambda: build_chains(spec, candidates, device, _quiet))
+    built = _timed("every chain placed, with its cost", lambda: build_chains(candidates, device, _quiet))
     data = _images(list(spec.data.values()), args.images)
     profiles, full = _timed(f"integer reference, {args.images:,} images", lambda: profile_candidates(candidates, data))
     costs = [one.cost for one in built]

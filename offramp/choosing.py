@@ -46,7 +46,7 @@ def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
     problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(dict.fromkeys(problems))
-    built = build_chains(spec, candidates, device, say)
+    built = build_chains(candidates, device, say)
     if built[0].placed is None:
         raise Infeasible(Problem(spec.choice.where, built[0].cost.reason))
     say("running the calibration data through the integer reference")
@@ -57,13 +57,14 @@ def choose_plan(spec: Spec, device: Device, say: Say) -> Plan:
         choice = choose(spec.choice, profiles, full, [one.cost for one in built])
     except ValueError as error:
         raise InputError(Problem(spec.choice.where, str(error))) from error
-    return _plan(spec, choice, candidates, built)
+    return _plan(choice, candidates, built)
 
 
-def build_chains(spec: Spec, candidates: Candidates, device: Device, say: Say) -> tuple[Built, ...]:
+def build_chains(candidates: Candidates, device: Device, say: Say) -> tuple[Built, ...]:
     """Every chain that the candidates can form, main alone first. InputError if they are too many to be tried."""
+    spec = candidates.spec
     assert spec.choice is not None
-    chains = chains_of(candidates)
+    chains = chains_of(candidates.entries)
     if len(chains) > MOST_CHAINS:
         found = f"{len(candidates.entries)} candidates can form {len(chains):,} chains; {MOST_CHAINS:,} are allowed"
         raise InputError(Problem(spec.choice.where, f"{found}: leave some candidates out"))
@@ -72,14 +73,14 @@ def build_chains(spec: Spec, candidates: Candidates, device: Device, say: Say) -
         if number % TOLD == 0:
             rest = f": {number} of {len(chains)} done" if number else ""
             say(f"placing every chain of the candidates{rest}")
-        built.append(_build(spec, candidates, early, device))
+        built.append(_build(candidates, early, device))
     return tuple(built)
 
 
-def _build(spec: Spec, candidates: Candidates, early: Early, device: Device) -> Built:
-    assert spec.choice is not None
+def _build(candidates: Candidates, early: Early, device: Device) -> Built:
+    assert candidates.spec.choice is not None
     names = [candidates.entries[index].name for index in early]
-    spec = chosen_spec(spec, names, spec.choice.measures[:1] * len(names))
+    spec = chosen_spec(candidates.spec, names, candidates.spec.choice.measures[:1] * len(names))
     # What would fit instead is looked for where it tells most: with one candidate at a time.
     alternatives = freed_processors(spec, device) if len(early) <= 1 else ()
     try:
@@ -91,13 +92,13 @@ def _build(spec: Spec, candidates: Candidates, early: Early, device: Device) -> 
     return Built(Cost(early, {"cycles": cycles.leaving, "energy": energy.leaving}), placed)
 
 
-def _plan(spec: Spec, choice: Choice, candidates: Candidates, built: Sequence[Built]) -> Plan:
+def _plan(choice: Choice, candidates: Candidates, built: Sequence[Built]) -> Plan:
     chosen = choice.chosen
     names = [one.name for one in candidates.entries]
     early = tuple(names.index(name) for name in chosen.stages[:-1])
     placed = next(one.placed for one in built if one.cost.early == early)
     assert placed is not None
-    spec = chosen_spec(spec, chosen.stages[:-1], chosen.measures)
+    spec = chosen_spec(candidates.spec, chosen.stages[:-1], chosen.measures)
     thresholds = dict(zip(chosen.stages, chosen.thresholds, strict=False))
     # Placed without knowing the measures; what lies where does not depend on them.
     chain = with_threshold(build_chain(spec, placed.resources.device), thresholds)

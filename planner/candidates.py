@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from configs.device import Device
 from configs.errors import InputError, Problem
-from planner.chain import build_chain, exit_rule
+from planner.chain import build_chain, exit_rule, legal_cuts
 from planner.confidence import Measure, confidence
 from planner.data import DataSet
 from planner.frontier import Bools
 from planner.network import INPUT, Network
 from planner.profile import BATCH
 from planner.reference import Tensor, run_layers, run_network
-from planner.spec import ExitSpec, HeadSpec, Spec, StageSpec
-from planner.spec_auto import CandidateSpec, ChoiceSpec
+from planner.spec import ExitSpec, Spec, StageSpec
+from planner.spec_auto import CandidateSpec, ChoiceSpec, same_names
 from planner.stages import Chain, ExitRule
 
 EARLY = 3  # stages before the last one in the chains that are considered
@@ -29,9 +29,13 @@ Early = tuple[int, ...]  # numbers of candidates, in the order in which they run
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A candidate with its network: a front network, or a head that reads the output of main's layer `cut`."""
+    """A candidate with its network: a front network, or a head that reads the output of main's layer `cut`.
+
+    `part`: what a chain has once at most; candidates with the same network have the same.
+    """
 
     name: str
+    part: str
     network: Network
     cut: int | None
     rules: tuple[ExitRule, ...]  # one for each measure that is considered
@@ -39,8 +43,9 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """All candidates, and the main network, whose answer is the reference."""
+    """All candidates, and the main network, whose answer is the reference. `spec`: with every head at its cuts."""
 
+    spec: Spec
     main: Network
     entries: tuple[Candidate, ...]
 
@@ -61,16 +66,62 @@ def chosen_spec(spec: Spec, early: Sequence[str], measures: Sequence[Measure]) -
     stages = [_stage(by_name[name], measure) for name, measure in zip(early, measures, strict=True)]
     rule = ExitSpec(spec.choice.where, measures[0] if measures else spec.choice.measures[0], None, 1.0)
     main = StageSpec(spec.choice.main, spec.choice.where, spec.choice.main, None, None, rule)
-    used = {spec.choice.main, *spec.compare}
-    for name in early:
-        used |= {by_name[name].network, by_name[name].head or by_name[name].network}
+    used = {spec.choice.main, *spec.compare, *(network for name in early for network in by_name[name].networks)}
     networks = {name: entry for name, entry in spec.networks.items() if name in used}
-    return replace(spec, networks=networks, stages=(*stages, main), choice=None)
+    idle = tuple((one.network, one.head) for one in by_name.values() if one.head and one.name not in early)
+    return replace(spec, networks=networks, stages=(*stages, main), choice=None, left_out=idle)
+
+
+def with_cuts(spec: Spec, device: Device) -> Spec:
+    """The spec with each head whose cut is left open as several candidates, one for every legal cut that it fits.
+
+    InputError if it fits none, with the reasons.
+    """
+    choice = spec.choice
+    assert choice is not None
+    heads = tuple((one.network, one.head) for one in choice.candidates if one.head)
+    cuts = legal_cuts(replace(spec, left_out=heads), choice.main) if any(map(_open, choice.candidates)) else ()
+    found: list[CandidateSpec] = []
+    problems: list[Problem] = []
+    for one in choice.candidates:
+        try:
+            found += _at_cuts(spec, one, cuts, device) if _open(one) else (one,)
+        except InputError as error:
+            problems += error.problems
+    problems += same_names(choice.main, found)
+    if problems:
+        raise InputError(problems)
+    return replace(spec, choice=replace(choice, candidates=tuple(found)))
+
+
+def _open(one: CandidateSpec) -> bool:
+    return one.head is not None and one.until is None
+
+
+def _at_cuts(spec: Spec, one: CandidateSpec, cuts: Sequence[int], device: Device) -> list[CandidateSpec]:
+    assert spec.choice is not None
+    fitting: list[CandidateSpec] = []
+    reasons: dict[str, list[int]] = {}  # why it does not fit, and after which layers
+    for cut in cuts:
+        candidate = replace(one, name=f"{one.name}-{cut}", until=cut)
+        others = tuple(candidate if other is one else other for other in spec.choice.candidates)
+        tried = replace(spec, choice=replace(spec.choice, candidates=others))
+        try:
+            build_chain(chosen_spec(tried, [candidate.name], spec.choice.measures[:1]), device)
+        except InputError as error:
+            reasons.setdefault(error.problems[0].message, []).append(cut)
+        else:
+            fitting.append(candidate)
+    if not fitting:
+        listed = "; ".join(f"after layer {', '.join(map(str, where))}: {reason}" for reason, where in reasons.items())
+        what = f"head `{one.head.network}`" if one.head and one.head.network else "the head"
+        message = f"{what} fits nowhere in `{one.network}`: {listed or 'it has no legal cut'}"
+        raise InputError(Problem(one.where, message))
+    return fitting
 
 
 def _stage(one: CandidateSpec, measure: Measure) -> StageSpec:
-    head = HeadSpec(one.where, one.head, ()) if one.head else None
-    return StageSpec(one.name, one.where, one.network, one.until, head, _exit(one, measure))
+    return StageSpec(one.name, one.where, one.network, one.until, one.head, _exit(one, measure))
 
 
 def _exit(one: CandidateSpec, measure: Measure) -> ExitSpec:
@@ -79,6 +130,7 @@ def _exit(one: CandidateSpec, measure: Measure) -> ExitSpec:
 
 def load_candidates(spec: Spec, device: Device) -> Candidates:
     """Load every candidate in a chain of its own with main. InputError with the problems of all of them."""
+    spec = with_cuts(spec, device)
     choice = spec.choice
     assert choice is not None
     problems: list[Problem] = []
@@ -91,21 +143,23 @@ def load_candidates(spec: Spec, device: Device) -> Candidates:
     if problems:
         raise InputError(problems)
     entries = [_candidate(choice, *pair) for pair in zip(choice.candidates, chains, strict=True)]
-    return Candidates(chains[0].networks[choice.main], tuple(entries))
+    return Candidates(spec, chains[0].networks[choice.main], tuple(entries))
 
 
 def _candidate(choice: ChoiceSpec, one: CandidateSpec, chain: Chain) -> Candidate:
-    network = chain.networks[one.head or one.network]
+    part = chain.stages[0].slots[-1].network
+    network = chain.networks[part]
     # Of a branch's slots the last one that belongs to main is the layer it is cut after.
     own = [slot.layer.index for slot in chain.stages[0].slots if slot.network == choice.main]
     rules = tuple(exit_rule(_exit(one, measure), network.layers[-1]) for measure in choice.measures)
-    return Candidate(one.name, network, own[-1] if one.head else None, rules)
+    return Candidate(one.name, part, network, own[-1] if one.head else None, rules)
 
 
-def chains_of(candidates: Candidates, most: int = EARLY) -> tuple[Early, ...]:
+def chains_of(entries: Sequence[Candidate], most: int = EARLY) -> tuple[Early, ...]:
     """All chains with up to `most` candidates: front networks in any order, then branches in the order of their cuts,
-    one at each cut. The shortest first."""
-    cuts = [one.cut for one in candidates.entries]
+    one at each cut, no network twice. The shortest first."""
+    parts = [one.part for one in entries]
+    cuts = [one.cut for one in entries]
     fronts = [index for index, cut in enumerate(cuts) if cut is None]
     branches = sorted((cut, index) for index, cut in enumerate(cuts) if cut is not None)
     found: list[Early] = []
@@ -114,7 +168,7 @@ def chains_of(candidates: Candidates, most: int = EARLY) -> tuple[Early, ...]:
             rests = [rest for rest in combinations(branches, heads) if len({cut for cut, _ in rest}) == heads]
             for order in permutations(fronts, count - heads):
                 found += [order + tuple(index for _, index in rest) for rest in rests]
-    return tuple(found)
+    return tuple(one for one in found if len({parts[index] for index in one}) == len(one))
 
 
 def profile_candidates(candidates: Candidates, data: DataSet) -> tuple[tuple[CandidateProfile, ...], Bools]:

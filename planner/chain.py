@@ -18,6 +18,7 @@ from planner.network import INPUT, Layer, Network, ProcessorMap, Shape
 from planner.processors import Maps, Part, maps_together, weights_fit
 from planner.resources import placement_problem, resources_of
 from planner.spec import ExitSpec, NetworkSpec, Spec, StageSpec
+from planner.spec_head import HeadSpec
 from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 
 
@@ -127,14 +128,9 @@ def _load(entry: NetworkSpec, shape: Shape | None, head: bool = False) -> Networ
 def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
     """Take the layers of heads out of a network; load heads that are networks of their own."""
     staged = [stage for stage in spec.stages if stage.network == name and stage.head]
-    inner: dict[str, tuple[int, ...]] = {}
-    for stage in staged:
-        assert stage.head is not None
-        if stage.head.network is None:
-            inner[stage.name] = tuple(_find(network, one, stage.head.where) for one in stage.head.layers)
-    removed = {index for layers in inner.values() for index in layers}
-    kept = tuple(layer.index for layer in network.layers if layer.index not in removed)
-    branch = Branch(network, kept, select(network, kept, None), {})
+    inner = {stage.name: _layers(network, stage.head) for stage in staged if stage.head}
+    left_out = (_layers(network, head) for owner, head in spec.left_out if owner == name)
+    branch = _backbone(network, [*inner.values(), *left_out])
     for stage in staged:
         _check_cut(stage, branch)
     heads: dict[str, tuple[str, Network]] = {}
@@ -153,6 +149,25 @@ def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
     return replace(branch, heads=heads)
+
+
+def _layers(network: Network, head: HeadSpec) -> tuple[int, ...]:
+    """Layers of a network that are a head; none if the head is a network of its own."""
+    return tuple(_find(network, one, head.where) for one in head.layers)
+
+
+def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
+    """A network without the layers of heads."""
+    removed = {index for layers in heads for index in layers}
+    kept = tuple(layer.index for layer in network.layers if layer.index not in removed)
+    return Branch(network, kept, select(network, kept, None), {})
+
+
+def legal_cuts(spec: Spec, name: str) -> tuple[int, ...]:
+    """Layers of a network, by their numbers in its YAML, after which a stage can end, without the heads left out."""
+    network = _load(spec.networks[name], spec.networks[name].input_shape)
+    branch = _backbone(network, [_layers(network, head) for owner, head in spec.left_out if owner == name])
+    return tuple(branch.kept[one.after] for one in boundaries(branch.backbone) if one.legal)
 
 
 def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from configs.device import Device
 from configs.errors import CheckFailed, InputError, Problem, Where
-from planner.candidates import chosen_spec
+from planner.candidates import chosen_spec, with_cuts
 from planner.chain import build_chain
 from planner.choice import Choice
 from planner.clocks import with_clocks
@@ -91,7 +91,7 @@ def load_plan(path: Path, device: Device) -> Plan:
     spec = load_spec(folder / saved.spec)
     device = with_clocks(device, spec.clocks)
     if saved.chosen:
-        spec = chosen_spec(spec, *saved.chosen)
+        spec = chosen_spec(with_cuts(spec, device), *saved.chosen)
     chain = with_threshold(build_chain(spec, device), saved.thresholds)
     resources = resources_of(chain, device)
     problem = placement_problem(resources)

@@ -14,6 +14,7 @@ from planner.clocks import read_clocks
 from planner.confidence import MEASURES, Measure
 from planner.network import Shape
 from planner.spec_auto import NEEDED, OPTIONAL, ChoiceSpec, read_choice, read_delta
+from planner.spec_head import HeadSpec, read_head
 from planner.spec_reader import Reader, layer_reference, number, one_of, positive
 
 FORMAT = 1
@@ -48,15 +49,6 @@ class ExitSpec:
     measure: Measure
     threshold: float | None
     temperature: float
-
-
-@dataclass(frozen=True)
-class HeadSpec:
-    """The exit head of a branch: a network of its own, or some layers of the stage's network."""
-
-    where: Where
-    network: str | None
-    layers: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -97,6 +89,7 @@ class Spec:
     choice: ChoiceSpec | None = None  # `exits: auto`: there are no stages before they are chosen
     clocks: Mapping[str, int] = field(default_factory=dict)  # Hz by name; the device's where not given
     places: Mapping[str, Where] = field(default_factory=dict)  # of the spec's keys
+    left_out: tuple[tuple[str, HeadSpec], ...] = ()  # (network, head made of its layers) that no stage runs
 
 
 def load_spec(path: Path) -> Spec:
@@ -196,23 +189,11 @@ class _Reader(Reader):
                     self.wrong(data.at(key), f"the last stage runs its network to the end; it has no `{key}`")
         elif "exit" not in data:
             self.wrong(data.where, f"stage `{name}` is not the last one; it needs an `exit`")
-        head = self.head(data, networks) if "head" in data else None
+        head = read_head(self, data, networks) if "head" in data else None
         exits = self.exit(data) if "exit" in data else None
         if not last and (until is None) != (head is None):
             self.wrong(data.where, f"stage `{name}`: a branch has both `until` and `head`, a front network neither")
         return StageSpec(name, data.where, network, until, head, exits)
-
-    def head(self, data: LineMap, networks: Mapping[str, NetworkSpec]) -> HeadSpec:
-        value, where = data["head"], data.at("head")
-        if isinstance(value, str):
-            if value not in networks:
-                self.wrong(where, f"there is no network `{value}`; there are: {', '.join(networks)}")
-            return HeadSpec(where, value, ())
-        layers = value.get("layers") if isinstance(value, LineMap) and set(value) == {"layers"} else None
-        if not isinstance(layers, list) or not layers or not all(type(one) in (str, int) for one in layers):
-            self.wrong(where, "`head` is the name of a network, or {layers: [names or numbers]} of the stage's own")
-            layers = []
-        return HeadSpec(where, None, tuple(layers))
 
     def exit(self, data: LineMap) -> ExitSpec | None:
         value, where = data["exit"], data.at("exit")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from configs.errors import Where
+from configs.errors import Problem, Where
 from configs.lines import LineList, LineMap
 from planner.confidence import MEASURES, Measure
+from planner.spec_head import HeadSpec, read_head
 from planner.spec_reader import Reader, layer_reference, number, one_of, positive
 
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
@@ -21,15 +22,21 @@ OPTIONAL = ("name", "data", "confidence", "labels", "compare", "clocks")
 class CandidateSpec:
     """A stage that may run before the rest of the main network.
 
-    `network`: the front network (`until` and `head` None), or main, cut after layer `until`, with an exit head.
+    `network`: the front network (`until` and `head` None), or main, cut after layer `until`, with an exit head. `until`
+    None with a head: wherever main can be cut and the head fits; `name` is only the beginning of a name then.
     """
 
     name: str
     where: Where
     network: str
     until: str | int | None
-    head: str | None
+    head: HeadSpec | None
     temperature: float
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Networks that a chain with the candidate needs."""
+        return (self.network, self.head.network) if self.head and self.head.network else (self.network,)
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ def read_choice(reader: Reader, data: LineMap, networks: Collection[str], files:
         reader.wrong(data.at("exits"), f"`exits` is {data.get('exits')!r}; only `auto` is allowed, or no `exits`")
     main = _known(reader, data, "main", networks)
     candidates = _candidates(reader, data, main, networks)
-    used = {main} | {one.network for one in candidates} | {one.head for one in candidates}
+    used = {main} | {name for one in candidates for name in one.networks}
     unused = [name for name in networks if name not in used and name not in reader.names(data, "compare")]
     if unused:
         reader.wrong(data.at("networks"), f"neither `main` nor a candidate: {', '.join(unused)}")
@@ -115,35 +122,39 @@ def _known(reader: Reader, data: LineMap, key: str, names: Collection[str]) -> s
 def _candidates(reader: Reader, data: LineMap, main: str, networks: Collection[str]) -> tuple[CandidateSpec, ...]:
     items = data.get("candidates", [])
     if not isinstance(items, LineList) or not all(isinstance(one, LineMap) for one in items) or not items:
-        reader.wrong(
-            data.at("candidates"), "`candidates` is a list of {front: network} and {until: layer, head: network}"
-        )
+        reader.wrong(data.at("candidates"), "`candidates` is a list of {front: network} and {head: network}")
         return ()
     found = tuple(_candidate(reader, one, main, networks) for one in items)
-    names = [main, *(one.name for one in found)]
-    for one in found:
-        if names.count(one.name) > 1:
-            reader.wrong(one.where, f"there are several stages named `{one.name}`; give each a `name`")
+    for problem in same_names(main, [one for one in found if one.until is not None or one.head is None]):
+        reader.wrong(problem.where or data.where, problem.message)
     return found
 
 
-def _candidate(reader: Reader, data: LineMap, main: str, networks: Collection[str]) -> CandidateSpec:
-    front = "front" in data
-    needed = ("front",) if front else ("until", "head")
-    reader.keys(data, needed, ("name", "temperature"))
-    used = _known(reader, data, "front" if front else "head", networks)
-    if used == main:
-        reader.wrong(data.where, f"`{main}` is the main network; it is no candidate itself")
-    until = None if front else reader.value(data, "until", layer_reference, "a layer's name or number")
-    temperature = reader.value(data, "temperature", positive, "a number > 0")
-    return CandidateSpec(
-        name=reader.name(data, used if front else f"{main}-{until}"),
-        where=data.where,
-        network=used if front else main,
-        until=until,
-        head=None if front else used,
-        temperature=1.0 if temperature is None else temperature,
+def same_names(main: str, candidates: Sequence[CandidateSpec]) -> tuple[Problem, ...]:
+    """Candidates that cannot be told apart, from each other or from main."""
+    names = [main, *(one.name for one in candidates)]
+    return tuple(
+        Problem(one.where, f"there are several stages named `{one.name}`; give each a `name`")
+        for one in candidates
+        if names.count(one.name) > 1
     )
+
+
+def _candidate(reader: Reader, data: LineMap, main: str, networks: Collection[str]) -> CandidateSpec:
+    temperature = reader.value(data, "temperature", positive, "a number > 0")
+    network, until, head = main, None, None
+    if "front" in data:
+        reader.keys(data, ("front",), ("name", "temperature"))
+        default = network = _known(reader, data, "front", networks)
+    else:
+        reader.keys(data, ("head",), ("until", "name", "temperature"))
+        until = reader.value(data, "until", layer_reference, "a layer's name or number")
+        head = read_head(reader, data, networks) if "head" in data else None
+        default = f"{main}-{until}" if until is not None else (head and head.network) or main
+    if main in (head.network if head else None, data.get("front")):
+        reader.wrong(data.where, f"`{main}` is the main network; it is no candidate itself")
+    name = reader.name(data, default)
+    return CandidateSpec(name, data.where, network, until, head, 1.0 if temperature is None else temperature)
 
 
 def _measures(reader: Reader, data: LineMap) -> tuple[Measure, ...]:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from planner.candidates import Candidate, CandidateProfile, Candidates, Early, chains_of
+from planner.candidates import Candidate, CandidateProfile, Early, chains_of
 from planner.choose_exits import Cost
 from planner.confidence import MEASURES, Measure, confident
 from planner.frontier import LARGEST, Bools
@@ -21,7 +21,7 @@ FRACTION_BITS = 7
 
 
 def candidate(name: str, cut: int | None, measures: tuple[Measure, ...]) -> Candidate:
-    return Candidate(name, NETWORK, cut, tuple(ExitRule(one, None, FRACTION_BITS) for one in measures))
+    return Candidate(name, name, NETWORK, cut, tuple(ExitRule(one, None, FRACTION_BITS) for one in measures))
 
 
 class Instance:
@@ -44,7 +44,7 @@ class Instance:
             for one in entries
         )
         self.full: Bools = rng.random(self.images) < rng.choice([0.0, 0.9, 0.9, 0.9, 1.0])
-        self.costs = [self._cost(early, rng) for early in chains_of(Candidates(NETWORK, entries), most)]
+        self.costs = [self._cost(early, rng) for early in chains_of(entries, most)]
         self.drop = float(rng.choice([0.0, 5.0, 20.0]))
 
     def _confidence(self, levels: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from configs.errors import CheckFailed, Infeasible
-from planner.candidates import Candidates, chains_of
+from planner.candidates import chains_of
 from planner.choice import Choice
 from planner.choose_exits import Cost, choose
 from planner.confidence import confident, to_threshold
 from planner.frontier import BRANCH, WORK, Exits, frontier
-from tests.exit_instances import FRACTION_BITS, NETWORK, Instance, candidate
+from tests.exit_instances import FRACTION_BITS, Instance, candidate
 
 
 def chosen(instance: Instance, **weights: float) -> Choice:
@@ -228,7 +228,7 @@ def test_the_same_input_gives_the_same_choice() -> None:
 
 def test_chains_have_fronts_first_and_one_head_at_each_cut() -> None:
     entries = [("a", None), ("b", None), ("late", 3), ("early", 1), ("other", 1)]
-    candidates = Candidates(NETWORK, tuple(candidate(name, cut, ("margin",)) for name, cut in entries))
+    candidates = [candidate(name, cut, ("margin",)) for name, cut in entries]
     names = [tuple(entries[index][0] for index in early) for early in chains_of(candidates, 3)]
     assert names[0] == () and len(set(names)) == len(names)
     assert ("a", "b") in names and ("b", "a") in names and ("a", "early", "late") in names

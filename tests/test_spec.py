@@ -43,7 +43,7 @@ MISTAKES = [
     ),
     ("    exit:", "    until: small\n    exit:", r":8: stage `front-small`: a branch has both `until` and `head`"),
     ("    exit:", "    head: main\n    exit:", r":8: stage `front`: a branch has both `until` and `head`"),
-    ("    exit:", "    head: other\n    until: 0\n    exit:", r":9: there is no network `other`"),
+    ("    exit:", "    head: other\n    until: 0\n    exit:", r":9: `head`: there is no network `other`"),
     ("    exit:", "    head: {layer: x}\n    until: 0\n    exit:", r":9: `head` is the name of a network, or"),
     ("    exit:", "    until: [1]\n    exit:", r":9: `until` is \[1\]; a layer's name or number is expected"),
     ("exit: {confidence: margin, threshold: 0.5}", "exit: margin", r":9: `exit` is a mapping with `confidence`"),
