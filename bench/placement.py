@@ -1,18 +1,18 @@
 """Weight placement of corpus networks that share the accelerator: ours against first fit in the vendor's manner.
 
-    python -m bench.placement [CORPUS] [--triples N] [--minimalloc FOLDER]
+    python -m bench.placement [CORPUS] [--triples N]
     python -m bench.placement --free [CORPUS]
+    python -m bench.placement --minimalloc FOLDER
 
-Every pair of networks whose kernels could fit by their bytes is placed twice. In the vendor's manner each network is
-placed greedily, layer by layer (those on all processors first), from a start column above the other network, in the
-better of the two orders. Triples: N of them, evenly spaced in the list of all. The minimalloc folder holds CSV files
-`NAME.CAPACITY.csv` with the columns id, lower, upper, size, as in google/minimalloc.
+Every pair and every triple of networks whose kernels could fit by their bytes is placed twice. In the vendor's manner
+each network is placed greedily, layer by layer (those on all processors first), from a start column above the networks
+before it, in the best of all orders. `--triples N`: only so many, evenly spaced in the list of all. `--free`: pairs,
+with processors to be chosen. `--minimalloc`: activations instead, the instances that google/minimalloc publishes.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,10 +23,11 @@ from statistics import median
 from typing import Any
 
 from bench.placement_free import report_free
+from bench.placement_minimalloc import report_minimalloc
 from configs.device import load_device
 from configs.errors import Infeasible, OfframpError
 from planner.placement.check import check
-from planner.placement.problem import HIGHEST, REACH, DataBlock, Objective, Problem, WeightBlock
+from planner.placement.problem import HIGHEST, REACH, Objective, Problem, WeightBlock
 from planner.placement.solve import solve
 
 FAMILIES = ("network", "network-synthetic", "network-variant")
@@ -47,21 +48,25 @@ class Outcome:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared" / "corpus")
-    parser.add_argument("--triples", type=int, default=0, metavar="N")
-    parser.add_argument("--minimalloc", type=Path, metavar="FOLDER")
+    parser.add_argument("--triples", type=int, metavar="N", help="place so many triples only")
+    parser.add_argument("--minimalloc", type=Path, metavar="FOLDER", help="place instances of google/minimalloc")
     parser.add_argument("--free", action="store_true", help="the pairs, with processors to be chosen")
     arguments = parser.parse_args()
+    if arguments.minimalloc:
+        report_minimalloc(arguments.minimalloc, empty_problem())
+        return
+    if not (arguments.corpus / "cases").is_dir():
+        print(f"{arguments.corpus} is no corpus: nothing is placed")
+        return
     networks = dict(distinct_networks(arguments.corpus))
     print(f"{len(networks)} networks with distinct kernel layouts: {' '.join(networks)}")
     if arguments.free:
         report_free(arguments.corpus, networks, list(fitting(networks, 2)), empty_problem())
         return
     report("pairs", networks, list(fitting(networks, 2)))
-    if arguments.triples:
-        triples = list(fitting(networks, 3))
-        report("triples", networks, triples[:: max(1, len(triples) // arguments.triples)])
-    if arguments.minimalloc:
-        report_minimalloc(arguments.minimalloc)
+    triples = list(fitting(networks, 3))
+    step = 1 if arguments.triples is None else max(1, len(triples) // max(1, arguments.triples))
+    report("triples", networks, triples[::step][: arguments.triples])
 
 
 def distinct_networks(corpus: Path) -> Iterator[tuple[str, tuple[WeightBlock, ...]]]:
@@ -192,26 +197,6 @@ def report(title: str, networks: dict[str, tuple[WeightBlock, ...]], sets: list[
         if not outcome.decided or outcome.seconds > 1 or gaps:
             state = "; ".join(gaps) if outcome.decided else "not decided"
             print(f"  {' + '.join(outcome.networks)}: {state}, {outcome.seconds:.2f} s, ours {outcome.ours}")
-
-
-def report_minimalloc(folder: Path) -> None:
-    """Place every instance of the folder in one memory instance of the capacity in its file name."""
-    for file in sorted(folder.glob("*.csv")):
-        capacity = int(file.suffixes[-2][1:])
-        with file.open(newline="") as lines:
-            rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(lines)]
-        blocks = tuple(
-            DataBlock(row["id"], (0,), int(row["size"]), int(row["lower"]), int(row["upper"]) - 1) for row in rows
-        )
-        problem = replace(empty_problem(), data=blocks, data_words=capacity)
-        begin = time.perf_counter()
-        try:
-            places = solve(problem).data
-            end = max(places[block.name] + block.words for block in blocks)
-            state = f"placed in {end} of {capacity}"
-        except OfframpError as error:
-            state = "not placed: " + str(error).splitlines()[0][:80]
-        print(f"  {file.name}: {len(blocks)} buffers, {state}, {time.perf_counter() - begin:.2f} s")
 
 
 if __name__ == "__main__":

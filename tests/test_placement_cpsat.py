@@ -7,8 +7,9 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from planner.placement.cliques import clique_cover
 from planner.placement.cpsat import improve
-from planner.placement.intervals import Items, Limits, clique_cover
+from planner.placement.intervals import Items, Limits
 from planner.placement.items import data_items, weight_items
 from planner.placement.problem import Problem
 from tests.placement_instances import lowest_end, problems
@@ -60,7 +61,7 @@ def check_against_exhaustive_search(items: Items) -> None:
 
 
 def test_starts_are_not_rounded_past_the_end_of_a_fixed_item() -> None:
-    items = Items(sizes=(3, 4), starts=(0, None), conflicts=(0b10, 0b01), multiple=1, capacity=7)
+    items = Items(sizes=(3, 4), starts=(0, None), conflicts=(0b10, 0b01), ranks=(0, 0), multiple=1, capacity=7)
     assert improved(items) == (7, 7)
 
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from configs.errors import Problem as Reason
 from planner.placement.biases import all_quadrants, place_biases
-from planner.placement.intervals import Arrangement, Bits, Items, Limits, arrange, clique_bound, clique_cover, members
+from planner.placement.cliques import Bits, clique_bound, clique_cover, members
+from planner.placement.intervals import Arrangement, Items, Limits, arrange
 from planner.placement.items import collide, data_items, weight_items
 from planner.placement.problem import BiasBlock, DataBlock, Problem, WeightBlock, label
 

@@ -3,8 +3,8 @@
 Weights (cells are kernel columns, blocks with a common processor conflict) and data (cells are words, tensors that are
 live together in a common instance conflict) are both this problem, known as interval colouring of the conflict graph.
 It is NP-hard, but conflict graphs of networks fall apart: separate components are independent, and components of the
-complement can only be stacked. What is left is bounded by cliques, placed by first fit in several orders, and given to
-CP-SAT where bound and first fit disagree.
+complement can only be stacked. What is left is bounded by cliques and placed by first fit in several orders; where that
+exceeds the capacity, canonical arrangements are searched, and where it exceeds the bound, CP-SAT looks for less.
 
 Sets of items are bitmaps: bit i = item i.
 """
@@ -12,11 +12,10 @@ Sets of items are bitmaps: bit i = item i.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from planner.placement.cliques import Bits, clique_bound, clique_cover, members
 from planner.placement.firstfit import first_fit
-
-Bits = int
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Items:
     sizes: tuple[int, ...]  # cells, at least 1
     starts: tuple[int | None, ...]  # fixed, or None
     conflicts: tuple[Bits, ...]  # per item: those it must not overlap; symmetric, without itself
+    ranks: tuple[int, ...]  # items of similar rank conflict more often: the step at which a tensor begins, for instance
     multiple: int
     capacity: int
 
@@ -36,10 +36,14 @@ class Items:
 
 @dataclass(frozen=True)
 class Limits:
-    """When the solver gives up: `effort` in CP-SAT's deterministic time; `seed` of its search."""
+    """When the solver gives up: `effort` in CP-SAT's deterministic time; `seed` of its search.
+
+    `lowest` False: whatever lies within the capacity will do.
+    """
 
     effort: float
     seed: int
+    lowest: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class _Part:
 
 
 def arrange(items: Items, limits: Limits) -> Arrangement:
-    """The arrangement with the lowest highest end of the free items, as far as `limits` allow."""
+    """The arrangement with the lowest highest end of the free items, or just one, as far as `limits` allow."""
     free = [item for item, start in enumerate(items.starts) if start is None]
     fixed = {item: start for item, start in enumerate(items.starts) if start is not None}
     if any(not _legal(items, item, start) for item, start in fixed.items()) or _collision(items, fixed):
         return Arrangement(None, 0, items.capacity + 1)
     part = _solve(_Piece(items, limits, busy_ranges(items)), _bits(free))
+    if part.end > items.capacity >= part.bound and not limits.lowest:  # parts that fit, but not upon each other
+        return arrange(items, replace(limits, lowest=True))
     if part.end > items.capacity:
         return Arrangement(None, 0, part.bound)
     placed = fixed | part.starts
@@ -103,7 +109,15 @@ def _solve_connected(piece: _Piece, among: Bits) -> _Part:
     if len(layers) == 1:
         item = among.bit_length() - 1
         return _Part({item: 0}, piece.items.sizes[item], piece.items.sizes[item])
-    return _stack(piece.items, [_solve(piece, layer) for layer in layers])
+    return _stack(piece.items, [_solve(*part) for part in _apart(piece, layers)])
+
+
+def _apart(piece: _Piece, layers: list[Bits]) -> Iterator[tuple[_Piece, Bits]]:
+    """Layers that will be stacked, each with the capacity that the others leave it at best."""
+    items = piece.items
+    bounds = [max(clique_bound(items, clique) for clique in clique_cover(items, layer)) for layer in layers]
+    for layer, bound in zip(layers, bounds, strict=True):
+        yield replace(piece, items=replace(items, capacity=items.capacity - sum(bounds) + bound)), layer
 
 
 def _stack(items: Items, parts: list[_Part]) -> _Part:
@@ -145,53 +159,35 @@ def _solve_dominated(piece: _Piece, among: Bits) -> _Part:
 
 
 def _solve_prime(piece: _Piece, among: Bits) -> _Part:
-    """What does not fall apart: clique bound, first fit, and CP-SAT between them."""
+    """What does not fall apart: clique bound, first fit, canonical search if nothing fits, and CP-SAT for less."""
     items = piece.items
     cliques = clique_cover(items, among)
     bound = max(clique_bound(items, clique) for clique in cliques)
     chosen = members(among)
     starts = first_fit(items, piece.busy, chosen, bound)
     end = max(starts[item] + items.sizes[item] for item in chosen)
-    if end <= bound or bound > items.capacity:
+    if _enough(piece, end, bound) or bound > items.capacity:
         return _Part(starts, end, bound)
+    if end > items.capacity:
+        from planner.placement.canonical import search
+        from planner.placement.sections import sections_of  # numpy takes longer to import than most placements to find
+
+        found = search(sections_of(items, piece.busy, cliques, chosen), piece.limits.effort, piece.limits.seed)
+        if found.impossible:
+            return _Part(starts, end, items.capacity + 1)
+        if found.starts is not None:
+            starts = found.starts
+            end = max(starts[item] + items.sizes[item] for item in chosen)
+        if _enough(piece, end, bound):
+            return _Part(starts, end, bound)
     from planner.placement.cpsat import improve  # OR-Tools takes longer to import than most placements to find
 
     return _Part(*improve(piece.items, piece.busy, cliques, (starts, end, bound), piece.limits))
 
 
-def clique_bound(items: Items, clique: Bits) -> int:
-    """The least end of items that conflict pairwise: all but the last one fill whole start units."""
-    chosen = members(clique)
-    return sum(items.rounded(item) for item in chosen) - max(items.rounded(item) - items.sizes[item] for item in chosen)
-
-
-def clique_cover(items: Items, among: Bits) -> list[Bits]:
-    """Maximal cliques that together contain every item and every conflict among these items."""
-    order = sorted(members(among), key=lambda item: (-items.rounded(item), item))
-    covered = [0] * len(items.sizes)
-    cliques: list[Bits] = []
-    for one in order:
-        alone = not items.conflicts[one] & among
-        for other in [one] if alone else order:
-            if not alone and not (items.conflicts[one] & ~covered[one]) >> other & 1:
-                continue
-            clique = _grow(items, 1 << one | 1 << other, order)
-            cliques.append(clique)
-            for item in members(clique):
-                covered[item] |= clique
-    return cliques
-
-
-def _grow(items: Items, clique: Bits, order: list[int]) -> Bits:
-    for item in order:
-        if not clique >> item & 1 and not clique & ~items.conflicts[item]:
-            clique |= 1 << item
-    return clique
-
-
-def members(bits: Bits) -> list[int]:
-    """The items of a bitmap, ascending."""
-    return [item for item in range(bits.bit_length()) if bits >> item & 1]
+def _enough(piece: _Piece, end: int, bound: int) -> bool:
+    """Whether there is no need to look for a lower end."""
+    return end <= (bound if piece.limits.lowest else max(bound, piece.items.capacity))
 
 
 def _bits(items: list[int]) -> Bits:

@@ -17,6 +17,7 @@ def weight_items(blocks: Sequence[WeightBlock], problem: Problem) -> Items:
             sum(1 << i for i, other in enumerate(blocks) if other is not block and other.processors & block.processors)
             for block in blocks
         ),
+        tuple((block.processors & -block.processors).bit_length() for block in blocks),
         problem.start_multiple,
         problem.columns,
     )
@@ -31,6 +32,7 @@ def data_items(blocks: Sequence[DataBlock], problem: Problem) -> Items:
             sum(1 << i for i, other in enumerate(blocks) if other is not block and collide(block, other, problem))
             for block in blocks
         ),
+        tuple(block.first for block in blocks),
         1,
         problem.data_words,
     )

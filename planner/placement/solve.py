@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from configs.errors import Infeasible, OfframpError
 from planner.placement import explain
 from planner.placement.biases import place_biases
@@ -12,8 +14,7 @@ from planner.placement.problem import Placement, Problem
 
 
 def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:
-    """A placement with the fewest cycles lost, then the lowest highest column, then the most columns left in one piece;
-    and the lowest highest word of the free data blocks.
+    """A placement with the fewest cycles lost, then the lowest highest column, then the most columns left in one piece.
 
     `effort` bounds each solver run in CP-SAT's deterministic time (a unit took up to 10 seconds of one core); the same
     problem, effort and seed give the same placement. Raises Infeasible with irreducible sets of blocks that cannot be
@@ -23,7 +24,7 @@ def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:
     limits = Limits(effort, seed)
     weights = place_columns(problem, limits)
     biases = place_biases(problem.biases, problem.bias_bytes, limits)
-    data = arrange(data_items(problem.data, problem), limits)
+    data = arrange(data_items(problem.data, problem), replace(limits, lowest=False))
     reasons = []
     if weights.impossible:
         reasons.append(explain.weights(problem, limits))

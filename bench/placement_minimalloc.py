@@ -1,0 +1,54 @@
+"""Activations of published hard instances: `python -m bench.placement --minimalloc FOLDER`.
+
+The folder holds files `NAME.CAPACITY.csv` with the columns id, lower, upper, size, as benchmarks/challenging of
+google/minimalloc: a buffer is live in [lower, upper).
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from configs.errors import Infeasible, OfframpError
+from planner.placement.check import check
+from planner.placement.problem import DataBlock, Problem
+from planner.placement.solve import solve
+
+EFFORT = 40.0  # the chains of a spec get 2; these instances have no word to spare
+
+
+def report_minimalloc(folder: Path, problem: Problem) -> None:
+    """Place every instance of the folder in one memory of the capacity in its file name; a wrong placement ends it."""
+    files = sorted(folder.glob("*.*.csv"))
+    placed = 0
+    for file in files:
+        blocks = buffers(file)
+        capacity = int(file.suffixes[-2][1:])
+        begin = time.perf_counter()
+        state = place(replace(problem, data=blocks, data_words=capacity))
+        seconds = time.perf_counter() - begin
+        placed += state.startswith("placed")
+        print(f"  {file.name}: {len(blocks)} buffers, {state}, {seconds:.2f} s", flush=True)
+    print(f"placed: {placed} of {len(files)}")
+
+
+def buffers(file: Path) -> tuple[DataBlock, ...]:
+    with file.open(newline="") as lines:
+        rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(lines)]
+    return tuple(DataBlock(row["id"], (0,), int(row["size"]), int(row["lower"]), int(row["upper"]) - 1) for row in rows)
+
+
+def place(problem: Problem) -> str:
+    try:
+        placement = solve(problem, effort=EFFORT)
+    except Infeasible:
+        return "proved impossible"
+    except OfframpError:
+        return "not decided"
+    violations = check(problem, placement)
+    if violations:
+        raise SystemExit(violations[0].message)
+    end = max(placement.data[block.name] + block.words for block in problem.data)
+    return f"placed in {end:,} of {problem.data_words:,} words"
