@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain as chained
 
 from configs.device import Device
 from configs.errors import OfframpError
@@ -23,11 +24,11 @@ EFFORT = 0.2  # of each try; what takes more is not suggested
 
 
 def nearest(chain: Chain, problem: Problem, device: Device, overlap: bool, more: Iterable[Alternative]) -> str | None:
-    """The first change with which everything fits: one of `more`, freed offsets, fewer weight bits. None: none found.
+    """The first change with which everything fits: freed offsets, one of `more`, fewer weight bits. None: none found.
 
     Those that cost no accuracy come first, then one layer of those that cannot lie together, then all of these.
     """
-    for words, changed in (*more, *_freed_offsets(chain), *_fewer_bits(chain, problem)):
+    for words, changed in chained(_freed_offsets(chain), more, _fewer_bits(chain, problem)):
         if _fits(changed, device, overlap):
             return f"it would fit with {words}"
     return None
