@@ -195,7 +195,7 @@ def report(title: str, networks: dict[str, tuple[WeightBlock, ...]], sets: list[
     for outcome in outcomes:
         gaps = [f"{one.name} {one.value}, at least {one.bound}" for one in outcome.objectives if not one.optimal]
         if not outcome.decided or outcome.seconds > 1 or gaps:
-            state = "; ".join(gaps) if outcome.decided else "not decided"
+            state = ("; ".join(gaps) or "proved") if outcome.decided else "not decided"
             print(f"  {' + '.join(outcome.networks)}: {state}, {outcome.seconds:.2f} s, ours {outcome.ours}")
 
 

@@ -16,7 +16,7 @@ from planner.placement.intervals import Arrangement, Limits, arrange, busy_range
 from planner.placement.items import weight_items
 from planner.placement.problem import CYCLES, HIGHEST, REACH, Objective, Problem, WeightBlock
 
-LAST_SHARE = 0.1  # of the effort, for the last objective: it decides nothing that others need
+LAST_SHARE = 0.3  # of the effort, for the last objective: it decides nothing that others need
 Starts = tuple[Column, ...]
 
 
