@@ -1,13 +1,14 @@
 """Fit the energy coefficients of the device file to published measurements, and test them on rows kept out of the fit.
 
-    python -m bench.energy_fit
+    python -m bench.energy_fit [--yaml]
 
-Prints the error on every row, and whether the coefficients in configs/max78000.yaml are those of the fit (exit code 1
-if they are not).
+Prints the error on every row, and whether coefficients and errors in configs/max78000.yaml are those of the fit (exit
+code 1 if they are not). `--yaml`: what the device file has to hold instead.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.device import load_device
+from configs.device import EnergyError, load_device
 from configs.lines import load_yaml
 
 ROWS = Path(__file__).with_name("energy_rows.yaml")
@@ -34,6 +35,10 @@ class Row:
     use: str  # fit, again (what is in the fit, measured in another way) or test
     names: tuple[str, ...]
     counts: tuple[float, ...]
+
+    @property
+    def part(self) -> str:
+        return "core" if self.names == ("core_cycle_fj",) else "layers"
 
     def error(self, coefficients: Mapping[str, int]) -> float:
         """Relative error of the model: 0.01 is one percent too much."""
@@ -64,6 +69,13 @@ def _core_row(row: Mapping[str, Any], idle_microwatts: int) -> Row:
     return Row(row["name"], row["source"], energy, row["use"], ("core_cycle_fj",), (cycles,))
 
 
+def errors_of(rows: Sequence[Row], coefficients: Mapping[str, int]) -> tuple[EnergyError, ...]:
+    """The error on every row, as the device file keeps it."""
+    return tuple(
+        EnergyError(row.name, row.source, row.part, row.use, round(1000 * row.error(coefficients))) for row in rows
+    )
+
+
 def fit(rows: Sequence[Row]) -> dict[str, int]:
     """Coefficients with the least sum of squared relative errors on the fitted rows, in whole femtojoules."""
     coefficients: dict[str, int] = {}
@@ -86,20 +98,32 @@ def report(rows: Sequence[Row], coefficients: Mapping[str, int], say: Callable[[
                     errors.append(row.error(coefficients))
                     say(f"  {row.name:<38} {row.source:<16} {row.microjoules:>11.2f} {errors[-1]:>+8.1%}")
             if sizes := [abs(error) for error in errors]:
-                what = "core" if names == ("core_cycle_fj",) else "layers"
+                what = next(row.part for row in rows if row.names == names)
                 mean, median = np.mean(sizes), np.median(sizes)
                 say(f"    errors, {what}: mean {mean:.1%}, median {median:.1%}, largest {max(sizes):.1%}")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--yaml", action="store_true", help="print what the device file has to hold")
+    args = parser.parse_args(arguments)
     rows = read_rows()
     fitted = fit(rows)
+    errors = errors_of(rows, fitted)
+    if args.yaml:
+        print("".join(f"  {name}: {value}\n" for name, value in fitted.items()) + "\nenergy_errors:")
+        for one in errors:
+            names = f'row: "{one.row}", source: {one.source}'
+            print(f"  - {{{names}, part: {one.part}, use: {one.use}, permille: {one.permille}}}")
+        return 0
     report(rows, fitted, print)
-    stated = {name: load_device().energy[name] for name in fitted}
+    device = load_device()
+    stated = {name: device.energy[name] for name in fitted}
     for name, value in fitted.items():
         print(f"{name:<20} {value:>8}   device file: {stated[name]:>8}")
-    print("the device file holds the fit" if stated == fitted else "the device file DIFFERS from the fit")
-    return 0 if stated == fitted else 1
+    same = stated == fitted and device.energy_errors == errors
+    print("the device file holds the fit and its errors" if same else "the device file DIFFERS from the fit")
+    return 0 if same else 1
 
 
 if __name__ == "__main__":

