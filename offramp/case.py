@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.errors import InputError, Problem, Where
+from planner.data import UNREADABLE
 from planner.load import Options, load_network
 from planner.network import Network, Shape
 from planner.weights import LayerWeights
-
-# What numpy and zipfile raise for files that are missing or damaged, RuntimeError for features that are not there.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)

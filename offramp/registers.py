@@ -14,8 +14,8 @@ from codegen.lower import lower
 from codegen.program import Key, start_writes, switching
 from configs.device import Device
 from configs.errors import InputError, Problem, Where
-from offramp.case import UNREADABLE
 from offramp.replay import WRITE
+from planner.data import UNREADABLE
 from planner.placed import Placed
 
 Image = Mapping[Key, int]  # the last value written to each register; a register that is missing holds 0

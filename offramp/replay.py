@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import zipfile
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from configs.device import Device, load_device
 from configs.errors import OfframpError
 from offramp import cases
+from planner.data import UNREADABLE
 from simulator.accelerator import Accelerator
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -45,7 +45,7 @@ def replay_case(case: Path, device: Device) -> tuple[str, ...]:
     try:
         meta = json.loads((case / "meta.json").read_text(encoding="utf-8"))
         program, expected, outputs = (_load(case / f"{name}.npz") for name in ("program", "expected", "outputs"))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         return (f"cannot be read: {error}",)
     missing = [key for key in ("phase_order", "layers", "final_layer") if key not in meta]
     if missing:
@@ -80,7 +80,11 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
 
 def play(accelerator: Accelerator, program: Arrays, phase: str) -> None:
     """Send one phase of a program to the bus. OfframpError for a poll or check that does not hold."""
-    addresses, values, kinds = (program[f"{phase}_{part}"] for part in ("addr", "value", "kind"))
+    names = [f"{phase}_{part}" for part in ("addr", "value", "kind")]
+    missing = [name for name in names if name not in program]
+    if missing:
+        raise OfframpError(f"program.npz has no `{'`, `'.join(missing)}`")
+    addresses, values, kinds = (program[name] for name in names)
     expect = program.get(f"{phase}_expect", values)
     edges = np.flatnonzero(np.diff(kinds)) + 1
     bounds = [0, *edges.tolist(), len(kinds)]

@@ -16,6 +16,7 @@ from offramp.chains import TEST_DATA, data_set
 from offramp.console import make_console
 from offramp.emulate import run_verified
 from planner.confidence import to_real
+from planner.data import UNREADABLE
 from planner.plan import Plan, load_plan
 from planner.profile import profile
 from simulator.board import BoardRun
@@ -63,7 +64,7 @@ def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     shape = plan.chain.networks[plan.chain.first_reader.network].input_shape
     try:
         x = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(Problem(Where(str(path)), f"is not a .npy file with a plain array: {error}")) from error
     wanted = (shape.channels, shape.rows, shape.cols)
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or x.shape[-3:] != wanted or x.ndim not in (3, 4):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import numpy.typing as npt
 
 from configs.errors import InputError, Problem, Where
 from planner.network import Shape
+
+# What numpy and zipfile raise for files that are missing or damaged, RuntimeError for features that are not there.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,7 @@ def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
             raise ValueError("it is a single array (.npy)")
         with file:
             arrays = {key: file[key] for key in ("x", "y") if key in file}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(Problem(where, f"is not an .npz file with plain arrays: {error}")) from error
     missing = [f"`{key}`" for key in ("x", "y") if key not in arrays]
     if missing:

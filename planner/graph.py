@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from planner.network import INPUT, Network, Shape
+from planner.network import INPUT, Network
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,6 @@ def boundaries(network: Network) -> tuple[Boundary, ...]:
         Boundary(after, live, _reason(network, after, live))
         for after, live in ((k, live_tensors(network, graph, k)) for k in range(len(network.layers) - 1))
     )
-
-
-def tensor_shapes(network: Network, live: tuple[int, ...]) -> dict[int, Shape]:
-    """Shapes of live tensors by producer."""
-    return {index: network.shape_of(index) for index in live}
 
 
 def _reason(network: Network, after: int, live: tuple[int, ...]) -> str:

@@ -146,24 +146,10 @@ def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Wrong
     return problems
 
 
-def _steps(chain: Chain) -> tuple[dict[TensorId, Step], dict[str, Step]]:
-    """The step at which each tensor is written, and the step at which each stage's result is looked at."""
-    written: dict[TensorId, Step] = {INPUT_TENSOR: 0}
-    looked: dict[str, Step] = {}
-    step = 0
-    for stage in chain.stages:
-        for slot in stage.slots:
-            step += 1
-            written[slot.writes] = step
-        step += 1
-        looked[stage.name] = step
-    return written, looked
-
-
 def _life(chain: Chain, tensor: TensorId) -> tuple[Step, Step]:
     """First and last step of a tensor. Layers that stream run all at once: what lives while one of them runs lives
     through all that stream in the same stage."""
-    written, looked = _steps(chain)
+    written, looked = chain.steps
     uses = [written[slot.writes] for slot in chain.readers(tensor)]
     uses += [looked[stage.name] for stage in chain.stages if stage.result == tensor]
     if tensor != INPUT_TENSOR and chain.producers[tensor].layer.output:

@@ -74,6 +74,20 @@ class Chain:
     def producers(self) -> dict[TensorId, Slot]:
         return {slot.writes: slot for slot in self.slots}
 
+    @cached_property
+    def steps(self) -> tuple[dict[TensorId, int], dict[str, int]]:
+        """The step at which each tensor is written (the input at 0), and at which each stage's result is looked at."""
+        written: dict[TensorId, int] = {INPUT_TENSOR: 0}
+        looked: dict[str, int] = {}
+        step = 0
+        for stage in self.stages:
+            for slot in stage.slots:
+                step += 1
+                written[slot.writes] = step
+            step += 1
+            looked[stage.name] = step
+        return written, looked
+
     def readers(self, tensor: TensorId) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if tensor in slot.reads)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from offramp.case import load_case
-from planner.graph import boundaries, network_graph, tensor_shapes
+from planner.graph import boundaries, network_graph
 from planner.network import INPUT, Network, Shape
 from planner.reference import run_layers, run_network
 from tests.networks import make_layer, make_network
@@ -53,7 +53,6 @@ def test_one_producer_in_two_places() -> None:
 def test_live_tensors_follow_the_last_reader() -> None:
     network = residual()
     assert [one.live for one in boundaries(network)] == [(INPUT, 0), (INPUT, 0, 1), (INPUT, 0, 2), (INPUT, 3)]
-    assert tensor_shapes(network, (INPUT, 3)) == {INPUT: Shape(4, 6, 6), 3: Shape(4, 6, 6)}
 
 
 def test_declared_outputs_stay_live() -> None:

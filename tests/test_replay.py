@@ -165,6 +165,18 @@ def truncated(case: Path) -> str:
     return "cannot be read: "
 
 
+def emptied(case: Path) -> str:
+    (case / "program.npz").write_bytes(b"")
+    return "cannot be read: "
+
+
+def no_phase(case: Path) -> str:
+    with np.load(case / "program.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays.files if name != "start_addr"}
+    np.savez(case / "program.npz", allow_pickle=False, **kept)
+    return "program.npz has no `start_addr`"
+
+
 def no_layers(case: Path) -> str:
     (case / "meta.json").write_text('{"phase_order": [], "final_layer": 0}')
     return "cannot be read: meta.json has no `layers`"
@@ -176,7 +188,7 @@ def missing_input(case: Path) -> str:
 
 
 DAMAGES = [break_expected, break_intermediate, never_ending_poll, failing_check, unknown_entry, no_start, no_answers]
-DAMAGES += [truncated, no_layers, missing_input]
+DAMAGES += [truncated, emptied, no_phase, no_layers, missing_input]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)

@@ -40,6 +40,14 @@ def test_command_counts_and_fails(corpus: Path, capsys: pytest.CaptureFixture[st
     assert lines[-1] == "1 passed, 1 failed"
 
 
+def test_answers_that_cannot_be_read_are_a_reason(corpus: Path, tmp_path: Path) -> None:
+    source = corpus / "cases" / "net-mnist-extrasmall"
+    for name in ("network.yaml", "input.npy", "weights.npz", "meta.json"):
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    (tmp_path / "outputs.npz").write_bytes((source / "outputs.npz").read_bytes()[:500])
+    assert synth_case(tmp_path)[0].startswith("outputs.npz cannot be read: ")
+
+
 def test_damaged_weights_are_noticed(corpus: Path, tmp_path: Path) -> None:
     """The judge can fail: the same case with one weight changed."""
     source = corpus / "cases" / "net-mnist-extrasmall"

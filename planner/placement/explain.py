@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from configs.errors import Problem as Reason
@@ -34,24 +35,26 @@ def irreducible(blocks: Sequence[Block], fits: Callable[[list[Block]], bool | No
 
 def weight_core(problem: Problem, limits: Limits) -> tuple[list[WeightBlock], bool]:
     """Weight blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
-
-    def fits(blocks: list[WeightBlock]) -> bool | None:
-        return _fits(arrange(weight_items(blocks, problem), limits), problem.columns)
-
-    start = _heaviest(problem.weights, weight_items(problem.weights, problem))
-    core, proved = irreducible(sorted(start, key=lambda block: block.columns), fits)
-    return [block for block in problem.weights if block in core], proved
+    return _core(problem.weights, lambda blocks: weight_items(blocks, problem), limits)
 
 
 def data_core(problem: Problem, limits: Limits) -> tuple[list[DataBlock], bool]:
     """Data blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
+    return _core(problem.data, lambda blocks: data_items(blocks, problem), replace(limits, lowest=False))
 
-    def fits(blocks: list[DataBlock]) -> bool | None:
-        return _fits(arrange(data_items(blocks, problem), limits), problem.data_words)
 
-    start = _heaviest(problem.data, data_items(problem.data, problem))
-    core, proved = irreducible(sorted(start, key=lambda block: block.words), fits)
-    return [block for block in problem.data if block in core], proved
+def _core(
+    blocks: Sequence[Block], items_of: Callable[[Sequence[Block]], Items], limits: Limits
+) -> tuple[list[Block], bool]:
+    """Blocks that cannot be placed together, the smallest left out first."""
+    items = items_of(blocks)
+
+    def fits(some: list[Block]) -> bool | None:
+        return _fits(arrange(items_of(some), limits), items.capacity)
+
+    sizes = dict(zip((block.name for block in blocks), items.sizes, strict=True))
+    core, proved = irreducible(sorted(_heaviest(blocks, items), key=lambda block: sizes[block.name]), fits)
+    return [block for block in blocks if block in core], proved
 
 
 def bias_core(problem: Problem, limits: Limits) -> tuple[list[BiasBlock], bool]:
