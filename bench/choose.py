@@ -44,7 +44,11 @@ def main() -> None:
     costs = [one.cost for one in built]
     goals = {"empirical": replace(spec.choice, delta=None), "guaranteed, delta 0.05": replace(spec.choice, delta=0.05)}
     for name, goal in goals.items():
-        choice = _timed(f"choice, {name}", partial(choose, goal, profiles, full, costs))
+        try:
+            choice = _timed(f"choice, {name}", partial(choose, goal, profiles, full, costs))
+        except ValueError as error:
+            print(f"no choice, {name}: {error}")
+            continue
         chosen = choice.chosen
         shown = f"{chosen.means['cycles']:,.0f} cycles, {chosen.means['energy']:.1f} uJ, {chosen.accuracy:.2%}"
         print(f"  {' > '.join(chosen.stages)}: {shown} ({choice.method}; {len(costs)} chains)")
