@@ -17,9 +17,10 @@ from configs.errors import CheckFailed, Infeasible, Problem
 from planner.candidates import CandidateProfile, Early
 from planner.choice import Choice, Outcome, Verdict
 from planner.confidence import to_real
-from planner.frontier import LARGEST, UNREACHED, WORK, Bools, Exits, Frontier, Setting, frontier, to_scores
+from planner.frontier import LARGEST, UNREACHED, WORK, Bools, Exits, Frontier, Setting, to_scores
 from planner.risk import Guarantee, certify
 from planner.spec_auto import QUANTITIES, ChoiceSpec
+from planner.thresholds import frontier
 
 UNITS: Mapping[str, int] = {"cycles": 1, "energy": 10**6}  # of a chain's costs (cycles, pJ) in what is shown (uJ)
 UNIT_NAMES = {"cycles": "cycles", "energy": "uJ"}

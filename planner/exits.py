@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from configs.errors import CheckFailed, Infeasible
 from planner.confidence import Measure
-from planner.frontier import LARGEST, UNREACHED, WORK, Bools, Exits, Setting, frontier, to_scores
+from planner.frontier import LARGEST, UNREACHED, WORK, Bools, Exits, Setting, to_scores
 from planner.risk import Guarantee, certify
+from planner.thresholds import frontier
 
 Method = Literal["exact", "gap", "tested"]  # proved the best; by how much not; the cheapest that passed a test
 

@@ -21,7 +21,8 @@ from math import ceil, exp, floor, fsum, lgamma, log, log1p
 
 import numpy as np
 
-from planner.frontier import LARGEST, UNREACHED, WORK, Exits, Ints, Setting, frontier
+from planner.frontier import LARGEST, UNREACHED, WORK, Exits, Ints, Setting
+from planner.thresholds import frontier
 
 _LEARN = 3  # one image of so many learns the order of the tests
 _SAFER = np.arange(0.25, 1, 0.05).tolist()  # parts of an exit's images that leave in settings tested before others
