@@ -6,8 +6,8 @@
 
 Every pair and every triple of networks whose kernels could fit by their bytes is placed twice. In the vendor's manner
 each network is placed greedily, layer by layer (those on all processors first), from a start column above the networks
-before it, in the best of all orders. `--triples N`: only so many, evenly spaced in the list of all. `--free`: pairs,
-with processors to be chosen. `--minimalloc`: activations instead, the instances that google/minimalloc publishes.
+before it, in the best of all orders. `--triples N`: only so many, evenly spaced in the list of all. `--free`: with
+processors to be chosen. `--minimalloc`: activations instead, the instances that google/minimalloc publishes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared" / "corpus")
     parser.add_argument("--triples", type=int, metavar="N", help="place so many triples only")
     parser.add_argument("--minimalloc", type=Path, metavar="FOLDER", help="place instances of google/minimalloc")
-    parser.add_argument("--free", action="store_true", help="the pairs, with processors to be chosen")
+    parser.add_argument("--free", action="store_true", help="with processors to be chosen")
     arguments = parser.parse_args()
     if arguments.minimalloc:
         report_minimalloc(arguments.minimalloc, empty_problem())
@@ -60,13 +60,14 @@ def main() -> None:
         return
     networks = dict(distinct_networks(arguments.corpus))
     print(f"{len(networks)} networks with distinct kernel layouts: {' '.join(networks)}")
-    if arguments.free:
-        report_free(arguments.corpus, networks, list(fitting(networks, 2)), empty_problem())
-        return
-    report("pairs", networks, list(fitting(networks, 2)))
     triples = list(fitting(networks, 3))
     step = 1 if arguments.triples is None else max(1, len(triples) // max(1, arguments.triples))
-    report("triples", networks, triples[::step][: arguments.triples])
+    sets = {"pairs": list(fitting(networks, 2)), "triples": triples[::step][: arguments.triples]}
+    if arguments.free:
+        report_free(arguments.corpus, networks, sets, empty_problem())
+        return
+    for title, names in sets.items():
+        report(title, networks, names)
 
 
 def distinct_networks(corpus: Path) -> Iterator[tuple[str, tuple[WeightBlock, ...]]]:
