@@ -20,6 +20,7 @@ from planner.profile import BATCH
 from planner.reference import Tensor, run_layers, run_network
 from planner.spec import ExitSpec, Spec, StageSpec
 from planner.spec_auto import CandidateSpec, ChoiceSpec, same_names
+from planner.spec_head import HeadSpec
 from planner.stages import Chain, ExitRule
 
 EARLY = 3  # stages before the last one in the chains that are considered
@@ -73,12 +74,15 @@ def chosen_spec(spec: Spec, early: Sequence[str], measures: Sequence[Measure]) -
 
 
 def with_cuts(spec: Spec, device: Device) -> Spec:
-    """The spec with each head whose cut is left open as several candidates, one for every legal cut that it fits.
+    """The spec with each head whose cut is left open as several candidates, one for every legal cut that it fits; all
+    networks but main where the spec names no candidates.
 
-    InputError if it fits none, with the reasons.
+    InputError if a network fits nowhere, with the reasons.
     """
     choice = spec.choice
     assert choice is not None
+    if not choice.candidates:
+        return replace(spec, choice=replace(choice, candidates=_every_network(spec, choice, device)))
     heads = tuple((one.network, one.head) for one in choice.candidates if one.head)
     cuts = legal_cuts(replace(spec, left_out=heads), choice.main) if any(map(_open, choice.candidates)) else ()
     found: list[CandidateSpec] = []
@@ -92,6 +96,40 @@ def with_cuts(spec: Spec, device: Device) -> Spec:
     if problems:
         raise InputError(problems)
     return replace(spec, choice=replace(choice, candidates=tuple(found)))
+
+
+def _every_network(spec: Spec, choice: ChoiceSpec, device: Device) -> tuple[CandidateSpec, ...]:
+    """Every network but main as a front and as a head, wherever it fits."""
+    cuts = legal_cuts(spec, choice.main)
+    found: list[CandidateSpec] = []
+    problems: list[Problem] = []
+    for name, entry in spec.networks.items():
+        if name == choice.main or name in spec.compare:
+            continue
+        front = CandidateSpec(name, entry.where, name, None, None, 1.0)
+        head = replace(front, network=choice.main, head=HeadSpec(entry.where, name, ()))
+        fitting: list[CandidateSpec] = []
+        reasons = []
+        for one in (front, head):
+            alone = replace(spec, choice=replace(choice, candidates=(one,)))
+            try:
+                fitting += _at_cuts(alone, one, cuts, device) if one.head else _in_front(alone, one, device)
+            except InputError as error:
+                reasons.append(error.problems[0].message)
+        found += fitting
+        if not fitting:
+            message = f"network `{name}` cannot run before `{choice.main}`: {'; and '.join(reasons)}"
+            problems.append(Problem(entry.where, message))
+    problems += same_names(choice.main, found)
+    if problems:
+        raise InputError(problems)
+    return tuple(found)
+
+
+def _in_front(spec: Spec, one: CandidateSpec, device: Device) -> tuple[CandidateSpec, ...]:
+    assert spec.choice is not None
+    build_chain(chosen_spec(spec, [one.name], spec.choice.measures[:1]), device)
+    return (one,)
 
 
 def _open(one: CandidateSpec) -> bool:

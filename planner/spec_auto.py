@@ -14,8 +14,8 @@ from planner.spec_reader import Reader, layer_reference, number, one_of, positiv
 
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
 
-NEEDED = ("offramp", "networks", "exits", "main", "candidates", "choose")
-OPTIONAL = ("name", "data", "confidence", "labels", "compare", "clocks")
+NEEDED = ("offramp", "networks", "exits", "main", "choose")
+OPTIONAL = ("candidates", "name", "data", "confidence", "labels", "compare", "clocks")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ChoiceSpec:
 
     Either `accuracy_drop` (percentage points) is kept and the cost `weights` (by quantity; several: relative to main
     alone) minimised, or `budget` (quantity, mean of an inference) is kept and the loss of accuracy minimised.
+    No `candidates`: every other network is one, as a front or as a head, wherever it fits.
     `delta`: the loss on new data may exceed `accuracy_drop` with at most this probability; None: no guarantee.
     """
 
@@ -64,11 +65,13 @@ def read_choice(reader: Reader, data: LineMap, networks: Collection[str], files:
     if data.get("exits") != "auto":
         reader.wrong(data.at("exits"), f"`exits` is {data.get('exits')!r}; only `auto` is allowed, or no `exits`")
     main = _known(reader, data, "main", networks)
-    candidates = _candidates(reader, data, main, networks)
+    candidates = _candidates(reader, data, main, networks) if "candidates" in data else ()
     used = {main} | {name for one in candidates for name in one.networks}
     unused = [name for name in networks if name not in used and name not in reader.names(data, "compare")]
-    if unused:
+    if unused and "candidates" in data:
         reader.wrong(data.at("networks"), f"neither `main` nor a candidate: {', '.join(unused)}")
+    if not unused and "candidates" not in data:
+        reader.wrong(data.at("networks"), "there is no network besides `main` that could answer early")
     if not isinstance(data.get("choose"), LineMap):
         reader.wrong(data.at("choose"), "`choose` is a mapping with `data`, and `accuracy_drop` or `budget`")
     choose = reader.section(data, "choose") if isinstance(data.get("choose"), LineMap) else LineMap(data.where)

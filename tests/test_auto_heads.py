@@ -94,6 +94,25 @@ def test_a_head_that_fits_nowhere_is_refused_with_the_reasons(tmp_path: Path) ->
     assert "after layer 1, 2: " in str(caught.value)
 
 
+def test_without_candidates_every_network_is_tried_wherever_it_fits(tmp_path: Path) -> None:
+    text = APART[: APART.index("candidates:")].replace(
+        "  main:", f"  front: {{network: front.yaml, checkpoint: front.pth.tar, input: {INPUT}}}\n  main:"
+    )
+    plan = plan_of(write_spec(tmp_path, text))
+    assert names(plan) == ["head-0", "front"]
+    assert layout(read_back(plan, tmp_path)) == layout(plan)
+    path = write_spec(tmp_path, text.replace("head.", "own."))
+    with pytest.raises(InputError) as caught:
+        plan_of(path)
+    assert f"{path}:3: network `head` cannot run before `main`: " in str(caught.value)
+    assert "; and head `head` fits nowhere in `main`: after layer 0: " in str(caught.value)
+    path = write_spec(
+        tmp_path, "".join(line for line in text.splitlines(keepends=True) if "front" not in line and "head" not in line)
+    )
+    with pytest.raises(InputError, match="there is no network besides `main` that could answer early"):
+        plan_of(path)
+
+
 def test_heads_out_of_mains_own_layers(tmp_path: Path) -> None:
     """Main is what is left, whichever of them a chain has."""
     path = write_spec(tmp_path, OWN)
