@@ -63,7 +63,7 @@ supported: install
 	$(BIN)/python -m offramp.supported docs/SUPPORTED.md
 
 bench: install
-	for script in build simulator placement switch energy_fit choose thresholds stock; do $(BIN)/python -m bench.$$script || exit 1; done
+	for script in build simulator placement switch cycles energy_fit choose thresholds stock; do $(BIN)/python -m bench.$$script || exit 1; done
 
 train: install
 	cd examples/mnist && ../../$(BIN)/python train.py

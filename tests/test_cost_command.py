@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.cycles import SILICON, Measured, compare
 from configs.device import load_device
 from offramp.chains import chain_budget
 from offramp.cli import main
@@ -58,26 +60,27 @@ def test_cycles_equal_the_vendors_in_every_case_that_does_not_stream(corpus: Pat
     assert len(folders) >= 253
 
 
-# Microseconds that ekut-es/netdeployonnx measured on a MAX78000 EV kit, of the first so many layers (None: all).
-SILICON = [
-    ("net-cifar-10", None, 4555.1),
-    ("net-kws20_v3", None, 1436.9),
-    ("syn-cifar100-nas", None, 4570.6),
-    ("net-cifar-10", 1, 1361.43),
-    ("net-cifar-10", 2, 2055.15),
-    ("net-cifar-10", 3, 3411.01),
-    ("net-cifar-10", 4, 3603.94),
-    ("net-cifar-10", 5, 3940.61),
-]
-
-
-@pytest.mark.parametrize(("case", "layers", "measured"), SILICON)
+@pytest.mark.parametrize("row", [row for row in SILICON if row.mhz == 50], ids=str)
 def test_times_within_half_a_percent_of_silicon(
-    corpus: Path, capsys: pytest.CaptureFixture[str], case: str, layers: int | None, measured: float
+    corpus: Path, capsys: pytest.CaptureFixture[str], row: Measured
 ) -> None:
-    content = cost(capsys, corpus / "cases" / case)
-    time = content["time_us"] if layers is None else sum(one["time_us"] for one in content["layers"][:layers])
-    assert time == pytest.approx(measured, rel=0.005)
+    content = cost(capsys, corpus / "cases" / row.case)
+    time = content["time_us"] if row.layers is None else sum(one["time_us"] for one in content["layers"][: row.layers])
+    assert time == pytest.approx(row.microseconds, rel=0.005)
+
+
+def test_the_benchmark_counts_cases_and_finds_what_differs(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, case = corpus / "cases" / "net-mnist-extrasmall", tmp_path / "case"
+    shutil.copytree(source, case)
+    assert compare([case], load_device()) == []
+    meta = json.loads((case / "meta.json").read_text())
+    meta["latency"]["layers"][1]["cycles"] += 1
+    (case / "meta.json").chmod(0o644)
+    (case / "meta.json").write_text(json.dumps(meta))
+    assert compare([case], load_device()) == ["case"]
+    assert "equal to the vendor's cycles: 0 of 1 (4 layers)" in capsys.readouterr().out
 
 
 def test_every_figure_has_a_tag_and_a_source(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
