@@ -17,7 +17,8 @@ help:
 	@echo "make install   .venv with everything"
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
-	@echo "make train     reproduce the example's checkpoints (about 20 minutes on two cores)"
+	@echo "make train     reproduce the example's checkpoints (about 50 minutes on two cores)"
+	@echo "make format    format the code; make supported: write docs/SUPPORTED.md again; make clean: remove .venv and build"
 	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
 
 $(VENV)/.created:

@@ -47,6 +47,9 @@ def main() -> int:
     parser.add_argument("--free", action="store_true", help="forget processors, offsets and write gaps of the YAML")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
+    if not args.cases and not CORPUS.is_dir():
+        print(f"{CORPUS} is no corpus: nothing is cut")
+        return 0
     cases = find_cases(args.cases or sorted([*CORPUS.glob("net-*"), *CORPUS.glob("syn-*")]))
     start = time.perf_counter()
     with multiprocessing.Pool(args.jobs) as pool:

@@ -133,7 +133,7 @@ def _print_kinds(fields: Sequence[FieldResult]) -> None:
     for kind in KINDS:
         found = Counter(field.noticed[kind] for field in fields if kind in field.noticed)
         parts = (f"{found[witness]} {witness or 'nothing'}" for witness in (*WITNESSES, None))
-        console.print(f"{kind:6}{', '.join(parts)}")
+        console.print(f"{kind:<8}{', '.join(parts)}")
 
 
 def _print_summary(fields: Sequence[FieldResult], mistakes: Sequence[str | None]) -> bool:

@@ -22,6 +22,9 @@ EFFORT = 40.0  # the chains of a spec get 2; these instances have no word to spa
 def report_minimalloc(folder: Path, problem: Problem) -> None:
     """Place every instance of the folder in one memory of the capacity in its file name; a wrong placement ends it."""
     files = sorted(folder.glob("*.*.csv"))
+    if not files:
+        print(f"{folder} has no file NAME.CAPACITY.csv: nothing is placed")
+        return
     placed = 0
     for file in files:
         blocks = buffers(file)

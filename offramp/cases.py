@@ -60,7 +60,12 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
         inside = [path] if is_case(path) else sorted(filter(is_case, path.iterdir())) if path.is_dir() else []
         if not inside:
             found = "is no case" if path.is_dir() else "is no folder"
-            problems.append(Problem(Where(str(path)), f"{found}; a folder with program.npz and meta.json is expected"))
+            problems.append(
+                Problem(
+                    Where(str(path)),
+                    f"{found}; a folder with program.npz and meta.json, or one of such folders, is expected",
+                )
+            )
         cases += inside
     if problems:
         raise InputError(problems)

@@ -71,6 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _version() -> str:
+    from importlib.metadata import version  # takes longer than the rest of a help text
+
+    return version("offramp")
+
+
 def _front() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "offramp",
@@ -78,6 +84,7 @@ def _front() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"offramp {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         commands.add_parser(command.name, help=command.summary, add_help=False)

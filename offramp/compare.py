@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def _page(layouts: Sequence[Layout]) -> str:
     try:
         from offramp.page import comparison_page
     except ModuleNotFoundError as error:
-        message = f"--output needs {error.name}; install it with: pip install 'offramp[page]'"
+        message = f"--output needs {error.name}; in the folder of Offramp: {sys.executable} -m pip install -e '.[page]'"
         raise InputError(message) from error
     return comparison_page(layouts)
 

@@ -256,6 +256,5 @@ def _sources(costs: Costs) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"simulated": [], "published": [], "estimated (~)": []}
     for part in parts:
         named = found["estimated (~)" if part.tag == "estimated" else part.tag]
-        if part.source not in named:
-            named.append(part.source)
+        named += [source for source in part.source.split("; ") if source not in named]
     return {kind: sources for kind, sources in found.items() if sources}

@@ -172,6 +172,12 @@ def print_plan(report: Report, console: Console) -> None:
         console.print(_switches(report))
 
 
+def verified_text(answers: int) -> str:
+    """That so many answers are right."""
+    words = "1 answer equals" if answers == 1 else f"{answers:,} answers equal"
+    return f"verified: {words} the integer reference, bit for bit"
+
+
 def print_results(report: Report, console: Console) -> None:
     """Shares, accuracy, cycles; what was verified."""
     if report.accuracy:
@@ -181,7 +187,7 @@ def print_results(report: Report, console: Console) -> None:
         console.print(f"firmware: {one.flash_bytes:,} bytes flash, {one.ram_bytes:,} bytes RAM ({one.compiler})")
     if report.verified:
         right = report.verified.answers - report.verified.mismatches
-        text = f"verified: {right} answers equal the integer reference, bit for bit"
+        text = verified_text(right)
         if report.verified.mismatches:
             text = f"NOT verified: {report.verified.mismatches} of {report.verified.answers} answers differ"
         if not report.verified.mismatches:
@@ -271,4 +277,6 @@ def _percent(value: float | None) -> str:
 
 
 def _times(ratio: float | None) -> str:
-    return f"{ratio:.2f} x less" if ratio else "-"
+    if not ratio:
+        return "-"
+    return f"{ratio:.2f} x less" if ratio >= 1 else f"{1 / ratio:.2f} x more"

@@ -15,6 +15,7 @@ from offramp.build import check_verified, parse_images
 from offramp.chains import TEST_DATA, data_set
 from offramp.console import make_console
 from offramp.emulate import run_verified
+from offramp.report import verified_text
 from planner.confidence import to_real
 from planner.data import UNREADABLE
 from planner.plan import Plan, load_plan
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if len(x) > SHOWN:
         console.print(f"... and {len(x) - SHOWN} more")
     check_verified(verified)
-    console.print(f"verified: {verified.answers} answers equal the integer reference, bit for bit", style="bold green")
+    console.print(verified_text(verified.answers), style="bold green")
     return 0
 
 
@@ -62,6 +63,8 @@ def _test_images(plan: Plan, images: int | None) -> npt.NDArray[np.int8]:
 
 def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     shape = plan.chain.networks[plan.chain.first_reader.network].input_shape
+    if not path.is_file():
+        raise InputError(Problem(Where(str(path)), "does not exist"))
     try:
         x = np.load(path, allow_pickle=False)
     except UNREADABLE as error:
@@ -69,10 +72,15 @@ def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     wanted = (shape.channels, shape.rows, shape.cols)
     if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or x.shape[-3:] != wanted or x.ndim not in (3, 4):
         found = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else "several arrays"
-        message = f"holds {found}; integers {shape} or (N, {shape}) are expected"
+        size = ", ".join(map(str, wanted))
+        message = f"holds {found}; integers ({size}) or (N, {size}) are expected"
         raise InputError(Problem(Where(str(path)), message))
-    if x.size == 0 or x.min() < -128 or x.max() > 127:
-        raise InputError(Problem(Where(str(path)), "is empty or holds values outside -128..127"))
+    if not x.size:
+        raise InputError(Problem(Where(str(path)), "is empty; at least one input is expected"))
+    if x.min() < -128 or x.max() > 127:
+        found = f"holds values from {x.min()} to {x.max()}; -128..127 are allowed"
+        hint = " (pixels 0..255 go in as pixel - 128)" if x.min() >= 0 else ""
+        raise InputError(Problem(Where(str(path)), found + hint))
     return x.reshape(-1, *wanted).astype(np.int8)
 
 

@@ -256,6 +256,8 @@ def _reason(goal: ChoiceSpec, best: Outcome | None, chosen: Outcome) -> str:
     if best is chosen:
         return "chosen"
     if best is None:
+        if goal.budget:
+            return "costs more than the budget"
         return "not among the settings that passed the test" if goal.delta else "no thresholds keep to the limit"
     idle = _idle(best)
     if idle:

@@ -145,6 +145,8 @@ def _inputs(text: LayerText, done: Sequence[Layer], inference: Inference) -> tup
     found = []
     for reference in text.in_sequences:
         index = find_layer(inference.description, reference)
+        if index is None and "data_buffer" in inference.description.features and not inference.description.buffers:
+            raise InputError(())  # it may name a data buffer, which is refused already
         if index is None:
             raise _refuse(text, "in_sequences", f"`in_sequences`: there is no layer `{reference}`")
         if index >= text.index:

@@ -209,3 +209,11 @@ def test_cases_with_such_a_network_are_refused(
     out, err = capsys.readouterr()
     assert "supported by `offramp cost NETWORK.yaml` only" in " ".join((out + err).split())
     assert main(["cost", str(tmp_path)]) == 0
+
+
+def test_a_refused_buffer_is_not_called_a_missing_layer(tmp_path: Path) -> None:
+    path = tmp_path / "network.yaml"
+    path.write_text(yaml_of())
+    with pytest.raises(InputError) as caught:
+        load_network(path, weights=parse_shapes("8x4x3x3 16x8x3x3 12x16x3"), input_shape=Shape(4, 3, 3))
+    assert "data_buffer" in str(caught.value) and "there is no layer" not in str(caught.value)

@@ -117,17 +117,21 @@ def test_run(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_run_on_an_input_of_ones_own(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "x.npy", np.full((4, 6, 6), 3, np.int64))
     assert main(["run", str(built), "--input", str(tmp_path / "x.npy")]) == 0
-    assert "verified: 1 answers" in capsys.readouterr().out
+    assert "verified: 1 answer equals the integer reference" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("array", "complaint"),
     [
-        (np.zeros((4, 6, 5), np.int8), r"holds int8 (4, 6, 5); integers 4x6x6 or (N, 4x6x6) are expected"),
+        (np.zeros((4, 6, 5), np.int8), r"holds int8 (4, 6, 5); integers (4, 6, 6) or (N, 4, 6, 6) are expected"),
         (np.zeros((1, 1, 4, 6, 6), np.int8), r"holds int8 (1, 1, 4, 6, 6)"),
         (np.zeros((4, 6, 6)), "holds float64"),
-        (np.full((4, 6, 6), 128), "is empty or holds values outside -128..127"),
-        (np.zeros((0, 4, 6, 6), np.int8), "is empty or holds values outside"),
+        (
+            np.full((4, 6, 6), 128),
+            "holds values from 128 to 128; -128..127 are allowed (pixels 0..255 go in as pixel - 128)",
+        ),
+        (np.full((4, 6, 6), -129), "holds values from -129 to -129; -128..127 are allowed\n"),
+        (np.zeros((0, 4, 6, 6), np.int8), "is empty"),
     ],
 )
 def test_inputs_that_do_not_fit(
@@ -142,6 +146,8 @@ def test_an_input_that_is_no_array(built: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "x.npy").write_text("not an array")
     assert main(["run", str(built), "--input", str(tmp_path / "x.npy")]) == 2
     assert "x.npy: is not a .npy file with a plain array" in capsys.readouterr().err
+    assert main(["run", str(built), "--input", str(tmp_path / "gone.npy")]) == 2
+    assert "gone.npy: does not exist" in capsys.readouterr().err
 
 
 def test_the_judge_finds_a_wrong_weight(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,18 @@ def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[s
     assert "exit codes: 0 done, 1 a check failed, 2 the input is wrong, 3 proved infeasible" in shown
 
 
-@pytest.mark.parametrize("words", [["bild"], ["--version"], ["--verbose", "build"]])
+@pytest.mark.parametrize("words", [["bild"], ["--verbose", "build"]])
 def test_unknown_commands(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
     assert "usage: offramp" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"offramp {version('offramp')}\n"
 
 
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
