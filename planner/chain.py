@@ -21,6 +21,9 @@ from planner.spec import ExitSpec, NetworkSpec, Spec, StageSpec
 from planner.spec_head import HeadSpec
 from planner.stages import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 
+NO_OTHER = "no other choice of the freed processors fits either"
+OTHER_UNDECIDED = "whether another choice of the freed processors fits is undecided"
+
 
 @dataclass(frozen=True, eq=False)
 class Branch:
@@ -54,8 +57,10 @@ def build_chain(spec: Spec, device: Device) -> Chain:
     problem = placement_problem(resources_of(chain, device))
     if weights_fit(problem):
         return chain
-    maps = maps_together(_parts(spec), problem, device, chain.first_reader.layer.processors)
-    return chain if maps is None else _build(spec, device, maps)
+    found = maps_together(_parts(spec), problem, device, chain.first_reader.layer.processors)
+    if found.maps is None:
+        return replace(chain, remark=NO_OTHER if found.impossible else OTHER_UNDECIDED)
+    return _build(spec, device, found.maps)
 
 
 def freed_processors(spec: Spec, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:

@@ -28,15 +28,14 @@ def place(chain: Chain, device: Device, overlap: bool = False, alternatives: Ite
         placement = solve(problem)
     except Infeasible as error:
         suggestion = nearest(chain, problem, device, overlap, alternatives)
-        raise Infeasible(_with_suggestion(error.problems, suggestion)) from error
+        raise Infeasible(_with_words(error.problems, [chain.remark, suggestion or ""])) from error
     violations = check(problem, placement)
     if violations:
         raise CheckFailed(Wrong(None, f"placement: {violation.rule}: {violation.message}") for violation in violations)
     return Placed(resources, problem, placement)
 
 
-def _with_suggestion(reasons: tuple[Wrong, ...], suggestion: str | None) -> tuple[Wrong, ...]:
-    """The reasons, the last one with the suggestion."""
-    if suggestion is None:
-        return reasons
-    return (*reasons[:-1], replace(reasons[-1], message=f"{reasons[-1].message}; {suggestion}"))
+def _with_words(reasons: tuple[Wrong, ...], words: Iterable[str]) -> tuple[Wrong, ...]:
+    """The reasons, the last one with what else there is to say."""
+    message = "; ".join(filter(None, (reasons[-1].message, *words)))
+    return (*reasons[:-1], replace(reasons[-1], message=message))

@@ -32,8 +32,16 @@ def weights_fit(problem: Problem) -> bool:
     return arrange(weight_items(problem.weights, problem), LIMITS).starts is not None
 
 
-def maps_together(parts: Sequence[Part], problem: Problem, device: Device, input_map: ProcessorMap) -> Maps | None:
-    """Maps of tensors with which all kernels fit; None if none were found. Of `problem` the memory's size counts."""
+@dataclass(frozen=True, eq=False)
+class Together:
+    """`maps`: of tensors, with which all kernels fit; None if none were found. `impossible`: there are none, proved."""
+
+    maps: Maps | None
+    impossible: bool
+
+
+def maps_together(parts: Sequence[Part], problem: Problem, device: Device, input_map: ProcessorMap) -> Together:
+    """Processors for all layers of some networks at once. Of `problem` the memory's size counts."""
     movables = [
         (part, one)
         for part in parts
@@ -45,13 +53,13 @@ def maps_together(parts: Sequence[Part], problem: Problem, device: Device, input
     bundles = tuple(one.bundle for _, one in movables)
     found = place_jointly(Board(bundles, problem, geometry.processors, geometry.processors_per_instance), LIMITS)
     if found.bases is None:
-        return None
+        return Together(None, found.impossible)
     maps: dict[str, dict[Tensor, ProcessorMap]] = {}
     for part, one in movables:
         for tensor, bits in one.maps.items():
             name, index = _owner(part, tensor)
             maps.setdefault(name, {})[index] = bits << found.bases[one.bundle.name]
-    return maps
+    return Together(maps, False)
 
 
 def _owner(part: Part, tensor: Tensor) -> tuple[str, Tensor]:

@@ -64,6 +64,7 @@ class Chain:
     networks: Mapping[str, Network]
     stages: tuple[Stage, ...]
     keep_offsets: Mapping[str, bool]  # per network: are the offsets of its YAML kept?
+    remark: str = ""  # what else is known where the chain cannot be placed
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:

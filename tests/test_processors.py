@@ -74,6 +74,14 @@ def test_freed_processors_make_room(tmp_path: Path) -> None:
     assert place(chain, device).placement.highest.value <= 32
 
 
+def test_whether_other_processors_would_do_is_told(tmp_path: Path) -> None:
+    """Three layers of 20 processors and the one that reads the input fill 20 columns of all 64; a fifth needs 3."""
+    device = with_columns(22)
+    chain = build_chain(load_spec(wide_spec(tmp_path, f"wide.pth.tar, {FREE[:-1]}")), device)
+    with pytest.raises(Infeasible, match=r"do not fit, .*; no other choice of the freed processors fits either"):
+        place(chain, device)
+
+
 def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: Path) -> None:
     path = wide_spec(tmp_path, f"wide.pth.tar, {FREE[:-1]}")
     path.write_text(path.read_text().replace("front.pth.tar, input: 4x6x6}", f"front.pth.tar, {FREE}"))
