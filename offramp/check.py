@@ -42,7 +42,9 @@ COLUMNS = (
     "out",
     "cycles",
 )
-WITHOUT_WEIGHTS = "Without weights: as many output channels as output processors, no biases."
+WITHOUT_WEIGHTS = (
+    "Without weights: as many output channels as output processors (64 at most: more need a checkpoint), no biases."
+)
 TEXT_WIDTH = 140  # of the table where the output is not a terminal
 
 
