@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from configs.device import Column, Device, EnergyError, load_device
+from configs.device import Column, Device, load_device
 from configs.errors import InputError, Problem, Where
 from configs.lines import load_yaml
+from configs.registers import EnergyError
 from offramp.case import load_case
 from offramp.check import WITHOUT_WEIGHTS, add_classes, load_checked, parse_shape
 from offramp.console import make_console

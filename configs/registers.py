@@ -1,0 +1,93 @@
+"""What a device file is made of: registers and their fields (all shifting and masking), memories, model errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Field:
+    """Bits `low` .. `low + width - 1` of a 32-bit register."""
+
+    name: str
+    low: int
+    width: int
+
+    @property
+    def limit(self) -> int:
+        """Largest value the field holds."""
+        return (1 << self.width) - 1
+
+    def decode(self, word: int) -> int:
+        return (word >> self.low) & self.limit
+
+    def encode(self, value: int) -> int:
+        if not 0 <= value <= self.limit:
+            raise ValueError(f"{self.name} = {value} does not fit {self.width} bits (0..{self.limit})")
+        return value << self.low
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register of a block. `offset` is in bytes from the block's base (layer registers: of layer 0)."""
+
+    name: str
+    block: str
+    offset: int
+    layers: int  # layer slots that have it; 0 for a register that is not per layer
+    fields: tuple[Field, ...]
+    source: str
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def mask(self) -> int:
+        """All bits that belong to a field."""
+        return sum(field.encode(field.limit) for field in self.fields)
+
+    def encode(self, values: Mapping[str, int]) -> int:
+        """Pack named values; fields that are not named are 0. ValueError for an unknown field or one that overflows."""
+        word = 0
+        for name, value in values.items():
+            if name not in self.by_name:
+                raise ValueError(f"{self.name} has no field `{name}`; it has {', '.join(self.by_name)}")
+            try:
+                word |= self.by_name[name].encode(value)
+            except ValueError as error:
+                raise ValueError(f"{self.name}.{error}") from error
+        return word
+
+    def decode(self, word: int) -> dict[str, int]:
+        return {field.name: field.decode(word) for field in self.fields}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory of the accelerator. Strides are 0 where the memory has no such dimension."""
+
+    name: str
+    base: int
+    quadrant_stride: int
+    unit_stride: int  # processor (weights, TRAM) or instance (data)
+    words: int
+    word_bytes: int
+    word_stride: int
+    source: str
+
+
+@dataclass(frozen=True)
+class EnergyError:
+    """How far the energy model is from a published measurement. `permille`: 10 is one percent too much.
+
+    `part`: layers or core. `use`: fit, again (what is in the fit, measured in another way) or test (kept out of it).
+    """
+
+    row: str
+    source: str
+    part: str
+    use: str
+    permille: int
