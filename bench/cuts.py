@@ -22,10 +22,10 @@ import numpy as np  # isort: skip
 from configs.device import load_device
 from configs.errors import OfframpError
 from offramp.case import Case, load_case
-from offramp.cuts import Answer, judge_cut, legal_cuts
+from offramp.cuts import Answer, judge_cut
 from offramp.synth import forget_places
 from planner.choose import complete, empty_load
-from planner.graph import boundaries
+from planner.graph import boundaries, legal_cuts
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
 

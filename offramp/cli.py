@@ -71,10 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _version() -> str:
-    from importlib.metadata import version  # takes longer than the rest of a help text
+class _Version(argparse.Action):
+    """Asks for the version where it is wanted only: that takes as long as all else that a help text needs."""
 
-    return version("offramp")
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"offramp {version('offramp')}")
+        parser.exit()
 
 
 def _front() -> argparse.ArgumentParser:
@@ -84,7 +88,7 @@ def _front() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"offramp {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         commands.add_parser(command.name, help=command.summary, add_help=False)

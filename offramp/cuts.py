@@ -18,7 +18,6 @@ from codegen.firmware import BusWrite
 from codegen.program import Key
 from configs.device import Device, load_device
 from offramp.direct import Machine
-from planner.graph import boundaries
 from planner.network import Network
 from planner.place import place
 from planner.placed import Placed
@@ -28,11 +27,6 @@ Input = npt.NDArray[np.int8]  # (channels, rows, cols)
 Answer = npt.NDArray[np.int32]  # of the last layer, (channels, rows, cols)
 
 GLOBAL_JUNK = ("LCNT_MAX", "IFRM")  # with the layers' registers, all that a stage takes over; CTRL is what starts it
-
-
-def legal_cuts(network: Network) -> tuple[int, ...]:
-    """Layers after which the network can be cut."""
-    return tuple(boundary.after for boundary in boundaries(network) if boundary.legal)
 
 
 def judge_cut(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from configs.device import Device
 from configs.errors import InputError, Problem
-from planner.chain import build_chain, exit_rule, legal_cuts
+from planner.chain import build_chain, cuts_of, exit_rule
 from planner.confidence import Measure, confidence
 from planner.data import DataSet
 from planner.frontier import Bools
@@ -69,8 +69,13 @@ def chosen_spec(spec: Spec, early: Sequence[str], measures: Sequence[Measure]) -
     main = StageSpec(spec.choice.main, spec.choice.where, spec.choice.main, None, None, rule)
     used = {spec.choice.main, *spec.compare, *(network for name in early for network in by_name[name].networks)}
     networks = {name: entry for name, entry in spec.networks.items() if name in used}
-    idle = tuple((one.network, one.head) for one in by_name.values() if one.head and one.name not in early)
+    idle = _own_heads(one for one in by_name.values() if one.name not in early)
     return replace(spec, networks=networks, stages=(*stages, main), choice=None, left_out=idle)
+
+
+def _own_heads(candidates: Iterable[CandidateSpec]) -> tuple[tuple[str, HeadSpec], ...]:
+    """Heads that are layers of the network they belong to, with its name."""
+    return tuple((one.network, one.head) for one in candidates if one.head and one.head.layers)
 
 
 def with_cuts(spec: Spec, device: Device) -> Spec:
@@ -81,71 +86,70 @@ def with_cuts(spec: Spec, device: Device) -> Spec:
     """
     choice = spec.choice
     assert choice is not None
-    if not choice.candidates:
-        return replace(spec, choice=replace(choice, candidates=_every_network(spec, choice, device)))
-    heads = tuple((one.network, one.head) for one in choice.candidates if one.head)
-    cuts = legal_cuts(replace(spec, left_out=heads), choice.main) if any(map(_open, choice.candidates)) else ()
+    groups = [(one,) for one in choice.candidates] or _every_network(spec, choice)
+    wanted = any(_open(one) for group in groups for one in group)
+    cuts = cuts_of(replace(spec, left_out=_own_heads(choice.candidates)), choice.main) if wanted else ()
     found: list[CandidateSpec] = []
     problems: list[Problem] = []
-    for one in choice.candidates:
-        try:
-            found += _at_cuts(spec, one, cuts, device) if _open(one) else (one,)
-        except InputError as error:
-            problems += error.problems
+    for group in groups:
+        fitting: list[CandidateSpec] = []
+        reasons: list[tuple[Problem, ...]] = []
+        for one in group:
+            try:
+                fitting += _fitting(spec, one, cuts, device)
+            except InputError as error:
+                reasons.append(error.problems)
+        found += fitting
+        if not fitting:
+            problems += reasons[0] if len(group) == 1 else [_nowhere(choice.main, group[0], reasons)]
     problems += same_names(choice.main, found)
     if problems:
         raise InputError(problems)
     return replace(spec, choice=replace(choice, candidates=tuple(found)))
 
 
-def _every_network(spec: Spec, choice: ChoiceSpec, device: Device) -> tuple[CandidateSpec, ...]:
-    """Every network but main as a front and as a head, wherever it fits."""
-    cuts = legal_cuts(spec, choice.main)
-    found: list[CandidateSpec] = []
-    problems: list[Problem] = []
-    for name, entry in spec.networks.items():
-        if name == choice.main or name in spec.compare:
-            continue
-        front = CandidateSpec(name, entry.where, name, None, None, 1.0)
-        head = replace(front, network=choice.main, head=HeadSpec(entry.where, name, ()))
-        fitting: list[CandidateSpec] = []
-        reasons = []
-        for one in (front, head):
-            alone = replace(spec, choice=replace(choice, candidates=(one,)))
-            try:
-                fitting += _at_cuts(alone, one, cuts, device) if one.head else _in_front(alone, one, device)
-            except InputError as error:
-                reasons.append(error.problems[0].message)
-        found += fitting
-        if not fitting:
-            message = f"network `{name}` cannot run before `{choice.main}`: {'; and '.join(reasons)}"
-            problems.append(Problem(entry.where, message))
-    problems += same_names(choice.main, found)
-    if problems:
-        raise InputError(problems)
-    return tuple(found)
+def _every_network(spec: Spec, choice: ChoiceSpec) -> list[tuple[CandidateSpec, ...]]:
+    """Every network but main as a front, and as a head at any cut."""
+    others = [entry for name, entry in spec.networks.items() if name != choice.main and name not in spec.compare]
+    fronts = [CandidateSpec(one.name, one.where, one.name, None, None, 1.0) for one in others]
+    return [(one, replace(one, network=choice.main, head=HeadSpec(one.where, one.name, ()))) for one in fronts]
 
 
-def _in_front(spec: Spec, one: CandidateSpec, device: Device) -> tuple[CandidateSpec, ...]:
-    assert spec.choice is not None
-    build_chain(chosen_spec(spec, [one.name], spec.choice.measures[:1]), device)
-    return (one,)
+def _nowhere(main: str, front: CandidateSpec, reasons: Sequence[tuple[Problem, ...]]) -> Problem:
+    """A network is neither a front nor a head."""
+    why = "; and ".join(problems[0].message for problems in reasons)
+    return Problem(front.where, f"network `{front.name}` cannot run before `{main}`: {why}")
 
 
 def _open(one: CandidateSpec) -> bool:
     return one.head is not None and one.until is None
 
 
-def _at_cuts(spec: Spec, one: CandidateSpec, cuts: Sequence[int], device: Device) -> list[CandidateSpec]:
+def _fitting(spec: Spec, one: CandidateSpec, cuts: Sequence[int], device: Device) -> list[CandidateSpec]:
+    """The candidate wherever it fits, untried where the spec names it with its place. InputError if it fits nowhere."""
     assert spec.choice is not None
+    if _open(one):
+        return _at_cuts(spec, one, cuts, device)
+    if not spec.choice.candidates:
+        _try(spec, one, one, device)
+    return [one]
+
+
+def _try(spec: Spec, one: CandidateSpec, at: CandidateSpec, device: Device) -> None:
+    """Build main with the candidate `one`, as `at`, before it. InputError if it does not fit."""
+    assert spec.choice is not None
+    others = (other for other in spec.choice.candidates if other is not one)
+    tried = replace(spec, choice=replace(spec.choice, candidates=(*others, at)))
+    build_chain(chosen_spec(tried, [at.name], spec.choice.measures[:1]), device)
+
+
+def _at_cuts(spec: Spec, one: CandidateSpec, cuts: Sequence[int], device: Device) -> list[CandidateSpec]:
     fitting: list[CandidateSpec] = []
     reasons: dict[str, list[int]] = {}  # why it does not fit, and after which layers
     for cut in cuts:
         candidate = replace(one, name=f"{one.name}-{cut}", until=cut)
-        others = tuple(candidate if other is one else other for other in spec.choice.candidates)
-        tried = replace(spec, choice=replace(spec.choice, candidates=others))
         try:
-            build_chain(chosen_spec(tried, [candidate.name], spec.choice.measures[:1]), device)
+            _try(spec, one, candidate, device)
         except InputError as error:
             reasons.setdefault(error.problems[0].message, []).append(cut)
         else:

@@ -12,7 +12,7 @@ from planner.bundles import forget_processors
 from planner.chain_checks import check_heads, check_inputs, check_results
 from planner.choose import Load, complete, empty_load
 from planner.confidence import MEASURES, to_q16, to_threshold
-from planner.graph import boundaries
+from planner.graph import boundaries, legal_cuts
 from planner.load import Options, load_network
 from planner.network import INPUT, Layer, Network, ProcessorMap, Shape
 from planner.processors import Maps, Part, maps_together, weights_fit
@@ -168,11 +168,11 @@ def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
     return Branch(network, kept, select(network, kept, None), {})
 
 
-def legal_cuts(spec: Spec, name: str) -> tuple[int, ...]:
+def cuts_of(spec: Spec, name: str) -> tuple[int, ...]:
     """Layers of a network, by their numbers in its YAML, after which a stage can end, without the heads left out."""
     network = _load(spec.networks[name], spec.networks[name].input_shape)
     branch = _backbone(network, [_layers(network, head) for owner, head in spec.left_out if owner == name])
-    return tuple(branch.kept[one.after] for one in boundaries(branch.backbone) if one.legal)
+    return tuple(branch.kept[after] for after in legal_cuts(branch.backbone))
 
 
 def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:

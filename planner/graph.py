@@ -60,6 +60,11 @@ def boundaries(network: Network) -> tuple[Boundary, ...]:
     )
 
 
+def legal_cuts(network: Network) -> tuple[int, ...]:
+    """Layers after which the network can be cut."""
+    return tuple(boundary.after for boundary in boundaries(network) if boundary.legal)
+
+
 def _reason(network: Network, after: int, live: tuple[int, ...]) -> str:
     found = (rule(network, after, live) for rule in _RULES)
     return next((reason for reason in found if reason), "")

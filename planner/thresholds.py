@@ -35,7 +35,7 @@ def frontier(exits: Exits, floor: int = 0, work: int = WORK, known: Ints | None 
     search = _Search(exits, floor, work, known)
     search.run()
     bound = search.cost.copy()
-    for one in search.open.values():
+    for _, _, one in search.queue:
         part = slice(one.right, one.right + len(one.costs))
         bound[part] = np.minimum(bound[part], one.costs)
     return Frontier(search.cost, bound, search.owner, tuple(search.settings), search.work)
@@ -88,7 +88,7 @@ class _Split:
 
 
 class _Search:
-    """`cost`, `owner`, `settings` as in Frontier; `open`: ranges that are left."""
+    """`cost`, `owner`, `settings` as in Frontier. `queue`: ranges that are left, the one with the largest gap first."""
 
     def __init__(self, exits: Exits, floor: int, work: int, known: Ints | None) -> None:
         self.exits, self.floor, self.work = exits, floor, work
@@ -100,8 +100,7 @@ class _Search:
             [_cuts_of(scores, _harmed(exits, stage)) for scores in measures]
             for stage, measures in enumerate(exits.scores)
         ]
-        self.open: dict[tuple[_Range, ...], _Open] = {}
-        self.queue: list[tuple[float, tuple[_Range, ...]]] = []
+        self.queue: list[tuple[float, tuple[_Range, ...], _Open]] = []
 
     def run(self) -> None:
         if not self.exits.scores:
@@ -114,8 +113,7 @@ class _Search:
                 self.solve(_single(ranges, share))
             self.add(ranges)
         while self.queue and self.work > 0:
-            ranges = heappop(self.queue)[1]
-            left = self.open.pop(ranges)
+            _, ranges, left = heappop(self.queue)
             if (left.costs < self.cost[left.right : left.right + len(left.costs)]).any():
                 for half in self.halves(ranges):
                     self.solve(_single(half, 0.5))
@@ -129,8 +127,8 @@ class _Search:
         better = self.floor + np.flatnonzero(bound[self.floor :] < self.cost[self.floor :])
         if len(better):
             first, last = int(better[0]), int(better[-1])
-            self.open[ranges] = _Open(first, bound[first : last + 1])
-            heappush(self.queue, (float((bound[better] / self.cost[better]).min()), ranges))
+            ratio = float((bound[better] / self.cost[better]).min())
+            heappush(self.queue, (ratio, ranges, _Open(first, bound[first : last + 1])))
 
     def halves(self, ranges: tuple[_Range, ...]) -> Iterator[tuple[_Range, ...]]:
         """The ranges with the one halved in which most images are open."""

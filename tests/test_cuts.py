@@ -13,10 +13,11 @@ from codegen.program import Switching
 from configs.device import load_device
 from configs.errors import InputError
 from offramp.case import Case, load_case
-from offramp.cuts import judge, judge_cut, junk_memories, legal_cuts, live_words, registers, switched_memories
+from offramp.cuts import judge, judge_cut, junk_memories, live_words, registers, switched_memories
 from offramp.direct import Machine, run_all
 from planner.capability import check_network
 from planner.choose import complete, empty_load
+from planner.graph import legal_cuts
 from planner.load import load_network
 from planner.network import Network, Shape
 from planner.place import place

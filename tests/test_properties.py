@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from configs.device import load_device
 from configs.errors import Infeasible, InputError
-from offramp.cuts import judge, judge_cut, junk_data, junk_memories, legal_cuts, registers
+from offramp.cuts import judge, judge_cut, junk_data, junk_memories, registers
 from offramp.direct import Machine
 from planner.capability import check_network
 from planner.choose import complete, empty_load
+from planner.graph import legal_cuts
 from planner.network import INPUT, Layer, Network
 from planner.place import place
 from planner.placed import Placed

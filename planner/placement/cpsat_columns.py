@@ -31,7 +31,7 @@ def lower(
         built.model.add_hint(variable, start // problem.start_multiple)
     built.model.minimize(_goal(built, objective.name))
     solver = new_solver(limits)
-    solver.parameters.linearization_level = 2  # bounds sums over processors; every triple of the corpus is proved so
+    solver.parameters.linearization_level = 2  # bounds sums over processors; pairs of the corpus need it
     if solver.solve(built.model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return starts, objective
     found = tuple(solver.value(variable) * problem.start_multiple for variable in built.starts)

@@ -9,12 +9,8 @@ chapter 2).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from planner.placement.sections import Sections
-
-Numbers = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from planner.placement.sections import Numbers, Sections
 
 
 class Windows:
