@@ -17,12 +17,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from configs.device import load_device
-from offramp.choosing import build_chains
-from planner.candidates import load_candidates, profile_candidates
-from planner.choose_exits import choose
-from planner.data import DataSet
-from planner.spec import load_spec
+from offramp.configs.device import load_device
+from offramp.pipeline.choosing import build_chains
+from offramp.planner.exits.candidates import load_candidates, profile_candidates
+from offramp.planner.exits.choose import choose
+from offramp.planner.spec.dataset import DataSet
+from offramp.planner.spec.spec import load_spec
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist" / "auto.yaml"
 

@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from offramp.cases import find_cases  # first, before numpy: it sets how many threads BLAS starts
+from offramp.corpus.cases import find_cases  # first, before numpy: it sets how many threads BLAS starts
 
 import numpy as np  # isort: skip
 
-from configs.device import load_device
-from configs.errors import OfframpError
-from offramp.case import Case, load_case
-from offramp.cuts import Answer, judge_cut
-from offramp.synth import forget_places
-from planner.choose import complete, empty_load
-from planner.graph import boundaries, legal_cuts
+from offramp.configs.device import load_device
+from offramp.configs.errors import OfframpError
+from offramp.corpus.case import Case, load_case
+from offramp.corpus.cuts import Answer, judge_cut
+from offramp.corpus.synth import forget_places
+from offramp.planner.chain.assign_processors import complete, no_columns_occupied
+from offramp.planner.ir.cuts import boundaries, legal_cuts
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
 
@@ -76,7 +76,7 @@ def judge_case(folder: Path, free: bool) -> Outcome:
     try:
         case = load_case(folder)
         if free:
-            network = complete(forget_places(case.network), load_device(), empty_load(load_device()))
+            network = complete(forget_places(case.network), load_device(), no_columns_occupied(load_device()))
             case = replace(case, network=network, overlap=False)
     except OfframpError as error:
         return Outcome(folder.name, refused=str(error.problems[0]))

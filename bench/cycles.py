@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from configs.device import Device, load_device
-from offramp.cost import case_costs, costs_json
+from offramp.commands.cost import case_costs, costs_json
+from offramp.configs.device import Device, load_device
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
 LIMIT = 0.005

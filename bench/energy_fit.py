@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from configs.device import load_device
-from configs.lines import load_yaml
-from configs.registers import EnergyError
+from offramp.configs.device import load_device
+from offramp.configs.lines import load_yaml
+from offramp.configs.registers import EnergyError
 
 ROWS = Path(__file__).with_name("energy_rows.yaml")
 FEMTOJOULES = 10**9  # in a microjoule

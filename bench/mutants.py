@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from configs.device import Device
-from configs.registers import Field
+from offramp.configs.device import Device
+from offramp.configs.registers import Field
 
 WORD_BITS = 32
 KINDS = ("up", "down", "wide", "narrow")

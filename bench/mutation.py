@@ -13,7 +13,7 @@ needed, or if a mistake in the arithmetic goes unnoticed.
 
 from __future__ import annotations
 
-import simulator  # isort: skip  # noqa: F401  before numpy: it sets how many threads BLAS starts
+import offramp.simulator  # isort: skip  # noqa: F401  before numpy: it sets how many threads BLAS starts
 
 import argparse
 import multiprocessing
@@ -27,9 +27,9 @@ from pathlib import Path
 from bench.mutants import KINDS, Mutant, mutants, mutate
 from bench.mutation_checks import TABLE, WITNESSES, all_checks, first_failure
 from bench.mutation_rules import RULES
-from configs.device import load_device
-from configs.errors import InputError, Problem
-from configs.lines import load_yaml
+from offramp.configs.device import load_device
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.configs.lines import load_yaml
 from offramp.console import make_console
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +97,7 @@ def load_reasons(path: Path = REASONS) -> dict[str, str]:
         for name in entry["fields"]:
             if name not in known or name in reasons:
                 found = "stands twice" if name in reasons else "is no field of the device"
-                problems.append(Problem(entry.at("fields"), f"`{name}` {found}"))
+                problems.append(Diagnostic(entry.at("fields"), f"`{name}` {found}"))
             reasons[name] = " ".join(str(entry["reason"]).split())
     if problems:
         raise InputError(problems)

@@ -11,8 +11,8 @@ import numpy as np
 
 from bench.mutation_networks import NETWORKS, network_check
 from bench.mutation_words import PROGRAMS, TABLES
-from configs.device import Device, load_device
-from offramp.replay import replay_case
+from offramp.configs.device import Device, load_device
+from offramp.corpus.replay import replay_case
 
 VENDOR, NETWORK, PROGRAM, TABLE = "vendor's program", "own network", "bus program", "second reading"
 WITNESSES = (VENDOR, NETWORK, PROGRAM, TABLE)

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device, load_device
-from offramp.direct import Machine, run_all
-from planner.network import INPUT, Layer, Network, Shape
-from planner.place import place
-from planner.placed import Placed
-from planner.reference import run_network
-from planner.stages import whole
-from simulator.accelerator import Accelerator
-from tests.networks import make_layer, make_network
+from offramp.configs.device import Device, load_device
+from offramp.corpus.direct import ModelRunner, run_all
+from offramp.planner.allocation.place import place
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.ir.chain import whole
+from offramp.planner.ir.network import INPUT, Layer, Network, Shape
+from offramp.planner.reference.layers import run_network
+from offramp.simulator.accelerator import Accelerator
+from tests.helpers.networks import make_layer, make_network
 
 ALL = (1 << 64) - 1
 
@@ -178,6 +178,6 @@ def prepared(name: str) -> tuple[Placed, NDArray[np.int8], NDArray[Any]]:
 def network_check(name: str, device: Device) -> bool:
     """Whether a simulator with this device file runs the network's program to the reference's answer."""
     placed, x, expected = prepared(name)
-    machine = Machine(placed, Accelerator(device))
+    machine = ModelRunner(placed, Accelerator(device))
     machine.load()
     return bool(np.array_equal(run_all(machine, [x])[0], expected))

@@ -11,11 +11,11 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator import arithmetic, decode, layer
-from simulator.arithmetic import Eltwise, Integers, saturate
-from simulator.config import Kernel, LayerConfig, Output, Pooling, Quadrant
-from simulator.fetch import Kernels
+from offramp.configs.device import Device
+from offramp.simulator import arithmetic, decode, layer
+from offramp.simulator.arithmetic import Eltwise, Integers, saturate
+from offramp.simulator.config import Kernel, LayerConfig, Output, Pooling, Quadrant
+from offramp.simulator.fetch import Kernels
 
 Bytes = NDArray[np.int8]
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from bench.mutation_networks import prepared
-from configs.device import Device
-from configs.errors import OfframpError
-from offramp.direct import Machine, run_all
-from simulator.accelerator import Accelerator
-from simulator.board_bus import AcceleratorPort, Peripherals
+from offramp.configs.device import Device
+from offramp.configs.errors import OfframpError
+from offramp.corpus.direct import ModelRunner, run_all
+from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.bus import AcceleratorPort, Peripherals
 
 QUADRANT = 0x5010_0000  # quadrant 0; the next one 0x40_0000 further
 DATA = 0x5040_0000
@@ -163,7 +163,7 @@ def fifo(device: Device) -> bool:
 def both_activations(device: Device) -> bool:
     """LCTRL0 bit 9 (ReLU) set in addition changes nothing in a layer with POST bit 26 (absolute value)."""
     placed, x, expected = prepared("convolutions")
-    machine = Machine(placed, Accelerator(device))
+    machine = ModelRunner(placed, Accelerator(device))
     machine.load()
     machine.write_input(x)
     machine.write(machine.switching.configure(0))
@@ -172,14 +172,14 @@ def both_activations(device: Device) -> bool:
         control = QUADRANT + 0x40_0000 * quadrant + 0x590 + 4  # LCTRL0 of layer 1
         machine.accelerator.write(control, machine.accelerator.read(control) | 1 << 9)
     machine.run_stage(0)
-    return bool(np.array_equal(machine.read(placed.resources.chain.slots[-1].writes), expected))
+    return bool(np.array_equal(machine.read(placed.requirements.chain.slots[-1].writes), expected))
 
 
 def weights_off(device: Device) -> bool:
     """AON bits 15:12: a quadrant's weight memory loses its content; the network uses quadrant 0 only."""
     placed, x, expected = prepared("4-bit weights")
     for quadrant in range(4):
-        machine = Machine(placed, Accelerator(device))
+        machine = ModelRunner(placed, Accelerator(device))
         machine.load()
         machine.accelerator.write(AON, 1 << (12 + quadrant))
         try:

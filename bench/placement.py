@@ -24,11 +24,11 @@ from typing import Any
 
 from bench.placement_free import report_free
 from bench.placement_minimalloc import report_minimalloc
-from configs.device import load_device
-from configs.errors import Infeasible, OfframpError
-from planner.placement.check import check
-from planner.placement.problem import HIGHEST, REACH, Objective, Problem, WeightBlock
-from planner.placement.solve import solve
+from offramp.configs.device import load_device
+from offramp.configs.errors import Infeasible, OfframpError
+from offramp.planner.placement.check import check
+from offramp.planner.placement.problem import HIGHEST, REACH, Objective, Problem, WeightBlock
+from offramp.planner.placement.solve import solve
 
 FAMILIES = ("network", "network-synthetic", "network-variant")
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from configs.device import Device, load_device
-from configs.errors import InputError
-from offramp.case import load_case
-from offramp.synth import forget_places
-from planner.bundles import movables_of
-from planner.placement.check import check
-from planner.placement.columns import objectives_of
-from planner.placement.intervals import Limits
-from planner.placement.joint import Board, Bundle, Joint, place_jointly
-from planner.placement.problem import Placement, Problem, WeightBlock
+from offramp.configs.device import Device, load_device
+from offramp.configs.errors import InputError
+from offramp.corpus.case import load_case
+from offramp.corpus.synth import forget_places
+from offramp.planner.chain.bundles import movables_of
+from offramp.planner.placement.check import check
+from offramp.planner.placement.columns import objectives_of
+from offramp.planner.placement.intervals import Limits
+from offramp.planner.placement.joint import Board, Bundle, Joint, place_jointly
+from offramp.planner.placement.problem import Placement, Problem, WeightBlock
 
 LIMITS = Limits(effort=2.0, seed=0)
 Networks = Mapping[str, tuple[WeightBlock, ...]]

@@ -11,10 +11,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from configs.errors import Infeasible, OfframpError
-from planner.placement.check import check
-from planner.placement.problem import DataBlock, Problem
-from planner.placement.solve import solve
+from offramp.configs.errors import Infeasible, OfframpError
+from offramp.planner.placement.check import check
+from offramp.planner.placement.problem import Buffer, Problem
+from offramp.planner.placement.solve import solve
 
 EFFORT = 40.0  # the chains of a spec get 2; these instances have no word to spare
 
@@ -37,10 +37,10 @@ def report_minimalloc(folder: Path, problem: Problem) -> None:
     print(f"placed: {placed} of {len(files)}")
 
 
-def buffers(file: Path) -> tuple[DataBlock, ...]:
+def buffers(file: Path) -> tuple[Buffer, ...]:
     with file.open(newline="") as lines:
         rows = [{key.strip(): value for key, value in row.items()} for row in csv.DictReader(lines)]
-    return tuple(DataBlock(row["id"], (0,), int(row["size"]), int(row["lower"]), int(row["upper"]) - 1) for row in rows)
+    return tuple(Buffer(row["id"], (0,), int(row["size"]), int(row["lower"]), int(row["upper"]) - 1) for row in rows)
 
 
 def place(problem: Problem) -> str:

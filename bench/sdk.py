@@ -16,10 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from configs.device import load_device
-from simulator.accelerator import Accelerator
-from simulator.board import run_program
-from simulator.board_errors import BoardError, Ending
+from offramp.configs.device import load_device
+from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.run import run_program
 
 BUILT = Path(__file__).parents[1] / "build" / "mnist"
 RUNS = "EvKit_V1"

@@ -16,22 +16,22 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-from offramp import replay  # first, before numpy: it sets how many threads BLAS starts
+from offramp.corpus import replay
 
 import numpy as np  # isort: skip
 from numpy.typing import NDArray  # isort: skip
 
-from configs.device import load_device
-from simulator import layer
-from simulator.accelerator import Accelerator
-from simulator.config import Kernel
+from offramp.configs.device import load_device
+from offramp.simulator import layer
+from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.config import Kernel
 
 CASES = ("net-mnist", "net-kws20_v3", "net-cifar-10", "net-camvid_unet_nofakept")
 REPEATS = 9
 
 
 def plain_correlate(pixels: NDArray[np.int8], kernel: Kernel, matrices: NDArray[Any]) -> NDArray[np.int64]:
-    """`simulator.layer.correlate` as one would write it first."""
+    """`offramp.simulator.layer.correlate` as one would write it first."""
     rows, cols, inputs = pixels.shape
     step = 2 if kernel.transposed else 1
     top, left = kernel.pad_rows, kernel.pad_cols

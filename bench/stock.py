@@ -19,18 +19,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from configs.device import load_device
-from offramp.choice_table import print_choice
-from offramp.choosing import build_chains
+from offramp.configs.device import load_device
 from offramp.console import make_console
-from planner.candidates import CandidateProfile, Candidates, load_candidates, profile_candidates
-from planner.choice import Choice
-from planner.choose_exits import Cost, choose
-from planner.confidence import confident
-from planner.data import DataSet
-from planner.frontier import Bools
-from planner.spec import load_spec
-from planner.spec_auto import ChoiceSpec
+from offramp.pipeline.choice_table import print_choice
+from offramp.pipeline.choosing import build_chains
+from offramp.planner.exits.candidates import CandidateProfile, Candidates, load_candidates, profile_candidates
+from offramp.planner.exits.choice import Choice
+from offramp.planner.exits.choose import Cost, choose
+from offramp.planner.exits.frontier import Bools
+from offramp.planner.reference.confidence import confident
+from offramp.planner.spec.auto import ChoiceSpec
+from offramp.planner.spec.dataset import DataSet
+from offramp.planner.spec.spec import load_spec
 
 CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
 DROPS = (0.3, 0.5, 1.0)  # percentage points
@@ -82,9 +82,9 @@ class Profiled:
             left[leaving] = stage
             right[leaving] = profile.right[leaving]
         cost = next(one for one in self.costs if one.early == early)
-        mean = np.array(cost.leaving["cycles"])[left].mean()
+        mean = np.array(cost.cost_by_exit["cycles"])[left].mean()
         loss = 100 * float(self.full[images].mean() - right.mean())
-        return loss, self.costs[0].leaving["cycles"][0] / float(mean)
+        return loss, self.costs[0].cost_by_exit["cycles"][0] / float(mean)
 
 
 def _on(profile: CandidateProfile, images: npt.NDArray[np.int64]) -> CandidateProfile:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from configs.device import load_device
-from offramp.planning import make_plan, plan_report
+from offramp.configs.device import load_device
+from offramp.pipeline.planning import make_plan, plan_report
 
 EXAMPLES = [Path(__file__).parents[1] / "examples" / "mnist" / name for name in ("spec.yaml", "branch.yaml")]
 

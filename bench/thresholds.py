@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from planner.frontier import Exits
-from planner.thresholds import frontier
+from offramp.planner.exits.frontier import ExitScores
+from offramp.planner.exits.search import frontier
 
 CHAINS = ((500, 3, 3), (2000, 2, 3), (2000, 3, 3), (60_000, 2, 1))  # images, early stages, measures
 DROPS = (0.0, 0.01, 0.03)
@@ -39,7 +39,7 @@ def main() -> None:
                 print(f"{kind:<10} {images:>7,} {early + 1:>6} {measures:>8} {drop:>6.0%} {figures}")
 
 
-def draw(kind: str, images: int, early: int, measures: int) -> Exits:
+def draw(kind: str, images: int, early: int, measures: int) -> ExitScores:
     """A chain; the same arguments give the same."""
     rng = np.random.default_rng(0)
     hardness = rng.normal(size=images)
@@ -50,7 +50,7 @@ def draw(kind: str, images: int, early: int, measures: int) -> Exits:
         sure = np.abs(margin) if kind == "informed" else np.zeros(images)
         noisy = [sure + rng.normal(size=images) / 2 for _ in range(measures)]
         scores.append(tuple(((one + 10) * 10**6).astype(np.int64) for one in noisy))
-    return Exits(tuple(scores[:early]), np.stack(right), (*COSTS[:early], MAIN))
+    return ExitScores(tuple(scores[:early]), np.stack(right), (*COSTS[:early], MAIN))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from codegen.firmware import BusWrite, Exit, Firmware, KnownAnswer, StageCode
-from codegen.lower import lower, reads_fifo
-from codegen.memory import bias_runs, input_layout, tensor_places, weight_chunks
-from codegen.program import RegisterProgram, Switching, start_writes, switching
-from configs.device import Device
-from planner.budget import stage_cycles
-from planner.placed import Placed
-from planner.stages import Stage
+from offramp.codegen.firmware import BusWrite, Exit, Firmware, KnownAnswer, StageCode
+from offramp.codegen.load_images import bias_runs, input_layout, tensor_places, weight_chunks
+from offramp.codegen.lower import lower, reads_fifo
+from offramp.codegen.program import RegisterProgram, Switching, start_writes, switching
+from offramp.configs.device import Device
+from offramp.planner.allocation.budget import stage_cycles
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.ir.chain import Stage
 
 # Memory timing that the vendor's generated code sets: write-negative-voltage enable, read margin 3 (UG7456 27-13).
 SRAM_TIMING = {"write_negative_enable": 1, "read_margin": 3, "margin_enable": 1}
@@ -19,7 +19,7 @@ SRAM_TIMING = {"write_negative_enable": 1, "read_margin": 3, "margin_enable": 1}
 
 def assemble(placed: Placed, name: str, labels: Sequence[str] = (), tests: Sequence[KnownAnswer] = ()) -> Firmware:
     """Firmware tables of a chain. Every stage has a result here; the last one has no exit rule of its own."""
-    device = placed.resources.device
+    device = placed.requirements.device
     programs = lower(placed)
     states = switching(programs, device)
     used = tuple(sorted({quadrant for program in programs for quadrant in program.quadrants}))
@@ -34,7 +34,7 @@ def assemble(placed: Placed, name: str, labels: Sequence[str] = (), tests: Seque
         input=input_layout(placed),
         stages=tuple(
             _stage_code(placed, stage, program)
-            for stage, program in zip(placed.resources.chain.stages, programs, strict=True)
+            for stage, program in zip(placed.requirements.chain.stages, programs, strict=True)
         ),
         labels=tuple(labels),
         tests=tuple(tests),
@@ -60,7 +60,7 @@ def transitions(states: Switching) -> dict[tuple[int, int], tuple[BusWrite, ...]
 
 
 def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> StageCode:
-    device = placed.resources.device
+    device = placed.requirements.device
     assert stage.result is not None
     assert stage.exit is not None
     return StageCode(

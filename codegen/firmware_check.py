@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
-from configs.device import Device
-from planner.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16, MEASURES
+from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
+from offramp.configs.device import Device
+from offramp.planner.ir.measure import MEASURES
+from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16
 
 WORD = 1 << 32
 MAX_CYCLES = (WORD - 1 - 1000) // 4  # offramp.c waits four times as long, plus 1000 cycles, in 32 bits

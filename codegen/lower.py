@@ -6,13 +6,13 @@ that are not zero are set here; `lower_stage` adds the zeros, because another st
 
 from __future__ import annotations
 
-from codegen.program import Fields, Key, RegisterProgram
-from codegen.stream import stream_registers
-from configs.device import Device, Word
-from planner.mapping import HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
-from planner.network import Network
-from planner.placed import Placed
-from planner.stages import INPUT_TENSOR, Slot, Stage
+from offramp.codegen.lower_streams import stream_registers
+from offramp.codegen.program import Fields, Key, RegisterProgram
+from offramp.configs.device import Device, Word
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
+from offramp.planner.ir.chain import INPUT_TENSOR, Slot, Stage
+from offramp.planner.ir.network import Network
 
 ELTWISE_CODE = {"sub": 0, "add": 1, "or": 2, "xor": 3}
 WEIGHT_SIZE_CODE = {8: 0, 1: 1, 2: 2, 4: 3}
@@ -20,13 +20,13 @@ WEIGHT_SIZE_CODE = {8: 0, 1: 1, 2: 2, 4: 3}
 
 def lower(placed: Placed) -> tuple[RegisterProgram, ...]:
     """Register programs of all stages."""
-    return tuple(lower_stage(placed, stage) for stage in placed.resources.chain.stages)
+    return tuple(lower_stage(placed, stage) for stage in placed.requirements.chain.stages)
 
 
 def lower_stage(placed: Placed, stage: Stage) -> RegisterProgram:
     """The registers of one stage: every register of every slot it uses, in every quadrant it uses, and LCNT_MAX."""
-    device = placed.resources.device
-    quadrants = placed.resources.quadrants(stage)
+    device = placed.requirements.device
+    quadrants = placed.requirements.quadrants(stage)
     settings: dict[Key, Fields] = {}
     for index, slot in enumerate(stage.slots):
         for quadrant in quadrants:
@@ -62,18 +62,18 @@ def reads_fifo(placed: Placed, stage: Stage) -> bool:
 
 def fifo_ports(placed: Placed) -> tuple[int, ...]:
     """FIFO ports that the input goes through: one for each quadrant that the first layer reads."""
-    return tuple(quadrants_of(placed.resources.chain.first_reader.layer.processors, placed.resources.device))
+    return tuple(quadrants_of(placed.requirements.chain.first_reader.layer.processors, placed.requirements.device))
 
 
 def words_sent(placed: Placed, stage: Stage) -> int:
     """Words that a stage is sent through the FIFO, over all ports; 0 if it does not read it."""
-    hw = placed.resources.layer(stage.slots[0])
+    hw = placed.requirements.layer(stage.slots[0])
     return len(fifo_ports(placed)) * hw.input_words if reads_fifo(placed, stage) else 0
 
 
 def _fifo_settings(placed: Placed, stage: Stage, quadrants: tuple[int, ...]) -> dict[Key, Fields]:
     """Length of a frame, and the FIFO itself: thresholds as the vendor's generated code sets them (izer)."""
-    hw = placed.resources.layer(stage.slots[0])
+    hw = placed.requirements.layer(stage.slots[0])
     words = {"words": hw.input_words}
     enable = sum(1 << port for port in fifo_ports(placed))
     fifo = {"almost_full": 2, "almost_empty": 2, "couple": 1, "enable": enable}
@@ -82,14 +82,14 @@ def _fifo_settings(placed: Placed, stage: Stage, quadrants: tuple[int, ...]) -> 
 
 
 def _network(placed: Placed, stage: Stage) -> Network:
-    return placed.resources.chain.networks[stage.slots[0].network]
+    return placed.requirements.chain.networks[stage.slots[0].network]
 
 
 def _slot_registers(placed: Placed, stage: Stage, slot: Slot, quadrant: int) -> dict[str, Fields]:
-    hw = placed.resources.layer(slot)
-    device = placed.resources.device
+    hw = placed.requirements.layer(slot)
+    device = placed.requirements.device
     base = placed.base(slot.writes) - hw.surplus
-    layers = [placed.resources.layer(one) for one in stage.slots]
+    layers = [placed.requirements.layer(one) for one in stage.slots]
     values = _geometry(hw) | _write_pointers(hw, base, quadrant, device)
     values["RPTR_BASE"] = {"word": placed.read_base(slot)}
     values["ONED"] = {**_oned(hw, device), **_kernel_start(placed, slot, hw)[1]}
@@ -193,10 +193,10 @@ def _lctrl0(hw: HwLayer) -> Fields:
 
 def _sources(placed: Placed, slot: Slot, quadrant: int) -> Fields:
     """Quadrants whose partial sums the first quadrant adds: those with processors of the layer or with its bias."""
-    hw = placed.resources.layer(slot)
+    hw = placed.requirements.layer(slot)
     if quadrant != 0 or hw.kind == "passthrough":
         return {}
-    others = set(quadrants_of(hw.processors, placed.resources.device))
+    others = set(quadrants_of(hw.processors, placed.requirements.device))
     if slot.name in placed.placement.biases:
         others.add(placed.placement.biases[slot.name].quadrant)
     return {"sources": sum(1 << other for other in others - {0})}

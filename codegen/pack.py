@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from configs.device import Column, Device, Processor
-from planner.mapping import HwLayer, set_bits
+from offramp.configs.device import Column, Device, Processor
+from offramp.planner.hardware.hw_layer import HwLayer, set_bits
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from codegen.firmware import BusWrite
-from configs.device import Device
+from offramp.codegen.firmware import BusWrite
+from offramp.configs.device import Device
 
 
 class Key(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from codegen.firmware import Firmware
-from codegen.firmware_check import input_words, problems
-from configs.device import Device
-from configs.errors import CheckFailed, Problem
+from offramp.codegen.firmware import Firmware
+from offramp.codegen.firmware_check import input_words, problems
+from offramp.configs.device import Device
+from offramp.configs.errors import CheckFailed, Diagnostic
 
 _HERE = Path(__file__).parent
 _TEMPLATES = {
@@ -29,7 +29,7 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     """File name (relative, with `/`) -> text, sorted by name. CheckFailed names all that cannot be expressed."""
     found = problems(firmware, device)
     if found:
-        raise CheckFailed([Problem(None, f"firmware {firmware.name}: {text}") for text in found])
+        raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
     files = static_files()
     environment = _environment()
     values = _values(firmware, device)

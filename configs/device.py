@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from configs.device_reader import Reader
-from configs.errors import InputError, Problem
-from configs.lines import LineMap, load_yaml
-from configs.registers import EnergyError, Memory, Register
+from offramp.configs.device_reader import Reader
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.configs.lines import LineMap, load_yaml
+from offramp.configs.registers import EnergyError, Memory, Register
 
 Column = int  # index of a 72-bit kernel column in a processor's weight memory, 0..767
 Word = int  # index of a 32-bit word in a data memory instance, 0..8191
@@ -198,5 +198,5 @@ def build_device(data: LineMap) -> Device:
     try:
         _ = device._register_places
     except ValueError as error:
-        raise InputError(Problem(data.where, str(error))) from error
+        raise InputError(Diagnostic(data.where, str(error))) from error
     return device

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from configs.errors import InputError, Problem, Where
-from configs.lines import LineMap
-from configs.registers import EnergyError, Field, Memory, Register
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.lines import LineMap
+from offramp.configs.registers import EnergyError, Field, Memory, Register
 
 
 class Reader:
@@ -15,7 +15,7 @@ class Reader:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
 
     def stop(self) -> None:
         if self.problems:
@@ -25,25 +25,25 @@ class Reader:
         for key in data:
             if key not in needed | optional:
                 allowed = ", ".join(sorted(needed | optional))
-                self.problems.append(Problem(data.at(key), f"unknown key `{key}`; allowed: {allowed}"))
+                self.problems.append(Diagnostic(data.at(key), f"unknown key `{key}`; allowed: {allowed}"))
         for key in sorted(needed - set(data)):
-            self.problems.append(Problem(data.where, f"missing key `{key}`"))
+            self.problems.append(Diagnostic(data.where, f"missing key `{key}`"))
 
     def numbers(self, data: LineMap, needed: set[str], optional: frozenset[str] = frozenset()) -> dict[str, int]:
         self.keys(data, needed | {"source"}, optional)
         values = {key: value for key, value in data.items() if key != "source"}
         for key, value in values.items():
             if type(value) is not int or value < 0:
-                self.problems.append(Problem(data.at(key), f"`{key}` is {value!r}; a number >= 0 is expected"))
+                self.problems.append(Diagnostic(data.at(key), f"`{key}` is {value!r}; a number >= 0 is expected"))
         return values
 
     def energy_error(self, data: LineMap) -> EnergyError:
         self.keys(data, set(EnergyError.__dataclass_fields__))
         self.stop()
         if data["part"] not in ("layers", "core") or data["use"] not in ("fit", "again", "test"):
-            self.problems.append(Problem(data.where, "`part` is layers or core, `use` is fit, again or test"))
+            self.problems.append(Diagnostic(data.where, "`part` is layers or core, `use` is fit, again or test"))
         if type(data["permille"]) is not int:
-            self.problems.append(Problem(data.at("permille"), "`permille` is a whole number"))
+            self.problems.append(Diagnostic(data.at("permille"), "`permille` is a whole number"))
         return EnergyError(**data)
 
     def memory(self, name: str, data: LineMap) -> Memory:
@@ -69,7 +69,7 @@ class Reader:
         taken = 0
         for field in fields:
             if taken & field.encode(field.limit):
-                self.problems.append(Problem(data["fields"].at(field.name), f"{name}.{field.name} overlaps another"))
+                self.problems.append(Diagnostic(data["fields"].at(field.name), f"{name}.{field.name} overlaps another"))
             taken |= field.encode(field.limit)
         count = data.get("layers", layers) if per_layer else 0
         return Register(name, block, offset, count, fields, str(data.get("source", "")))
@@ -78,6 +78,6 @@ class Reader:
         text = str(data["bits"]) if isinstance(data, dict) and set(data) == {"bits"} else ""
         high, _, low = text.partition(":")
         if not (high.isdigit() and (low or high).isdigit() and 0 <= int(low or high) <= int(high) <= 31):
-            self.problems.append(Problem(where, f'field `{name}`: {{bits: "high:low"}} within 31:0 is expected'))
+            self.problems.append(Diagnostic(where, f'field `{name}`: {{bits: "high:low"}} within 31:0 is expected'))
             return Field(name, 0, 0)
         return Field(name, int(low or high), int(high) - int(low or high) + 1)

@@ -18,7 +18,7 @@ class Where:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Diagnostic:
     """One thing that is wrong: where, and what was found against what is allowed."""
 
     where: Where | None
@@ -33,10 +33,10 @@ class OfframpError(Exception):
 
     exit_code = 1
 
-    def __init__(self, problems: Problem | str | Iterable[Problem]) -> None:
+    def __init__(self, problems: Diagnostic | str | Iterable[Diagnostic]) -> None:
         if isinstance(problems, str):
-            problems = Problem(None, problems)
-        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+            problems = Diagnostic(None, problems)
+        self.problems: tuple[Diagnostic, ...] = (problems,) if isinstance(problems, Diagnostic) else tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from configs.errors import InputError, Problem, Where
+from offramp.configs.errors import Diagnostic, InputError, Where
 
 
 class LineMap(dict[str, Any]):
@@ -45,7 +45,7 @@ def load_yaml(path: Path | str, shown_as: str | None = None) -> LineMap:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(Problem(Where(name), f"cannot be read: {reason}")) from error
+        raise InputError(Diagnostic(Where(name), f"cannot be read: {reason}")) from error
     return parse_yaml(text, name)
 
 
@@ -55,13 +55,13 @@ def parse_yaml(text: str, name: str) -> LineMap:
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise InputError(Problem(Where(name, 1), "a mapping (key: value) is expected at the top level"))
+            raise InputError(Diagnostic(Where(name, 1), "a mapping (key: value) is expected at the top level"))
         value = _build(loader, node, name)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise InputError(Problem(Where(name, line), f"not valid YAML: {error.problem}")) from error
+        raise InputError(Diagnostic(Where(name, line), f"not valid YAML: {error.problem}")) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(Problem(Where(name), f"not valid YAML: {error}")) from error
+        raise InputError(Diagnostic(Where(name), f"not valid YAML: {error}")) from error
     finally:
         loader.dispose()
     assert isinstance(value, LineMap)
@@ -76,7 +76,7 @@ def _build(loader: Any, node: yaml.Node, name: str) -> Any:
             key = str(loader.construct_object(key_node, deep=True))
             line = key_node.start_mark.line + 1
             if key in mapping:
-                raise InputError(Problem(Where(name, line), f"`{key}` stands twice in the same mapping"))
+                raise InputError(Diagnostic(Where(name, line), f"`{key}` stands twice in the same mapping"))
             mapping[key] = _build(loader, value_node, name)
             mapping.key_lines[key] = line
         return mapping

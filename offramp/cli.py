@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from configs.errors import OfframpError
+from offramp.configs.errors import OfframpError
 
 EPILOG = """\
 examples:
@@ -31,15 +31,17 @@ class Command:
 
 
 COMMANDS = (
-    Command("build", "offramp.build", "plan, generate, compile and verify the firmware of a spec"),
-    Command("plan", "offramp.plan", "stages, thresholds and memory of a spec, without firmware"),
-    Command("compare", "offramp.compare", "memory layouts side by side, as a table and as a page"),
-    Command("cost", "offramp.cost", "cycles, time and energy of a network or a spec, layer by layer"),
-    Command("run", "offramp.run", "run a build's firmware on the virtual board"),
-    Command("check", "offramp.check", "show an ai8x network's layers, or everything that is wrong with it"),
-    Command("replay", "offramp.replay", "run the vendor tool's register programs on the accelerator model"),
-    Command("synth", "offramp.synth", "run our own placement and registers for the same networks"),
-    Command("diff", "offramp.diff", "our registers for the same networks against the vendor tool's, field by field"),
+    Command("build", "offramp.commands.build", "plan, generate, compile and verify the firmware of a spec"),
+    Command("plan", "offramp.commands.plan", "stages, thresholds and memory of a spec, without firmware"),
+    Command("compare", "offramp.commands.compare", "memory layouts side by side, as a table and as a page"),
+    Command("cost", "offramp.commands.cost", "cycles, time and energy of a network or a spec, layer by layer"),
+    Command("run", "offramp.commands.run", "run a build's firmware on the virtual board"),
+    Command("check", "offramp.commands.check", "show an ai8x network's layers, or everything that is wrong with it"),
+    Command("replay", "offramp.corpus.replay", "run the vendor tool's register programs on the accelerator model"),
+    Command("synth", "offramp.corpus.synth", "run our own placement and registers for the same networks"),
+    Command(
+        "diff", "offramp.corpus.diff", "our registers for the same networks against the vendor tool's, field by field"
+    ),
 )
 
 

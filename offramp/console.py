@@ -17,7 +17,7 @@ def make_console() -> Console:
 
 
 @contextmanager
-def telling(console: Console) -> Iterator[Callable[[str], None]]:
+def progress_on(console: Console) -> Iterator[Callable[[str], None]]:
     """Say what is being done: a line that changes in a terminal, a line each elsewhere."""
     if not console.is_terminal:
         yield lambda text: console.print(f"{text} ...")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from configs.errors import InputError, Problem, Where
+from offramp.configs.errors import Diagnostic, InputError, Where
 
 MARK = "report.json"  # a folder that holds it was made by a build, and may be replaced by one
 
@@ -17,7 +17,7 @@ MARK = "report.json"  # a folder that holds it was made by a build, and may be r
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all. InputError if it cannot be written or is a device, which would be replaced."""
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise InputError(Problem(Where(str(path)), "cannot be written: exists and is not a file"))
+        raise InputError(Diagnostic(Where(str(path)), "cannot be written: exists and is not a file"))
     fresh = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def write_text(path: Path, text: str) -> None:
         os.chmod(fresh, 0o644)
         os.replace(fresh, path)
     except OSError as error:
-        raise InputError(Problem(Where(str(path)), f"cannot be written: {error.strerror}")) from error
+        raise InputError(Diagnostic(Where(str(path)), f"cannot be written: {error.strerror}")) from error
     finally:
         if fresh:
             Path(fresh).unlink(missing_ok=True)
@@ -48,12 +48,12 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """
     if target.exists() and not (target / MARK).is_file() and not _is_empty(target):
         message = "exists and is not the folder of an earlier build; choose another"
-        raise InputError(Problem(Where(str(target)), message))
+        raise InputError(Diagnostic(Where(str(target)), message))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     except OSError as error:
-        raise InputError(Problem(Where(str(target)), f"cannot be written: {error.strerror}")) from error
+        raise InputError(Diagnostic(Where(str(target)), f"cannot be written: {error.strerror}")) from error
     try:
         fresh.chmod(0o755)
         yield fresh

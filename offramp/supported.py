@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from configs.device import Device, load_device
-from planner import features
-from planner.capability import GROUPS, NETWORK_RULES
-from planner.keys import LAYER_KEYS, TOP_KEYS
-from planner.rules import message_of, numbers_of
+from offramp.configs.device import Device, load_device
+from offramp.planner.ai8x import unsupported as features
+from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
+from offramp.planner.rules.check import GROUPS, NETWORK_RULES
+from offramp.planner.rules.messages import message_of, numbers_of
 
 _HEAD = """\
 # What a network may contain

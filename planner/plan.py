@@ -10,20 +10,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.device import Device
-from configs.errors import CheckFailed, InputError, Problem, Where
-from planner.candidates import chosen_spec, with_cuts
-from planner.chain import build_chain
-from planner.choice import Choice
-from planner.clocks import with_clocks
-from planner.confidence import Measure
-from planner.exits import Calibrated
-from planner.placed import Placed
-from planner.placement.check import check
-from planner.placement.problem import BiasPlace, Objective, Placement
-from planner.resources import placement_problem, resources_of
-from planner.spec import Spec, load_spec
-from planner.stages import Chain, with_threshold
+from offramp.configs.device import Device
+from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.requirements import placement_problem, requirements_of
+from offramp.planner.chain.build import build_chain
+from offramp.planner.exits.calibrate import Calibrated
+from offramp.planner.exits.candidates import chosen_spec, with_cuts
+from offramp.planner.exits.choice import Choice
+from offramp.planner.ir.chain import Chain, with_threshold
+from offramp.planner.ir.measure import Measure
+from offramp.planner.placement.check import check
+from offramp.planner.placement.problem import BiasPlace, Objective, Placement
+from offramp.planner.spec.clocks import with_clocks
+from offramp.planner.spec.spec import Spec, load_spec
 
 FORMAT = 1
 
@@ -40,7 +40,7 @@ class Plan:
 
     @property
     def chain(self) -> Chain:
-        return self.placed.resources.chain
+        return self.placed.requirements.chain
 
 
 def plan_json(plan: Plan, folder: Path) -> str:
@@ -49,7 +49,7 @@ def plan_json(plan: Plan, folder: Path) -> str:
     content = {
         "format": FORMAT,
         "name": plan.spec.name,
-        "device": plan.placed.resources.device.name,
+        "device": plan.placed.requirements.device.name,
         "spec": _relative(Path(plan.spec.where.file), folder),
         "digests": {_relative(path, folder): digest(path) for path in input_files(plan.spec)},
         "stages": [
@@ -82,7 +82,7 @@ def load_plan(path: Path, device: Device) -> Plan:
     saved = _read(path)
     folder = path.parent
     changed = [
-        Problem(Where(str(folder / name)), "is missing or has changed since the plan was made; build again")
+        Diagnostic(Where(str(folder / name)), "is missing or has changed since the plan was made; build again")
         for name, known in saved.digests.items()
         if not (folder / name).is_file() or digest(folder / name) != known
     ]
@@ -93,13 +93,13 @@ def load_plan(path: Path, device: Device) -> Plan:
     if saved.chosen:
         spec = chosen_spec(with_cuts(spec, device), *saved.chosen)
     chain = with_threshold(build_chain(spec, device), saved.thresholds)
-    resources = resources_of(chain, device)
-    problem = placement_problem(resources)
+    requirements = requirements_of(chain, device)
+    problem = placement_problem(requirements)
     placement = saved.placement
     violations = check(problem, placement)
     if violations:
-        raise CheckFailed(Problem(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
-    return Plan(spec, Placed(resources, problem, placement), None)
+        raise CheckFailed(Diagnostic(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
+    return Plan(spec, Placed(requirements, problem, placement), None)
 
 
 def input_files(spec: Spec) -> list[Path]:
@@ -135,9 +135,9 @@ def _read(path: Path) -> Saved:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(Problem(Where(str(path)), f"is not a plan: {error}")) from error
+        raise InputError(Diagnostic(Where(str(path)), f"is not a plan: {error}")) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(Problem(Where(str(path)), f"is not a plan of format {FORMAT}"))
+        raise InputError(Diagnostic(Where(str(path)), f"is not a plan of format {FORMAT}"))
     try:
         chosen = content["choice"] and content["choice"]["chosen"]
         return Saved(
@@ -148,7 +148,7 @@ def _read(path: Path) -> Saved:
             chosen=(chosen["stages"][:-1], chosen["measures"]) if chosen else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(Problem(Where(str(path)), f"is not a plan: it is damaged ({error!r})")) from error
+        raise InputError(Diagnostic(Where(str(path)), f"is not a plan: it is damaged ({error!r})")) from error
 
 
 def _placement(content: Mapping[str, Any]) -> Placement:

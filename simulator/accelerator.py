@@ -7,16 +7,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device, Place
-from simulator.bus import AddressMap, Stretch
-from simulator.config import Run
-from simulator.errors import AcceleratorError
-from simulator.fifo import Fifos
-from simulator.memory import WORD_BYTES, DataMemory
-from simulator.registers import RegisterFile
-from simulator.sequencer import Frame, Sequencer
-from simulator.start import decode_run
-from simulator.storage import Storage
+from offramp.configs.device import Device, Place
+from offramp.simulator.bus import AddressMap, AddressSpan
+from offramp.simulator.config import Run
+from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.fifo import Fifos
+from offramp.simulator.memory import WORD_BYTES, DataMemory
+from offramp.simulator.registers import RegisterFile
+from offramp.simulator.sequencer import Frame, Sequencer
+from offramp.simulator.start import decode_run
+from offramp.simulator.storage import Storage
 
 Words = NDArray[np.uint32]
 SELF_TESTS = ("data", "mask", "tram", "bias")  # memories in TEST's fields
@@ -172,7 +172,7 @@ class Accelerator:
             )
         return self.device.locate(address)
 
-    def _need_access_to(self, stretch: Stretch) -> None:
+    def _need_access_to(self, stretch: AddressSpan) -> None:
         for quadrant in self._storage.quadrants(stretch):
             self._need_access(quadrant, stretch.kind)
 

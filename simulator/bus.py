@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
+from offramp.configs.device import Device
 
 Addresses = NDArray[np.uint32]
 
@@ -27,7 +27,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class AddressSpan:
     """Consecutive elements `first`..`end` - 1 of a block that lie in one kind of memory (weights: one processor).
 
     `kind` is "other" for registers and addresses that are nothing. `units` and `offsets` (bytes) are per element.
@@ -56,17 +56,17 @@ class AddressMap:
         order = {name: index for index, name in enumerate(dict.fromkeys(names))}
         self._classes = np.array([order[name] for name in names], dtype=np.intp)
 
-    def stretches(self, addresses: Addresses) -> Iterator[Stretch]:
+    def stretches(self, addresses: Addresses) -> Iterator[AddressSpan]:
         """Split a block into stretches, in order."""
         wide = addresses.astype(np.int64)
         if len(wide) and not (wide & 3).any():
             low, high = int(wide.min()), int(wide.max())
             if high < self._start_list[0]:  # FIFO words, one by one
-                yield Stretch("other", 0, len(wide), np.zeros(len(wide), np.intp), wide)
+                yield AddressSpan("other", 0, len(wide), np.zeros(len(wide), np.intp), wide)
                 return
             window = self.windows[max(bisect_right(self._start_list, low) - 1, 0)]
             if window.start <= low and high < window.end:  # the usual case
-                yield Stretch(window.kind, 0, len(wide), np.full(len(wide), window.unit), wide - window.start)
+                yield AddressSpan(window.kind, 0, len(wide), np.full(len(wide), window.unit), wide - window.start)
                 return
         index = np.maximum(np.searchsorted(self._starts, wide, side="right") - 1, 0)
         inside = (wide >= self._starts[index]) & (wide < self._ends[index]) & (wide % 4 == 0)
@@ -78,7 +78,7 @@ class AddressMap:
                 continue
             kind = self._kinds[index[first]] if inside[first] else "other"
             span = index[first:end]
-            yield Stretch(kind, first, end, self._units[span], wide[first:end] - self._starts[span])
+            yield AddressSpan(kind, first, end, self._units[span], wide[first:end] - self._starts[span])
 
 
 def _windows(device: Device) -> Iterator[Window]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from configs.device import Device
-from simulator.config import LayerConfig
-from simulator.errors import AcceleratorError, field_error
-from simulator.store import placements
+from offramp.configs.device import Device
+from offramp.simulator.config import LayerConfig
+from offramp.simulator.errors import AcceleratorError, field_error
+from offramp.simulator.store import placements
 
 LayerFields = Mapping[str, Mapping[str, int]]
 

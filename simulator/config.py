@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from simulator.arithmetic import Eltwise
+from offramp.simulator.arithmetic import Eltwise
 
 
 @dataclass(frozen=True)

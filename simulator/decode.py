@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from configs.device import Device
-from simulator.arithmetic import Eltwise
-from simulator.checks import check_fields, check_layer, check_same
-from simulator.config import Input, Kernel, LayerConfig, Output, Pooling, Quadrant, Run, Stream
-from simulator.errors import field_error
-from simulator.registers import RegisterFile
+from offramp.configs.device import Device
+from offramp.simulator.arithmetic import Eltwise
+from offramp.simulator.checks import check_fields, check_layer, check_same
+from offramp.simulator.config import Input, Kernel, LayerConfig, Output, Pooling, Quadrant, Run, Stream
+from offramp.simulator.errors import field_error
+from offramp.simulator.registers import RegisterFile
 
 LayerFields = Mapping[str, Mapping[str, int]]  # register name -> field name -> value
 COUNTER_UNIT = 8  # kernel counter: bits of position within a kernel unit

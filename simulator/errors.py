@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from configs.errors import OfframpError
+from offramp.configs.errors import OfframpError
 
 
 class AcceleratorError(OfframpError):

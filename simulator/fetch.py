@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator import arithmetic
-from simulator.config import Kernel, LayerConfig, Quadrant
-from simulator.errors import AcceleratorError, field_error
-from simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
+from offramp.configs.device import Device
+from offramp.simulator import arithmetic
+from offramp.simulator.config import Kernel, LayerConfig, Quadrant
+from offramp.simulator.errors import AcceleratorError, field_error
+from offramp.simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
 
 FLOAT32_EXACT = 1 << 24  # integers up to here are exact in float32
 LARGEST_INPUT = 128

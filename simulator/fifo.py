@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator.errors import AcceleratorError
-from simulator.registers import RegisterFile
+from offramp.configs.device import Device
+from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.registers import RegisterFile
 
 
 class Fifos:

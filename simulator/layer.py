@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator import arithmetic
-from simulator.config import Kernel, LayerConfig, Output, Pooling, Quadrant
-from simulator.fetch import Kernels, Pixels, fetch_pixels
-from simulator.memory import DataMemory
-from simulator.store import Results, store_results
+from offramp.configs.device import Device
+from offramp.simulator import arithmetic
+from offramp.simulator.config import Kernel, LayerConfig, Output, Pooling, Quadrant
+from offramp.simulator.fetch import Kernels, Pixels, fetch_pixels
+from offramp.simulator.memory import DataMemory
+from offramp.simulator.store import Results, store_results
 
 Bytes = NDArray[np.int8]
 

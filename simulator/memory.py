@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator.errors import AcceleratorError
+from offramp.configs.device import Device
+from offramp.simulator.errors import AcceleratorError
 
 GARBAGE = 0xA5  # stands for power-up content; nothing may depend on it
 WORD_BYTES = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device, Place
-from simulator.errors import AcceleratorError
+from offramp.configs.device import Device, Place
+from offramp.simulator.errors import AcceleratorError
 
 
 class RegisterFile:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.config import LayerConfig, Run
-from simulator.decode import decode_layer
-from simulator.errors import AcceleratorError, field_error
-from simulator.fetch import Kernels, fetch_kernels
-from simulator.layer import Memories, run_layer
-from simulator.memory import DataMemory
-from simulator.registers import RegisterFile
-from simulator.storage import Storage
-from simulator.streams import check_streams
+from offramp.simulator.config import LayerConfig, Run
+from offramp.simulator.decode import decode_layer
+from offramp.simulator.errors import AcceleratorError, field_error
+from offramp.simulator.fetch import Kernels, fetch_kernels
+from offramp.simulator.layer import Memories, run_layer
+from offramp.simulator.memory import DataMemory
+from offramp.simulator.registers import RegisterFile
+from offramp.simulator.storage import Storage
+from offramp.simulator.streams import check_streams
 
 CACHED_LAYERS = 1024  # decoded layers that are kept between inferences
 Frame = Mapping[int, NDArray[np.uint32]]  # quadrant -> words from its FIFO

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from simulator.config import Run
-from simulator.errors import AcceleratorError
-from simulator.registers import RegisterFile
+from offramp.simulator.config import Run
+from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.registers import RegisterFile
 
 NOT_MODELLED = (
     "calc_max",

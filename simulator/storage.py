@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator.bus import Stretch
-from simulator.errors import AcceleratorError
-from simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
+from offramp.configs.device import Device
+from offramp.simulator.bus import AddressSpan
+from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
 
 Words = NDArray[np.uint32]
 
@@ -29,11 +29,11 @@ class Storage:
             "bias": 1,
         }
 
-    def quadrants(self, stretch: Stretch) -> list[int]:
+    def quadrants(self, stretch: AddressSpan) -> list[int]:
         """Quadrants that a stretch of addresses reaches."""
         return sorted(set((stretch.units // self._per_quadrant[stretch.kind]).tolist()))
 
-    def write(self, stretch: Stretch, values: Words) -> None:
+    def write(self, stretch: AddressSpan, values: Words) -> None:
         """Bus writes of 32-bit words, in order."""
         if stretch.kind == "data":
             self.data.write(stretch.units, stretch.offsets // WORD_BYTES, values)
@@ -44,7 +44,7 @@ class Storage:
         else:
             self._write_weights(int(stretch.units[0]), stretch.offsets, values)
 
-    def read(self, stretch: Stretch) -> Words:
+    def read(self, stretch: AddressSpan) -> Words:
         """Bus reads of 32-bit words. AcceleratorError for a data word without a defined byte."""
         index = stretch.offsets // WORD_BYTES
         if stretch.kind == "data":
@@ -62,7 +62,7 @@ class Storage:
             return self.biases.bytes[stretch.units, index].view(np.uint8).astype(np.uint32)
         raise AcceleratorError(f"read of the weight memory of processor {int(stretch.units[0])}: not modelled")
 
-    def defined(self, stretch: Stretch) -> Words:
+    def defined(self, stretch: AddressSpan) -> Words:
         """0xFF for every byte of a data word that is defined."""
         if stretch.kind != "data":
             raise AcceleratorError("defined bytes are known for data memory addresses only")

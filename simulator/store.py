@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.device import Device
-from simulator.config import LayerConfig, Quadrant
-from simulator.errors import field_error
-from simulator.memory import ALL_VALID, WORD_BYTES, DataMemory
+from offramp.configs.device import Device
+from offramp.simulator.config import LayerConfig, Quadrant
+from offramp.simulator.errors import field_error
+from offramp.simulator.memory import ALL_VALID, WORD_BYTES, DataMemory
 
 
 @dataclass(frozen=True)

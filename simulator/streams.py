@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simulator.config import LayerConfig, Stream
-from simulator.errors import field_error
+from offramp.simulator.config import LayerConfig, Stream
+from offramp.simulator.errors import field_error
 
 NAMES = {
     "start": "STRM0.start",

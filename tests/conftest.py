@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import simulator  # noqa: F401  before numpy: it sets how many threads numpy's BLAS starts
+import offramp.simulator  # noqa: F401  before numpy: it sets how many threads numpy's BLAS starts
+from tests.helpers.paths import SHARED
 
 # The same examples in every run: a test that fails here and passes there helps nobody. Small machines are slow.
 settings.register_profile(
@@ -44,7 +45,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The vendor's programs with known answers, beside the checkout."""
-    folder = Path(__file__).parents[2] / "shared" / "corpus"
+    folder = SHARED / "corpus"
     if not folder.is_dir():
         pytest.skip("no ../shared/corpus beside this checkout")
     return folder

@@ -1,4 +1,4 @@
-"""Who may know what: the imports of each part, as ARCHITECTURE.md has them, and what a plain start costs."""
+"""Who may know what: the imports of each room, as ARCHITECTURE.md has them, and what a plain start costs."""
 
 from __future__ import annotations
 
@@ -7,40 +7,105 @@ import subprocess
 import sys
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PARTS = {"configs", "simulator", "planner", "codegen", "offramp"}
-# Our own parts that each may import, and (None: any) what it may import of others beside the standard library
-OWN = {"configs": set[str](), "simulator": {"configs"}, "planner": {"configs"}, "codegen": {"configs", "planner"}}
-OTHERS = {"configs": {"yaml", "numpy"}, "simulator": {"numpy"}}
-BOARD = {"unicorn", "elftools"}  # for files of the virtual board only
+from tests.helpers.paths import ROOT
+
+TOPS = ("configs", "simulator", "planner", "codegen")  # linked into offramp/, which is what is installed
+# Rooms from the bottom up: a file imports its own room and rooms of lower levels of the tops that its own may know.
+LEVELS = (
+    ("configs",),
+    ("simulator",),
+    ("simulator.board",),
+    ("planner.ir", "planner.placement"),
+    ("planner.hardware", "planner.reference", "planner.spec"),
+    ("planner.rules",),
+    ("planner.ai8x", "planner.allocation"),
+    ("planner.chain",),
+    ("planner.exits",),
+    ("planner",),
+    ("codegen",),
+    ("base",),  # files of offramp/ that know no other: console, files
+    ("pipeline",),
+    ("corpus",),
+    ("comparison",),
+    ("commands",),
+    ("front",),  # cli and what writes documents
+)
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+KNOWS = {"configs": set[str](), "simulator": {"configs"}, "planner": {"configs"}, "codegen": {"configs", "planner"}}
+FRONT = {"__init__", "cli", "supported"}
+OTHERS = {"configs": {"yaml", "numpy"}, "simulator": {"numpy"}}  # outside the standard library; None: any
+BOARD = {"unicorn", "elftools"}  # for the virtual board only
+
+
+def files() -> list[Path]:
+    own = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]
+    front = [path for path in sorted((ROOT / "offramp").rglob("*.py")) if path.relative_to(ROOT).parts[1] not in TOPS]
+    return own + front
+
+
+def module_of(path: Path) -> str:
+    """As it is imported: `offramp.planner.plan`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts if parts[0] == "offramp" else ("offramp", *parts))
+
+
+MODULES = {module_of(path): path for path in files()}
+
+
+def room_of(module: str) -> str:
+    """The room that a module of ours stands in."""
+    parts = module.split(".")[1:]
+    package = not parts or MODULES[module].name == "__init__.py"
+    room = ".".join(parts if package else parts[:-1])
+    if room:
+        return room
+    return "front" if not parts or parts[0] in FRONT else "base"
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level packages that a file imports, wherever in it."""
+    """Everything that a file imports, wherever in it: modules of ours by their full name, of others the package."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 and node.module, f"{path}: relative import"
-            found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names)
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= inner & MODULES.keys() or {node.module}
+    return {name if name in MODULES else name.split(".")[0] for name in found} - set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for part in sorted(OWN) for p in sorted((ROOT / part).rglob("*.py"))],
-    ids=lambda path: path.relative_to(ROOT).as_posix(),
-)
-def test_a_part_imports_what_it_may(path: Path) -> None:
-    part = path.relative_to(ROOT).parts[0]
-    names = imported(path)
-    assert names & PARTS <= {part} | OWN[part]
-    if part in OTHERS:
-        board = BOARD if path.name.startswith("board") else set()
-        assert names - PARTS <= OTHERS[part] | board
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_room_imports_what_it_may(module: str) -> None:
+    room, names = room_of(module), imported(MODULES[module])
+    top = room.split(".")[0] if room.split(".")[0] in TOPS else "offramp"
+    for name in names & MODULES.keys():
+        other = room_of(name)
+        lower = LEVEL[other] < LEVEL[room] or other == room
+        known = top == "offramp" or other.split(".")[0] in KNOWS[top] | {top}
+        assert lower and known, f"{room} may not import {name}"
+    if top in OTHERS:
+        board = BOARD if room == "simulator.board" else set()
+        assert {name for name in names if name not in MODULES} <= OTHERS[top] | board
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_the_old_names_are_gone(module: str) -> None:
+    assert not imported(MODULES[module]) & set(TOPS), "import offramp.planner, not planner: only offramp is installed"
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    graph = nx.DiGraph((module, name) for module, path in MODULES.items() for name in imported(path) & MODULES.keys())
+    assert [sorted(circle) for circle in nx.strongly_connected_components(graph) if len(circle) > 1] == []
+
+
+def test_no_import_is_for_type_checking_only() -> None:
+    hidden = [module for module, path in MODULES.items() if "TYPE_CHECKING" in path.read_text(encoding="utf-8")]
+    assert hidden == []
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from planner.placement.intervals import Limits
-from planner.placement.problem import BiasBlock, BiasPlace
+from offramp.planner.placement.intervals import Limits
+from offramp.planner.placement.problem import BiasBlock, BiasPlace
 
 Quadrants = dict[str, int]  # block name -> quadrant
 
@@ -26,7 +26,7 @@ def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> 
     if assigned is None:
         if _crowded(blocks, capacity):
             return BiasAnswer("infeasible", {})
-        from planner.placement.cpsat import assign_quadrants  # OR-Tools is slow to import and rarely needed
+        from offramp.planner.placement.cpsat import assign_quadrants  # OR-Tools is slow to import and rarely needed
 
         status, assigned = assign_quadrants(blocks, capacity, limits)
         if status != "placed":

@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from planner.placement.sections import Numbers, Sections
-from planner.placement.windows import Windows
+from offramp.planner.placement.sections import Numbers, Sections
+from offramp.planner.placement.windows import Windows
 
 NODES = 4000  # for each unit of effort; a unit takes about as long as one of CP-SAT's
 RUN = 1000  # nodes of the shortest run

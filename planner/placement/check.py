@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from planner.placement.problem import (
+from offramp.planner.placement.problem import (
     CYCLES,
     HIGHEST,
     REACH,
-    DataBlock,
+    Buffer,
     Placement,
     Problem,
     Violation,
@@ -211,7 +211,7 @@ def _placed_weights(problem: Problem, placement: Placement) -> list[tuple[Weight
     return [(block, placement.weights[block.name]) for block in problem.weights if block.name in placement.weights]
 
 
-def _placed_data(problem: Problem, placement: Placement) -> list[tuple[DataBlock, int]]:
+def _placed_data(problem: Problem, placement: Placement) -> list[tuple[Buffer, int]]:
     return [(block, placement.data[block.name]) for block in problem.data if block.name in placement.data]
 
 
@@ -225,7 +225,7 @@ def _weight_bitmap(problem: Problem, block: WeightBlock, start: int) -> Bitmap:
     return bitmap
 
 
-def _data_bitmap(problem: Problem, block: DataBlock, offset: int) -> Bitmap:
+def _data_bitmap(problem: Problem, block: Buffer, offset: int) -> Bitmap:
     """Bool (instances, words): what the block occupies while it is live."""
     instances = 1 + max((instance for other in problem.data for instance in other.instances), default=-1)
     bitmap = np.zeros((instances, problem.data_words), dtype=bool)
@@ -234,7 +234,7 @@ def _data_bitmap(problem: Problem, block: DataBlock, offset: int) -> Bitmap:
     return bitmap
 
 
-def _crowded(problem: Problem, live: list[tuple[DataBlock, int]]) -> list[tuple[DataBlock, Bitmap]]:
+def _crowded(problem: Problem, live: list[tuple[Buffer, int]]) -> list[tuple[Buffer, Bitmap]]:
     """The live blocks, with their bitmaps, that touch a word with more than one owner."""
     owners: npt.NDArray[np.int16] | None = None
     for block, offset in live:

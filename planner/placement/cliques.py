@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from planner.placement.intervals import Items
+    from offramp.planner.placement.intervals import Items
 
 Bits = int  # bit i = item i
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from configs.device import Column
-from planner.placement.firstfit import packed
-from planner.placement.intervals import Arrangement, Limits, arrange, busy_ranges
-from planner.placement.items import weight_items
-from planner.placement.problem import CYCLES, HIGHEST, REACH, Objective, Problem, WeightBlock
+from offramp.configs.device import Column
+from offramp.planner.placement.conflicts import weight_items
+from offramp.planner.placement.firstfit import packed
+from offramp.planner.placement.intervals import Arrangement, Limits, arrange, busy_ranges
+from offramp.planner.placement.problem import CYCLES, HIGHEST, REACH, Objective, Problem, WeightBlock
 
 LAST_SHARE = 0.3  # of the effort, for the last objective: it decides nothing that others need
+LIMITS = Limits(effort=2.0, seed=0)
 Starts = tuple[Column, ...]
 
 
@@ -39,11 +40,16 @@ def place_columns(problem: Problem, limits: Limits) -> Columns:
     starts = _pack(problem, starts, lost.value, highest.value)
     reach = Objective(REACH, reach_of(blocks, starts), _least_reach(problem))
     if not reach.optimal:
-        from planner.placement.cpsat_columns import lower  # OR-Tools takes longer to import than most to place
+        from offramp.planner.placement.cpsat_columns import lower  # OR-Tools takes longer to import than most to place
 
         held = {CYCLES: lost.value, HIGHEST: highest.value}
         starts, reach = lower(problem, reach, held, starts, replace(limits, effort=LAST_SHARE * limits.effort))
     return Columns(starts, False, (lost, highest, reach))
+
+
+def weights_fit(problem: Problem, limits: Limits = LIMITS) -> bool:
+    """Whether start columns are found for all kernels on the processors that they have."""
+    return arrange(weight_items(problem.weights, problem), limits).starts is not None
 
 
 def objectives_of(blocks: Sequence[WeightBlock], starts: Sequence[Column]) -> tuple[Objective, Objective, Objective]:
@@ -81,7 +87,7 @@ def _without_loss(problem: Problem, plain: Arrangement, limits: Limits) -> tuple
 
 def _with_loss(problem: Problem, starts: Starts, limits: Limits) -> tuple[Objective, Objective, Starts]:
     """The answer where some blocks with a penalty cannot start at 0, from any starts that fit."""
-    from planner.placement.cpsat_columns import lower
+    from offramp.planner.placement.cpsat_columns import lower
 
     blocks = problem.weights
     fixed = sum(block.penalty * block.start for block in blocks if block.start is not None)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from ortools.sat.python import cp_model
 
 if TYPE_CHECKING:
-    from planner.placement.firstfit import Ranges
-    from planner.placement.intervals import Items, Limits
-    from planner.placement.problem import BiasBlock
+    from offramp.planner.placement.firstfit import Ranges
+    from offramp.planner.placement.intervals import Items, Limits
+    from offramp.planner.placement.problem import BiasBlock
 
 
 def improve(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from ortools.sat.python import cp_model
 
-from configs.device import Column
-from planner.placement.columns import least_top, objectives_of
-from planner.placement.cpsat import new_solver
-from planner.placement.intervals import Limits
-from planner.placement.problem import CYCLES, HIGHEST, REACH, Objective, Problem, WeightBlock
+from offramp.configs.device import Column
+from offramp.planner.placement.columns import least_top, objectives_of
+from offramp.planner.placement.cpsat import new_solver
+from offramp.planner.placement.intervals import Limits
+from offramp.planner.placement.problem import CYCLES, HIGHEST, REACH, Objective, Problem, WeightBlock
 
 Starts = tuple[Column, ...]
 Groups = Mapping[tuple[int, ...], int]  # blocks that lie in the same processors together -> how many processors

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from ortools.sat.python import cp_model
 
-from planner.placement.cpsat import new_solver
+from offramp.planner.placement.cpsat import new_solver
 
 if TYPE_CHECKING:
-    from planner.placement.intervals import Limits
-    from planner.placement.joint import Board
+    from offramp.planner.placement.intervals import Limits
+    from offramp.planner.placement.joint import Board
 
 Choice = list[list[cp_model.IntVar]]  # per bundle: one truth value for each base
 Runs = list[tuple[int, int]]  # first processor and length

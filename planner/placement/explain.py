@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from configs.errors import Problem as Reason
-from planner.placement.biases import all_quadrants, place_biases
-from planner.placement.cliques import Bits, clique_bound, clique_cover, members
-from planner.placement.intervals import Arrangement, Items, Limits, arrange
-from planner.placement.items import collide, data_items, weight_items
-from planner.placement.problem import BiasBlock, DataBlock, Problem, WeightBlock, label
+from offramp.configs.errors import Diagnostic
+from offramp.planner.placement.biases import all_quadrants, place_biases
+from offramp.planner.placement.cliques import Bits, clique_bound, clique_cover, members
+from offramp.planner.placement.conflicts import collide, data_items, weight_items
+from offramp.planner.placement.intervals import Arrangement, Items, Limits, arrange
+from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, WeightBlock, label
 
-Block = TypeVar("Block", WeightBlock, BiasBlock, DataBlock)
+Block = TypeVar("Block", WeightBlock, BiasBlock, Buffer)
 
 
 def irreducible(blocks: Sequence[Block], fits: Callable[[list[Block]], bool | None]) -> tuple[list[Block], bool]:
@@ -38,7 +38,7 @@ def weight_core(problem: Problem, limits: Limits) -> tuple[list[WeightBlock], bo
     return _core(problem.weights, lambda blocks: weight_items(blocks, problem), limits)
 
 
-def data_core(problem: Problem, limits: Limits) -> tuple[list[DataBlock], bool]:
+def data_core(problem: Problem, limits: Limits) -> tuple[list[Buffer], bool]:
     """Data blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
     return _core(problem.data, lambda blocks: data_items(blocks, problem), replace(limits, lowest=False))
 
@@ -68,7 +68,7 @@ def bias_core(problem: Problem, limits: Limits) -> tuple[list[BiasBlock], bool]:
     return [block for block in problem.biases if block in core], proved
 
 
-def weights(problem: Problem, limits: Limits) -> Reason:
+def weights(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the weights do not fit."""
     core, proved = weight_core(problem, limits)
     sizes = [f"{label(block)}: {block.columns} columns{_fixed(block.start, 'column')}" for block in core]
@@ -88,7 +88,7 @@ def weights(problem: Problem, limits: Limits) -> Reason:
     return _reason("weights", core, sizes, need, proved)
 
 
-def biases(problem: Problem, limits: Limits) -> Reason:
+def biases(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the biases do not fit."""
     core, proved = bias_core(problem, limits)
     sizes = [f"{label(block)}: {block.length} bytes{' at byte 0' if block.at_zero else ''}" for block in core]
@@ -104,7 +104,7 @@ def biases(problem: Problem, limits: Limits) -> Reason:
     return _reason("biases", core, sizes, need, proved)
 
 
-def data(problem: Problem, limits: Limits) -> Reason:
+def data(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the tensors do not fit."""
     core, proved = data_core(problem, limits)
     sizes = [
@@ -131,7 +131,7 @@ def processors(bits: Bits) -> str:
     return f"processor{'s' if len(listed) > 1 else ''} {_numbers(listed)}"
 
 
-def _reason(kind: str, core: Sequence[Block], sizes: list[str], need: str, proved: bool) -> Reason:
+def _reason(kind: str, core: Sequence[Block], sizes: list[str], need: str, proved: bool) -> Diagnostic:
     count = "1 block" if len(core) == 1 else f"{len(core)} blocks"
     if len(core) == 1:
         rest = ""
@@ -139,10 +139,10 @@ def _reason(kind: str, core: Sequence[Block], sizes: list[str], need: str, prove
         rest = "; without any one of them the others fit"
     else:
         rest = "; whether fewer of them would do as a reason is undecided"
-    return Reason(core[0].where, f"the {kind} do not fit, {count}: {'; '.join(sizes)}: {need}{rest}")
+    return Diagnostic(core[0].where, f"the {kind} do not fit, {count}: {'; '.join(sizes)}: {need}{rest}")
 
 
-def _shared(one: DataBlock, other: DataBlock) -> str:
+def _shared(one: Buffer, other: Buffer) -> str:
     """What two fixed blocks share."""
     assert one.offset is not None and other.offset is not None
     instances = sorted(set(one.instances) & set(other.instances))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from planner.placement.intervals import Items
+    from offramp.planner.placement.intervals import Items
 
 Ranges = tuple[tuple[int, int], ...]
 ROUNDS = 20  # of squeezing; more found nothing better on the corpus

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from planner.placement.cliques import Bits, clique_bound, clique_cover, members
-from planner.placement.firstfit import first_fit
+from offramp.planner.placement.cliques import Bits, clique_bound, clique_cover, members
+from offramp.planner.placement.firstfit import first_fit
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,10 @@ def _solve_prime(piece: _Piece, among: Bits) -> _Part:
     if _enough(piece, end, bound) or bound > items.capacity:
         return _Part(starts, end, bound)
     if end > items.capacity:
-        from planner.placement.canonical import search
-        from planner.placement.sections import sections_of  # numpy takes longer to import than most placements to find
+        from offramp.planner.placement.canonical import search
+        from offramp.planner.placement.sections import (
+            sections_of,  # numpy takes longer to import than most placements to find
+        )
 
         found = search(sections_of(items, piece.busy, cliques, chosen), piece.limits.effort, piece.limits.seed)
         if found.impossible:
@@ -180,7 +182,7 @@ def _solve_prime(piece: _Piece, among: Bits) -> _Part:
             end = max(starts[item] + items.sizes[item] for item in chosen)
         if _enough(piece, end, bound):
             return _Part(starts, end, bound)
-    from planner.placement.cpsat import improve  # OR-Tools takes longer to import than most placements to find
+    from offramp.planner.placement.cpsat import improve  # OR-Tools takes longer to import than most placements to find
 
     return _Part(*improve(piece.items, piece.busy, cliques, (starts, end, bound), piece.limits))
 

@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from planner.placement.intervals import Arrangement, Limits, arrange
-from planner.placement.items import weight_items
-from planner.placement.problem import Problem, WeightBlock
+from offramp.planner.placement.conflicts import weight_items
+from offramp.planner.placement.intervals import Arrangement, Limits, arrange
+from offramp.planner.placement.problem import Problem, WeightBlock
 
 RESTARTS = 12  # more decided nothing more on the corpus
 MOVES = 200  # of each restart
@@ -90,7 +90,9 @@ def place_jointly(board: Board, limits: Limits) -> Joint:
     for choice in levelled(board, limits.seed):
         if found := _arranged(board, choice, Limits(QUICK, limits.seed)):
             return Joint(*found, False, "levelling")
-    from planner.placement.cpsat_joint import search  # OR-Tools takes longer to import than most placements to find
+    from offramp.planner.placement.cpsat_joint import (
+        search,  # OR-Tools takes longer to import than most placements to find
+    )
 
     chosen, impossible = search(board, limits)
     if chosen and (found := _arranged(board, chosen, limits)):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from configs.device import Column, Word
-from configs.errors import Where
+from offramp.configs.device import Column, Word
+from offramp.configs.errors import Where
 
 Step = int  # a moment of one inference: the input is loaded at 0, then one step per layer slot and one per exit check
 
@@ -41,7 +41,7 @@ class BiasBlock:
 
 
 @dataclass(frozen=True)
-class DataBlock:
+class Buffer:
     """A tensor (or several at fixed distances) in data memory: the same `words` words in each of `instances`.
 
     It is live, and nothing else may touch its words, from step `first` to step `last`, both included.
@@ -62,7 +62,7 @@ class Problem:
 
     weights: tuple[WeightBlock, ...]
     biases: tuple[BiasBlock, ...]
-    data: tuple[DataBlock, ...]
+    data: tuple[Buffer, ...]
     columns: int  # kernel columns of a processor
     start_multiple: int  # of a weight block's start column
     bias_bytes: int  # of a quadrant
@@ -116,6 +116,6 @@ class Violation:
     message: str
 
 
-def label(block: WeightBlock | BiasBlock | DataBlock) -> str:
+def label(block: WeightBlock | BiasBlock | Buffer) -> str:
     """The block as messages name it: `main/conv2 (main.yaml:12)`."""
     return f"{block.name} ({block.where})" if block.where else block.name

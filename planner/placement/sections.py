@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from planner.placement.cliques import Bits
-    from planner.placement.firstfit import Ranges
-    from planner.placement.intervals import Items
+    from offramp.planner.placement.cliques import Bits
+    from offramp.planner.placement.firstfit import Ranges
+    from offramp.planner.placement.intervals import Items
 
 Numbers = npt.NDArray[np.int64]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from configs.errors import Infeasible, OfframpError
-from planner.placement import explain
-from planner.placement.biases import place_biases
-from planner.placement.columns import place_columns
-from planner.placement.intervals import Limits, arrange
-from planner.placement.items import data_items
-from planner.placement.problem import Placement, Problem
+from offramp.configs.errors import Infeasible, OfframpError
+from offramp.planner.placement import explain
+from offramp.planner.placement.biases import place_biases
+from offramp.planner.placement.columns import place_columns
+from offramp.planner.placement.conflicts import data_items
+from offramp.planner.placement.intervals import Limits, arrange
+from offramp.planner.placement.problem import Placement, Problem
 
 
 def solve(problem: Problem, *, effort: float = 2.0, seed: int = 0) -> Placement:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.placement.sections import Numbers, Sections
+from offramp.planner.placement.sections import Numbers, Sections
 
 
 class Windows:

@@ -1,0 +1,126 @@
+"""What is loaded once: weights and biases of all stages as bus traffic; and where inputs and results lie."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Logit
+from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pack_bias, pack_weights
+from offramp.configs.device import Column, Device, Processor
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.requirements import streaming_bias_lead
+from offramp.planner.hardware.hw_layer import HwLayer, set_bits
+from offramp.planner.ir.chain import INPUT_TENSOR, Stage, TensorId
+
+
+def weight_runs(placed: Placed) -> tuple[WeightRun, ...]:
+    """All kernel columns of all stages."""
+    columns: dict[Processor, dict[Column, Bytes]] = {}
+    for slot in placed.requirements.chain.slots:
+        hw = placed.requirements.layer(slot)
+        if slot.name in placed.placement.weights:
+            start = placed.placement.weights[slot.name]
+            for processor, data in pack_weights(hw).items():
+                columns.setdefault(processor, {})[start] = data
+    return tuple(merge_runs(columns))
+
+
+def weight_chunks(placed: Placed) -> tuple[Chunk, ...]:
+    """Express loading of `weight_runs`."""
+    device = placed.requirements.device
+    return tuple(
+        Chunk(device.weight_address(run.processor) + run.start * device.express_stride, express_words(run.data))
+        for run in weight_runs(placed)
+    )
+
+
+def bias_runs(placed: Placed) -> tuple[BiasRun, ...]:
+    """All biases of all stages, one run a layer."""
+    device = placed.requirements.device
+    runs = []
+    for slot in placed.requirements.chain.slots:
+        place = placed.placement.biases.get(slot.name)
+        if place is not None:
+            stage = placed.requirements.stage_of[slot.writes]
+            data = pack_bias(placed.requirements.layer(slot), streaming_bias_lead(stage, slot))
+            runs.append(BiasRun(device.bias_address(place.quadrant, place.start), data.view(np.int8)))
+    return tuple(sorted(runs, key=lambda run: run.address))
+
+
+def input_layout(placed: Placed) -> InputLayout:
+    """Where the application's input goes: to data memory, or through the FIFO."""
+    reader = placed.requirements.chain.first_reader
+    network = placed.requirements.chain.networks[reader.network]
+    hw = placed.requirements.layer(reader)
+    device = placed.requirements.device
+    base = placed.base(INPUT_TENSOR)
+    shape = network.input_shape
+    chw = reader.layer.data_format == "CHW"
+    runs = _chw_runs(hw, base, device) if chw else _hwc_runs(hw, base, device)
+    if network.fifo:
+        runs = tuple(_through_fifo(run, device) for run in runs)
+    return InputLayout((shape.channels, shape.rows, shape.cols), chw, runs)
+
+
+def _through_fifo(run: InputRun, device: Device) -> InputRun:
+    """The same words to the FIFO port that feeds the quadrant of the run's instance."""
+    place = device.locate(run.address)
+    assert place is not None
+    port = place.quadrant
+    full = device.registers["FIFO_STAT"].encode({"full": 1 << port})
+    return InputRun(device.register_address(f"FIFO_DATA{port}"), 0, run.channels, full)
+
+
+def _chw_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
+    return tuple(
+        InputRun(device.data_address(device.instance_of(processor), base), 4, (channel,))
+        for channel, processor in enumerate(set_bits(hw.processors))
+    )
+
+
+def _hwc_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
+    lanes = device.geometry.processors_per_instance
+    stride = hw.passes * hw.operands
+    words: dict[tuple[int, int], list[int]] = {}
+    for operand in range(hw.operands):
+        for channel in range(hw.layer.in_shape.channels):
+            input_pass, place = divmod(channel, hw.per_pass)
+            instance, lane = divmod(set_bits(hw.processors)[place], lanes)
+            key = (instance, input_pass * hw.operands + operand)
+            words.setdefault(key, [-1] * lanes)[lane] = operand * hw.layer.in_shape.channels + channel
+    return tuple(
+        InputRun(device.data_address(instance, base + part), 4 * stride, tuple(channels))
+        for (instance, part), channels in sorted(words.items())
+    )
+
+
+def tensor_places(placed: Placed, tensor: TensorId) -> tuple[Logit, ...]:
+    """Where each value of a tensor is read, in the order channel, row, column."""
+    device = placed.requirements.device
+    hw = placed.requirements.hw[tensor]
+    base = placed.base(tensor)
+    pixels = hw.layer.out_shape.pixels
+    lanes = device.geometry.processors_per_instance
+    places = []
+    for channel in range(hw.layer.out_shape.channels):
+        output_pass, position = divmod(channel, hw.out_per_pass)
+        instance, lane = divmod(set_bits(hw.output_processors)[position], lanes)
+        for pixel in range(pixels):
+            word = (pixel * hw.expansion + output_pass) * (hw.layer.write_gap + 1) * hw.word_factor
+            if hw.layer.output_width == 32:
+                places.append(Logit(device.data_address(instance, base + word + lane), 0, 32))
+            else:
+                places.append(Logit(device.data_address(instance, base + word), lane, 8))
+    return tuple(places)
+
+
+def reload_words(placed: Placed, stage: Stage) -> tuple[int, int]:
+    """Bus writes (weights, biases) that loading a stage's kernels and biases anew would take."""
+    weights = biases = 0
+    for slot in stage.slots:
+        hw = placed.requirements.layer(slot)
+        if hw.columns:
+            weights += hw.processors.bit_count() * (1 + len(express_words(np.zeros((hw.columns, 9), np.uint8))))
+        if slot.name in placed.placement.biases:
+            biases += hw.bias_bytes + streaming_bias_lead(stage, slot)
+    return weights, biases

@@ -1,0 +1,144 @@
+"""`offramp check`: the layers of an ai8x network as the device would run them, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from offramp.configs.device import Device, load_device
+from offramp.pipeline.networks import completed, load_checked, parse_shape
+from offramp.planner.ai8x.checkpoint import load_checkpoint
+from offramp.planner.ai8x.load import Options, Source
+from offramp.planner.ai8x.weights import parse_shapes
+from offramp.planner.hardware.cycles import layer_cycles, network_cycles
+from offramp.planner.hardware.hw_layer import HwLayer, map_layer, set_bits
+from offramp.planner.ir.network import Layer, Network
+
+EPILOG = """\
+examples:
+  offramp check network.yaml --checkpoint network.pth.tar
+  offramp check network.yaml --input 3x32x32 --weights "60x3x3x3 10x960"
+  offramp check network.yaml --input 3x32x32        without weights: as many channels as output processors
+"""
+COLUMNS = (
+    "layer",
+    "op",
+    "input",
+    "pool",
+    "kernel",
+    "output",
+    "bits",
+    "shift",
+    "columns",
+    "bias",
+    "in",
+    "out",
+    "cycles",
+)
+WITHOUT_WEIGHTS = (
+    "Without weights: as many output channels as output processors (64 at most: more need a checkpoint), no biases."
+)
+TEXT_WIDTH = 140  # of the table where the output is not a terminal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.add_argument("network", type=Path, metavar="NETWORK.yaml")
+    parser.add_argument("--input", metavar="CxHxW", help="input shape, CxL for 1-D data (default: the data set's)")
+    parser.add_argument("--fifo", action="store_true", help="the input comes through the FIFO, as streaming needs it")
+    add_classes(parser)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")
+    source.add_argument("--weights", metavar="SHAPES", help='weight shapes of the layers instead, "OxIxKxK ..."')
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that take a network without its weights."""
+    parser.add_argument(
+        "--classes",
+        type=_count,
+        metavar="N",
+        help="without weights: output channels of the last layer (default: its output processors, or the data set's)",
+    )
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,3}", text):
+        raise argparse.ArgumentTypeError(f"a number from 1 on is expected, not {text!r}")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the layer table, exit code 0. InputError with all problems at once if the device cannot run the network."""
+    device = load_device()
+    shape = parse_shape(args.input) if args.input else None
+    source: Source = parse_shapes(args.weights) if args.weights else None
+    if args.checkpoint:
+        source = load_checkpoint(args.checkpoint)
+    network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=TEXT_WIDTH)
+    for line in _report(completed(network), device):
+        console.print(line, highlight=False)
+    if source is None:
+        console.print(WITHOUT_WEIGHTS, highlight=False)
+    return 0
+
+
+def _report(network: Network, device: Device) -> tuple[Table | str, ...]:
+    mapped = [map_layer(layer, network) for layer in network.layers]
+    table = Table(*COLUMNS[:3], title=f"{network.name}, input {network.input_shape}")
+    for name in COLUMNS[3:]:
+        table.add_column(name, justify="right" if name in COLUMNS[6:] else "left")
+    for hw in mapped:
+        table.add_row(*_row(hw, network))
+    words = 4 * device.memories["data"].words
+    used = [sum(hw.columns for hw in mapped if bit in set_bits(hw.processors)) for bit in range(64)]
+    total = network_cycles(network)
+    time = f"{'about ' if total.estimate else ''}{total.cycles} cycles, {total.microseconds(device):.0f} us"
+    return (
+        table,
+        f"kernel columns: at most {max(used)} of a processor's {device.memories['weights'].words}; "
+        f"bias: {sum(hw.bias_bytes for hw in mapped)} bytes; one inference: {time}",
+        f"columns: 9-byte kernel columns of each processor; in, out: bytes of data memory in each instance, of {words}",
+    )
+
+
+def _row(hw: HwLayer, network: Network) -> tuple[str, ...]:
+    layer = hw.layer
+    cycles = layer_cycles(layer, network)
+    pool = f"{'avg' if layer.pool_average else 'max'} {layer.pool[0]}x{layer.pool[1]}/{layer.pool_stride}"
+    kernel = f"{layer.kernel[0]}x{layer.kernel[1]} pad {layer.pad[0]}"
+    kernel += f" dil {layer.dilation}" if layer.dilation > 1 else ""
+    weighted = layer.has_weights
+    return (
+        f"{layer.index} {layer.name}".rstrip(),
+        _operation(layer),
+        str(layer.in_shape),
+        pool if layer.pool != (1, 1) or layer.pool_stride > 1 else "",
+        kernel if weighted and layer.op != "linear" else "",
+        f"{layer.out_shape}" + (" 32 bit" if layer.output_width > 8 else ""),
+        str(layer.weight_bits) if weighted else "",
+        str(layer.output_shift) if weighted else "",
+        str(hw.columns) if weighted else "",
+        str(hw.bias_bytes or ""),
+        "stream" if layer.streaming else str(4 * hw.input_words),
+        "stream" if layer.streaming and _next_streams(layer, network) else str(4 * hw.output_words),
+        f"{'~' if cycles.estimate else ''}{cycles.cycles}",
+    )
+
+
+def _next_streams(layer: Layer, network: Network) -> bool:
+    return any(following.streaming for following in network.layers[layer.index + 1 : layer.index + 2])
+
+
+def _operation(layer: Layer) -> str:
+    parts = [f"{layer.eltwise} {layer.operands}" if layer.eltwise else "", "flatten" if layer.flatten else ""]
+    parts += ["" if layer.eltwise and not layer.has_weights else layer.op]
+    parts += [layer.activation if layer.activation != "none" else "", "stream" if layer.streaming else ""]
+    return " ".join(part for part in parts if part)

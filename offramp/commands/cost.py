@@ -1,0 +1,262 @@
+"""`offramp cost`: cycles, time and energy of a network or of the stages of a spec, layer by layer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from offramp.commands.check import WITHOUT_WEIGHTS, add_classes
+from offramp.comparison.layout_vendor import kernel_starts, vendor_weights
+from offramp.configs.device import Column, Device, load_device
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.lines import load_yaml
+from offramp.configs.registers import EnergyError
+from offramp.console import make_console
+from offramp.corpus.case import load_case
+from offramp.corpus.registers import vendor_image
+from offramp.pipeline.costing import Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
+from offramp.pipeline.networks import load_checked, parse_shape
+from offramp.pipeline.planning import make_plan
+from offramp.planner.ai8x.checkpoint import load_checkpoint
+from offramp.planner.ai8x.load import Options
+from offramp.planner.hardware.cycles import Cycles
+from offramp.planner.hardware.energy import Energy
+from offramp.planner.plan import load_plan
+
+EPILOG = """\
+examples:
+  offramp cost network.yaml --checkpoint network.pth.tar
+  offramp cost network.yaml --input 3x32x32       without weights: as many channels as output processors
+  offramp cost spec.yaml --json                   all stages; thresholds do not matter
+  offramp cost build/mnist
+  offramp cost ../shared/corpus/cases/net-mnist
+"""
+KINDS = "a spec, a network (YAML), a plan (plan.json), a build folder or a corpus case is expected"
+FORMAT = 1
+COLUMNS = ("layer", "cycles", "of all", "us", "processors", "uJ", "of all", "MACs")
+IDLE = "difference of AN7417 tables 5 and 6"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `offramp cost`."""
+    parser.epilog = EPILOG
+    parser.add_argument("subject", type=Path, metavar="NETWORK.yaml|SPEC|PLAN|BUILD_DIR|CASE")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar) of NETWORK.yaml")
+    parser.add_argument("--input", metavar="CxHxW", help="input shape of NETWORK.yaml (default: the data set's)")
+    parser.add_argument("--fifo", action="store_true", help="the input of NETWORK.yaml comes through the FIFO")
+    add_classes(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the costs, exit code 0."""
+    costs = load_costs(args, load_device())
+    if args.json:
+        print(json.dumps(costs_json(costs), indent=1))
+    else:
+        print_costs(costs, make_console())
+    return 0
+
+
+def load_costs(args: argparse.Namespace, device: Device) -> Costs:
+    """Costs of what the command line names. InputError if it is none of what can be read."""
+    path: Path = args.subject
+    if path.is_file() and path.suffix != ".json" and "offramp" not in load_yaml(path):
+        return _network_file(args, device)
+    if args.checkpoint or args.input or args.fifo or args.classes:
+        raise InputError(f"{path}: --checkpoint, --input, --fifo and --classes are for a network YAML")
+    if path.suffix == ".json" or (path / "plan.json").is_file():
+        plan = load_plan(path if path.is_file() else path / "plan.json", device)
+        return chain_costs(plan.spec.name, plan.placed)
+    if path.is_file():
+        plan = make_plan(path, device, lambda text: None)
+        return chain_costs(plan.spec.name, plan.placed)
+    if (path / "meta.json").is_file():
+        return case_costs(path, device)
+    found = "is a folder that is none of these" if path.is_dir() else "does not exist"
+    raise InputError(Diagnostic(Where(str(path)), f"{found}; {KINDS}"))
+
+
+def _network_file(args: argparse.Namespace, device: Device) -> Costs:
+    source = load_checkpoint(args.checkpoint) if args.checkpoint else None
+    shape = parse_shape(args.input) if args.input else None
+    options = Options(fifo=args.fifo, classes=args.classes, rolling_buffers=True)
+    network = load_checked(args.subject, source, shape, options, device)
+    costs = network_costs(network.name, network, device)
+    notes = [] if source else [WITHOUT_WEIGHTS]
+    notes += [costs.note] if costs.note else []
+    return replace(costs, note=" ".join(notes) or None)
+
+
+def case_costs(folder: Path, device: Device) -> Costs:
+    """Costs of a corpus case, its kernels where its program has them; without one, at the start of weight memory."""
+    network = load_case(folder, rolling_buffers=True).network
+    starts: Mapping[int, Column] = {}
+    if (folder / "program.npz").exists():
+        starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))
+    return network_costs(folder.name, network, device, starts)
+
+
+def costs_json(costs: Costs) -> dict[str, Any]:
+    """The JSON form, as docs/REPORT.md describes it."""
+    return {
+        "format": FORMAT,
+        "name": costs.name,
+        "device": costs.device.name,
+        "clocks": dict(costs.device.clocks),
+        **_totals(costs.cycles, costs.energy, costs.device),
+        "cycles": _cycles(costs.cycles, costs.layers),
+        "layers": [_layer(layer, costs.device) for layer in costs.layers],
+        "stages": [_stage(stage, costs.device) for stage in costs.stages],
+        "overheads": [_overhead(one, costs.device) for one in costs.overheads],
+        "energy_error": _energy_error_json(costs.device),
+        "note": costs.note,
+        "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
+    }
+
+
+def _energy_error_json(device: Device) -> dict[str, Any]:
+    rows, middle, largest = _energy_error(device)
+    worst = {"error": largest.permille / 1000, "row": largest.row, "source": largest.source}
+    return {"rows": rows, "median": middle, "largest": worst}
+
+
+def _totals(cycles: Cycles, energy: Energy, device: Device) -> dict[str, Any]:
+    """Time and energy with their tags."""
+    return {
+        "time_us": cycles.microseconds(device),
+        "time": {"tag": cycles.tag, "source": cycles.source},
+        "energy_uj": energy.microjoules,
+        "energy": {"tag": energy.tag, "source": energy.source},
+    }
+
+
+def _cycles(total: Cycles, layers: tuple[LayerCost, ...]) -> dict[str, Any]:
+    return {
+        "total": total.cycles,
+        "tag": total.tag,
+        "source": total.source,
+        "layers": [{"name": layer.name, "cycles": layer.cycles.cycles} for layer in layers],
+    }
+
+
+def _layer(layer: LayerCost, device: Device) -> dict[str, Any]:
+    totals = _totals(layer.cycles, layer.energy, device)
+    return {"name": layer.name, **totals, "processors": layer.processors, "macs": layer.macs}
+
+
+def _stage(stage: StageCost, device: Device) -> dict[str, Any]:
+    totals = _totals(stage.cycles, stage.energy, device)
+    return {"name": stage.name, **totals, "cycles": _cycles(stage.cycles, stage.layers)}
+
+
+def _overhead(one: Overhead, device: Device) -> dict[str, Any]:
+    totals = _totals(one.cycles, one.energy, device)
+    return {"name": one.name, "when": one.when, "cycles": one.cycles.cycles, **totals}
+
+
+def print_costs(costs: Costs, console: Console) -> None:
+    """Layers and stages, what is added to them, and where the figures come from."""
+    clocks = costs.device.clocks
+    rates = f"core {clocks['core_hz'] / 10**6:g} MHz, accelerator {clocks['cnn_hz'] / 10**6:g} MHz"
+    console.print(_layer_table(costs, f"{costs.name}: {rates}"))
+    console.print(_overhead_table(costs))
+    console.print(f"energy above idle, which is {costs.device.energy['idle_uw'] / 1000:g} mW (published: {IDLE})")
+    console.print(_energy_error_text(costs.device), highlight=False)
+    if costs.note:
+        console.print(costs.note, highlight=False)
+    for kind, parts in _sources(costs).items():
+        console.print(f"{kind}: {'; '.join(parts)}", markup=False)
+
+
+def _energy_error(device: Device) -> tuple[int, float, EnergyError]:
+    """Published measurements of layers that are no part of the model's fit: their number, the median and the largest
+    error."""
+    tested = [one for one in device.energy_errors if (one.part, one.use) == ("layers", "test")]
+    sizes = [abs(one.permille) for one in tested]
+    return len(tested), median(sizes) / 1000, max(tested, key=lambda one: abs(one.permille))
+
+
+def _energy_error_text(device: Device) -> str:
+    rows, middle, largest = _energy_error(device)
+    worst = f"{abs(largest.permille) / 1000:.1%} ({largest.row}, {largest.source})"
+    return (
+        f"energy model: off by {middle:.1%} in the median of {rows} measurements left out of its fit; at most {worst}"
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], left: int) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="left" if position < left else "right", overflow="fold")
+    return table
+
+
+def _layer_table(costs: Costs, title: str) -> Table:
+    table = _table(title, COLUMNS, 1)
+    for stage in costs.stages:
+        for layer in stage.layers:
+            _row(table, layer.name, (layer.cycles, layer.energy, layer.processors, layer.macs), costs)
+        macs = sum(layer.macs for layer in stage.layers)
+        name = f"{stage.name}, with the start" if len(costs.stages) > 1 else "all, with the start"
+        table.add_section()
+        _row(table, name, (stage.cycles, stage.energy, None, macs), costs)
+        table.add_section()
+    if len(costs.stages) > 1:
+        _row(table, "all stages", (costs.cycles, costs.energy, None, _macs(costs)), costs)
+    return table
+
+
+def _row(table: Table, name: str, part: tuple[Cycles, Energy, int | None, int], costs: Costs) -> None:
+    cycles, energy, processors, macs = part
+    table.add_row(
+        name,
+        _tagged(cycles),
+        _share(cycles.cycles, costs.cycles.cycles),
+        f"{cycles.microseconds(costs.device):,.1f}",
+        "" if processors is None else str(processors),
+        f"~{energy.microjoules:,.2f}",
+        _share(energy.picojoules, costs.energy.picojoules),
+        _share(macs, _macs(costs)),
+    )
+
+
+def _macs(costs: Costs) -> int:
+    return sum(layer.macs for layer in costs.layers)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+def _tagged(cycles: Cycles) -> str:
+    return f"{'~' if cycles.estimate else ''}{cycles.cycles:,}"
+
+
+def _overhead_table(costs: Costs) -> Table:
+    table = _table("besides", ("", "when", "tag", "cycles", "us", "uJ"), 3)
+    for one in costs.overheads:
+        time, energy = f"{one.cycles.microseconds(costs.device):,.1f}", f"~{one.energy.microjoules:,.3f}"
+        table.add_row(one.name, one.when, one.cycles.tag, _tagged(one.cycles), time, energy)
+    return table
+
+
+def _sources(costs: Costs) -> dict[str, list[str]]:
+    """Sources of all figures by tag."""
+    parts: list[Cycles | Energy] = [one.cycles for one in costs.layers]
+    parts += [one.cycles for one in costs.overheads]
+    parts += [one.energy for one in costs.layers]
+    parts += [one.energy for one in costs.overheads]
+    found: dict[str, list[str]] = {"simulated": [], "published": [], "estimated (~)": []}
+    for part in parts:
+        named = found["estimated (~)" if part.tag == "estimated" else part.tag]
+        named += [source for source in part.source.split("; ") if source not in named]
+    return {kind: sources for kind, sources in found.items() if sources}

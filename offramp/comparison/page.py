@@ -1,0 +1,173 @@
+"""The page of `offramp compare`: one HTML file that needs nothing else. All text from files is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from offramp.comparison.charts import Family, Scale, common_scale, cycles_chart, pareto_chart
+from offramp.comparison.layouts import LETTERS, Layout, Point, front
+from offramp.comparison.measures import UNKNOWN, mark_estimate, rows_of, stage_names
+from offramp.comparison.palette import Look, look
+from offramp.comparison.pictures import (
+    Picture,
+    bias_picture,
+    data_picture,
+    layer_looks,
+    ranges,
+    span,
+    weight_picture,
+)
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN_POINTS = 12  # in a table; the chart shows all
+WORD_STEP = 1024  # data memory is drawn up to a multiple of it
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer as text: all that the pictures show of it."""
+
+    number: int
+    name: str
+    stage: str
+    look: Look
+    cycles: str
+    mean: str
+    energy: str
+    weights: str
+    bias: str
+    output: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A layout as the page shows it."""
+
+    letter: str
+    layout: Layout
+    stages: tuple[tuple[str, Look], ...]
+    ways: str  # stages with the share that leaves at each
+    free: str
+    weights: Picture
+    data: Picture
+    bias: Picture
+    cycles: Markup
+    mean: str
+    layers: tuple[LayerRow, ...]
+
+
+@dataclass(frozen=True)
+class PointRow:
+    key: str
+    point: Point
+    best: bool
+
+
+def comparison_page(layouts: Sequence[Layout]) -> str:
+    """The page as text. The same layouts give the same bytes. ValueError if there are none."""
+    if not layouts:
+        raise ValueError("there is nothing to compare")
+    scale = common_scale(layouts)
+    highest = max(layout.highest_word for layout in layouts)
+    words = min(-(-highest // WORD_STEP) * WORD_STEP, layouts[0].sizes.words)
+    views = [_view(letter, layout, scale, words) for letter, layout in zip(LETTERS, layouts, strict=False)]
+    families = [Family(view.letter, view.layout.points) for view in views if view.layout.points]
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+        views=views,
+        rows=rows_of(layouts),
+        words=words,
+        charts=_pareto_charts(families) if families else [],
+        points=[(view, *_point_rows(view)) for view in views if view.layout.points],
+    )
+
+
+def _pareto_charts(families: Sequence[Family]) -> list[tuple[str, Markup]]:
+    """Captions and charts."""
+    captions = ("Accuracy against cycles", "Accuracy against energy")
+    return [
+        (caption, Markup(pareto_chart(families, bool(number), f"front{number}")))
+        for number, caption in enumerate(captions)
+    ]
+
+
+def _view(letter: str, layout: Layout, scale: Scale, words: int) -> View:
+    return View(
+        letter=letter,
+        layout=layout,
+        stages=tuple((stage.name, look(number, 0)) for number, stage in enumerate(layout.stages)),
+        ways=stage_names(layout),
+        free=_free_text(layout),
+        weights=weight_picture(layout, letter),
+        data=data_picture(layout, letter, words),
+        bias=bias_picture(layout, letter),
+        cycles=Markup(cycles_chart(layout, scale, f"cycles{letter}")),
+        mean=_mean_text(layout),
+        layers=tuple(_layer_row(layout, number) for number in range(len(layout.layers))),
+    )
+
+
+def _free_text(layout: Layout) -> str:
+    start, columns = layout.free_columns
+    return f"columns {span(start, columns)} are free in all processors" if columns else "no column is free everywhere"
+
+
+def _mean_text(layout: Layout) -> str:
+    """Where most cycles go if most images leave early; empty if there is one stage or it is not known."""
+    means = layout.layer_means
+    if means is None or len(layout.stages) == 1:
+        return ""
+    most = max(range(len(means)), key=lambda number: means[number])
+    where = f"{means[most] / sum(means):.0%} of it in {most + 1} {layout.layers[most].name}"
+    return f"in the mean over the test images {sum(means):,.0f}, {where}"
+
+
+def _layer_row(layout: Layout, number: int) -> LayerRow:
+    layer, means = layout.layers[number], layout.layer_means
+    weights = [
+        f"columns {span(one.start, one.columns)} x {one.processors.bit_count()} processors"
+        for one in layout.weights
+        if number in one.layers
+    ]
+    biases = [
+        f"quadrant {one.quadrant}, bytes {span(one.start, one.length)}" for one in layout.biases if one.layer == number
+    ]
+    outputs = [
+        f"words {span(one.start, one.words)} x instances {ranges(one.instances)}"
+        for one in layout.data
+        if one.layer == number
+    ]
+    return LayerRow(
+        number=number + 1,
+        name=layer.name,
+        stage=layout.stages[layer.stage].name,
+        look=layer_looks(layout)[number],
+        cycles=mark_estimate(f"{layer.cycles:,}", layer.estimated),
+        mean=mark_estimate(f"{means[number]:,.0f}", layer.estimated) if means else UNKNOWN,
+        energy=f"~{layer.energy:,.2f}",
+        weights="; ".join(weights) or "none",
+        bias="; ".join(biases) or "none",
+        output="; ".join(outputs),
+    )
+
+
+def _point_rows(view: View) -> tuple[list[PointRow], int]:
+    """Rows for the most interesting points, and how many are left out: chosen ones first, then those on a front."""
+    points = view.layout.points
+    best = {*front(points), *front(points, energy=True)}
+    rows = [PointRow(f"{view.letter}{number + 1}", point, point in best) for number, point in enumerate(points)]
+    rows.sort(key=lambda row: (not row.point.chosen, not row.best))
+    return rows[:SHOWN_POINTS], len(rows) - len(rows[:SHOWN_POINTS])

@@ -1,0 +1,92 @@
+"""Cases of the golden corpus (vendor programs with known answers) as networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.planner.ai8x.load import Options, load_network
+from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.ir.network import Network, Shape
+from offramp.planner.spec.dataset import UNREADABLE
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A corpus case: the network with its weights, and the sample input, int8 (channels, rows, cols).
+
+    `overlap`: the vendor's tool was told not to check that live data are overwritten (--overlap-data).
+    """
+
+    name: str
+    network: Network
+    sample: npt.NDArray[np.int8]
+    meta: Mapping[str, Any]
+    overlap: bool
+
+
+def load_case(folder: Path, rolling_buffers: bool = False) -> Case:
+    """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable.
+
+    `rolling_buffers`: read a network with those too, whose costs alone are known.
+    """
+    meta, sample, arrays = (_read(folder / name) for name in ("meta.json", "input.npy", "weights.npz"))
+    try:
+        arguments = meta["izer_args"]
+        options = Options(
+            fifo="--fifo" in arguments,
+            avg_pool_rounding="--avg-pool-rounding" in arguments,
+            output_width=_number(arguments, "--output-width"),
+            stop_after=_number(arguments, "--stop-after"),
+            rolling_buffers=rolling_buffers,
+        )
+        pixels = _int8(sample)
+        shape = Shape(*pixels.shape)
+        weights = _case_weights(arrays)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(Diagnostic(Where(str(folder)), f"is not a whole case: {error!r}")) from error
+    network = load_network(folder / "network.yaml", weights=weights, input_shape=shape, options=options)
+    return Case(folder.name, network, pixels, meta, "--overlap-data" in arguments)
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".json":
+            return json.loads(path.read_text(encoding="utf-8"))
+        loaded = np.load(path, allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except UNREADABLE as error:
+        raise InputError(Diagnostic(Where(str(path)), f"cannot be read: {error}")) from error
+
+
+def _int8(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    """ValueError for what 8 bits do not hold."""
+    if values.size and (values.min() < -128 or values.max() > 127):
+        raise ValueError(f"values from {values.min()} to {values.max()}; -128..127 are allowed")
+    return values.astype(np.int8)
+
+
+def _number(arguments: list[str], name: str) -> int | None:
+    return int(arguments[arguments.index(name) + 1]) if name in arguments else None
+
+
+def _case_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[LayerWeights, ...]:
+    """Weights in the order of the layers. The corpus' `output_shift` includes the 8 - bits that the hardware adds."""
+    found = []
+    for index, bits in enumerate(arrays["quantization"]):
+        if f"w{index}" not in arrays:
+            continue
+        weights = _int8(arrays[f"w{index}"])
+        out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
+        shape = (out, inputs, rows, cols)
+        bias = _int8(arrays[f"b{index}"]) if f"b{index}" in arrays else None
+        shift = int(arrays["output_shift"][index]) - (8 - int(bits))
+        found.append(LayerWeights(f"w{index}", shape, weights.reshape(shape), bias, int(bits), shift))
+    return tuple(found)

@@ -1,0 +1,77 @@
+"""Corpus cases on the command line: which there are, one judgement each, how many passed."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.console import make_console
+
+Judge = Callable[[Path], tuple[str, ...]]  # a case folder -> why it fails; () if it passes
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+
+
+def judge_cases(args: argparse.Namespace, judge: Judge) -> int:
+    """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0."""
+    console = make_console()
+    passed = failed = 0
+    for case, reasons in each_case(args, judge):
+        failed += bool(reasons)
+        passed += not reasons
+        if reasons:
+            console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
+    console.print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def each_case(args: argparse.Namespace, work: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
+    """All cases in order, each with what `work` makes of it.
+
+    Raises InputError for a path that is no case and holds none, or a number of jobs below 1.
+    """
+    if args.jobs < 1:
+        raise InputError(f"--jobs {args.jobs}: at least 1")
+    cases = find_cases(args.cases)
+    yield from zip(cases, _results(cases, args.jobs, work), strict=True)
+
+
+def _results(cases: Sequence[Path], jobs: int, work: Callable[[Path], T]) -> Iterator[T]:
+    if jobs == 1 or len(cases) == 1:
+        yield from map(work, cases)
+        return
+    with multiprocessing.Pool(jobs) as pool:
+        yield from pool.imap(work, cases, chunksize=4)
+
+
+def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The case folders among `paths`, and those directly inside folders that are none. InputError if there is none."""
+    cases: list[Path] = []
+    problems = []
+    for path in paths:
+        inside = [path] if is_case(path) else sorted(filter(is_case, path.iterdir())) if path.is_dir() else []
+        if not inside:
+            found = "is no case" if path.is_dir() else "is no folder"
+            problems.append(
+                Diagnostic(
+                    Where(str(path)),
+                    f"{found}; a folder with program.npz and meta.json, or one of such folders, is expected",
+                )
+            )
+        cases += inside
+    if problems:
+        raise InputError(problems)
+    return tuple(cases)
+
+
+def is_case(path: Path) -> bool:
+    """Is it a folder of the corpus?"""
+    return (path / "program.npz").is_file() and (path / "meta.json").is_file()

@@ -1,0 +1,150 @@
+"""Stages run one after the other among junk: the judge of cuts and of switches between stages.
+
+Nothing that the generator did not write itself may matter: registers hold random legal values before a stage, weight
+and bias memory random bytes wherever no layer has its own, data memory random words wherever no tensor is alive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.codegen.assemble import init_writes
+from offramp.codegen.firmware import BusWrite
+from offramp.codegen.program import Key
+from offramp.configs.device import Device, load_device
+from offramp.corpus.direct import ModelRunner
+from offramp.planner.allocation.place import place
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.ir.chain import cut
+from offramp.planner.ir.network import Network
+
+Input = npt.NDArray[np.int8]  # (channels, rows, cols)
+Answer = npt.NDArray[np.int32]  # of the last layer, (channels, rows, cols)
+
+GLOBAL_JUNK = ("LCNT_MAX", "IFRM")  # with the layers' registers, all that a stage takes over; CTRL is what starts it
+
+
+def judge_cut(
+    network: Network, after: int, inputs: Sequence[Input], answers: Sequence[Answer], overlap: bool = False
+) -> tuple[str, ...]:
+    """What is wrong with the network in two stages, cut after a layer; nothing if it answers as expected every time.
+
+    `inputs` and `answers`: the same number, at least one. `overlap` as in `place`. OfframpError if the stages cannot be
+    placed or the accelerator refuses them.
+    """
+    machine = ModelRunner(place(cut("network", network, after), load_device(), overlap))
+    rng = np.random.default_rng(after)
+    junk_memories(machine, rng)
+    machine.load()
+    return judge(machine, inputs, answers, rng)
+
+
+def judge(
+    machine: ModelRunner, inputs: Sequence[Input], answers: Sequence[Answer], rng: np.random.Generator
+) -> tuple[str, ...]:
+    """What is wrong with a loaded machine's answers and switches.
+
+    Every second input runs with all registers full of junk before each stage, which is then configured in full; the
+    others with junk where no stage of the chain uses a register, and a switch from stage to stage.
+    """
+    problems = [f"a switch writes {count} {kind} words" for kind, count in switched_memories(machine).items()]
+    everything = registers(machine.device)
+    unused = registers(machine.device, machine.switching.states[0])
+    for number, (x, answer) in enumerate(zip(inputs, answers, strict=True)):
+        if number % 2:
+            machine.write(unused.junk(rng))
+            way, found = "switched", run_among_junk(machine, x, rng, None)
+        else:
+            way, found = "configured from junk", run_among_junk(machine, x, rng, everything)
+        wrong = int(np.count_nonzero(found != answer))
+        if wrong:
+            problems.append(f"input {number}, {way}: {wrong} of {answer.size} values differ")
+    return tuple(problems)
+
+
+def run_among_junk(machine: ModelRunner, x: Input, rng: np.random.Generator, fill: Registers | None) -> Answer:
+    """All stages on one input; the last layer's output. `fill`: registers that get junk before every stage."""
+    machine.write_input(x)
+    for index in range(len(machine.programs)):
+        junk_data(machine, index, rng)
+        if fill:
+            machine.write(fill.junk(rng))
+            machine.stage = None
+        machine.run_stage(index)
+    return machine.read(machine.placed.requirements.chain.slots[-1].writes)
+
+
+@dataclass(frozen=True)
+class Registers:
+    """Registers to fill with junk: their addresses and the bits that belong to a field."""
+
+    addresses: tuple[int, ...]
+    masks: npt.NDArray[np.int64]
+
+    def junk(self, rng: np.random.Generator) -> Iterable[BusWrite]:
+        """A random value for every field."""
+        values = rng.integers(0, 1 << 32, len(self.masks)) & self.masks
+        return map(BusWrite, self.addresses, values.tolist())
+
+
+def registers(device: Device, without: Collection[Key] = ()) -> Registers:
+    """Every register that says what a stage does: those of all layer slots in all quadrants, and `GLOBAL_JUNK`."""
+    quadrants = range(device.geometry.quadrants)
+    keys = [Key(quadrant, -1, name) for name in GLOBAL_JUNK for quadrant in quadrants]
+    for register in device.layer_registers():
+        keys += [Key(quadrant, layer, register.name) for quadrant in quadrants for layer in range(register.layers)]
+    keys = [key for key in keys if key not in without]
+    addresses = tuple(device.register_address(key.name, key.quadrant, max(key.layer, 0)) for key in keys)
+    return Registers(addresses, np.array([device.registers[key.name].mask for key in keys], np.int64))
+
+
+def junk_memories(machine: ModelRunner, rng: np.random.Generator) -> None:
+    """Random bytes in the weight and bias memories of all quadrants, before anything is loaded."""
+    device, accelerator = machine.device, machine.accelerator
+    machine.write(init_writes(range(device.geometry.quadrants), device))
+    weights, biases = device.memories["weights"], device.memories["bias"]
+    for processor in range(device.geometry.processors):
+        address = device.weight_address(processor)
+        accelerator.write8(address | 1, 1)
+        accelerator.write_words(address, random_words(weights.words * weights.word_bytes // 4, rng))
+    for quadrant in range(device.geometry.quadrants):
+        accelerator.write_words(device.bias_address(quadrant, 0), random_words(biases.words, rng))
+
+
+def junk_data(machine: ModelRunner, stage: int, rng: np.random.Generator) -> None:
+    """Random words in data memory before a stage, wherever no tensor is alive according to the placement."""
+    device = machine.device
+    dead = ~live_words(machine.placed, stage)
+    for instance, words in enumerate(dead):
+        addresses = device.data_address(instance, 0) + 4 * np.flatnonzero(words).astype(np.uint32)
+        machine.accelerator.write_block(addresses, random_words(len(addresses), rng))
+
+
+def live_words(placed: Placed, stage: int) -> npt.NDArray[np.bool_]:
+    """Words of data memory that hold something before a stage runs, (instances, words)."""
+    device = placed.requirements.device
+    live = np.zeros((device.geometry.instances, device.memories["data"].words), np.bool_)
+    stages = placed.requirements.chain.stages
+    step = sum(len(one.slots) + 1 for one in stages[:stage])  # the input is there, or the last result was looked at
+    for block in placed.problem.data:
+        if block.first <= step < block.last:
+            start = placed.placement.data[block.name]
+            live[list(block.instances), start : start + block.words] = True
+    return live
+
+
+def random_words(count: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:
+    return rng.integers(0, 1 << 32, count, dtype=np.uint32)
+
+
+def switched_memories(machine: ModelRunner) -> Counter[str]:
+    """Words that the switches between all pairs of stages write to anything that is no register, by memory."""
+    count = len(machine.programs)
+    pairs = [(before, after) for before in range(count) for after in range(count) if before != after]
+    places = [machine.device.locate(w.address) for pair in pairs for w in machine.switching.transition(*pair)]
+    return Counter("unknown" if one is None else one.kind for one in places if one is None or one.kind != "register")

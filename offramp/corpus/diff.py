@@ -1,0 +1,87 @@
+"""`offramp diff`: our register program for a corpus case's network against the vendor's, by register and field."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from offramp.configs.device import load_device
+from offramp.configs.errors import OfframpError
+from offramp.console import make_console
+from offramp.corpus import cases
+from offramp.corpus.case import load_case
+from offramp.corpus.explained import Explanation, Programs, load_explanations
+from offramp.corpus.registers import Difference, differences, our_image, vendor_image
+from offramp.corpus.synth import place_case
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A case's differences: those without an explanation, and how many fields each explanation covers.
+
+    `refused`: why there is no program of ours; then nothing was compared.
+    """
+
+    unexplained: tuple[Difference, ...] = ()
+    explained: Mapping[Explanation, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `offramp diff`."""
+    parser.epilog = "example:\n  offramp diff ../shared/corpus/cases --jobs 2"
+    cases.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare all cases. Exit code 1 if a difference is not explained or a case cannot be compared."""
+    console = make_console()
+    equal = explained = unexplained = refused = 0
+    fields: Counter[Explanation] = Counter()
+    affected: Counter[Explanation] = Counter()
+    for case, result in cases.each_case(args, diff_case):
+        for line in (*result.refused, *result.unexplained):
+            console.print(f"{case.name}: {line}", markup=False)
+        fields.update(result.explained)
+        affected.update(result.explained.keys())
+        refused += bool(result.refused)
+        unexplained += bool(result.unexplained)
+        explained += bool(result.explained) and not result.unexplained
+        equal += not (result.explained or result.unexplained or result.refused)
+    for explanation in load_explanations():
+        if fields[explanation]:
+            where = f"{', '.join(explanation.fields)}: {fields[explanation]} differ, cases: {affected[explanation]}"
+            console.print(f"{where}. {explanation.reason}", markup=False)
+    if refused:
+        console.print(f"{refused} not compared")
+    console.print(f"{equal} cases equal, {explained} explained, {unexplained} with unexplained differences")
+    return 1 if unexplained or refused else 0
+
+
+def diff_case(folder: Path) -> Comparison:
+    """Compare our program for a case's network with the case's."""
+    device = load_device()
+    try:
+        case = load_case(folder)
+        placed = place_case(case)
+        programs = Programs(placed, our_image(placed), vendor_image(folder, device), case.meta["izer_args"])
+    except OfframpError as error:
+        return Comparison(refused=tuple(f"not compared: {problem}" for problem in error.problems))
+    return compare(programs)
+
+
+def compare(programs: Programs) -> Comparison:
+    """Sort all differences into explained and unexplained ones."""
+    explanations = load_explanations()
+    unexplained = []
+    explained: Counter[Explanation] = Counter()
+    for difference in differences(programs.ours, programs.theirs, programs.device):
+        explanation = next((one for one in explanations if one.covers(programs, difference)), None)
+        if explanation:
+            explained[explanation] += 1
+        else:
+            unexplained.append(difference)
+    return Comparison(tuple(unexplained), explained)

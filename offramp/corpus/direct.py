@@ -1,0 +1,114 @@
+"""Stages run on the accelerator model directly, without firmware: for the witnesses, and for tests of every cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.codegen.assemble import init_writes
+from offramp.codegen.firmware import BusWrite
+from offramp.codegen.load_images import bias_runs, tensor_places, weight_chunks
+from offramp.codegen.lower import fifo_ports, lower, reads_fifo
+from offramp.codegen.pack import pack_input
+from offramp.codegen.program import start_writes, stop_writes, switching
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.hardware.hw_layer import HwLayer
+from offramp.planner.ir.chain import INPUT_TENSOR, TensorId
+from offramp.simulator.accelerator import Accelerator
+
+
+class ModelRunner:
+    """A placed chain loaded into an accelerator, and the stage that its registers are in."""
+
+    def __init__(self, placed: Placed, accelerator: Accelerator | None = None) -> None:
+        self.placed = placed
+        self.device = placed.requirements.device
+        self.programs = lower(placed)
+        self.switching = switching(self.programs, self.device)
+        self.accelerator = accelerator or Accelerator(self.device)
+        self.stage: int | None = None  # None: registers hold anything
+        self._frame: npt.NDArray[np.int8] | None = None  # input for every stage that reads the FIFO
+        self._places: dict[TensorId, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], int]] = {}
+
+    def load(self) -> None:
+        """Power-up writes, weights and biases: once for all stages and inferences."""
+        quadrants = sorted({quadrant for program in self.programs for quadrant in program.quadrants})
+        self.write(init_writes(quadrants, self.device))
+        for chunk in weight_chunks(self.placed):
+            self.accelerator.write8(chunk.address | 1, 1)
+            self.accelerator.write_words(chunk.address, chunk.words)
+        for run in bias_runs(self.placed):
+            addresses = run.address + 4 * np.arange(len(run.values), dtype=np.uint32)
+            self.accelerator.write_block(addresses, run.values.view(np.uint8).astype(np.uint32))
+
+    def write(self, writes: Iterable[BusWrite]) -> None:
+        for write in writes:
+            self.accelerator.write(write.address, write.value)
+
+    def write_input(self, x: npt.NDArray[np.int8]) -> None:
+        """Load one input, int8 (channels, rows, cols), into data memory; or keep it for the FIFO."""
+        hw = self._first()
+        if any(reads_fifo(self.placed, stage) for stage in self.placed.requirements.chain.stages):
+            self._frame = x
+            return
+        packed = pack_input(hw, self.placed.base(INPUT_TENSOR), x, self.device)
+        addresses = [
+            self.device.data_address(int(instance), int(word))
+            for instance, word in zip(packed.instances, packed.words, strict=True)
+        ]
+        self.accelerator.write_block(np.array(addresses, np.uint32), packed.values)
+
+    def _first(self) -> HwLayer:
+        return self.placed.requirements.layer(self.placed.requirements.chain.first_reader)
+
+    def run_stage(self, index: int) -> None:
+        """Bring the registers into the stage's state, with what differs or, from an unknown state, in full; run it."""
+        if self.stage is None:
+            self.write(self.switching.configure(index))
+        elif self.stage != index:
+            self.write(self.switching.transition(self.stage, index))
+        self.stage = index
+        self.write(start_writes(self.programs[index], self.device))
+        if reads_fifo(self.placed, self.placed.requirements.chain.stages[index]):
+            self._push_frame()
+        self.write(stop_writes(self.programs[index], self.device))
+
+    def _push_frame(self) -> None:
+        """Send the input through the FIFO: word by word, all ports in turn."""
+        assert self._frame is not None
+        packed = pack_input(self._first(), 0, self._frame, self.device)
+        ports = fifo_ports(self.placed)
+        words = packed.values.reshape(len(ports), -1).T
+        addresses = [self.device.register_address(f"FIFO_DATA{port}") for port in ports]
+        for row in words:
+            for address, value in zip(addresses, row, strict=True):
+                self.accelerator.write(address, int(value))
+
+    def read(self, tensor: TensorId) -> npt.NDArray[np.int32]:
+        """A tensor from data memory, int32 (channels, rows, cols)."""
+        if tensor not in self._places:
+            places = tensor_places(self.placed, tensor)
+            self._places[tensor] = (
+                np.array([place.address for place in places], np.uint32),
+                np.array([8 * place.lane for place in places], np.uint32),
+                places[0].width,
+            )
+        addresses, shifts, width = self._places[tensor]
+        words = self.accelerator.read_block(addresses).astype(np.uint32)
+        shape = self.placed.requirements.hw[tensor].layer.out_shape
+        values = words.view(np.int32) if width == 32 else (words >> shifts).astype(np.uint8).view(np.int8)
+        return values.astype(np.int32).reshape(shape.channels, shape.rows, shape.cols)
+
+
+def run_all(machine: ModelRunner, inputs: Sequence[npt.NDArray[np.int8]]) -> npt.NDArray[np.int32]:
+    """All stages in turn for each input; the last layer's output, int32 (N, channels, rows, cols)."""
+    last = machine.placed.requirements.chain.slots[-1].writes
+    results = []
+    for x in inputs:
+        machine.write_input(x)
+        for stage in range(len(machine.programs)):
+            machine.run_stage(stage)
+        results.append(machine.read(last))
+    return np.stack(results)

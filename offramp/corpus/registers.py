@@ -1,0 +1,105 @@
+"""What a bus program leaves in the registers, ours and the vendor's, and where the two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offramp.codegen.assemble import init_writes
+from offramp.codegen.lower import lower
+from offramp.codegen.program import Key, start_writes, switching
+from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.corpus.replay import WRITE
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.spec.dataset import UNREADABLE
+
+Image = Mapping[Key, int]  # the last value written to each register; a register that is missing holds 0
+
+PHASES = ("init", "configure", "start")  # of a vendor program, those that write registers before the layers run
+OUTSIDE = "(no field)"  # stands for the bits of a register that belong to no field
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field with two values."""
+
+    key: Key
+    field: str
+    ours: int
+    theirs: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.key.name}.{self.field}"
+
+    def __str__(self) -> str:
+        slot = f" layer {self.key.layer}" if self.key.layer >= 0 else ""
+        return f"quadrant {self.key.quadrant}{slot}: {self.name} is {self.ours:#x}, the vendor's {self.theirs:#x}"
+
+
+def our_image(placed: Placed) -> Image:
+    """Registers when the only stage of a placed chain has just been started."""
+    device = placed.requirements.device
+    (program,) = lower(placed)
+    writes = (
+        *init_writes(program.quadrants, device),
+        *switching((program,), device).configure(0),
+        *start_writes(program, device),
+    )
+    return _image(((write.address, write.value) for write in writes), device)
+
+
+def vendor_image(case: Path, device: Device) -> Image:
+    """Registers when the program of a corpus case has just started the accelerator. InputError if it is unreadable."""
+    path = case / "program.npz"
+    try:
+        with np.load(path, allow_pickle=False) as program:
+            phases = [_phase(program, phase) for phase in PHASES if f"{phase}_addr" in program]
+    except UNREADABLE as error:
+        raise InputError(Diagnostic(Where(str(path)), f"cannot be read: {error}")) from error
+    return _image((write for phase in phases for write in phase), device)
+
+
+def _phase(program: Mapping[str, Any], phase: str) -> list[tuple[int, int]]:
+    """(address, value) of a phase's writes. ValueError for what is no list of whole numbers."""
+    columns = [program[f"{phase}_{part}"] for part in ("addr", "value", "kind")]
+    if any(column.ndim != 1 or column.dtype.kind not in "ui" for column in columns):
+        raise ValueError(f"{phase}: addresses, values and kinds are not whole numbers")
+    entries = zip(*(column.tolist() for column in columns), strict=True)
+    return [(address, value) for address, value, kind in entries if kind == WRITE]
+
+
+def _image(writes: Iterable[tuple[int, int]], device: Device) -> Image:
+    """Writes to memories are left out. An address that is nothing is kept under its number, unless 0 is written."""
+    image: dict[Key, int] = {}
+    for address, value in writes:
+        place = device.locate(address)
+        if place is None:
+            if value:
+                image[Key(0, -1, f"{address:#010x}")] = value
+        elif place.kind == "register":
+            image[Key(place.quadrant, place.unit, place.name)] = value
+    return image
+
+
+def field(image: Image, key: Key, name: str, device: Device) -> int:
+    """A field of a register, 0 if the register was not written."""
+    return device.registers[key.name].by_name[name].decode(image.get(key, 0))
+
+
+def differences(ours: Image, theirs: Image, device: Device) -> Iterator[Difference]:
+    """All fields that differ, in the order of quadrant, layer and register."""
+    for key in sorted(ours.keys() | theirs.keys()):
+        our_word, their_word = ours.get(key, 0), theirs.get(key, 0)
+        register = device.registers.get(key.name)
+        mask = register.mask if register else 0
+        for part in register.fields if register else ():
+            if part.decode(our_word) != part.decode(their_word):
+                yield Difference(key, part.name, part.decode(our_word), part.decode(their_word))
+        if (our_word ^ their_word) & ~mask:
+            yield Difference(key, OUTSIDE, our_word & ~mask, their_word & ~mask)

@@ -1,0 +1,206 @@
+"""`offramp replay`: corpus cases (bus programs of the vendor's tool) on the simulator, compared with their answers.
+
+A case is a folder with `program.npz` and `meta.json`, and `expected.npz` and `outputs.npz` as far as they exist; the
+format is described in the corpus's README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Mapping
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offramp.configs.device import Device, load_device
+from offramp.configs.errors import OfframpError
+from offramp.corpus import cases
+from offramp.planner.spec.dataset import UNREADABLE
+from offramp.simulator.accelerator import Accelerator
+
+Arrays = Mapping[str, NDArray[Any]]
+
+WRITE, SET_BITS, CLEAR_BITS, WRITE_BYTE, POLL, CHECK = range(6)  # kinds of a program's entries
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `offramp replay`."""
+    parser.epilog = "example:\n  offramp replay ../shared/corpus/cases --jobs 2"
+    cases.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay all cases; exit code 1 if one fails."""
+    return cases.judge_cases(args, partial(replay_case, device=load_device()))
+
+
+def replay_case(case: Path, device: Device) -> tuple[str, ...]:
+    """Run a case's program on a fresh accelerator. What differs from its answers, or why it cannot run; () if right."""
+    try:
+        meta = json.loads((case / "meta.json").read_text(encoding="utf-8"))
+        program, expected, outputs = (_load(case / f"{name}.npz") for name in ("program", "expected", "outputs"))
+    except UNREADABLE as error:
+        return (f"cannot be read: {error}",)
+    missing = [key for key in ("phase_order", "layers", "final_layer") if key not in meta]
+    if missing:
+        return (f"cannot be read: meta.json has no `{'`, `'.join(missing)}`",)
+    if not program or not (expected or outputs):
+        return ("has no program, or neither expected.npz nor outputs.npz to compare with",)
+    return _judge(Accelerator(device), meta, program, (expected, outputs))
+
+
+def _judge(
+    accelerator: Accelerator, meta: Mapping[str, Any], program: Arrays, answers: tuple[Arrays, Arrays]
+) -> tuple[str, ...]:
+    expected, outputs = answers
+    watch = _Outputs(accelerator, meta, outputs)
+    accelerator.on_layer = watch.compare
+    try:
+        for phase in (*meta["phase_order"], "isr"):
+            play(accelerator, program, phase)
+        if not accelerator.layers_run:
+            return ("the program never runs the accelerator",)
+        return (*watch.problems, *_compare_expected(accelerator, expected), *watch.final())
+    except OfframpError as error:
+        return (*watch.problems, str(error))
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    if not path.is_file():
+        return {}
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def play(accelerator: Accelerator, program: Arrays, phase: str) -> None:
+    """Send one phase of a program to the bus. OfframpError for a poll or check that does not hold."""
+    names = [f"{phase}_{part}" for part in ("addr", "value", "kind")]
+    missing = [name for name in names if name not in program]
+    if missing:
+        raise OfframpError(f"program.npz has no `{'`, `'.join(missing)}`")
+    addresses, values, kinds = (program[name] for name in names)
+    expect = program.get(f"{phase}_expect", values)
+    edges = np.flatnonzero(np.diff(kinds)) + 1
+    bounds = [0, *edges.tolist(), len(kinds)]
+    for first, end in pairwise(bounds):
+        if first == end:
+            continue
+        if kinds[first] == WRITE and end - first > 1:
+            accelerator.write_block(addresses[first:end], values[first:end])
+            continue
+        for index in range(first, end):
+            entry = (int(addresses[index]), int(values[index]), int(expect[index]))
+            _play_one(accelerator, int(kinds[first]), *entry)
+
+
+def _play_one(accelerator: Accelerator, kind: int, address: int, value: int, expect: int) -> None:
+    if kind == WRITE:
+        accelerator.write(address, value)
+    elif kind == SET_BITS:
+        accelerator.write(address, accelerator.read(address) | value)
+    elif kind == CLEAR_BITS:
+        accelerator.write(address, accelerator.read(address) & ~value & 0xFFFFFFFF)
+    elif kind == WRITE_BYTE:
+        accelerator.write8(address, value)
+    elif kind in (POLL, CHECK):
+        found = accelerator.read(address) & value
+        if found != expect:
+            what = "poll never ends" if kind == POLL else "check fails"
+            raise OfframpError(f"{what}: {address:#010x} & {value:#x} is {found:#x}, expected {expect:#x}")
+    else:
+        raise OfframpError(f"program entry of kind {kind} is not supported")
+
+
+def _compare_expected(accelerator: Accelerator, expected: Arrays) -> tuple[str, ...]:
+    """The known-answer test: read & mask == value for every word, and no masked byte undefined."""
+    if not expected:
+        return ()
+    addresses, masks, values = expected["addr"], expected["mask"], expected["value"]
+    found = accelerator.read_block(addresses) & masks
+    wrong = np.flatnonzero((found != values) | ((accelerator.defined_block(addresses) & masks) != masks))
+    if not len(wrong):
+        return ()
+    first = wrong[0]
+    return (
+        f"expected.npz: {len(wrong)} of {len(values)} words differ, first {addresses[first]:#010x} & "
+        f"{masks[first]:#010x} is {found[first]:#010x}, expected {values[first]:#010x}",
+    )
+
+
+class _Outputs:
+    """Compares each layer's output in memory with outputs.npz as soon as the layer has run."""
+
+    def __init__(self, accelerator: Accelerator, meta: Mapping[str, Any], outputs: Arrays) -> None:
+        self._accelerator = accelerator
+        self._outputs = outputs
+        self._final_layer = meta["final_layer"]
+        self._layers = {layer["index"]: layer for layer in meta["layers"]}
+        self.problems: list[str] = []
+
+    def compare(self, index: int) -> None:
+        layer, following = self._layers[index], self._layers.get(index + 1)
+        if layer["buffer_shift"] is not None or layer["buffer_insert"] is not None:
+            return  # outputs.npz holds the rolling buffer, which is not where the layer writes
+        streamed = following is not None and following["streaming"] and index != self._final_layer
+        if f"out{index}" in self._outputs and not streamed:
+            self._check(f"out{index}", index)
+
+    def final(self) -> tuple[str, ...]:
+        """The last layer's output, after the whole run."""
+        self.problems = []
+        if "final" in self._outputs:
+            self._check("final", self._final_layer)
+        return tuple(self.problems)
+
+    def _check(self, name: str, index: int) -> None:
+        expected = self._outputs[name]
+        expected = expected.reshape(len(expected), -1).astype(np.int64)
+        try:
+            found = read_output(self._accelerator, self._layers[index], *expected.shape)
+        except OfframpError as error:
+            self.problems.append(f"{name}: {error}")
+            return
+        wrong = np.argwhere(found != expected)
+        if len(wrong):
+            channel, pixel = wrong[0]
+            self.problems.append(
+                f"{name}: {len(wrong)} of {expected.size} values differ, first channel {channel} pixel {pixel} is "
+                f"{found[channel, pixel]}, expected {expected[channel, pixel]}"
+            )
+
+
+def read_output(accelerator: Accelerator, layer: Mapping[str, Any], channels: int, pixels: int) -> NDArray[np.int64]:
+    """A layer's output from data memory: int64 (channels, pixels). `layer` is an entry of meta.json's `layers`."""
+    device = accelerator.device
+    group = device.geometry.processors_per_instance
+    map_ = int(layer["output_processors"], 16)
+    enabled = np.array([processor for processor in range(device.geometry.processors) if map_ >> processor & 1])
+    expansions = math.ceil(channels / device.geometry.processors)
+    threshold = channels if expansions == 1 else math.ceil(math.ceil(channels / expansions) / group) * group
+    channel = np.arange(channels)
+    processor, expansion = enabled[channel % threshold], channel // threshold
+    wide = layer["output_width"] == 32
+    unit = (layer["write_gap"] + 1) * (group if wide else 1)
+    word = layer["out_offset"] // 4 + (np.arange(pixels) * expansions + expansion[:, None]) * unit
+    lane = (processor % group)[:, None]
+    instance = (processor // group)[:, None]
+    memory = accelerator.data
+    if wide:
+        word = word + lane
+    if word.max() >= memory.size:
+        raise OfframpError(f"lies past word {memory.size - 1} of an instance")
+    if wide:
+        if not memory.valid[instance, word].all():
+            raise OfframpError("some words were never written")
+        words: NDArray[np.int64] = memory.words[instance, word].view(np.int32).astype(np.int64)
+        return words
+    if not memory.valid[instance, word, lane].all():
+        raise OfframpError("some bytes were never written")
+    values: NDArray[np.int64] = memory.bytes[instance, word, lane].astype(np.int64)
+    return values

@@ -1,0 +1,82 @@
+"""`offramp synth`: networks of corpus cases through our placement and generator, judged by the vendor's answers."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from offramp.configs.device import load_device
+from offramp.configs.errors import OfframpError
+from offramp.corpus import cases
+from offramp.corpus.case import Case, load_case
+from offramp.corpus.direct import ModelRunner, run_all
+from offramp.planner.allocation.place import place
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.chain.assign_processors import complete, no_columns_occupied
+from offramp.planner.ir.chain import whole
+from offramp.planner.ir.network import Layer, Network
+from offramp.planner.rules.check import check_network
+from offramp.planner.spec.dataset import UNREADABLE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `offramp synth`."""
+    parser.epilog = "example:\n  offramp synth ../shared/corpus/cases/net-mnist* --jobs 2"
+    cases.add_arguments(parser)
+    parser.add_argument(
+        "--free", action="store_true", help="forget processors, offsets and write gaps of the YAML: the planner chooses"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge all cases; exit code 1 if one fails."""
+    return cases.judge_cases(args, partial(synth_case, free=args.free))
+
+
+def synth_case(folder: Path, free: bool = False) -> tuple[str, ...]:
+    """Reasons why a case fails; none if the last layer's output equals the vendor's answer bit for bit."""
+    try:
+        case = load_case(folder)
+        machine = ModelRunner(place_case(case, free))
+        machine.load()
+        result = run_all(machine, [case.sample])[0].reshape(-1)
+    except OfframpError as error:
+        return tuple(str(problem) for problem in error.problems)
+    answers = folder / "outputs.npz"
+    if not answers.is_file():
+        return ("there is no outputs.npz to compare with",)
+    try:
+        with np.load(answers, allow_pickle=False) as outputs:
+            expected = outputs["final"].astype(np.int64).reshape(-1)
+    except UNREADABLE as error:
+        return (f"outputs.npz cannot be read: {error}",)
+    if result.shape != expected.shape:
+        return (f"the output has {result.size} values, {expected.size} are expected",)
+    different = int(np.count_nonzero(result != expected))
+    return (f"{different} of {expected.size} output values differ",) if different else ()
+
+
+def place_case(case: Case, free: bool = False) -> Placed:
+    """Our placement of a case's network. Tensors may share words where the vendor's run allowed it.
+
+    `free`: nothing of the YAML's processors, offsets and write gaps is kept.
+    """
+    device = load_device()
+    network = complete(forget_places(case.network) if free else case.network, device, no_columns_occupied(device))
+    if problems := check_network(network, device):
+        raise OfframpError(problems)
+    overlap = "--overlap-data" in case.meta["izer_args"] and not free
+    return place(whole("network", network), device, overlap)
+
+
+def forget_places(network: Network) -> Network:
+    """The network as if its YAML said nothing about where its layers work and their data lie."""
+    return replace(network, layers=tuple(map(_forget, network.layers)))
+
+
+def _forget(layer: Layer) -> Layer:
+    return replace(layer, processors=0, output_processors=0, in_offset=None, out_offset=None, write_gap=0)

@@ -1,0 +1,58 @@
+"""What a chain of stages needs from a spec's data, and what it costs once it is placed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from offramp.codegen.lower import lower, words_sent
+from offramp.codegen.program import Switching, switching
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.allocation.budget import Budget, budget
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.ir.chain import Chain
+from offramp.planner.spec.dataset import DataSet, check_disjoint, load_data
+from offramp.planner.spec.spec import Spec
+
+TEST_DATA = "test"  # the data set that results are reported on
+TRAIN_DATA = "train"  # the data set that the networks were trained on, only to check the others against
+
+
+def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
+    """One of the spec's data sets, checked against the chain's input and classes."""
+    last = chain.slots[-1]
+    shape = chain.networks[chain.first_reader.network].input_shape
+    return load_data(name, spec.data[name], shape, last.layer.out_shape.channels)
+
+
+def calibration_data(spec: Spec, chain: Chain, name: str) -> DataSet:
+    """The data set that thresholds are chosen on. InputError if it, `test` and `train` are not three different ones."""
+    if name in (TEST_DATA, TRAIN_DATA):
+        use = {TEST_DATA: "results are judged on it", TRAIN_DATA: "networks are surer of it than of new images"}[name]
+        place = spec.choice or spec.calibration
+        found = f"thresholds cannot be chosen on data set `{name}`: {use}; name another one"
+        raise InputError(Diagnostic(place.where if place else None, found))
+    return disjoint_data(spec, chain, (name, TEST_DATA, TRAIN_DATA))[0]
+
+
+def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSet]:
+    """Data sets of the spec, as far as it has them. InputError if an image is in two of them."""
+    found = [data_set(spec, chain, one) for one in names if one in spec.data]
+    for first, second in combinations(found, 2):
+        check_disjoint(first, second, spec.places.get("data"))
+    return found
+
+
+def chain_switching(placed: Placed) -> Switching:
+    return switching(lower(placed), placed.requirements.device)
+
+
+def chain_budget(placed: Placed) -> Budget:
+    """Cycles of all stages and switches. Loading the input is not part of them, sending it again is: a look at the
+    FIFO and a write for each word."""
+    states = chain_switching(placed)
+    count = len(states.states)
+    again = [2 * words_sent(placed, stage) for stage in placed.requirements.chain.stages]
+    forward = [len(states.transition(index, index + 1)) + again[index + 1] for index in range(count - 1)]
+    back = [len(states.transition(index, 0)) for index in range(count)]
+    return budget(placed, forward, back)

@@ -1,0 +1,111 @@
+"""Compiles a firmware folder for the virtual board, with whichever of two compilers there is."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from offramp.configs.errors import CheckFailed, InputError
+from offramp.simulator.board.elf import EXTRA, load_image
+
+COMPILERS = ("arm-none-eabi-gcc", "zig")
+_FLAGS = (
+    *("-std=c99", "-Os", "-g0", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror"),
+    *("-ffreestanding", "-ffunction-sections", "-fdata-sections"),
+    *("-Wl,--gc-sections", "-T", "emulator/link.ld"),
+    *("-Iinclude", "-Iemulator"),
+)
+_MACHINE = {
+    "arm-none-eabi-gcc": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-nostdlib"),
+    "zig": ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4+soft_float", "-fno-sanitize=all"),
+}
+_NEITHER = (
+    "no compiler for the Cortex-M4: install arm-none-eabi-gcc (Debian: apt install gcc-arm-none-eabi), "
+    f"or the Python package ziglang: {EXTRA}"
+)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An ELF file, what it takes of the part's memories (start-up and stack apart), and what compiled it."""
+
+    elf: Path
+    flash_bytes: int
+    ram_bytes: int
+    compiler: str
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler that was found: the command it is called with, and what it calls itself."""
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+
+
+def compile_firmware(
+    folder: Path, elf: Path, compiler: str = "auto", main: str = "emulator/main_emulator.c"
+) -> Compiled:
+    """Compile `folder` (as `codegen.render.render` names its files) to `elf`; `main` is the source with main().
+
+    The same sources give the same bytes, wherever the folder is. InputError if there is no compiler, CheckFailed with
+    the compiler's words if it refuses the sources.
+    """
+    found = find_compiler(compiler)
+    sources = [name for name in _sources(folder, "src") if name not in ("src/main.c", "src/platform_msdk.c")]
+    sources += [name for name in _sources(folder, "emulator") if name != "emulator/main_emulator.c"]
+    run_compiler(found, folder, [*sources, main], elf)
+    image = load_image(elf)
+    return Compiled(elf, image.flash_bytes, image.ram_bytes, f"{found.name} {found.version}")
+
+
+def _sources(folder: Path, part: str) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in (folder / part).glob("*.c"))
+
+
+def find_compiler(wanted: str = "auto") -> Compiler:
+    """The compiler of that name, or with "auto" the first there is. InputError says how to get one."""
+    if wanted not in ("auto", *COMPILERS):
+        raise InputError(f"compiler `{wanted}`; auto, {' or '.join(COMPILERS)} is expected")
+    names = COMPILERS if wanted == "auto" else (wanted,)
+    for name in names:
+        command = _command(name)
+        if command:
+            version = ["-dumpfullversion"] if name == "arm-none-eabi-gcc" else ["version"]
+            base = command if name == "arm-none-eabi-gcc" else command[:-1]
+            return Compiler(name, command, _run([*base, *version], Path.cwd()).stdout.strip())
+    raise InputError(_NEITHER if wanted == "auto" else f"{wanted} is not installed; {_NEITHER}")
+
+
+def _command(name: str) -> tuple[str, ...] | None:
+    if name == "zig":
+        there = importlib.util.find_spec("ziglang") is not None
+        return (sys.executable, "-m", "ziglang", "cc") if there else None
+    path = shutil.which(name)
+    return (path,) if path else None
+
+
+def run_compiler(
+    compiler: Compiler, folder: Path, sources: Sequence[str], elf: Path, extra: Sequence[str] = ()
+) -> None:
+    """One call that compiles and links. Paths are relative to `folder`, so that no absolute path gets into the ELF."""
+    libraries = ["-lgcc"] if compiler.name == "arm-none-eabi-gcc" else []
+    flags = [*_MACHINE[compiler.name], *_FLAGS, *extra]
+    outcome = _run([*compiler.command, *flags, *sources, *libraries, "-o", str(elf.absolute())], folder)
+    if outcome.returncode:
+        raise CheckFailed(f"{compiler.name} refuses the firmware in {folder}:\n{outcome.stderr.strip()}")
+
+
+def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Without locale, and with zig's caches in a place of our own."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "offramp" / "zig"
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
+    environment = {**os.environ, **caches, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -1,0 +1,183 @@
+"""What running costs, layer by layer and stage by stage, and what the core adds: loads, looks at results, switches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from offramp.codegen.load_images import weight_chunks
+from offramp.configs.device import Column, Device
+from offramp.pipeline.chains import chain_budget
+from offramp.pipeline.networks import completed
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.hardware.cycles import (
+    Cycles,
+    check_cycles,
+    input_load_cycles,
+    layer_cycles,
+    run_cycles,
+    weight_load_cycles,
+    with_processors,
+)
+from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
+from offramp.planner.hardware.hw_layer import map_layer
+from offramp.planner.ir.network import Layer, Network
+
+When = Literal["after power-up", "each inference", "each stage", "each switch"]
+COLUMN_BYTES = 9
+ROLLING = (
+    "Rolling data buffers (`data_buffer`): only the cost of this network is known. `offramp build` refuses it, as "
+    "placement, firmware and verification know no data that outlive an inference."
+)
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer. `processors`: that it reads with, in each cycle. `macs`: multiply-accumulates of its convolution."""
+
+    name: str
+    cycles: Cycles
+    energy: Energy
+    processors: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """One run of the accelerator: its layers and the start."""
+
+    name: str
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def cycles(self) -> Cycles:
+        return run_cycles(layer.cycles for layer in self.layers)
+
+    @property
+    def energy(self) -> Energy:
+        return run_energy(layer.energy for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What the core does besides, in cycles of the accelerator's clock."""
+
+    name: str
+    when: When
+    cycles: Cycles
+    energy: Energy
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Everything that running a network or a chain of stages costs on a device at its clocks.
+
+    `note`: what had to be assumed, or is not known.
+    """
+
+    name: str
+    device: Device
+    stages: tuple[StageCost, ...]
+    overheads: tuple[Overhead, ...]
+    note: str | None = None
+
+    @property
+    def layers(self) -> tuple[LayerCost, ...]:
+        return tuple(layer for stage in self.stages for layer in stage.layers)
+
+    @property
+    def cycles(self) -> Cycles:
+        """One run of every stage, without the overheads."""
+        parts = [stage.cycles for stage in self.stages]
+        guessed = next((part for part in parts if part.estimate), parts[0])
+        return Cycles(sum(part.cycles for part in parts), guessed.tag, guessed.source)
+
+    @property
+    def energy(self) -> Energy:
+        return run_energy(stage.energy for stage in self.stages)
+
+
+def network_costs(
+    name: str, network: Network, device: Device, kernel_starts: Mapping[int, Column] | None = None
+) -> Costs:
+    """Costs of a network in a single run. Weights may be missing.
+
+    `kernel_starts`: start column by layer index; where not given, kernels lie at the start of weight memory.
+    """
+    starts = kernel_starts or {}
+    layers = tuple(
+        _layer(layer.name or str(layer.index), layer, network, device, starts.get(layer.index, 0))
+        for layer in network.layers
+    )
+    mapped = [map_layer(with_processors(layer), network) for layer in completed(network).layers]
+    weight_bytes = sum(COLUMN_BYTES * hw.columns * hw.processors.bit_count() for hw in mapped)
+    result = network.layers[-1].out_shape
+    overheads = [_weights(weight_bytes, device), _input(network, device)]
+    if result.pixels == 1:
+        overheads.append(
+            _overhead("looking at the result", "each stage", check_cycles(device, result.channels), device)
+        )
+    note = ROLLING if network.rolling_buffers else None
+    return Costs(name, device, (StageCost(name, layers),), tuple(overheads), note)
+
+
+def chain_costs(name: str, placed: Placed) -> Costs:
+    """Costs of a placed chain of stages."""
+    chain, device = placed.requirements.chain, placed.requirements.device
+    stages = tuple(
+        StageCost(
+            stage.name,
+            tuple(
+                _layer(slot.name, slot.layer, chain.networks[slot.network], device, placed.kernel_start(slot))
+                for slot in stage.slots
+            ),
+        )
+        for stage in chain.stages
+    )
+    first = chain.networks[chain.first_reader.network]
+    weight_bytes = sum(4 * len(chunk.words) for chunk in weight_chunks(placed))
+    overheads = (_weights(weight_bytes, device), _input(first, device), *_between(placed))
+    return Costs(name, device, stages, overheads)
+
+
+def _between(placed: Placed) -> Sequence[Overhead]:
+    """Looking at results, and all switches that there are."""
+    budget, device = chain_budget(placed), placed.requirements.device
+    names = [stage.name for stage in placed.requirements.chain.stages]
+    parts = [_overhead("looking at a result", "each stage", budget.check, device)]
+    for index, cycles in enumerate(budget.forward):
+        parts.append(_overhead(f"{names[index]} -> {names[index + 1]}", "each switch", cycles, device))
+    for index, cycles in enumerate(budget.back[1:], 1):
+        parts.append(_overhead(f"{names[index]} -> {names[0]}", "each switch", cycles, device))
+    return parts
+
+
+def _weights(weight_bytes: int, device: Device) -> Overhead:
+    return _overhead("loading weights", "after power-up", weight_load_cycles(device, weight_bytes), device)
+
+
+def _input(network: Network, device: Device) -> Overhead:
+    return _overhead("loading the input", "each inference", input_load_cycles(device, network), device)
+
+
+def _overhead(name: str, when: When, cycles: Cycles, device: Device) -> Overhead:
+    return Overhead(name, when, cycles, core_energy(cycles, device))
+
+
+def _layer(name: str, layer: Layer, network: Network, device: Device, start: Column = 0) -> LayerCost:
+    return LayerCost(
+        name=name,
+        cycles=layer_cycles(layer, network, start),
+        energy=layer_energy(layer, network, device, start),
+        processors=with_processors(layer).processors.bit_count(),
+        macs=layer_macs(layer),
+    )
+
+
+def layer_macs(layer: Layer) -> int:
+    """Multiply-accumulates of a layer's convolution; 0 for a layer without one."""
+    if not layer.has_weights:
+        return 0
+    rows, cols = layer.kernel
+    return layer.out_shape.pixels * layer.out_shape.channels * layer.in_features * rows * cols

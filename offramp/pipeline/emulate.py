@@ -1,0 +1,138 @@
+"""The firmware on the virtual board, its bus traffic counted, its answers compared with the integer reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from offramp.codegen.load_images import bias_runs, weight_chunks
+from offramp.configs.device import Device, load_device
+from offramp.configs.errors import CheckFailed
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.ir.chain import Chain
+from offramp.planner.reference.profile import Profile, exit_indices
+from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.bus import Words
+from offramp.simulator.board.run import ERRORS, BoardRun, run
+
+
+class MeteredBus:
+    """An accelerator whose bus writes are counted by what they reach: registers, weights, biases, data."""
+
+    def __init__(self, accelerator: Accelerator, device: Device) -> None:
+        self.accelerator = accelerator
+        self.device = device
+        self.writes: Counter[str] = Counter()
+
+    @property
+    def done(self) -> bool:
+        return self.accelerator.done
+
+    def write8(self, address: int, value: int) -> None:
+        self.accelerator.write8(address, value)
+
+    def write_block(self, addresses: Words, values: Words) -> None:
+        for kind, count in count_kinds(addresses, self.device).items():
+            self.writes[kind] += count
+        self.accelerator.write_block(addresses, values)
+
+    def read(self, address: int) -> int:
+        return self.accelerator.read(address)
+
+    def power(self, quadrants: int, retain_weights: int = 0) -> None:
+        self.accelerator.power(quadrants, retain_weights)
+
+    def reset(self, quadrants: int) -> None:
+        self.accelerator.reset(quadrants)
+
+
+def count_kinds(addresses: Words, device: Device) -> Counter[str]:
+    """How many of the addresses lie in each memory; "register" for all others."""
+    kinds: Counter[str] = Counter()
+    places, counts = np.unique(np.asarray(addresses) >> 12, return_counts=True)  # no page holds two kinds but registers
+    for page, count in zip(places.tolist(), counts.tolist(), strict=True):
+        place = device.locate(page << 12)
+        kinds[place.kind if place and place.kind != "register" else "register"] += count
+    return kinds
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """Answers of the firmware against the reference. `mismatches`: one line each.
+
+    `weight_words`, `bias_words`: bus writes to these memories from power-up to the last answer.
+    """
+
+    answers: int
+    mismatches: tuple[str, ...]
+    weight_words: int
+    bias_words: int
+
+
+def verify(
+    elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, progress: Callable[[int], None]
+) -> tuple[Verified, BoardRun]:
+    """Boot the firmware, have it answer all of `x`, int8 (N, channels, rows, cols), and compare every bit.
+
+    `expected`: the reference's profile of the same images. BoardError if the firmware is stuck or fails.
+    """
+    device = load_device()
+    bus = MeteredBus(Accelerator(device), device)
+    found = run(elf, x, bus, device, progress=progress)
+    lines = compare(found, placed.requirements.chain, expected)
+    verified = Verified(len(x), lines, bus.writes["weights"], bus.writes["bias"])
+    _check_loaded_once(placed, verified)
+    return verified, found
+
+
+def _check_loaded_once(placed: Placed, verified: Verified) -> None:
+    """CheckFailed if weights or biases were written more than the one time at the start."""
+    weights = sum(len(chunk.words) for chunk in weight_chunks(placed))
+    biases = sum(len(run.values) for run in bias_runs(placed))
+    if (verified.weight_words, verified.bias_words) != (weights, biases):
+        wrote = f"the firmware wrote {verified.weight_words} weight words and {verified.bias_words} bias words"
+        raise CheckFailed(f"{wrote}; loading them once takes {weights} and {biases}")
+
+
+def run_verified(
+    elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, console: Console
+) -> tuple[Verified, BoardRun]:
+    """`verify` with a progress bar."""
+    columns = (TextColumn("emulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(x))
+        return verify(elf, x, placed, expected, lambda count: progress.update(task, completed=count))
+
+
+def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]:
+    """Class, stage, confidence and logits of every image; a line for each image in which anything differs."""
+    exit_index = exit_indices(chain, expected)
+    lines = []
+    for image, stage in enumerate(exit_index.tolist()):
+        wanted = {
+            "error": 0,
+            "stage": stage,
+            "class": int(expected.answers[stage][image]),
+            "confidence": int(expected.confidence[stage][image]),
+            "logits": expected.logits[stage][image].tolist(),
+        }
+        got = {
+            "error": int(found.errors[image]),
+            "stage": int(found.stages[image]),
+            "class": int(found.classes[image]),
+            "confidence": int(found.confidences[image]),
+            "logits": found.logits[image].tolist(),
+        }
+        different = [f"{key} is {got[key]}, expected {wanted[key]}" for key in wanted if got[key] != wanted[key]]
+        if got["error"]:
+            different = [f"the firmware returned {ERRORS.get(int(found.errors[image]), got['error'])}"]
+        if different:
+            lines.append(f"image {image}: {'; '.join(different)}")
+    return tuple(lines)

@@ -1,0 +1,53 @@
+"""A single network as commands take it: checked, and completed with what its YAML leaves open."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from offramp.configs.device import Device
+from offramp.configs.errors import InputError
+from offramp.planner.ai8x.load import Options, Source, read_network
+from offramp.planner.hardware.hw_layer import passes_of
+from offramp.planner.ir.network import Layer, Network, Shape
+from offramp.planner.rules.check import check_network
+
+
+def load_checked(path: Path, source: Source, shape: Shape | None, options: Options, device: Device) -> Network:
+    """A network that the device can run. InputError with everything that stands against it."""
+    network, problems = read_network(path, source, shape, options)
+    if network is not None:
+        problems += check_network(network, device)
+    if problems or network is None:
+        raise InputError(problems)
+    return network
+
+
+def parse_shape(text: str) -> Shape:
+    """`CxHxW`, or `CxL` for 1-D data. InputError for anything else."""
+    if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){1,2}", text):
+        raise InputError(f"--input {text}: channels x rows x columns is expected, such as 3x32x32 (1-D data: 128x64)")
+    channels, rows, cols = [*(int(part) for part in text.split("x")), 1][:3]
+    return Shape(channels, rows, cols)
+
+
+def completed(network: Network) -> Network:
+    """The network with what the table needs to be computed: zeros for weights of known shape, the lowest processors
+    where the planner would choose some."""
+    return replace(network, layers=tuple(_complete_layer(layer) for layer in network.layers))
+
+
+def _complete_layer(layer: Layer) -> Layer:
+    weights = layer.weights
+    if weights is None and layer.has_weights:
+        weights = np.zeros((layer.out_shape.channels, layer.in_features, *layer.kernel), np.int8)
+    inputs, outputs = ((1 << passes_of(shape.channels)[1]) - 1 for shape in (layer.in_shape, layer.out_shape))
+    return replace(
+        layer,
+        weights=weights,
+        processors=layer.processors or inputs,
+        output_processors=layer.output_processors or outputs,
+    )

@@ -1,0 +1,161 @@
+"""ai8x checkpoints (`.pth.tar`): integer weights, biases and shifts of each layer.
+
+The meaning of the names, the division of the biases and what counts as a layer follow izer/checkpoint.py of
+analogdevicesinc/ai8x-synthesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.planner.ai8x.torch_file import Tensor, TorchFile, mapping_items, read_torch_file
+from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.ir.network import Op
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CheckpointLayer:
+    """Weights of one layer as the checkpoint has them: (out, in, ...), transposed convolutions (in, out, ...).
+
+    `bias`: already in units of 2**(weight_bits - 1), the 128 of the hardware for 8 bits. None: not in the file.
+    """
+
+    name: str
+    weights: Integers
+    bias: Integers | None
+    weight_bits: int | None
+    output_shift: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    where: Where
+    arch: str  # empty if the file does not say
+    layers: tuple[CheckpointLayer, ...]
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a quantized ai8x checkpoint. Nothing in the file is executed.
+
+    InputError if the file is missing, damaged, not a checkpoint, or not quantized; all layers' problems at once.
+    """
+    file = read_torch_file(path)
+    content = mapping_items(file.content)
+    state = mapping_items(content.get("state_dict")) if content else None
+    if not content or not state:
+        raise file.refuse("no `state_dict`; an ai8x checkpoint (.pth.tar, saved by the training tools) is expected")
+    arch = content.get("arch", "")
+    reader = _Reader(file, {key: value for key, value in state.items() if isinstance(key, str)})
+    layers = tuple(layer for key in reader.state if (layer := reader.layer(key)) is not None)
+    if not layers and not reader.problems:
+        raise file.refuse("`state_dict` holds no weights")
+    if reader.problems:
+        raise InputError(reader.problems)
+    return Checkpoint(Where(str(path)), arch if isinstance(arch, str) else "", layers)
+
+
+class _Reader:
+    """Reads the layers of one state_dict and collects what is wrong with them."""
+
+    def __init__(self, file: TorchFile, state: Mapping[str, Any]) -> None:
+        self.file = file
+        self.state = state
+        self.problems: list[Diagnostic] = []
+
+    def wrong(self, message: str) -> None:
+        self.problems.append(Diagnostic(Where(str(self.file.path)), message))
+
+    def layer(self, key: str) -> CheckpointLayer | None:
+        """The layer whose weights are `key`; None if `key` is something else or cannot be used."""
+        levels = key.rsplit(".", 2)
+        if len(levels) < 2 or levels[-1] != "weight":
+            return None
+        layer = levels[0]
+        values = self.file.tensor(self.state[key])
+        if values.ndim < 2:
+            self.wrong(f"`{key}` has one dimension: fold batch normalization into the convolutions first")
+            return None
+        weights = self.integers(key, values)
+        bits = self.number(f"{layer}.weight_bits")
+        bias = self.bias(key.removesuffix("weight") + "bias", bits or 8, weights)
+        if weights is None:
+            return None
+        return CheckpointLayer(
+            key.removesuffix(".weight"), weights, bias, bits or None, self.number(f"{layer}.output_shift")
+        )
+
+    def integers(self, key: str, values: Tensor) -> Integers | None:
+        if not np.all(np.isfinite(values)):
+            self.wrong(f"`{key}` holds values that are not finite")
+            return None
+        if not np.array_equal(values, np.rint(values)):
+            example = float(values[values != np.rint(values)].flat[0])
+            self.wrong(f"`{key}` holds fractions ({example:.4g}): the checkpoint is not quantized; quantize it first")
+            return None
+        if values.size == 0 or np.abs(values).max() > 128:
+            self.wrong(f"`{key}` is empty or holds values outside -128..127")
+            return None
+        return values.astype(np.int64)
+
+    def number(self, key: str) -> int | None:
+        """A one-element tensor, such as a layer's shift."""
+        if key not in self.state:
+            return None
+        values = self.file.tensor(self.state[key])
+        if values.size != 1 or not np.isfinite(values).all() or values.flat[0] != int(values.flat[0]):
+            self.wrong(f"`{key}` is not one whole number")
+            return None
+        return int(values.flat[0])
+
+    def bias(self, key: str, bits: int, weights: Integers | None) -> Integers | None:
+        if key not in self.state or bits not in (1, 2, 4, 8):
+            return None
+        values = self.file.tensor(self.state[key]).astype(np.float64)
+        if values.ndim != 1 or not np.isfinite(values).all():
+            self.wrong(f"`{key}` is not a list of finite numbers")
+            return None
+        scaled = np.floor(values / (1 << (bits - 1)))
+        if values.size == 0 or scaled.min() < -128 or scaled.max() > 127:
+            self.wrong(f"`{key}` holds values outside {-128 << (bits - 1)}..{(128 << (bits - 1)) - 1}")
+            return None
+        return scaled.astype(np.int64)
+
+
+def layer_weights(layer: CheckpointLayer, op: Op, bits: int | None) -> LayerWeights:
+    """Weights as a layer of kind `op` takes them; `bits`: the width that the YAML asks for.
+
+    Kernels of transposed convolutions are rotated and their channels swapped, so that they act as a correlation.
+    InputError (without a place) if the weights do not fit the width.
+    """
+    weights = layer.weights
+    if op == "convtranspose2d" and weights.ndim == 4:
+        weights = np.flip(weights, (2, 3)).swapaxes(0, 1)
+    width = bits or layer.weight_bits or 8
+    if width not in (1, 2, 4, 8):
+        raise InputError(f"`{layer.name}` has {width} weight bits; allowed: 1, 2, 4, 8")
+    low, high = int(weights.min()), int(weights.max())
+    if low < -(1 << (width - 1)) or high >= 1 << (width - 1):
+        raise InputError(f"the weights of `{layer.name}` range from {low} to {high}; {width} bits do not hold that")
+    if weights.ndim > 4:
+        raise InputError(f"the weights of `{layer.name}` have {weights.ndim} dimensions; at most 4 are expected")
+    out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
+    bias = layer.bias.astype(np.int8) if layer.bias is not None else None
+    if bias is not None and bias.size != out:
+        raise InputError(f"`{layer.name}` has {out} output channels, but {bias.size} biases")
+    return LayerWeights(
+        name=f"`{layer.name}`",
+        shape=(out, inputs, rows, cols),
+        weights=np.ascontiguousarray(weights).reshape(out, inputs, rows, cols).astype(np.int8),
+        bias=bias,
+        bits=width,
+        output_shift=layer.output_shift,
+    )

@@ -1,0 +1,200 @@
+"""An ai8x network YAML and weights as a `Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from offramp.configs.device import load_device
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.ai8x.checkpoint import Checkpoint, CheckpointLayer, layer_weights, load_checkpoint
+from offramp.planner.ai8x.description import Description, LayerText, find_layer, read_description
+from offramp.planner.ai8x.infer import Inference, infer_layers
+from offramp.planner.ai8x.unsupported import check_description
+from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.ir.network import Network, Shape
+
+
+@dataclass(frozen=True)
+class KnownData:
+    """What a data set's name says. `classes`: None where its networks' outputs are not one for each class."""
+
+    shape: Shape
+    classes: int | None
+
+
+# The data sets that ai8x-training brings along (its datasets/*.py, keys `input` and `output`; KWS_20 has a class for
+# unknown words).
+DATASETS: Mapping[str, KnownData] = {
+    "mnist": KnownData(Shape(1, 28, 28), 10),
+    "fashionmnist": KnownData(Shape(1, 28, 28), 10),
+    "cifar-10": KnownData(Shape(3, 32, 32), 10),
+    "cifar10": KnownData(Shape(3, 32, 32), 10),
+    "cifar-100": KnownData(Shape(3, 32, 32), 100),
+    "cifar100": KnownData(Shape(3, 32, 32), 100),
+    "kws_20": KnownData(Shape(128, 128, 1), 21),
+    "cats_vs_dogs": KnownData(Shape(3, 128, 128), 2),
+    "svhn_74": KnownData(Shape(3, 74, 74), None),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the vendor's tool takes on its command line and what changes the network.
+
+    `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
+    biases are dropped; `classes`: output channels of the last layer where there are no weights to tell.
+    `rolling_buffers`: understand rolling data buffers, enough to say what layers cost; else they are refused.
+    """
+
+    fifo: bool = False
+    avg_pool_rounding: bool = False
+    output_width: int | None = None
+    stop_after: int | None = None
+    no_bias: frozenset[int] = frozenset()
+    classes: int | None = None
+    rolling_buffers: bool = False
+
+
+DEFAULTS = Options()
+
+
+Source = Checkpoint | Sequence[LayerWeights] | None
+
+
+def load_network(
+    path: Path,
+    checkpoint: Checkpoint | Path | None = None,
+    *,
+    weights: Sequence[LayerWeights] | None = None,
+    input_shape: Shape | None = None,
+    options: Options = DEFAULTS,
+) -> Network:
+    """Read a network YAML with its weights: from a checkpoint, or given for its layers in order.
+
+    `input_shape`: needed if the YAML's data set is not one of `DATASETS`. InputError lists all that is wrong.
+    """
+    source: Source = load_checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
+    if source is None:
+        source = weights or ()
+    network, problems = read_network(path, source, input_shape, options)
+    if problems or network is None:
+        raise InputError(problems)
+    return network
+
+
+def read_network(
+    path: Path, source: Source, input_shape: Shape | None, options: Options
+) -> tuple[Network | None, tuple[Diagnostic, ...]]:
+    """Like `load_network`, but returns what is wrong, with the network as far as its layers could be understood.
+
+    `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
+    """
+    device = load_device()
+    description, problems = read_description(path, options.rolling_buffers)
+    if description is None or problems:
+        return None, problems + (check_description(description, device) if description else ())
+    problems = check_description(description, device)
+    shape, missing = _input_shape(description, input_shape)
+    last = len(description.layers) - 1 if options.stop_after is None else options.stop_after
+    found, wrong = _assign(description, source, last, options)
+    problems += missing + wrong
+    if shape is None:
+        return None, problems
+    layers, wrong = infer_layers(Inference(description, shape, found, last))
+    if layers and options.output_width and layers[-1].index == last:
+        layers = (*layers[:-1], replace(layers[-1], output_width=options.output_width))
+    network = Network(
+        name=description.arch,
+        dataset=description.dataset,
+        where=description.where,
+        input_shape=shape,
+        layers=layers,
+        fifo=options.fifo,
+        avg_pool_rounding=options.avg_pool_rounding,
+        rolling_buffers=bool(description.buffers),
+    )
+    return network, problems + wrong
+
+
+def _input_shape(description: Description, given: Shape | None) -> tuple[Shape | None, tuple[Diagnostic, ...]]:
+    known = DATASETS.get(description.dataset.lower())
+    if shape := given or (known.shape if known else None):
+        return shape, ()
+    message = f"the input shape of data set `{description.dataset}` is not known; give it with --input CxHxW"
+    return None, (Diagnostic(description.where, message),)
+
+
+def _assign(
+    description: Description, source: Source, last: int, options: Options
+) -> tuple[dict[int, LayerWeights], tuple[Diagnostic, ...]]:
+    """Weights by layer index: in order to the layers that take some, and copied where `weight_source` says so."""
+    wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
+    problems: list[Diagnostic] = []
+    if source is None:
+        guesses = [(layer.index, _from_processors(layer, description, options.classes)) for layer in wanted]
+        found = {index: guess for index, guess in guesses if guess.out_channels}
+    elif isinstance(source, Checkpoint):
+        found = _from_checkpoint(description, wanted, source, problems)
+    else:
+        problems.extend(_count(description, wanted, [given.name for given in source]))
+        found = {layer.index: given for layer, given in zip(wanted, source, strict=False)}
+    for layer in description.layers[: last + 1]:
+        if layer.weight_source is None:
+            continue
+        index = find_layer(description, layer.weight_source)
+        if index in found:
+            found[layer.index] = found[index]
+        else:
+            message = (
+                f"{layer.label}: `weight_source: {layer.weight_source}`; an earlier layer with weights is expected"
+            )
+            problems.append(Diagnostic(layer.at("weight_source"), message))
+    dropped = {index: replace(given, bias=None) for index, given in found.items() if index in options.no_bias}
+    return found | dropped, tuple(problems)
+
+
+def _count(description: Description, wanted: Sequence[LayerText], names: Sequence[str]) -> tuple[Diagnostic, ...]:
+    if len(names) == len(wanted):
+        return ()
+    found = f"{len(names)} ({', '.join(names)})" if names else "none"
+    message = f"weights for {found}; {len(wanted)} layers need some"
+    return (Diagnostic(description.where, message),)
+
+
+def _from_checkpoint(
+    description: Description, wanted: Sequence[LayerText], checkpoint: Checkpoint, problems: list[Diagnostic]
+) -> dict[int, LayerWeights]:
+    """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does.
+
+    Of a layer that is there twice, with and without `module.` before its name, the first one counts.
+    """
+    if checkpoint.arch and description.arch.lower() not in (checkpoint.arch.lower(), "test"):
+        message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"
+        problems.append(Diagnostic(description.where, message))
+    first: dict[str, CheckpointLayer] = {}
+    for layer in checkpoint.layers:
+        first.setdefault(layer.name.removeprefix("module."), layer)
+    if len(first) < len(wanted):
+        problems.extend(_count(description, wanted, list(first)))
+    found = {}
+    for text, layer in zip(wanted, first.values(), strict=False):
+        try:
+            found[text.index] = layer_weights(layer, text.op, text.quantization)
+        except InputError as error:
+            message = f"{text.label}: {error} ({checkpoint.where})"
+            problems.append(Diagnostic(text.where, message))
+    return found
+
+
+def _from_processors(layer: LayerText, description: Description, classes: int | None) -> LayerWeights:
+    """Only a number of output channels: as many as output processors (right for up to 64 channels), the last layer one
+    for each class; 0 if unknown."""
+    stated = layer.out_channels
+    following = description.layers[layer.index + 1 : layer.index + 2]
+    processors = layer.output_processors or (following[0].processors if following else description.output_map)
+    known = DATASETS.get(description.dataset.lower())
+    classes = 0 if following else classes or (known and known.classes) or 0
+    channels = stated or processors.bit_count() or classes
+    return LayerWeights("the output processors", (channels, 0, 0, 0), in_known=False)

@@ -1,0 +1,179 @@
+"""What an ai8x network YAML can ask for and the MAX78000 (or Offramp) does not have: one function for each.
+
+A rule looks at one layer's description and returns the key that asks for what is not there, or None. Its docstring is
+the user's message and a line of docs/SUPPORTED.md. Sources: README of analogdevicesinc/ai8x-synthesis, "Limitations of
+MAX78000 Networks" and the notes on its keys; izer's tornadocnn.py (MAX78002 features).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic
+from offramp.planner.ai8x.description import Description, LayerText
+from offramp.planner.rules.messages import message_of, numbers_of
+
+Rule = Callable[[LayerText], str | None]
+
+
+def groups(layer: LayerText) -> str | None:
+    """Convolutions have one group: depthwise and other grouped convolutions need a MAX78002."""
+    return "groups" if layer.groups > 1 else None
+
+
+def binary_weights(layer: LayerText) -> str | None:
+    """Weights have 1, 2, 4 or 8 bits; binary (-1/+1) weights need a MAX78002 (one-bit weights are 0 and -1)."""
+    return "quantization" if layer.quantization == -1 else None
+
+
+def bypass(layer: LayerText) -> str | None:
+    """There is no kernel bypass; use `op: passthrough`."""
+    return "bypass" if layer.stated.get("bypass") else None
+
+
+def readahead(layer: LayerText) -> str | None:
+    """There is no read-ahead of input data."""
+    return "readahead" if layer.stated.get("readahead") else None
+
+
+def calcx4(layer: LayerText) -> str | None:
+    """There is no `calcx4` (four times faster 3x3 convolution)."""
+    return "calcx4" if layer.stated.get("calcx4") else None
+
+
+def tcalc(layer: LayerText) -> str | None:
+    """There is no `tcalc`."""
+    return "tcalc" if layer.stated.get("tcalc") else None
+
+
+def read_gap(layer: LayerText) -> str | None:
+    """Input words are read without gaps: `in_skip`/`read_gap` must be 0."""
+    return "in_skip" if layer.stated.get("in_skip") else None
+
+
+def channel_skip(layer: LayerText) -> str | None:
+    """A layer reads its input from its first channel on: `in_channel_skip` must be 0."""
+    return "in_channel_skip" if layer.stated.get("in_channel_skip") else None
+
+
+def pool_dilation(layer: LayerText) -> str | None:
+    """Pooling windows are not dilated: `pool_dilation` must be 1."""
+    return "pool_dilation" if layer.pool_dilation != (1, 1) else None
+
+
+def next_sequence(layer: LayerText) -> str | None:
+    """Layers run one after the other; there is no link to another next layer."""
+    following = layer.stated.get("next_sequence", layer.index + 1)
+    return None if following in (layer.index + 1, "stop", "Stop", -1) else "next_sequence"
+
+
+def simulated_sequence(layer: LayerText) -> str | None:
+    """There is no `simulated_sequence`: layers run one after the other."""
+    return "simulated_sequence" if "simulated_sequence" in layer.stated else None
+
+
+def snoop_sequence(layer: LayerText) -> str | None:
+    """There is no snooping of data in flight (`snoop_sequence`)."""
+    return "snoop_sequence" if "snoop_sequence" in layer.stated else None
+
+
+def stride(layer: LayerText) -> str | None:
+    """Convolutions move by one pixel, transposed ones by two; to skip pixels use pooling or `pool_stride`."""
+    allowed = {"convtranspose2d": (2, 2), "passthrough": layer.stride}.get(layer.op, (1, 1))
+    return None if layer.stride == allowed else "stride"
+
+
+def square_pool_stride(layer: LayerText) -> str | None:
+    """The pooling stride is the same for rows and columns."""
+    same = layer.pool_stride[0] == layer.pool_stride[1]
+    return None if same or layer.op == "conv1d" else "pool_stride"
+
+
+def output_pad(layer: LayerText) -> str | None:
+    """Transposed convolutions have `output_pad: 1`; other layers have none."""
+    stated = layer.stated.get("output_pad")
+    allowed = (None, 1) if layer.op == "convtranspose2d" else (None, 0)
+    return None if stated in allowed else "output_pad"
+
+
+def passthrough_shift(layer: LayerText) -> str | None:
+    """`output_shift` needs a convolution."""
+    return "output_shift" if layer.op == "passthrough" and layer.output_shift else None
+
+
+def in_crop(layer: LayerText) -> str | None:
+    """Input rows are not cropped: `in_crop` must be 0 (a limit of Offramp)."""
+    crop = layer.stated.get("in_crop")
+    return "in_crop" if crop and any(crop if isinstance(crop, list) else [crop]) else None
+
+
+def rolling_buffer(layer: LayerText) -> str | None:
+    """Rolling data buffers (`data_buffer`, `buffer_shift`, `buffer_insert`), which keep data from one inference to the
+    next, are supported by `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
+    keys = [key for key in ("buffer_shift", "buffer_insert") if key in layer.stated]
+    return keys[0] if keys else None
+
+
+LAYER_RULES: tuple[Rule, ...] = (
+    groups,
+    binary_weights,
+    bypass,
+    readahead,
+    calcx4,
+    tcalc,
+    read_gap,
+    channel_skip,
+    pool_dilation,
+    next_sequence,
+    simulated_sequence,
+    snoop_sequence,
+    stride,
+    square_pool_stride,
+    output_pad,
+    passthrough_shift,
+    in_crop,
+    rolling_buffer,
+)
+
+
+def snoop(description: Description) -> str | None:
+    """There is no snooping of data in flight (`snoop`)."""
+    return "snoop" if "snoop" in description.features else None
+
+
+def unload(description: Description) -> str | None:
+    """Outputs are the last layer's and those marked `output: true`; a list of what to unload (`unload`) is not
+    supported (a limit of Offramp)."""
+    return "unload" if "unload" in description.features else None
+
+
+def data_buffer(description: Description) -> str | None:
+    """Rolling data buffers (`data_buffer`), which keep data from one inference to the next, are supported by
+    `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
+    return "data_buffer" if "data_buffer" in description.features else None
+
+
+NETWORK_RULES: tuple[Callable[[Description], str | None], ...] = (snoop, unload, data_buffer)
+BUFFER_RULES = (rolling_buffer, data_buffer)
+
+
+def check_description(description: Description, device: Device) -> tuple[Diagnostic, ...]:
+    """Everything that the description asks for and that is not there, in the order of the file.
+
+    Rolling data buffers are refused unless they were asked for when it was read.
+    """
+    numbers = numbers_of(device)
+    left_out: tuple[Callable[..., str | None], ...] = () if description.buffers is None else BUFFER_RULES
+    problems = []
+    for rule in NETWORK_RULES:
+        key = None if rule in left_out else rule(description)
+        if key:
+            problems.append(Diagnostic(description.features[key], f"`{key}`; {message_of(rule, numbers)}"))
+    for layer in description.layers:
+        for layer_rule in LAYER_RULES:
+            key = None if layer_rule in left_out else layer_rule(layer)
+            if key:
+                asked = f"{layer.label}: `{key}: {layer.stated[key]}`; {message_of(layer_rule, numbers)}"
+                problems.append(Diagnostic(layer.at(key), asked))
+    return tuple(problems)

@@ -1,0 +1,267 @@
+"""From stages to a placement problem: every weight, bias and activation block of a chain, with its lifetime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+
+from offramp.configs.device import Device, Word
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.hardware.cycles import late_start_cycles
+from offramp.planner.hardware.hw_layer import HwLayer, instances_of, map_layer, passes_of, quadrants_of
+from offramp.planner.hardware.streaming import buffer_words
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
+from offramp.planner.ir.network import ProcessorMap
+from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, Step, WeightBlock
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor in data memory. `words` from the first to the last word used, `lead` of them before the base address."""
+
+    id: TensorId
+    processors: ProcessorMap
+    instances: tuple[int, ...]
+    words: int
+    lead: int
+    first: Step
+    last: Step
+    offset: Word | None  # of the base address, if the YAML gives it
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryRequirements:
+    """A chain with every layer in its hardware form and every tensor's place in time."""
+
+    chain: Chain
+    device: Device
+    hw: Mapping[TensorId, HwLayer]  # by the tensor that the layer writes
+    tensors: Mapping[TensorId, Tensor]
+    groups: tuple[tuple[TensorId, ...], ...]  # tensors that lie at fixed distances from each other
+
+    def layer(self, slot: Slot) -> HwLayer:
+        return self.hw[slot.writes]
+
+    def quadrants(self, stage: Stage) -> tuple[int, ...]:
+        """Quadrants that take part in a stage. The first one always does: it collects sums and writes results."""
+        maps = [self.layer(slot).processors for slot in stage.slots]
+        maps.append(self.layer(stage.slots[-1]).output_processors)
+        return tuple(sorted({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, self.device)}))
+
+    @cached_property
+    def kernels(self) -> dict[str, str]:
+        """For every layer with weights, by slot name, the first one with the same kernels: they are stored once."""
+        first: dict[tuple[object, ...], str] = {}
+        return {
+            slot.name: first.setdefault(_kernel_key(self.layer(slot)), slot.name)
+            for slot in self.chain.slots
+            if self.layer(slot).columns
+        }
+
+    @cached_property
+    def stage_of(self) -> dict[TensorId, Stage]:
+        return {slot.writes: stage for stage in self.chain.stages for slot in stage.slots}
+
+
+def requirements_of(chain: Chain, device: Device) -> MemoryRequirements:
+    """Hardware forms, tensors and lifetimes. InputError where two readers disagree on how a tensor lies in memory."""
+    assert not any(network.rolling_buffers for network in chain.networks.values()), "lifetimes end with an inference"
+    hw = {slot.writes: map_layer(slot.layer, chain.networks[slot.network]) for slot in chain.slots}
+    problems = tuple(_layout_problems(chain, hw))
+    if problems:
+        raise InputError(problems)
+    tensors = {INPUT_TENSOR: _input_tensor(chain, device, hw)} | {
+        slot.writes: _output_tensor(chain, device, slot, hw[slot.writes]) for slot in chain.slots
+    }
+    for tensor, words in _buffer_words(chain, hw).items():
+        tensors[tensor] = replace(tensors[tensor], words=words)
+    return MemoryRequirements(chain, device, hw, tensors, _groups(chain, tensors))
+
+
+def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -> Problem:
+    """The placement problem of a chain. `overlap`: tensors may share words, as the user says."""
+    device = requirements.device
+    weights, biases = [], []
+    for slot in requirements.chain.slots:
+        hw = requirements.layer(slot)
+        if requirements.kernels.get(slot.name) == slot.name:
+            users = [other for other in requirements.chain.slots if requirements.kernels.get(other.name) == slot.name]
+            penalty = sum(late_start_cycles(other.layer, requirements.chain.networks[other.network]) for other in users)
+            weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where, penalty))
+        if hw.bias_bytes:
+            stage = requirements.stage_of[slot.writes]
+            length = hw.bias_bytes + streaming_bias_lead(stage, slot)
+            extended = hw.kind == "flatten" and hw.kernel_passes > device.limits["passes"]
+            biases.append(BiasBlock(slot.name, length, requirements.quadrants(stage), extended, slot.layer.where))
+    return Problem(
+        weights=tuple(weights),
+        biases=tuple(biases),
+        data=tuple(_buffer_of(requirements, group) for group in requirements.groups),
+        columns=device.memories["weights"].words,
+        start_multiple=device.weight_start_multiple,
+        bias_bytes=device.memories["bias"].words,
+        data_words=device.memories["data"].words,
+        overlaps=_all_pairs([group_name(group) for group in requirements.groups]) if overlap else frozenset(),
+    )
+
+
+def _kernel_key(hw: HwLayer) -> tuple[object, ...]:
+    """Equal for layers whose kernels are the same columns in the same processors."""
+    assert hw.weights is not None
+    slots = tuple(hw.slot_of(channel) for channel in range(len(hw.weights)))
+    return hw.processors, hw.layer.weight_bits, hw.passes, hw.pixels, slots, hw.weights.shape, hw.weights.tobytes()
+
+
+def streaming_bias_lead(stage: Stage, slot: Slot) -> int:
+    """Dummy bias bytes in front of a layer's own: a streaming layer 0 counts one ahead (izer kbias.py)."""
+    return 1 if slot is stage.slots[0] and slot.layer.streaming else 0
+
+
+def group_name(group: tuple[TensorId, ...]) -> str:
+    return "+".join(group)
+
+
+def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Diagnostic]:
+    """Tensors whose readers expect them on other processors than they are written to."""
+    problems = []
+    source = chain.first_reader
+    for slot in chain.slots:
+        layer = slot.layer
+        if INPUT_TENSOR in slot.reads and (
+            (layer.processors, layer.data_format) != (source.layer.processors, source.layer.data_format)
+        ):
+            found = f"{slot.name} reads the input as {layer.data_format} on processors {layer.processors:#x}"
+            wanted = f"{source.name} reads it as {source.layer.data_format} on {source.layer.processors:#x}"
+            problems.append(Diagnostic(layer.where, f"{found}; {wanted}: all readers must agree"))
+        inner = [tensor for tensor in slot.reads if tensor != INPUT_TENSOR]
+        written = 0
+        for tensor in inner:
+            written |= hw[tensor].output_processors
+        if inner and len(inner) == len(slot.reads) and written != layer.processors:
+            found = f"{slot.name} reads processors {layer.processors:#018x}"
+            problems.append(Diagnostic(layer.where, f"{found}, but its input is written to {written:#018x}"))
+    return problems
+
+
+def _life(chain: Chain, tensor: TensorId) -> tuple[Step, Step]:
+    """First and last step of a tensor. Layers that stream run all at once: what lives while one of them runs lives
+    through all that stream in the same stage."""
+    written, exit_check = chain.steps
+    uses = [written[slot.writes] for slot in chain.readers(tensor)]
+    uses += [exit_check[stage.name] for stage in chain.stages if stage.result == tensor]
+    if tensor != INPUT_TENSOR and chain.producers[tensor].layer.output:
+        uses.append(exit_check[next(s.name for s in chain.stages if chain.producers[tensor] in s.slots)])
+    first, last = written[tensor], max([written[tensor], *uses])
+    for stage in chain.stages:
+        streaming = [written[slot.writes] for slot in stage.slots if slot.layer.streaming]
+        if streaming and first <= streaming[-1] and last >= streaming[0]:
+            first, last = min(first, streaming[0]), max(last, streaming[-1])
+    return first, last
+
+
+def _input_tensor(chain: Chain, device: Device, hw: Mapping[TensorId, HwLayer]) -> Tensor:
+    reader = chain.first_reader
+    layer = hw[reader.writes]
+    first, last = _life(chain, INPUT_TENSOR)
+    # The input's place is part of the interface to the application: byte 0 unless the YAML says otherwise.
+    offset = (reader.layer.in_offset or 0) // 4
+    instances = instances_of(layer.processors, device)
+    return Tensor(INPUT_TENSOR, layer.processors, instances, layer.input_words, 0, first, last, offset)
+
+
+def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> Tensor:
+    first, last = _life(chain, slot.writes)
+    base = device.instance_of(layer.first_slot)
+    top = device.instance_of(layer.output_processors.bit_length() - 1)
+    instances = tuple(range(base, top + 1))
+    if layer.kind == "passthrough":
+        instances = instances_of(layer.output_processors, device)
+    kept = chain.keep_offsets[slot.network] and slot.layer.out_offset is not None
+    offset = slot.layer.out_offset // 4 if kept and slot.layer.out_offset is not None else None
+    return Tensor(
+        slot.writes, layer.output_processors, instances, layer.output_words, layer.surplus, first, last, offset
+    )
+
+
+def _buffer_words(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId, int]:
+    """Words of the tensors that streaming layers read: those of a circular buffer, unless another stage, which is sent
+    the input again, reads more of it at a time."""
+    buffers: dict[TensorId, int] = {}
+    for stage in chain.stages:
+        layers = [hw[slot.writes] for slot in stage.slots]
+        for index, slot in enumerate(stage.slots):
+            if slot.layer.streaming:
+                words = buffer_words(layers, index)
+                buffers |= {tensor: max(words, buffers.get(tensor, 0)) for tensor in slot.reads}
+    whole = [hw[slot.writes].input_words for slot in chain.readers(INPUT_TENSOR) if not slot.layer.streaming]
+    if INPUT_TENSOR in buffers:
+        buffers[INPUT_TENSOR] = max(buffers[INPUT_TENSOR], *whole, 0)
+    return buffers
+
+
+def _groups(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
+    """Tensors that one layer reads together form a group, whether side by side or in turn: it finds them all from one
+    address on. Every other tensor is its own."""
+    group_of = {tensor: frozenset((tensor,)) for tensor in tensors}
+    for slot in chain.slots:
+        for other in slot.reads[1:]:
+            merged = group_of[slot.reads[0]] | group_of[other]
+            group_of |= {member: merged for member in merged}
+    unique = dict.fromkeys(group_of[tensor] for tensor in tensors)
+    return tuple(tuple(tensor for tensor in tensors if tensor in group) for group in unique)
+
+
+def _buffer_of(requirements: MemoryRequirements, group: tuple[TensorId, ...]) -> Buffer:
+    members = [requirements.tensors[tensor] for tensor in group]
+    starts = distances(requirements, group)
+    base = min(start - member.lead for start, member in zip(starts, members, strict=True))
+    end = max(start - member.lead + member.words for start, member in zip(starts, members, strict=True))
+    bases = [
+        member.offset - start + base for member, start in zip(members, starts, strict=True) if member.offset is not None
+    ]
+    instances = tuple(sorted({instance for member in members for instance in member.instances}))
+    producer = requirements.chain.producers.get(group[0])
+    where = producer.layer.where if producer else requirements.chain.first_reader.layer.where
+    if len(set(bases)) > 1:
+        message = f"`out_offset`s of {group_name(group)} do not fit together; one layer reads them side by side"
+        raise InputError(Diagnostic(where, message))
+    return Buffer(
+        name=group_name(group),
+        instances=instances,
+        words=end - base,
+        first=min(member.first for member in members),
+        last=max(member.last for member in members),
+        offset=bases[0] if bases else None,
+        where=where,
+    )
+
+
+def distances(requirements: MemoryRequirements, group: tuple[TensorId, ...]) -> tuple[int, ...]:
+    """Base address of each member of a group, in words, relative to the first member's.
+
+    Operands of an element-wise layer, and passes of a concatenation beyond 64 channels, lie in neighbouring words. With
+    offsets in the YAML the distances are those of the YAML.
+    """
+    offsets = [requirements.tensors[tensor].offset for tensor in group]
+    if all(offset is not None for offset in offsets):
+        return tuple((offset or 0) - (offsets[0] or 0) for offset in offsets)
+    known = {group[0]: 0}
+    readers = [slot for slot in requirements.chain.slots if len(set(group) & set(slot.reads)) > 1]
+    while len(known) < len(group):
+        reader = next(slot for slot in readers if set(slot.reads) & set(known) and set(slot.reads) - set(known))
+        own = _read_distances(reader)
+        anchor = next(tensor for tensor in reader.reads if tensor in known)
+        known = {tensor: known[anchor] + own[tensor] - own[anchor] for tensor in reader.reads} | known
+    return tuple(known[tensor] for tensor in group)
+
+
+def _read_distances(reader: Slot) -> dict[TensorId, int]:
+    """Where a layer expects its inputs, relative to the first: operands and passes in neighbouring words."""
+    interleaved = reader.layer.operands > 1 or passes_of(reader.layer.in_shape.channels)[0] > 1
+    return {tensor: position if interleaved else 0 for position, tensor in enumerate(reader.reads)}
+
+
+def _all_pairs(names: Sequence[str]) -> frozenset[frozenset[str]]:
+    return frozenset(frozenset(pair) for pair in combinations(names, 2))

@@ -1,0 +1,268 @@
+"""Processors and write gaps that a network's YAML leaves open.
+
+A tensor lies on the processors that its readers use: operands of an element-wise layer on the same ones, parts of a
+concatenation on neighbouring ones. Tensors tied together like that move as one block; blocks are put one by one where
+their kernels add least to the fullest processor, without waking a quadrant that is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.hardware.hw_layer import ceil_div, instances_of, map_layer, passes_of, set_bits, up4
+from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
+from offramp.planner.rules.check import check_network
+
+ColumnOccupancy = npt.NDArray[np.int64]  # kernel columns in use, by processor
+
+Tensor = int  # index of the producing layer, or INPUT
+
+
+@dataclass(frozen=True)
+class ProcessorAlignment:
+    """A tensor's place in a block of tensors: processors from the block's first one."""
+
+    root: Tensor
+    offset: int
+
+
+def no_columns_occupied(device: Device) -> ColumnOccupancy:
+    return np.zeros(device.geometry.processors, np.int64)
+
+
+def complete(
+    network: Network,
+    device: Device,
+    load: ColumnOccupancy,
+    input_map: ProcessorMap = 0,
+    chosen: Mapping[Tensor, ProcessorMap] = MappingProxyType({}),
+) -> Network:
+    """The network with every processor map and the write gaps that its element-wise layers need.
+
+    What the YAML states is kept. `load` is updated with the network's kernels. `input_map`: where the input lies, if
+    another network says so. `chosen`: maps that are chosen already. InputError where
+    no choice can work, and for layers that the device cannot run anywhere.
+    """
+    network = with_gaps(network)
+    if problems := check_network(network, device):
+        raise InputError(problems)
+    maps = {**chosen, **known_maps(network, input_map)}
+    blocks = alignment_groups(network)
+    columns = {layer.index: _columns(layer, network) for layer in network.layers}
+    for layer in network.layers:
+        if layer.processors:
+            load[list(set_bits(layer.processors))] += columns[layer.index]
+    chooser = Chooser(network, device, columns, load)
+    for members in sorted(blocks.values(), key=chooser.size, reverse=True):
+        if any(tensor not in maps for tensor in members):
+            maps |= chooser.place(members, maps)
+    return replace(network, layers=tuple(_with_maps(layer, maps) for layer in network.layers))
+
+
+def _with_maps(layer: Layer, maps: Mapping[Tensor, ProcessorMap]) -> Layer:
+    union = 0
+    for tensor in layer.inputs:
+        union |= maps[tensor]
+    return replace(
+        layer,
+        processors=layer.processors or union,
+        output_processors=layer.output_processors or maps[layer.index],
+    )
+
+
+def with_gaps(network: Network) -> Network:
+    """Producers of operands, and of the passes of a wide concatenation, leave room for the others."""
+    gaps: dict[Tensor, int] = {}
+    for layer in network.layers:
+        step = _interleave(layer)
+        for tensor in layer.inputs if step > 1 else ():
+            if tensor != INPUT and not network.layers[tensor].write_gap:
+                gaps[tensor] = step - 1
+    layers = tuple(replace(layer, write_gap=gaps.get(layer.index, layer.write_gap)) for layer in network.layers)
+    for layer in layers:
+        for reader in network.consumers(layer.index) if layer.index in gaps else ():
+            if _interleave(reader) != layer.write_gap + 1:
+                message = f"layer {reader.index} reads what layer {layer.index} writes, and so does an element-wise one"
+                raise InputError(
+                    Diagnostic(reader.where, f"{message}: only one of them finds it where it looks; copy it")
+                )
+    return replace(network, layers=layers)
+
+
+def _interleave(layer: Layer) -> int:
+    """How many tensors lie in turn, word by word, in what a layer reads."""
+    if len(layer.inputs) < 2:
+        return 1
+    return layer.operands if layer.operands > 1 else passes_of(layer.in_shape.channels)[0]
+
+
+def known_maps(network: Network, input_map: ProcessorMap) -> dict[Tensor, ProcessorMap]:
+    """Maps that the YAML states: a producer's outputs, or the processors of a layer that reads one tensor only."""
+    maps = {layer.index: layer.output_processors for layer in network.layers if layer.output_processors}
+    for layer in network.layers:
+        if layer.processors and (len(set(layer.inputs)) == 1 or layer.operands > 1):
+            for tensor in layer.inputs:
+                maps.setdefault(tensor, layer.processors)
+    if input_map:
+        maps[INPUT] = input_map
+    first = network.consumers(INPUT)[0]
+    if INPUT not in maps and (network.fifo or first.data_format == "CHW"):
+        maps[INPUT] = _input_map(network, first)
+    return maps
+
+
+def _input_map(network: Network, first: Layer) -> ProcessorMap:
+    """CHW: a data memory instance for each channel. FIFO: what each port feeds, the first instance of its quadrant."""
+    lanes = 1 if first.data_format == "CHW" else 4
+    spacing = 16 if network.fifo else 4
+    places = (divmod(channel, lanes) for channel in range(first.in_shape.channels))
+    return sum(1 << spacing * port + lane for port, lane in places)
+
+
+def size_of(network: Network, tensor: Tensor) -> int:
+    """Processors that a tensor takes."""
+    if tensor == INPUT:
+        return passes_of(network.consumers(INPUT)[0].in_shape.channels)[1]
+    return passes_of(network.layers[tensor].out_shape.channels)[1]
+
+
+def alignments_of(network: Network) -> dict[Tensor, ProcessorAlignment]:
+    """Every tensor's block. Passing through keeps a tensor's processors."""
+    alignments = {
+        tensor: ProcessorAlignment(tensor, 0) for tensor in (INPUT, *(layer.index for layer in network.layers))
+    }
+    for layer in network.layers:
+        offset = 0
+        concatenated = layer.operands == 1 and _interleave(layer) == 1
+        for tensor in layer.inputs:
+            _align(alignments, layer.inputs[0], tensor, offset)
+            offset += size_of(network, tensor) if concatenated else 0
+        if layer.op == "passthrough":
+            _align(alignments, layer.inputs[0], layer.index, 0)
+    return alignments
+
+
+def alignment_groups(network: Network) -> dict[Tensor, dict[Tensor, ProcessorAlignment]]:
+    """Tensors that move together, by the block's root."""
+    blocks: dict[Tensor, dict[Tensor, ProcessorAlignment]] = {}
+    for tensor, alignment in alignments_of(network).items():
+        blocks.setdefault(alignment.root, {})[tensor] = alignment
+    return blocks
+
+
+def aligned_spans(
+    network: Network, members: Mapping[Tensor, ProcessorAlignment]
+) -> tuple[dict[Tensor, tuple[int, int]], int]:
+    """(first processor in the block, number of processors) of each tensor; processors of the block."""
+    lowest = min(alignment.offset for alignment in members.values())
+    spans = {tensor: (alignment.offset - lowest, size_of(network, tensor)) for tensor, alignment in members.items()}
+    return spans, max(offset + size for offset, size in spans.values())
+
+
+def allowed_bases(
+    spans: Mapping[Tensor, tuple[int, int]], width: int, fixed: Mapping[Tensor, ProcessorMap], device: Device
+) -> range:
+    """First processors that a block may have: any first one of an instance, or the one that a known tensor leaves."""
+    if fixed:
+        tensor, bits = next(iter(fixed.items()))
+        own = set_bits(bits)[0] - spans[tensor][0]
+        return range(max(0, own), own + 1)
+    geometry = device.geometry
+    return range(0, geometry.processors - up4(width) + 1, geometry.processors_per_instance)
+
+
+def _align(alignments: dict[Tensor, ProcessorAlignment], first: Tensor, second: Tensor, distance: int) -> None:
+    """Put `second` at `distance` processors after `first`, with all that is tied to it."""
+    one, other = alignments[first], alignments[second]
+    if one.root == other.root:
+        return
+    shift = one.offset + distance - other.offset
+    for tensor, alignment in alignments.items():
+        if alignment.root == other.root:
+            alignments[tensor] = ProcessorAlignment(one.root, alignment.offset + shift)
+
+
+def _columns(layer: Layer, network: Network) -> int:
+    """Kernel columns of each processor of a layer, wherever it will lie."""
+    low_in = (1 << passes_of(layer.in_shape.channels)[1]) - 1
+    low_out = (1 << passes_of(layer.out_shape.channels)[1]) - 1
+    outputs = layer.output_processors or low_out
+    return map_layer(replace(layer, processors=layer.processors or low_in, output_processors=outputs), network).columns
+
+
+@dataclass(frozen=True, eq=False)
+class Chooser:
+    """Puts blocks of tensors on processors. `columns`: of each layer's kernels; `load` is updated as they are put."""
+
+    network: Network
+    device: Device
+    columns: Mapping[int, int]
+    load: ColumnOccupancy
+
+    def size(self, members: Mapping[Tensor, ProcessorAlignment]) -> tuple[int, int]:
+        """Processors, and kernel columns of each: the largest blocks are put first."""
+        return aligned_spans(self.network, members)[1], sum(
+            self.columns[layer.index] for layer in self._readers(members)
+        )
+
+    def place(
+        self, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]
+    ) -> dict[Tensor, ProcessorMap]:
+        """Maps for all tensors of a block. Those that are known decide where the block lies."""
+        fixed = {tensor: maps[tensor] for tensor in members if tensor in maps}
+        if fixed and len({alignment.offset for alignment in members.values()}) == 1:
+            return dict.fromkeys(members, next(iter(fixed.values())))
+        spans, width = aligned_spans(self.network, members)
+        bases = allowed_bases(spans, width, fixed, self.device)
+
+        def moved(base: int) -> dict[Tensor, ProcessorMap]:
+            return {tensor: ((1 << size) - 1) << base + offset for tensor, (offset, size) in spans.items()} | fixed
+
+        base = min(bases, key=lambda one: self._cost(one, width, members, {**maps, **moved(one)}), default=None)
+        if base is None:
+            layer = self.network.layers[max(members)]
+            message = f"what layer {layer.index} reads or writes takes {width} processors in a row, of {len(self.load)}"
+            raise InputError(Diagnostic(layer.where, message))
+        self.load[base : base + width] += sum(self.columns[layer.index] for layer in self._readers(members))
+        return moved(base)
+
+    def _readers(self, members: Mapping[Tensor, ProcessorAlignment]) -> list[Layer]:
+        return [one for one in self.network.layers if not one.processors and set(one.inputs) & set(members)]
+
+    def _cost(
+        self, base: int, width: int, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]
+    ) -> tuple[int, int, int, int]:
+        """What to avoid, in this order: tensors without room side by side, waking a quadrant, filling the fullest
+        processor, high processors."""
+        per_quadrant = self.device.geometry.processors_per_quadrant
+        last_used = int(np.flatnonzero(self.load)[-1]) // per_quadrant if self.load.any() else 0
+        woken = max(0, (base + width - 1) // per_quadrant - last_used)
+        return self._crowded(members, maps), woken, int(self.load[base : base + width].max()), base
+
+    def _crowded(self, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]) -> int:
+        """Layers whose input and output share a data memory instance in which they do not both fit."""
+        crowded = 0
+        for layer in self.network.layers:
+            tensors = {*layer.inputs, layer.index}
+            if not tensors & set(members) or not tensors <= set(maps):
+                continue
+            read = {instance for one in layer.inputs for instance in instances_of(maps[one], self.device)}
+            written = set(instances_of(maps[layer.index], self.device))
+            words = sum(self._words(tensor) for tensor in tensors)
+            crowded += bool(read & written) and words > self.device.memories["data"].words
+        return crowded
+
+    def _words(self, tensor: Tensor) -> int:
+        """Words that a tensor takes in each of its instances."""
+        shape = self.network.shape_of(tensor)
+        if tensor == INPUT and self.network.consumers(INPUT)[0].data_format == "CHW":
+            return ceil_div(shape.pixels, 4)
+        wide = tensor != INPUT and self.network.layers[tensor].output_width == 32
+        return shape.pixels * passes_of(shape.channels)[0] * (4 if wide else 1)

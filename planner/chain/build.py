@@ -1,0 +1,298 @@
+"""From a spec to a chain of stages: networks loaded, cut where the spec says, heads attached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.planner.ai8x.load import Options, load_network
+from offramp.planner.allocation.requirements import placement_problem, requirements_of
+from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
+from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
+from offramp.planner.chain.bundles import forget_processors
+from offramp.planner.chain.checks import check_heads, check_inputs, check_results
+from offramp.planner.ir.chain import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
+from offramp.planner.ir.cuts import boundaries, legal_cuts
+from offramp.planner.ir.measure import MEASURES
+from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap, Shape
+from offramp.planner.placement.columns import weights_fit
+from offramp.planner.reference.confidence import to_q16, to_threshold
+from offramp.planner.spec.head import HeadSpec
+from offramp.planner.spec.spec import ExitSpec, NetworkSpec, Spec, StageSpec
+
+NO_OTHER = "no other choice of the freed processors fits either"
+OTHER_UNDECIDED = "whether another choice of the freed processors fits is undecided"
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """A stage's network, its `backbone`: the layers that are `kept` when those of heads are taken out, and those heads
+    by stage name."""
+
+    network: Network
+    kept: tuple[int, ...]
+    backbone: Network
+    heads: Mapping[str, tuple[str, Network]]
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What has been chosen before a head is completed: kernels on processors, and maps of tensors by network."""
+
+    device: Device
+    load: ColumnOccupancy
+    maps: Maps
+
+
+def build_chain(spec: Spec, device: Device) -> Chain:
+    """Load everything a spec names and lay out its stages. Open thresholds stay None. InputError with all problems.
+
+    Processors that a YAML leaves open are chosen here: layer by layer, and all together if the spec frees some and the
+    weights do not fit then.
+    """
+    chain = _build(spec, device, {})
+    if all(entry.keep_processors for entry in spec.networks.values()):
+        return chain
+    problem = placement_problem(requirements_of(chain, device))
+    if weights_fit(problem):
+        return chain
+    found = maps_together(_parts(spec), problem, device, chain.first_reader.layer.processors)
+    if found.maps is None:
+        return replace(chain, remark=NO_OTHER if found.impossible else OTHER_UNDECIDED)
+    return _build(spec, device, found.maps)
+
+
+def freed_processors(spec: Spec, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
+    """What the spec could say of processors to give the planner more room, and the chain with it."""
+    kept = [name for name, entry in spec.networks.items() if entry.keep_processors and name not in spec.compare]
+    for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
+        freed = {name: replace(spec.networks[name], keep_processors=False) for name in names}
+        changed = replace(spec, networks={**spec.networks, **freed})
+        yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, device)
+
+
+def _parts(spec: Spec) -> list[Part]:
+    """The networks of all stages, each with the heads that are networks of their own, before processors are chosen."""
+    parts = []
+    for name in dict.fromkeys(stage.network for stage in spec.stages):
+        network = _load(spec.networks[name], spec.networks[name].input_shape)
+        heads = []
+        for stage in spec.stages:
+            if stage.network == name and stage.head and stage.head.network and stage.until is not None:
+                cut = _find(network, stage.until, stage.where)
+                entry = spec.networks[stage.head.network]
+                heads.append((entry.name, cut, _load(entry, network.layers[cut].out_shape, head=True)))
+        parts.append(Part(name, network, tuple(heads)))
+    return parts
+
+
+def _build(spec: Spec, device: Device, maps: Maps) -> Chain:
+    """The chain, with processors from `maps` where the YAMLs leave them open."""
+    used = {stage.network for stage in spec.stages}
+    check_heads(spec, used)
+    networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
+    load = no_columns_occupied(device)
+    input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
+    for name, network in networks.items():
+        networks[name] = complete(network, device, load, input_map, maps.get(name, {}))
+        input_map = input_map or _stated_input(networks[name])
+    chosen = Chosen(device, load, maps)
+    branches = {name: _branch(spec, name, network, chosen) for name, network in networks.items()}
+    stages = _stages(spec, branches)
+    all_networks = {name: branch.backbone for name, branch in branches.items()}
+    keep = {name: spec.networks[name].keep_offsets for name in all_networks}
+    for owner, branch in branches.items():
+        for name, head in branch.heads.values():
+            all_networks[name] = head
+            keep[name] = spec.networks[name if name in spec.networks else owner].keep_offsets
+    check_inputs(spec, all_networks, used)
+    check_results(spec, stages, all_networks)
+    return Chain(all_networks, stages, keep)
+
+
+def load_alone(spec: Spec) -> dict[str, Network]:
+    """The networks that the spec only wants compared with the chain."""
+    return {
+        name: _load(replace(spec.networks[name], keep_processors=True), spec.networks[name].input_shape)
+        for name in spec.compare
+    }
+
+
+def _stated_input(network: Network) -> ProcessorMap:
+    """Processors that a network reads the input with; 0 if its YAML leaves them open."""
+    return network.consumers(INPUT)[0].processors
+
+
+def _load(entry: NetworkSpec, shape: Shape | None, head: bool = False) -> Network:
+    options = Options(fifo=entry.fifo, avg_pool_rounding=entry.avg_pool_rounding)
+    network = load_network(entry.network, entry.checkpoint, input_shape=shape, options=options)
+    return network if entry.keep_processors else forget_processors(network, head)
+
+
+def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
+    """Take the layers of heads out of a network; load heads that are networks of their own."""
+    staged = [stage for stage in spec.stages if stage.network == name and stage.head]
+    inner = {stage.name: _layers(network, stage.head) for stage in staged if stage.head}
+    left_out = (_layers(network, head) for owner, head in spec.left_out if owner == name)
+    branch = _backbone(network, [*inner.values(), *left_out])
+    for stage in staged:
+        _check_cut(stage, branch)
+    heads: dict[str, tuple[str, Network]] = {}
+    for stage in staged:
+        assert stage.head is not None and stage.until is not None
+        cut = _find(network, stage.until, stage.where)
+        if stage.head.network is None:
+            heads[stage.name] = (f"{name}.{stage.name}", select(network, inner[stage.name], cut))
+        else:
+            entry = spec.networks[stage.head.network]
+            read = network.layers[cut]
+            head = _load(entry, read.out_shape, head=True)
+            own = chosen.maps.get(entry.name, {})
+            head = complete(head, chosen.device, chosen.load, read.output_processors, own)
+            _check_head(stage, head, network.layers[cut])
+            _check_modes(entry, head, network)
+            heads[stage.name] = (entry.name, head)
+    return replace(branch, heads=heads)
+
+
+def _layers(network: Network, head: HeadSpec) -> tuple[int, ...]:
+    """Layers of a network that are a head; none if the head is a network of its own."""
+    return tuple(_find(network, one, head.where) for one in head.layers)
+
+
+def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
+    """A network without the layers of heads."""
+    removed = {index for layers in heads for index in layers}
+    kept = tuple(layer.index for layer in network.layers if layer.index not in removed)
+    return Branch(network, kept, select(network, kept, None), {})
+
+
+def cuts_of(spec: Spec, name: str) -> tuple[int, ...]:
+    """Layers of a network, by their numbers in its YAML, after which a stage can end, without the heads left out."""
+    network = _load(spec.networks[name], spec.networks[name].input_shape)
+    branch = _backbone(network, [_layers(network, head) for owner, head in spec.left_out if owner == name])
+    return tuple(branch.kept[after] for after in legal_cuts(branch.backbone))
+
+
+def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
+    for layer in network.consumers(INPUT):
+        if layer.data_format == "CHW":
+            raise InputError(
+                Diagnostic(layer.where, f"layer `{layer.label}` of a head reads a tensor; tensors are HWC")
+            )
+        if layer.processors != cut.output_processors:
+            found = f"layer `{layer.label}` reads processors {layer.processors:#018x}"
+            written = f"`{cut.label}` writes its output to {cut.output_processors:#018x}"
+            raise InputError(Diagnostic(layer.where, f"{found}; {written}, where stage `{stage.name}` is cut"))
+
+
+def _check_modes(entry: NetworkSpec, head: Network, network: Network) -> None:
+    """What holds for a whole run of the accelerator holds for a head and for the network that it runs with."""
+    if head.fifo:
+        message = f"`{entry.name}` is a head; it reads what its stage's network writes, so it cannot have `fifo: true`"
+        raise InputError(Diagnostic(entry.where, message))
+    if head.avg_pool_rounding != network.avg_pool_rounding:
+        message = f"head `{entry.name}` and the network it runs with need the same `avg_pool_rounding`"
+        raise InputError(Diagnostic(entry.where, message))
+
+
+def _find(network: Network, reference: str | int, where: Where) -> int:
+    for layer in network.layers:
+        if reference in (layer.index, layer.name):
+            return layer.index
+    names = ", ".join(f"{layer.index} ({layer.name})" if layer.name else str(layer.index) for layer in network.layers)
+    raise InputError(Diagnostic(where, f"network `{network.name}` has no layer `{reference}`; it has {names}"))
+
+
+def select(network: Network, indices: Sequence[int], cut: int | None) -> Network:
+    """Some layers of a network as a network of their own, which reads the output of layer `cut` (None: the input).
+
+    InputError if one of them reads a layer that is neither among them nor the cut.
+    """
+    source = INPUT if cut is None else cut
+    number = {index: position for position, index in enumerate(indices)} | {source: INPUT}
+    layers = []
+    for index in indices:
+        layer = network.layers[index]
+        outside = [one for one in layer.inputs if one not in number]
+        if outside:
+            name = "the network's input" if outside[0] == INPUT else f"`{network.layers[outside[0]].label}`"
+            message = f"layer `{layer.label}` reads {name}, which is not part of the same head or backbone"
+            raise InputError(Diagnostic(layer.where, message))
+        layers.append(replace(layer, index=number[index], inputs=tuple(number[one] for one in layer.inputs)))
+    return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
+
+
+def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
+    done = dict.fromkeys(branches, 0)  # layers of each backbone that earlier stages have run
+    stages = []
+    for stage in spec.stages:
+        branch = branches[stage.network]
+        first = done[stage.network]
+        layers = branch.backbone.layers[first : _end(stage, branch, first)]
+        if not layers:
+            message = f"stage `{stage.name}`: earlier stages have run all of network `{stage.network}`"
+            raise InputError(Diagnostic(stage.where, message))
+        done[stage.network] = first + len(layers)
+        slots = slots_of(stage.network, branch.backbone, layers)
+        stages.append(_stage(stage, slots, branch, spec))
+    return tuple(stages)
+
+
+def _check_cut(stage: StageSpec, branch: Branch) -> None:
+    """InputError with the reason if a network cannot be cut where a stage ends."""
+    assert stage.until is not None
+    found = _find(branch.network, stage.until, stage.where)
+    label = branch.network.layers[found].label
+    if found not in branch.kept:
+        raise InputError(Diagnostic(stage.where, f"stage `{stage.name}`: layer `{label}` is part of a head"))
+    index = branch.kept.index(found)
+    boundary = next((one for one in boundaries(branch.backbone) if one.after == index), None)
+    if boundary is None or not boundary.legal:
+        reason = boundary.reason if boundary else "nothing is left for the next stage"
+        raise InputError(Diagnostic(stage.where, f"stage `{stage.name}`: no cut after layer `{label}`: {reason}"))
+
+
+def _end(stage: StageSpec, branch: Branch, first: int) -> int:
+    """One behind the last backbone layer of a stage. InputError if an earlier stage has run it."""
+    if stage.until is None:
+        return len(branch.backbone.layers)
+    found = _find(branch.network, stage.until, stage.where)
+    index = branch.kept.index(found)
+    if index < first:
+        label = branch.network.layers[found].label
+        raise InputError(Diagnostic(stage.where, f"stage `{stage.name}`: layer `{label}` has run in an earlier stage"))
+    return index + 1
+
+
+def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch, spec: Spec) -> Stage:
+    result: TensorId = slots[-1].writes
+    final = slots[-1].layer
+    if stage.name in branch.heads:
+        name, head = branch.heads[stage.name]
+        slots += head_slots(name, head, result)
+        result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
+    if stage.exit:
+        return Stage(stage.name, slots, result, exit_rule(stage.exit, final))
+    # The last stage reports the confidence of the others' measure; alone, the one that needs no exponentials.
+    others = (one.exit for one in spec.stages if one.exit)
+    exits = next(others, ExitSpec(stage.where, MEASURES[0], None, 1.0))
+    return Stage(stage.name, slots, result, replace(exit_rule(exits, final), threshold=None))
+
+
+def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
+    """An exit's numbers in the integer units of the layer that makes the logits."""
+    bits = fraction_bits(final)
+    try:
+        threshold = None if exits.threshold is None else to_threshold(exits.measure, exits.threshold, bits)
+        return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
+    except ValueError as error:
+        raise InputError(Diagnostic(exits.where, str(error))) from error
+
+
+def fraction_bits(final: Layer) -> int:
+    """Fraction bits of logits: 7 of the data, and 7 of 8-bit weights in a 32-bit result (README "Number Format")."""
+    return 7 + final.weight_bits - 1 if final.output_width == 32 else 7

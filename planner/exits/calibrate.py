@@ -1,0 +1,139 @@
+"""Which thresholds a given chain gets: the fewest cycles on a calibration set within a given loss of accuracy.
+
+A stage may answer an image when its confidence passes the stage's threshold; the last stage answers what is left. Only
+thresholds that occur as a confidence matter, and "nobody leaves"; `search` tries them, for two stages all of them. The
+result says whether it is proved to be the best, or by how much something else could be better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.errors import CheckFailed, Infeasible
+from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, ExitScores, ThresholdSetting, to_scores
+from offramp.planner.exits.guarantee import Guarantee, certify
+from offramp.planner.exits.search import frontier
+from offramp.planner.ir.measure import Measure
+
+Method = Literal["exact", "gap", "tested"]  # proved the best; by how much not; the cheapest that passed a test
+
+
+@dataclass(frozen=True, eq=False)
+class StageProfile:
+    """A stage run on all images of the calibration set, also on those that an earlier stage would answer.
+
+    `confidence`: uint32 (N,), in the unit of `measure`; not looked at for the last stage. `correct`: (N,). `cycles`:
+    of the stage and the switch to it.
+    """
+
+    measure: Measure
+    confidence: npt.NDArray[np.uint32]
+    correct: Bools
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Thresholds of all stages but the last, and what they give on the calibration set (counts of images, cycles)."""
+
+    thresholds: tuple[int, ...]
+    method: Method
+    images: int
+    correct: int
+    full_correct: int
+    exit_counts: tuple[int, ...]  # images answered by each stage
+    cycles: int  # of all images together
+    gap: float = 0.0  # other thresholds could cost less by this share of the cycles at most
+    guarantee: Guarantee | None = None
+
+    @property
+    def mean_cycles(self) -> float:
+        return self.cycles / self.images
+
+    def summary(self) -> dict[str, object]:
+        """For plan and report: JSON types only."""
+        return {
+            "thresholds": list(self.thresholds),
+            "method": self.method,
+            "gap": self.gap,
+            "images": self.images,
+            "accuracy": {"staged": self.correct / self.images, "full": self.full_correct / self.images},
+            "shares": [count / self.images for count in self.exit_counts],
+            "mean_cycles": self.mean_cycles,
+            "risk": self.guarantee.summary() if self.guarantee else None,
+        }
+
+
+def calibrate(
+    profiles: Sequence[StageProfile],
+    full_correct: Bools,
+    max_drop: float,
+    delta: float | None = None,
+    work: int = WORK,
+) -> Calibrated:
+    """The thresholds with the fewest cycles such that accuracy stays within `max_drop` of the full network's.
+
+    `full_correct`: (N,), of the network that the chain replaces. `max_drop`: a share of the images, 0.003 for 0.3
+    points. `delta`: on new data, too, accuracy falls by more than `max_drop` with at most this probability; None: only
+    the given images count. Of equally fast choices the one with more right answers is taken, then the one with higher
+    thresholds. ValueError if there are fewer than two stages or no images, if the profiles differ in N, or if there
+    are too few images for `delta`. Infeasible if no thresholds reach the accuracy (the last stage alone does not, or
+    "nobody leaves" has no threshold); CheckFailed if none of those tried does, or none passes the test of `delta`.
+    """
+    images = len(full_correct)
+    if len(profiles) < 2 or not images or any(len(one.correct) != images for one in profiles):
+        raise ValueError("calibration needs two stages or more, and the same images, at least one, for all")
+    exits = _exits(profiles)
+    needed = int(full_correct.sum()) - floor(max_drop * images + 1e-9)
+    if delta is not None:
+        kept = ExitScores(exits.scores, exits.right | ~full_correct, exits.cost_by_exit)
+        passed = [one for one in certify([kept], max_drop, delta, work) if exits.correct(one.settings) >= needed]
+        if not passed:
+            raise CheckFailed(f"no thresholds keep the loss below {max_drop:.2%} with probability {1 - delta:.0%}")
+        return _result(profiles, exits, passed[0].settings, full_correct, 0.0, passed[0].guarantee)
+    found = frontier(exits, max(0, needed), work)
+    cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])
+    if cost == UNREACHED:
+        message = f"no thresholds give {needed} right answers of {images} on the calibration set"
+        raise Infeasible(message) if bound == UNREACHED else CheckFailed(message)
+    settings = found.setting(found.best(max(0, needed)))
+    return _result(profiles, exits, settings, full_correct, (cost - bound) / cost if cost else 0.0, None)
+
+
+def _exits(profiles: Sequence[StageProfile]) -> ExitScores:
+    return ExitScores(
+        scores=tuple((to_scores(one.measure, one.confidence),) for one in profiles[:-1]),
+        right=np.stack([one.correct for one in profiles]),
+        cost_by_exit=tuple(np.cumsum([one.cycles for one in profiles]).tolist()),
+    )
+
+
+def _result(
+    profiles: Sequence[StageProfile],
+    exits: ExitScores,
+    settings: tuple[ThresholdSetting, ...],
+    full_correct: Bools,
+    gap: float,
+    guarantee: Guarantee | None,
+) -> Calibrated:
+    exit_index = exits.exit_index(settings)
+    scores = [one.score for one in settings]
+    return Calibrated(
+        thresholds=tuple(
+            LARGEST - score if one.measure == "entropy" else score for one, score in zip(profiles, scores, strict=False)
+        ),
+        method="tested" if guarantee else "gap" if gap else "exact",
+        images=len(exit_index),
+        correct=exits.correct(settings),
+        full_correct=int(full_correct.sum()),
+        exit_counts=tuple(np.bincount(exit_index, minlength=len(profiles)).tolist()),
+        cycles=int(np.array(exits.cost_by_exit)[exit_index].sum()),
+        gap=gap,
+        guarantee=guarantee,
+    )

@@ -1,0 +1,97 @@
+"""What was chosen, from what, and why: the values that plan.json, report.json and the terminal show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from offramp.planner.exits.calibrate import Method
+from offramp.planner.exits.guarantee import Guarantee
+from offramp.planner.ir.measure import Measure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A chain with its settings on the N images of the data set.
+
+    `thresholds`: in the unit of the measure; `real_thresholds`: in logits, as probabilities, in nats.
+    `exit_counts`: images answered by each stage, main last. `means`: cost of an inference by quantity, cycles
+    and energy in uJ.
+    """
+
+    stages: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    thresholds: tuple[int, ...]
+    real_thresholds: tuple[float, ...]
+    correct: int
+    exit_counts: tuple[int, ...]
+    means: Mapping[str, float]
+
+    @property
+    def images(self) -> int:
+        return sum(self.exit_counts)
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.images
+
+    def summary(self) -> dict[str, object]:
+        """For plan and report: JSON types only."""
+        return {
+            "stages": list(self.stages),
+            "measures": list(self.measures),
+            "thresholds": list(self.real_thresholds),
+            "accuracy": self.accuracy,
+            "shares": [count / self.images for count in self.exit_counts],
+            "mean_cycles": self.means["cycles"],
+            "mean_energy_uj": self.means["energy"],
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A chain that was considered: its best settings, None if there are none, and why it was not chosen."""
+
+    stages: tuple[str, ...]
+    best: Outcome | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`method`: `exact`, `gap` (nothing is better by more than `gap`, a share of the cost, or of the images with a
+    budget), or `tested` (the cheapest that passed the test of new data).
+
+    `pareto`: by quantity, the fastest or thriftiest outcomes for their accuracy, the most accurate first.
+    `candidates`: name and why it was chosen or not. `most`: stages before the last in the longest chains considered.
+    """
+
+    chosen: Outcome
+    runner_up: Outcome | None
+    pareto: Mapping[str, tuple[Outcome, ...]]
+    verdicts: tuple[Verdict, ...]
+    candidates: tuple[tuple[str, str], ...]
+    method: Method
+    gap: float
+    full_correct: int
+    most: int
+    guarantee: Guarantee | None
+
+    def summary(self) -> dict[str, object]:
+        """For plan and report: JSON types only."""
+        return {
+            "chosen": self.chosen.summary(),
+            "runner_up": self.runner_up.summary() if self.runner_up else None,
+            "method": self.method,
+            "gap": self.gap,
+            "images": self.chosen.images,
+            "full_accuracy": self.full_correct / self.chosen.images,
+            "most_early_stages": self.most,
+            "risk": self.guarantee.summary() if self.guarantee else None,
+            "candidates": [{"name": name, "reason": reason} for name, reason in self.candidates],
+            "chains": [
+                {"stages": list(one.stages), "best": one.best.summary() if one.best else None, "reason": one.reason}
+                for one in self.verdicts
+            ],
+            "pareto": {key: [one.summary() for one in points] for key, points in self.pareto.items()},
+        }

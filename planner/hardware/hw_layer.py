@@ -1,0 +1,256 @@
+"""How a layer runs on the hardware: passes, slots, kernels and the words of memory it touches.
+
+A `HwLayer` is a layer in the form the accelerator executes. Where the hardware cannot run what the YAML says directly
+(a dilated 1-D convolution, a 1x1 convolution next to a streaming layer), the rewriting happens here, so that placement,
+register generation and cost all see the same thing. Formulas: UG7456 chapter 27 and izer kernels.py, max7800x.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.device import Device
+from offramp.planner.ir.network import Layer, Network, ProcessorMap
+
+Kind = Literal["conv3x3", "conv1x1", "conv1d", "flatten", "transposed", "passthrough"]
+
+
+def ceil_div(value: int, by: int) -> int:
+    return -(-value // by)
+
+
+def up4(value: int) -> int:
+    """Round up to a multiple of four, the processors that share a data memory instance."""
+    return ceil_div(value, 4) * 4
+
+
+def set_bits(processors: ProcessorMap) -> tuple[int, ...]:
+    """Processors of a map, ascending."""
+    return tuple(bit for bit in range(processors.bit_length()) if processors >> bit & 1)
+
+
+def passes_of(channels: int, processors: int = 64) -> tuple[int, int]:
+    """(passes, channels of a full pass) that `channels` channels need."""
+    passes = ceil_div(channels, processors)
+    per_pass = ceil_div(channels, passes)
+    return passes, per_pass if channels <= processors else min(up4(per_pass), processors)
+
+
+@dataclass(frozen=True, eq=False)
+class HwLayer:
+    """One layer slot. `weights`: int8 (out, in, taps), taps in the order the kernel is stored in; None without any."""
+
+    layer: Layer
+    kind: Kind
+    rows: int  # of the input in data memory, before pooling
+    cols: int
+    pad: tuple[int, int]
+    pooled: tuple[int, int]
+    taps: int  # bytes of an 8-bit kernel; 0 without weights
+    weights: npt.NDArray[np.int8] | None
+    processors: ProcessorMap
+    output_processors: ProcessorMap
+    passes: int  # input passes, IE
+    per_pass: int  # input channels of a full pass, IT
+    expansion: int  # output passes, OE
+    out_per_pass: int  # output channels of a full pass, OT
+    out_rows: int  # as written, surplus rows included
+    out_cols: int
+    surplus: int = 0  # words written in front of the output proper (dilated 1-D convolution as a 2-D one)
+    folded: bool = False  # element-wise passes folded into rows
+
+    @property
+    def operands(self) -> int:
+        return self.layer.operands
+
+    @property
+    def first_slot(self) -> int:
+        """Processor of output slot 0: the first output processor rounded down to a whole word, b4."""
+        return set_bits(self.output_processors)[0] // 4 * 4
+
+    @property
+    def slots_per_pass(self) -> int:
+        return self.output_processors.bit_length() - self.first_slot
+
+    @property
+    def slots(self) -> int:
+        """Output slots including those without a channel; a flattening layer stops after its last channel."""
+        if self.layer.flatten:
+            return self.slot_of(self.layer.out_shape.channels - 1) + 1
+        return self.slots_per_pass * self.expansion
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that a flattening layer takes as passes; 1 otherwise."""
+        return self.pooled[0] * self.pooled[1] if self.kind == "flatten" else 1
+
+    @property
+    def kernel_passes(self) -> int:
+        return self.passes * self.pixels
+
+    @property
+    def kernels(self) -> int:
+        """Kernels of each enabled processor."""
+        return self.slots * self.kernel_passes if self.weights is not None else 0
+
+    @property
+    def columns(self) -> int:
+        """Kernel columns of each enabled processor."""
+        return ceil_div(ceil_div(self.kernels * self.layer.weight_bits, 8) * self.taps, 9)
+
+    @property
+    def bias_bytes(self) -> int:
+        """Bytes of bias memory: one for each output slot. A layer whose biases are all zero has none."""
+        bias = self.layer.bias
+        return self.slots if bias is not None and bool(np.any(bias)) else 0
+
+    @property
+    def word_factor(self) -> int:
+        """Words per output pixel, pass and four channels."""
+        return self.layer.output_width // 8
+
+    def slot_of(self, channel: int) -> int:
+        """Output slot of an output channel."""
+        output_pass, position = divmod(channel, self.out_per_pass)
+        return output_pass * self.slots_per_pass + set_bits(self.output_processors)[position] - self.first_slot
+
+    @property
+    def input_words(self) -> int:
+        """Words of each instance that the layer reads, from RPTR_BASE on."""
+        pixels = self.layer.in_shape.pixels
+        return ceil_div(pixels, 4) if self.layer.data_format == "CHW" else pixels * self.passes * self.operands
+
+    @property
+    def output_words(self) -> int:
+        """Words of each instance from the first to the last one written, those skipped by a write gap included."""
+        pixels = self.out_rows * self.out_cols
+        return ((pixels * self.expansion - 1) * (self.layer.write_gap + 1) + 1) * self.word_factor
+
+
+def map_layer(layer: Layer, network: Network) -> HwLayer:
+    """The form in which the hardware runs `layer`. Both processor maps must be known."""
+    passes, per_pass = passes_of(layer.in_shape.channels)
+    expansion, out_per_pass = passes_of(layer.out_shape.channels)
+    kind = _kind(layer)
+    plain = HwLayer(
+        layer=layer,
+        kind=kind,
+        rows=layer.in_shape.rows,
+        cols=layer.in_shape.cols,
+        pad=layer.pad,
+        pooled=layer.pooled,
+        taps=_taps(layer, kind),
+        weights=_flat_weights(layer, kind),
+        processors=layer.processors,
+        output_processors=layer.output_processors,
+        passes=passes,
+        per_pass=per_pass,
+        expansion=expansion,
+        out_per_pass=out_per_pass,
+        out_rows=layer.out_shape.rows,
+        out_cols=layer.out_shape.cols,
+    )
+    if layer.op == "conv1d" and layer.dilation > 1:
+        return _stretch(plain) if (layer.kernel[0] - 1) * layer.dilation < 9 else _fold_dilation(plain)
+    if kind == "conv1x1" and layer.op == "conv2d" and _next_to_streaming(layer, network):
+        return _centre(plain)
+    if kind == "passthrough" and layer.operands > 1 and passes > 1 and not (passes == 2 and layer.operands == 2):
+        return replace(plain, folded=True)
+    return plain
+
+
+def _kind(layer: Layer) -> Kind:
+    if layer.op == "passthrough":
+        return "passthrough"
+    if layer.op == "convtranspose2d":
+        return "transposed"
+    if layer.flatten and layer.pooled != (1, 1):
+        return "flatten"
+    if layer.op == "conv1d":
+        return "conv1d"
+    return "conv1x1" if layer.kernel == (1, 1) else "conv3x3"
+
+
+def _taps(layer: Layer, kind: Kind) -> int:
+    if kind == "passthrough":
+        return 0
+    return 1 if kind == "flatten" else layer.kernel[0] * layer.kernel[1]
+
+
+def _flat_weights(layer: Layer, kind: Kind) -> npt.NDArray[np.int8] | None:
+    """Weights as (out, in, taps); a flattening layer's as (out, channel * pixels + pixel, 1), as PyTorch has them."""
+    if layer.weights is None or kind == "passthrough":
+        return None
+    return layer.weights.reshape(layer.weights.shape[0], layer.weights.shape[1], -1)
+
+
+def _stretch(plain: HwLayer) -> HwLayer:
+    """A dilated 1-D convolution of at most nine steps: the same kernel with zeros between its taps."""
+    length, step = plain.layer.kernel[0], plain.layer.dilation
+    taps = (length - 1) * step + 1
+    weights = None
+    if plain.weights is not None:
+        weights = np.zeros((*plain.weights.shape[:2], taps), np.int8)
+        weights[:, :, ::step] = plain.weights
+    return replace(plain, taps=taps, weights=weights)
+
+
+def _fold_dilation(plain: HwLayer) -> HwLayer:
+    """A widely dilated 1-D convolution: a 3x3 one on rows of `dilation` samples, its taps in the middle column."""
+    layer, step = plain.layer, plain.layer.dilation
+    length = layer.kernel[0]
+    rows = ceil_div(layer.in_shape.rows, step)
+    weights = None
+    if plain.weights is not None:
+        weights = np.zeros((*plain.weights.shape[:2], 9), np.int8)
+        first = 3 - length if length > 1 else 1
+        weights[:, :, [1 + 3 * (first + tap) for tap in range(length)]] = plain.weights
+    return replace(
+        plain,
+        kind="conv3x3",
+        rows=rows,
+        cols=step,
+        pad=(1, 1),
+        pooled=(rows, step),
+        taps=9,
+        weights=weights,
+        out_rows=rows,
+        out_cols=step,
+        surplus=step * plain.expansion * (layer.write_gap + 1) if length == 3 else 0,
+    )
+
+
+def _next_to_streaming(layer: Layer, network: Network) -> bool:
+    return layer.streaming or any(index >= 0 and network.layers[index].streaming for index in layer.inputs)
+
+
+def _centre(plain: HwLayer) -> HwLayer:
+    """A 1x1 convolution in or right after streaming: a padded 3x3 one with only the centre tap."""
+    weights = None
+    if plain.weights is not None:
+        weights = np.zeros((*plain.weights.shape[:2], 9), np.int8)
+        weights[:, :, 4:5] = plain.weights
+    return replace(plain, kind="conv3x3", pad=(1, 1), taps=9, weights=weights)
+
+
+def quadrant_slice(processors: ProcessorMap, quadrant: int, device: Device) -> int:
+    """The part of a map that lies in one quadrant, as a map of that quadrant's processors."""
+    width = device.geometry.processors_per_quadrant
+    return processors >> (quadrant * width) & ((1 << width) - 1)
+
+
+def quadrants_of(processors: ProcessorMap, device: Device) -> Iterator[int]:
+    """Quadrants that a map has processors in, ascending."""
+    for quadrant in range(device.geometry.quadrants):
+        if quadrant_slice(processors, quadrant, device):
+            yield quadrant
+
+
+def instances_of(processors: ProcessorMap, device: Device) -> tuple[int, ...]:
+    """Data memory instances that a map's processors read, ascending, 0..15."""
+    return tuple(sorted({device.instance_of(processor) for processor in set_bits(processors)}))

@@ -1,0 +1,148 @@
+"""A chain of stages: which layers run in which slot of which stage, and which tensors pass between them.
+
+A stage is one run of the accelerator. An inference loads the input, runs stage 0, looks at its result, and goes on to
+the next stage only if the result is not confident enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.network import INPUT, Layer, Network
+
+TensorId = str  # "input" or "<network>/<layer index>"
+
+INPUT_TENSOR: TensorId = "input"
+
+
+@dataclass(frozen=True)
+class ExitRule:
+    """When a stage's result is good enough. `threshold` and `fraction_bits` in the units of `reference.confidence`.
+
+    `threshold` None: whatever the confidence; the last stage of a chain only reports it.
+    """
+
+    measure: Measure
+    threshold: int | None
+    fraction_bits: int
+    temperature_q16: int = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """A layer in a layer slot: what it reads and writes."""
+
+    network: str
+    layer: Layer
+    reads: tuple[TensorId, ...]
+    writes: TensorId
+
+    @property
+    def name(self) -> str:
+        """Unique within a chain: names of layers in a YAML need not be."""
+        label = f"{self.layer.index}:{self.layer.name}" if self.layer.name else str(self.layer.index)
+        return f"{self.network}/{label}"
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One run of the accelerator. `result`: the logits; None where the stage only prepares the next one."""
+
+    name: str
+    slots: tuple[Slot, ...]
+    result: TensorId | None
+    exit: ExitRule | None  # None: there is no confidence to look at
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """All stages of an application, first to last, and the networks their layers come from."""
+
+    networks: Mapping[str, Network]
+    stages: tuple[Stage, ...]
+    keep_offsets: Mapping[str, bool]  # per network: are the offsets of its YAML kept?
+    remark: str = ""  # what else is known where the chain cannot be placed
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Slots of all stages in the order of execution."""
+        return tuple(slot for stage in self.stages for slot in stage.slots)
+
+    @cached_property
+    def producers(self) -> dict[TensorId, Slot]:
+        return {slot.writes: slot for slot in self.slots}
+
+    @cached_property
+    def steps(self) -> tuple[dict[TensorId, int], dict[str, int]]:
+        """The step at which each tensor is written (the input at 0), and at which each stage's result is read."""
+        written: dict[TensorId, int] = {INPUT_TENSOR: 0}
+        exit_check: dict[str, int] = {}
+        step = 0
+        for stage in self.stages:
+            for slot in stage.slots:
+                step += 1
+                written[slot.writes] = step
+            step += 1
+            exit_check[stage.name] = step
+        return written, exit_check
+
+    def readers(self, tensor: TensorId) -> tuple[Slot, ...]:
+        return tuple(slot for slot in self.slots if tensor in slot.reads)
+
+    @cached_property
+    def first_reader(self) -> Slot:
+        """The first layer that reads the input; it decides how the input lies in memory."""
+        return self.readers(INPUT_TENSOR)[0]
+
+
+def tensor_of(network: str, index: int) -> TensorId:
+    return INPUT_TENSOR if index == INPUT else f"{network}/{index}"
+
+
+def slots_of(name: str, network: Network, layers: Sequence[Layer]) -> tuple[Slot, ...]:
+    """Slots for some layers of a network that reads the chain's input."""
+    return tuple(
+        Slot(name, layer, tuple(tensor_of(name, index) for index in layer.inputs), tensor_of(name, layer.index))
+        for layer in layers
+    )
+
+
+def head_slots(name: str, head: Network, tensor: TensorId) -> tuple[Slot, ...]:
+    """Slots for a head network, whose input is the tensor at the cut."""
+    return tuple(
+        Slot(
+            name,
+            layer,
+            tuple(tensor if index == INPUT else tensor_of(name, index) for index in layer.inputs),
+            tensor_of(name, layer.index),
+        )
+        for layer in head.layers
+    )
+
+
+def whole(name: str, network: Network) -> Chain:
+    """A chain of one stage that runs the whole network."""
+    stage = Stage(name, slots_of(name, network, network.layers), tensor_of(name, network.layers[-1].index), None)
+    return Chain({name: network}, (stage,), {name: True})
+
+
+def cut(name: str, network: Network, after: int) -> Chain:
+    """The network in two stages, cut after layer `after`; the first stage has no exit."""
+    first = Stage(f"{name}-a", slots_of(name, network, network.layers[: after + 1]), None, None)
+    rest = network.layers[after + 1 :]
+    second = Stage(f"{name}-b", slots_of(name, network, rest), tensor_of(name, rest[-1].index), None)
+    return Chain({name: network}, (first, second), {name: True})
+
+
+def with_threshold(chain: Chain, thresholds: Mapping[str, int]) -> Chain:
+    """The chain with the exit thresholds of the named stages replaced."""
+    stages = tuple(
+        replace(stage, exit=replace(stage.exit, threshold=thresholds[stage.name]))
+        if stage.exit and stage.name in thresholds
+        else stage
+        for stage in chain.stages
+    )
+    return replace(chain, stages=stages)

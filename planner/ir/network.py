@@ -1,0 +1,119 @@
+"""The network as the planner sees it: layers with inferred shapes, in the order of the YAML file.
+
+Frozen value types only; `planner.ai8x.load` makes them from an ai8x network YAML and a checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.errors import Where
+
+Op = Literal["conv2d", "conv1d", "convtranspose2d", "linear", "passthrough"]
+Eltwise = Literal["add", "sub", "or", "xor"]
+Activation = Literal["none", "relu", "abs"]
+DataFormat = Literal["HWC", "CHW"]
+ProcessorMap = int  # 64-bit map of processors, bit P = processor P; 0 = the planner chooses
+
+INPUT = -1  # stands for the network's input where a layer index is expected
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Channels, rows, columns. 1-D data have one column, flat data one row and one column."""
+
+    channels: int
+    rows: int
+    cols: int
+
+    def __str__(self) -> str:
+        return f"{self.channels}x{self.rows}x{self.cols}"
+
+    @property
+    def pixels(self) -> int:
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer: optional element-wise operation and pooling (either order), then `op`, bias, shift and activation.
+
+    `weights`: int8 (out, in, rows, cols); conv1d (out, in, k, 1); linear (out, in, 1, 1) with `in` counted after
+    flattening, channel-major (c, row, col) as in PyTorch. convtranspose2d: already rotated and swapped, to be used as
+    a plain correlation over the zero-stuffed input. Values are the `weight_bits`-bit integers themselves.
+    `bias`: int8 (out,), added to the accumulator as 128 * bias.
+    """
+
+    index: int
+    name: str
+    where: Where
+    op: Op
+    # Producing layers (or INPUT); several: operands if `operands` > 1, else concatenated; none: a rolling data buffer.
+    inputs: tuple[int, ...]
+    operands: int  # 1: no element-wise operation
+    eltwise: Eltwise | None
+    pool_first: bool  # pooling before the element-wise operation
+    pool: tuple[int, int]
+    pool_stride: int
+    pool_average: bool
+    kernel: tuple[int, int]  # (1, 1) for linear and passthrough
+    pad: tuple[int, int]
+    dilation: int
+    flatten: bool
+    activation: Activation
+    weight_bits: int  # 1, 2, 4 or 8; 8 without weights
+    output_shift: int  # as in YAML or checkpoint, without the 8 - weight_bits that the hardware adds
+    output_width: int  # 8 or 32
+    streaming: bool
+    data_format: DataFormat  # of the layer's input
+    in_shape: Shape  # of one operand, before pooling and flattening
+    pooled: tuple[int, int]  # rows and columns after pooling
+    out_shape: Shape
+    processors: ProcessorMap
+    output_processors: ProcessorMap
+    in_offset: int | None  # bytes; None: the planner chooses, or the producers' offset
+    out_offset: int | None
+    write_gap: int
+    weights: npt.NDArray[np.int8] | None
+    bias: npt.NDArray[np.int8] | None
+    output: bool = False  # declared an output of the network besides the last layer
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its name, or its number if it has none."""
+        return self.name or str(self.index)
+
+    @property
+    def has_weights(self) -> bool:
+        return self.op != "passthrough"
+
+    @property
+    def in_features(self) -> int:
+        """Input channels of the convolution: pixels count as channels when the layer flattens."""
+        pixels = self.pooled[0] * self.pooled[1] if self.flatten else 1
+        return self.in_shape.channels * pixels
+
+
+@dataclass(frozen=True)
+class Network:
+    """An ai8x network with weights. `layers[i].index == i`."""
+
+    name: str  # `arch` of the YAML
+    dataset: str
+    where: Where
+    input_shape: Shape
+    layers: tuple[Layer, ...]
+    fifo: bool = False  # the input comes through the FIFO
+    avg_pool_rounding: bool = False  # average pooling rounds half away from zero instead of truncating
+    rolling_buffers: bool = False  # keeps data from one inference to the next: only its costs are known
+
+    def consumers(self, index: int) -> tuple[Layer, ...]:
+        """Layers that read the output of layer `index` (or of INPUT)."""
+        return tuple(layer for layer in self.layers if index in layer.inputs)
+
+    def shape_of(self, index: int) -> Shape:
+        return self.input_shape if index == INPUT else self.layers[index].out_shape

@@ -1,0 +1,65 @@
+"""What every stage of a chain answers on a data set, by the integer reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Stage, TensorId
+from offramp.planner.reference.confidence import confidence, confident
+from offramp.planner.reference.layers import Tensor, run_layer
+
+BATCH = 250  # images at a time; bounds the memory that activations take
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Per stage: logits int32 (N, classes) and confidence uint32 (N,). All stages are run for all images."""
+
+    logits: tuple[npt.NDArray[np.int32], ...]
+    confidence: tuple[npt.NDArray[np.uint32], ...]
+
+    @property
+    def answers(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """Class per stage and image: the first of the largest logits."""
+        return tuple(logits.argmax(axis=1) for logits in self.logits)
+
+
+def profile(chain: Chain, x: npt.NDArray[np.int8]) -> Profile:
+    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must have a result and an exit."""
+    parts = [_run(chain, x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
+    logits = tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
+    return Profile(logits, tuple(stage_confidence(s, one) for s, one in zip(chain.stages, logits, strict=True)))
+
+
+def stage_confidence(stage: Stage, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
+    """Confidence of a stage's logits, int32 (N, classes), as the firmware computes it."""
+    assert stage.exit is not None
+    return confidence(stage.exit.measure, logits, stage.exit.fraction_bits, stage.exit.temperature_q16)
+
+
+def exit_indices(chain: Chain, profiled: Profile) -> npt.NDArray[np.int64]:
+    """Index of the stage at which each image leaves, (N,)."""
+    exit_index = np.full(len(profiled.logits[0]), len(chain.stages) - 1)
+    for index in reversed(range(len(chain.stages) - 1)):
+        rule = chain.stages[index].exit
+        assert rule is not None and rule.threshold is not None
+        exit_index[confident(rule.measure, profiled.confidence[index], rule.threshold)] = index
+    return exit_index
+
+
+def _run(chain: Chain, x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int32]]:
+    tensors: dict[TensorId, Tensor] = {INPUT_TENSOR: x}
+    last_use = {tensor: position for position, slot in enumerate(chain.slots) for tensor in slot.reads}
+    results: dict[TensorId, npt.NDArray[np.int32]] = {}
+    wanted = {stage.result for stage in chain.stages}
+    for position, slot in enumerate(chain.slots):
+        rounding = chain.networks[slot.network].avg_pool_rounding
+        tensors[slot.writes] = run_layer(slot.layer, [tensors[tensor] for tensor in slot.reads], rounding)
+        if slot.writes in wanted:
+            results[slot.writes] = tensors[slot.writes].astype(np.int32).reshape(len(x), -1)
+        for tensor in [one for one in tensors if last_use.get(one, -1) <= position]:
+            del tensors[tensor]
+    return [results[stage.result or ""] for stage in chain.stages]

@@ -1,0 +1,72 @@
+"""What a network must keep to so that the device can run it: all rules, applied to all layers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic
+from offramp.planner.hardware.hw_layer import passes_of
+from offramp.planner.ir.network import Layer, Network
+from offramp.planner.rules.inputs import INPUT_RULES
+from offramp.planner.rules.memory import MEMORY_RULES
+from offramp.planner.rules.messages import message_of, numbers_of
+from offramp.planner.rules.operators import OPERATOR_RULES
+from offramp.planner.rules.streams import STREAM_RULES
+
+LayerRule = Callable[[Layer, Network, Device], str | None]
+NetworkRule = Callable[[Network, Device], str | None]
+
+
+def layer_count(network: Network, device: Device) -> str | None:
+    """A network has at most {layers} layers; pooling and element-wise operations in front of a convolution take none of
+    their own."""
+    return f"{len(network.layers)} layers" if len(network.layers) > device.geometry.layers else None
+
+
+def quadrant_zero(network: Network, device: Device) -> str | None:
+    """Quadrant 0 (processors 0 to 15) is used by at least one layer."""
+    maps = [layer.processors for layer in network.layers] + [network.layers[-1].output_processors]
+    first = (1 << device.geometry.processors_per_quadrant) - 1
+    return "no processor of quadrant 0" if all(maps) and not any(used & first for used in maps) else None
+
+
+def streaming_rows(network: Network, device: Device) -> str | None:
+    """The rows that streaming layers keep in between (padded columns, less kernel, times passes) fit {tram_words}
+    words."""
+    used = 0
+    for layer in network.layers:
+        if layer.streaming:
+            width = layer.pooled[1] + 2 * layer.pad[1] - layer.kernel[1] + 1
+            used += width * passes_of(layer.in_shape.channels)[0]
+    return f"{used} words" if used > device.memories["tram"].words else None
+
+
+GROUPS: tuple[tuple[str, tuple[LayerRule, ...]], ...] = (
+    ("Operators", OPERATOR_RULES),
+    ("Data, weights and processors", MEMORY_RULES),
+    ("Inputs from other layers", INPUT_RULES),
+    ("Streaming and FIFO input", STREAM_RULES),
+)
+LAYER_RULES = tuple(rule for _, rules in GROUPS for rule in rules)
+NETWORK_RULES: tuple[NetworkRule, ...] = (layer_count, quadrant_zero, streaming_rows)
+
+
+def check_network(network: Network, device: Device) -> tuple[Diagnostic, ...]:
+    """Every rule that the network breaks, with the place of the layer; empty if the device can run it.
+
+    Whether all layers together fit the memories is not decided here but by placement.
+    """
+    numbers = numbers_of(device)
+    problems = []
+    for network_rule in NETWORK_RULES:
+        found = network_rule(network, device) if network.layers else None
+        if found:
+            problems.append(Diagnostic(network.where, f"{found}; {message_of(network_rule, numbers)}"))
+    for layer in network.layers:
+        for rule in LAYER_RULES:
+            found = rule(layer, network, device)
+            if found:
+                label = f"layer {layer.index} ({layer.name})" if layer.name else f"layer {layer.index}"
+                problems.append(Diagnostic(layer.where, f"{label}: {found}; {message_of(rule, numbers)}"))
+    return tuple(problems)

@@ -1,0 +1,109 @@
+"""What streaming and FIFO input must keep to. Each rule returns what it found, or None if all is well.
+
+Source of the rules: README of analogdevicesinc/ai8x-synthesis, "Limitations of MAX78000 Networks" and "FIFOs", and the
+checks in its izer/backend/max7800x.py; the numbers are in the device file.
+"""
+
+from __future__ import annotations
+
+from offramp.configs.device import Device
+from offramp.planner.hardware.hw_layer import ceil_div, passes_of
+from offramp.planner.ir.network import INPUT, Layer, Network
+
+
+def streaming_place(layer: Layer, network: Network, device: Device) -> str | None:
+    """Streaming layers are the first ones without interruption, at most {stream_layers}, and read the layer before."""
+    if not layer.streaming:
+        return None
+    before = all(earlier.streaming for earlier in network.layers[: layer.index])
+    fits = layer.index < device.geometry.stream_layers and before and layer.inputs == (layer.index - 1,)
+    return None if fits else "`streaming: true`"
+
+
+def streamed_once(layer: Layer, network: Network, device: Device) -> str | None:
+    """What a streaming layer reads passes by and is not kept: no other layer can read it, and it is no output."""
+    if not layer.streaming:
+        return None
+    source = layer.inputs[0]
+    later = [reader.index for reader in network.consumers(source) if reader.index != layer.index]
+    kept = source != INPUT and network.layers[source].output
+    return f"layer {later[0]} reads the same" if later else "`output: true` of the layer before" if kept else None
+
+
+def streaming_fifo(layer: Layer, network: Network, device: Device) -> str | None:
+    """A network whose first layer streams takes its input through the FIFO (`fifo: true` in a spec, or `--fifo`)."""
+    return "`streaming: true`" if layer.streaming and layer.index == 0 and not network.fifo else None
+
+
+def streaming_padding(layer: Layer, network: Network, device: Device) -> str | None:
+    """The last streaming layer is padded (a 1x1 kernel runs as a padded 3x3 one)."""
+    following = network.layers[layer.index + 1 : layer.index + 2]
+    last = layer.streaming and not (following and following[0].streaming)
+    widened = layer.op == "conv2d" and layer.kernel == (1, 1)
+    return "padding of 0" if last and 0 in layer.pad and not widened else None
+
+
+def streaming_size(layer: Layer, network: Network, device: Device) -> str | None:
+    """Rows times columns times passes of a streaming layer's input are less than {stream_product}."""
+    size = layer.in_shape.pixels * passes_of(layer.in_shape.channels)[0]
+    return f"an input of {layer.in_shape}" if layer.streaming and size >= device.limits["stream_product"] else None
+
+
+def streaming_pooling(layer: Layer, network: Network, device: Device) -> str | None:
+    """In a streaming layer the samples from one pooling row to the next, padding included, fit the stream registers."""
+    if not layer.streaming or layer.index == 0:
+        return None
+    before = network.layers[layer.index - 1]
+    width = before.pooled[1] + 2 * before.pad[1]
+    first = width * (before.kernel[0] + layer.pool[0] - 2) + before.kernel[1] + layer.pool[1] + 1
+    rows = (layer.pool_stride - 1) * width + layer.pool[1] * layer.operands
+    fits = first <= device.registers["STRM0"].by_name["start"].limit
+    fits = fits and rows <= device.registers["STRM1"].by_name["multi_row_delta"].limit
+    return None if fits else f"pooling of {layer.pool[0]}x{layer.pool[1]} after an output of {before.out_shape}"
+
+
+def fifo_words(layer: Layer, network: Network, device: Device) -> str | None:
+    """The words of a frame from the FIFO, those that the first layer waits for (all of them times the rows of its
+    pooling window, if it does not stream) and its steps between pooling windows fit the FIFO and stream registers."""
+    if not network.fifo or layer.index != 0:
+        return None
+    rows, cols = layer.pool
+    words = ceil_div(layer.in_shape.pixels, 4) if layer.data_format == "CHW" else layer.in_shape.pixels
+    start = rows * ((rows - 1) * layer.in_shape.cols + cols) if layer.streaming else rows * words
+    steps = (layer.pool_stride - 1, (rows - 1) * layer.in_shape.cols) if layer.streaming else (0, 0)
+    needs = {
+        ("IFRM", "words"): words,
+        ("STRM0", "start"): start,
+        ("STRM1", "row_delta"): steps[0] * layer.operands,
+        ("STRM1", "multi_row_delta"): steps[1] * layer.operands,
+    }
+    fits = all(need <= device.registers[name].by_name[field].limit for (name, field), need in needs.items())
+    return None if fits else f"an input of {layer.in_shape}, pooling of {rows}x{cols}"
+
+
+def fifo_channels(layer: Layer, network: Network, device: Device) -> str | None:
+    """The FIFOs take at most {fifo_channels} input channels in HWC format and {fifo_channels_chw} in CHW format."""
+    most = device.limits["fifo_channels_chw" if layer.data_format == "CHW" else "fifo_channels"]
+    wrong = network.fifo and INPUT in layer.inputs and layer.in_shape.channels > most
+    return f"{layer.in_shape.channels} channels" if wrong else None
+
+
+def fifo_processors(layer: Layer, network: Network, device: Device) -> str | None:
+    """An input from the FIFOs goes to the first four processors of each quadrant (CHW format: the first one)."""
+    lanes = 1 if layer.data_format == "CHW" else device.geometry.processors_per_instance
+    allowed = sum(((1 << lanes) - 1) << 16 * quadrant for quadrant in range(device.geometry.quadrants))
+    wrong = network.fifo and INPUT in layer.inputs and layer.processors & ~allowed
+    return f"processors {layer.processors:#018x}" if wrong else None
+
+
+STREAM_RULES = (
+    streaming_place,
+    streamed_once,
+    streaming_fifo,
+    streaming_padding,
+    streaming_size,
+    streaming_pooling,
+    fifo_words,
+    fifo_channels,
+    fifo_processors,
+)

@@ -1,0 +1,64 @@
+"""Data sets: .npz files with `x`, int8 (N, channels, rows, cols) as the accelerator gets it, and `y`, labels (N,)."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.planner.ir.network import Shape
+
+# What numpy and zipfile raise for files that are missing or damaged, RuntimeError for features that are not there.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """`x`: int8 (N, channels, rows, cols); `y`: int64 (N,)."""
+
+    name: str
+    x: npt.NDArray[np.int8]
+    y: npt.NDArray[np.int64]
+
+
+def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
+    """Read a data set and check it against the networks' input and number of classes. InputError if it does not fit."""
+    where = Where(str(path))
+    try:
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise ValueError("it is a single array (.npy)")
+        with file:
+            arrays = {key: file[key] for key in ("x", "y") if key in file}
+    except UNREADABLE as error:
+        raise InputError(Diagnostic(where, f"is not an .npz file with plain arrays: {error}")) from error
+    missing = [f"`{key}`" for key in ("x", "y") if key not in arrays]
+    if missing:
+        found = f"there is no array {' and no '.join(missing)}; `x` (images) and `y` (labels) are needed"
+        raise InputError(Diagnostic(where, found))
+    x, y = arrays["x"], arrays["y"]
+    problems = []
+    if x.dtype != np.int8 or x.ndim != 4 or x.shape[1:] != (shape.channels, shape.rows, shape.cols):
+        problems.append(Diagnostic(where, f"`x` is {x.dtype} {x.shape}; int8 (N, {shape}) is expected"))
+    if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x) or len(y) == 0:
+        problems.append(Diagnostic(where, f"`y` is {y.dtype} {y.shape}; one integer label for each of {len(x)} images"))
+    elif y.min() < 0 or y.max() >= classes:
+        problems.append(Diagnostic(where, f"labels run from {y.min()} to {y.max()}; 0..{classes - 1} are the classes"))
+    if problems:
+        raise InputError(problems)
+    return DataSet(name, x, y.astype(np.int64))
+
+
+def check_disjoint(first: DataSet, second: DataSet, where: Where | None = None) -> None:
+    """InputError if an image of one set is, byte by byte, in the other: a threshold may not be chosen on what it is
+    judged by. `where`: the place in the spec that names the sets."""
+    known = {image.tobytes() for image in first.x}
+    shared = [number for number, image in enumerate(second.x) if image.tobytes() in known]
+    if shared:
+        found = f"{len(shared)} images of data set `{second.name}` are also in `{first.name}`"
+        raise InputError(Diagnostic(where, f"{found}, the first is number {shared[0]}; they may not overlap"))

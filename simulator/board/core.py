@@ -1,0 +1,179 @@
+"""The Cortex-M4 core of the virtual board, on Unicorn: memory map, running in pieces, and how it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from offramp.configs.device import Device
+from offramp.configs.errors import InputError
+from offramp.simulator.board.bus import AcceleratorPort, Bus, Peripherals, SystemControl
+from offramp.simulator.board.elf import EXTRA, Image
+from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.host import APPLICATION_EXIT, Host
+from offramp.simulator.errors import AcceleratorError
+
+# Memory map of the part (UG7456 chapter 3).
+FLASH, FLASH_BYTES = 0x10000000, 512 * 1024
+SRAM, SRAM_BYTES = 0x20000000, 128 * 1024
+PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x100000
+CNN, CNN_BYTES = 0x50000000, 0x1100000
+SYSTEM, SYSTEM_BYTES = 0xE000E000, 0x1000
+
+PIECE = 20_000  # instructions between two looks at what has happened
+SEMIHOSTING = 0xBEAB
+WAIT_FOR_INTERRUPT = 0xBF30
+_BREAKPOINT = 7  # Unicorn's number of the exception that BKPT raises
+
+
+def _unicorn() -> tuple[Any, Any]:
+    """The emulator and its register numbers; an optional dependency without types."""
+    try:
+        return import_module("unicorn"), import_module("unicorn.arm_const")
+    except ImportError as error:
+        raise InputError(f"unicorn is needed for the virtual board: {EXTRA}") from error
+
+
+class Core:
+    """One program on one core. `run` returns the exit status or raises BoardError.
+
+    What a callback finds wrong is kept and raised after the piece of instructions: stopping Unicorn inside a memory
+    callback would make it repeat instructions."""
+
+    def __init__(self, image: Image, device: Device, accelerator: Bus, host: Host) -> None:
+        self._unicorn, self._arm = unicorn, arm_const = _unicorn()
+        self._host = host
+        self._port = AcceleratorPort(accelerator)
+        self._system = SystemControl()
+        self._failure: BaseException | None = None
+        self._fault = ""
+        engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
+        self._engine = engine
+        self._map(device)
+        for segment in image.segments:
+            if not FLASH <= segment.address <= segment.address + len(segment.data) <= FLASH + FLASH_BYTES:
+                raise InputError(f"a segment of {len(segment.data)} bytes at {segment.address:#x} is outside the flash")
+            engine.mem_write(segment.address, segment.data)
+        stack, self._pc = (self._word(image.vectors + offset) for offset in (0, 4))
+        engine.reg_write(arm_const.UC_ARM_REG_SP, stack)
+
+    def _map(self, device: Device) -> None:
+        engine, unicorn = self._engine, self._unicorn
+        engine.mem_map(FLASH, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        engine.mem_map(SRAM, SRAM_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        peripherals = Peripherals(device, self._port, self._host.say)
+        for base, size, target in (
+            (CNN, CNN_BYTES, self._port),
+            (PERIPHERALS, PERIPHERALS_BYTES, peripherals),
+            (SYSTEM, SYSTEM_BYTES, self._system),
+        ):
+            engine.mmio_map(base, size, self._reader(base, target.read), None, self._writer(base, target.write), None)
+        engine.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
+
+    def run(self, limit: int) -> int:
+        """Run to the exit call. limit: instructions between two records of results (counted in whole pieces)."""
+        left, answered = limit, 0
+        while self._host.ended is None:
+            self._piece(min(PIECE, max(left, 1)))
+            left -= PIECE
+            if len(self._host.records) > answered:
+                left, answered = limit, len(self._host.records)
+            if left <= 0 and self._host.ended is None:
+                raise self._error(Ending.LIMIT, f"{limit} instructions without an answer, now at {self._pc:#010x}")
+        reason, status = self._host.ended
+        if reason != APPLICATION_EXIT:
+            raise self._error(Ending.FAULT, f"exception, reported with {reason:#x}")
+        return status
+
+    def _piece(self, count: int) -> None:
+        """Some instructions: at most `count`, less if the core sleeps or the program ends."""
+        try:
+            self._engine.emu_start(self._pc | 1, 0xFFFFFFFF, count=count)
+        except self._unicorn.UcError as error:
+            self._raise_failure()
+            where = self._engine.reg_read(self._arm.UC_ARM_REG_PC)
+            raise self._error(Ending.FAULT, f"{self._fault or error} near {where:#010x}") from error
+        self._guard(self._port.flush)
+        self._raise_failure()
+        self._pc = self._engine.reg_read(self._arm.UC_ARM_REG_PC)
+        if self._host.ended is None and self._half_word(self._pc - 2) == WAIT_FOR_INTERRUPT:
+            self._sleep()
+
+    def _sleep(self) -> None:
+        """The core has stopped behind a WFI: it goes on if something is pending."""
+        if not (self._system.cnn_enabled and self._port.done) and not self._system.ticks:
+            raise self._error(Ending.ASLEEP, f"WFI at {self._pc - 2:#010x}")
+        if not self._engine.reg_read(self._arm.UC_ARM_REG_PRIMASK):
+            raise self._error(Ending.INTERRUPT, f"WFI at {self._pc - 2:#010x} with interrupts not masked")
+
+    # ---- callbacks
+
+    def _guard(self, action: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a callback; keep what it raises, and do nothing more after that."""
+        if self._failure is None:
+            try:
+                return action(*arguments)
+            except BaseException as error:
+                self._failure = error
+        return 0
+
+    def _reader(self, base: int, read: Callable[[int, int], int]) -> Callable[..., int]:
+        def callback(engine: Any, offset: int, size: int, user: Any) -> int:
+            return int(self._guard(read, base + offset, size))
+
+        return callback
+
+    def _writer(self, base: int, write: Callable[[int, int, int], None]) -> Callable[..., None]:
+        def callback(engine: Any, offset: int, size: int, value: int, user: Any) -> None:
+            self._guard(write, base + offset, size, value)
+
+        return callback
+
+    def _on_interrupt(self, engine: Any, number: int, user: Any) -> None:
+        """A BKPT is a host call; its instruction is two bytes long and is not skipped by itself."""
+        pc = engine.reg_read(self._arm.UC_ARM_REG_PC)
+        if number != _BREAKPOINT or self._half_word(pc) != SEMIHOSTING:
+            self._failure = self._failure or self._error(Ending.FAULT, f"exception {number} at {pc:#010x}")
+            engine.emu_stop()
+            return
+        engine.reg_write(self._arm.UC_ARM_REG_PC, (pc + 2) | 1)
+        self._guard(self._port.flush)
+        operation, argument = (engine.reg_read(getattr(self._arm, f"UC_ARM_REG_R{index}")) for index in (0, 1))
+        engine.reg_write(self._arm.UC_ARM_REG_R0, self._guard(self._host.call, operation, argument, engine))
+        if self._failure is not None or self._host.ended is not None:
+            engine.emu_stop()
+
+    def _on_invalid(self, engine: Any, access: int, address: int, size: int, value: int, user: Any) -> bool:
+        unicorn = self._unicorn
+        kinds = {
+            unicorn.UC_MEM_READ_UNMAPPED: "read of nothing",
+            unicorn.UC_MEM_WRITE_UNMAPPED: "write to nothing",
+            unicorn.UC_MEM_FETCH_UNMAPPED: "jump to nothing",
+            unicorn.UC_MEM_WRITE_PROT: "write to flash",
+            unicorn.UC_MEM_FETCH_PROT: "jump into data",
+        }
+        self._fault = f"{kinds.get(access, 'access')} at {address:#010x}"
+        return False
+
+    # ---- helpers
+
+    def _raise_failure(self) -> None:
+        failure = self._failure
+        if isinstance(failure, AcceleratorError):
+            raise self._error(Ending.ACCELERATOR, str(failure)) from failure
+        if isinstance(failure, ValueError):
+            raise self._error(Ending.HOST, str(failure)) from failure
+        if failure is not None:
+            raise failure
+
+    def _error(self, ending: Ending, detail: str) -> BoardError:
+        return BoardError(ending, detail, len(self._host.records), self._host.console)
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self._engine.mem_read(address, 4), "little")
+
+    def _half_word(self, address: int) -> int:
+        return int.from_bytes(self._engine.mem_read(address, 2), "little")

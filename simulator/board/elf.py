@@ -1,0 +1,60 @@
+"""An ELF file as the board needs it: what goes where, and how much memory it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offramp.configs.errors import Diagnostic, InputError, Where
+
+EXTRA = "pip install 'offramp[board]'"
+_ALLOCATED = 2  # SHF_ALLOC
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes at a load address (where they are in flash before the start-up code has run)."""
+
+    address: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Image:
+    """A program for the part. vectors: address of the vector table, the lowest loaded address.
+
+    flash_bytes: code, constants and the initial values of variables. ram_bytes: variables, without the stack."""
+
+    segments: tuple[Segment, ...]
+    vectors: int
+    flash_bytes: int
+    ram_bytes: int
+
+
+def load_image(path: Path) -> Image:
+    """Read a 32-bit Arm ELF executable. InputError if the file is missing, is none, or pyelftools is not installed."""
+    try:
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile
+    except ImportError as error:
+        raise InputError(f"pyelftools is needed to read {path.name}: {EXTRA}") from error
+    where = Where(str(path))
+    try:
+        with path.open("rb") as stream:
+            elf = ELFFile(stream)
+            if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC":
+                raise InputError(
+                    Diagnostic(where, f"a {elf['e_machine']} {elf['e_type']}; an Arm executable is expected")
+                )
+            loads = [segment for segment in elf.iter_segments("PT_LOAD") if segment["p_filesz"]]
+            segments = tuple(Segment(segment["p_paddr"], segment.data()) for segment in loads)
+            variables = [section for section in elf.iter_sections() if section["sh_flags"] & _ALLOCATED]
+            ram = sum(section["sh_size"] for section in variables if section["sh_flags"] & 1)  # SHF_WRITE
+    except OSError as error:
+        raise InputError(Diagnostic(where, f"cannot be read: {error.strerror}")) from error
+    except ELFError as error:
+        raise InputError(Diagnostic(where, f"not an ELF file: {error}")) from error
+    if not segments:
+        raise InputError(Diagnostic(where, "nothing to load in it"))
+    vectors = min(segment.address for segment in segments)
+    return Image(segments, vectors, sum(len(segment.data) for segment in segments), ram)

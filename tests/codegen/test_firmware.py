@@ -1,0 +1,243 @@
+"""The C generator: its text, what it refuses, and both compilers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from offramp.codegen.firmware import BiasRun, BusWrite, Chunk, Exit, Firmware, InputLayout, InputRun, KnownAnswer, Logit
+from offramp.codegen.firmware_check import MAX_CYCLES
+from offramp.codegen.render import render
+from offramp.configs.errors import CheckFailed, InputError
+from offramp.pipeline.compile import compile_firmware, find_compiler, run_compiler
+from offramp.simulator.board.run import run, run_program
+from tests.helpers.fake_accelerator import FakeAccelerator
+from tests.helpers.firmware_builds import COMPILERS, build, write_firmware
+from tests.helpers.paths import ROOT
+from tests.helpers.small_firmware import CLASSES, DEVICE, SHAPE, small_firmware, write
+
+GENERATED = ("README.txt", "project.mk", "include/offramp_model.h", "src/offramp_model.c", "src/offramp_samples.c")
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_text(name: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"firmware/{name}", render(small_firmware(), DEVICE)[name])
+
+
+def test_sources_of_the_emulator_stay_out_of_the_sdks_build() -> None:
+    files = render(small_firmware(), DEVICE)
+    searched = {name for name in files if name.endswith(".c") and not name.startswith("emulator/")}
+    assert {name.split("/")[0] for name in searched} == {"src"}
+    assert {"Makefile", "project.mk", "src/main.c", "src/platform_msdk.c"} <= set(files)
+    assert list(files) == sorted(files)
+
+
+def one_stage(firmware: Firmware) -> Firmware:
+    return replace(firmware, stages=firmware.stages[1:], transitions={}, tests=())
+
+
+def with_stage(**changes: Any) -> Firmware:
+    firmware = small_firmware()
+    return replace(firmware, stages=(replace(firmware.stages[0], **changes), firmware.stages[1]))
+
+
+def with_exit(**changes: Any) -> Firmware:
+    return with_stage(exit=replace(small_firmware().stages[0].exit, **changes))
+
+
+def with_run(**changes: Any) -> Firmware:
+    layout = small_firmware().input
+    runs = (replace(layout.runs[0], **changes), layout.runs[1])
+    return replace(small_firmware(), input=replace(layout, runs=runs))
+
+
+def with_test(**changes: Any) -> Firmware:
+    return replace(small_firmware(), tests=(replace(small_firmware().tests[0], **changes),))
+
+
+SMALL = small_firmware()
+REGISTER = DEVICE.register_address("LCNT_MAX")
+DATA = DEVICE.data_address(0, 0)
+WEIGHTS = DEVICE.weight_address(0)
+WORDS = np.zeros(9, dtype=np.uint32)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "message"),
+    [
+        (replace(SMALL, stages=()), "there is no stage"),
+        (replace(SMALL, name="a b"), "name `a b`: letters"),
+        (with_stage(name=""), "stage name ``: letters"),
+        (replace(SMALL, labels=("one",)), "1 labels for 3 classes"),
+        (replace(SMALL, labels=("a", "b", 'c"')), "no quotes"),
+        (replace(SMALL, init=(BusWrite(DATA, 0),)), "init: 0x50400000 is not a register"),
+        (replace(SMALL, configure=(BusWrite(REGISTER, 1 << 31),)), "bits that LCNT_MAX does not have"),
+        (replace(SMALL, configure=(BusWrite(REGISTER, -1),)), "bits that LCNT_MAX does not have"),
+        (replace(SMALL, transitions={(0, 1): ()}), "no transition from stage 1 to stage 0"),
+        (replace(SMALL, transitions={**SMALL.transitions, (0, 5): ()}), "from stage 0 to stage 5 is never made"),
+        (replace(SMALL, transitions={(0, 1): (), (1, 0): (BusWrite(1, 0),)}), "transition from 1 to 0: 0x1 is not"),
+        (replace(SMALL, weights=(Chunk(WEIGHTS + 1, WORDS),)), "is not a kernel column"),
+        (replace(SMALL, weights=(Chunk(DATA, WORDS),)), "is not a kernel column"),
+        (replace(SMALL, weights=(Chunk(WEIGHTS, WORDS[:0]),)), "0 words"),
+        (replace(SMALL, weights=(Chunk(WEIGHTS + 4 * 765, WORDS),)), "9 words"),
+        (replace(SMALL, biases=(BiasRun(DATA, np.zeros(1, np.int8)),)), "is not in a bias memory"),
+        (replace(SMALL, biases=(BiasRun(DEVICE.bias_address(0, 510), np.zeros(3, np.int8)),)), "3 bytes"),
+        (with_run(channels=(0, 1, 2, 2)), "runs hold the channels [0, 1, 2, 2, 4]"),
+        (with_run(channels=(0, 1, 2)), "3 channels; 1 (CHW) or 4 (HWC)"),
+        (with_run(address=DATA + 2), "not within one data memory instance"),
+        (with_run(step=1), "not within one data memory instance"),
+        (with_run(address=DEVICE.data_address(0, 8190)), "not within one data memory instance"),
+        (replace(SMALL, quadrants=()), "quadrants []"),
+        (with_stage(quadrants=(2,)), "stage front: quadrants [2]"),
+        (with_stage(start=(BusWrite(DATA, 0),)), "stage front: 0x50400000 is not a register"),
+        (with_stage(cycles=MAX_CYCLES + 1), f"1..{MAX_CYCLES}"),
+        (with_stage(logits=(Logit(DATA),) * 4), "stage main: 3 logits"),
+        (with_stage(logits=(Logit(REGISTER),) * 3), "is not a word of the data memory"),
+        (with_stage(logits=(Logit(DATA, 1, 32),) * 3), "logit of 32 bits in lane 1"),
+        (with_exit(measure="guess"), "measure `guess`; one of margin"),
+        (with_exit(threshold=None), "every stage but the last needs one"),
+        (with_exit(threshold=1 << 32), "does not fit 32 bits"),
+        (with_exit(fraction_bits=32), "32 fraction bits"),
+        (with_exit(temperature_q16=0), "temperature 0"),
+        (with_test(stage=2), "known answer 0: stage 2"),
+        (with_test(logits=(1,)), "1 logits for 3 classes"),
+        (with_test(image=np.zeros(SHAPE, np.int16)), "image int16"),
+    ],
+)
+def test_refuses(firmware: Firmware, message: str) -> None:
+    with pytest.raises(CheckFailed) as caught:
+        render(firmware, DEVICE)
+    assert message in str(caught.value)
+
+
+def test_names_all_problems_at_once() -> None:
+    with pytest.raises(CheckFailed) as caught:
+        render(replace(small_firmware(), name="a b", quadrants=()), DEVICE)
+    assert len(caught.value.problems) >= 2
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_same_bytes_wherever_the_folder_is(compiler: str, tmp_path: Path) -> None:
+    first = build(small_firmware(), tmp_path / "here", compiler=compiler)
+    second = build(small_firmware(), tmp_path / "some" / "where else", compiler=compiler)
+    assert first.read_bytes() == second.read_bytes()
+    assert str(tmp_path).encode() not in first.read_bytes()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_sizes_and_version(compiler: str, tmp_path: Path) -> None:
+    small = write_firmware(small_firmware(), tmp_path / "small")
+    plain = compile_firmware(small, tmp_path / "small.elf", compiler)
+    words = np.arange(1000, dtype=np.uint32)
+    larger = replace(small_firmware(), weights=(*SMALL.weights, Chunk(DEVICE.weight_address(3), words)))
+    grown = compile_firmware(write_firmware(larger, tmp_path / "larger"), tmp_path / "larger.elf", compiler)
+    assert 4000 <= grown.flash_bytes - plain.flash_bytes <= 4100
+    assert grown.ram_bytes == plain.ram_bytes > np.prod(SHAPE)
+    assert plain.compiler.startswith(f"{compiler} ")
+    assert plain.compiler.split()[1][0].isdigit()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_single_stage_without_weights_or_samples_compiles(compiler: str, tmp_path: Path) -> None:
+    bare = replace(one_stage(small_firmware()), weights=(), biases=(), labels=(), init=())
+    build(bare, tmp_path, compiler=compiler)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize(("logits", "ending"), [((-100000, 5, 7), "PASS"), ((-100000, 5, 8), "FAIL")])
+def test_demonstration(compiler: str, logits: tuple[int, ...], ending: str, tmp_path: Path) -> None:
+    elf = build(small_firmware(), tmp_path, "src/main.c", compiler)
+    fake = FakeAccelerator(small_firmware(), DEVICE, (0, 1), ((1, 2, 3), logits))
+    status, console = run_program(elf, fake, DEVICE)
+    assert status == (0 if ending == "PASS" else 1)
+    verdict = "" if ending == "PASS" else ": not the known answer"
+    assert console == f"small\nnone of them, stage 1{verdict}\n*** {ending} ***\n"
+
+
+@pytest.mark.parametrize("sleep", [0, 1])
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_sdks_platform(compiler: str, sleep: int, tmp_path: Path) -> None:
+    """The file that ships, against a stand-in for the SDK's headers: known answers, then an accelerator that hangs."""
+    folder = write_firmware(small_firmware(), tmp_path)
+    msdk = ROOT / "tests" / "helpers" / "msdk"
+    sources = [path.relative_to(folder).as_posix() for path in sorted((folder / "src").glob("*.c"))]
+    sources += [f"emulator/{name}.c" for name in ("library", "semihosting", "startup")]
+    extra = [f"-I{msdk}", f"-DOFFRAMP_SLEEP={sleep}"]
+    run_compiler(find_compiler(compiler), folder, sources, tmp_path / "msdk.elf", extra)
+    fake = FakeAccelerator(small_firmware(), DEVICE, (0, 1), ((1, 2, 3), (-100000, 5, 7)))
+    status, console = run_program(tmp_path / "msdk.elf", fake, DEVICE)
+    assert (status, console) == (0, "small\nnone of them, stage 1, us: 1234\n*** PASS ***\n")
+    assert fake.powered == 0
+    stuck = FakeAccelerator(small_firmware(), DEVICE, (0,), (None,))
+    assert run_program(tmp_path / "msdk.elf", stuck, DEVICE) == (1, "small\nerror -2\n*** FAIL ***\n")
+
+
+def test_chw_input_of_a_single_stage(tmp_path: Path) -> None:
+    """Four pixels a word, the bytes after the last pixel 0; each channel in an instance of its own."""
+    runs = tuple(InputRun(DEVICE.data_address(instance, 2), 4, (instance,)) for instance in range(2))
+    firmware = replace(one_stage(small_firmware()), input=InputLayout((2, 2, 3), True, runs))
+    image = np.array([[[1, 2, 3], [4, 5, -6]], [[7, 8, 9], [10, 11, 12]]], dtype=np.int8)
+    fake = FakeAccelerator(firmware, DEVICE, (0,), ((9, 8, 7),))
+    answers = run(build(firmware, tmp_path), image[None], fake, DEVICE)
+    assert (answers.classes.tolist(), answers.stages.tolist(), answers.confidences.tolist()) == ([0], [0], [1])
+    words = [fake.memory[DEVICE.data_address(instance, word)] for instance in range(2) for word in (2, 3)]
+    assert words == [0x04030201, 0x0000FA05, 0x0A090807, 0x00000C0B]
+
+
+def test_max_probability_and_entropy_exits(tmp_path: Path) -> None:
+    """The measure, its fraction bits and its temperature reach the C arithmetic."""
+    from offramp.planner.ir.measure import Measure
+    from offramp.planner.reference.confidence import confidence
+
+    logits = np.array([[900, 500, -200]], dtype=np.int32)
+    measures: tuple[Measure, ...] = ("max_probability", "entropy")
+    for measure in measures:
+        rule = Exit(measure, None, 8, 3 << 15)
+        single = one_stage(small_firmware())
+        firmware = replace(single, stages=(replace(single.stages[0], exit=rule),))
+        fake = FakeAccelerator(firmware, DEVICE, (0,), logits.tolist())
+        elf = build(firmware, tmp_path / measure)
+        answer = run(elf, np.zeros((1, *SHAPE), np.int8), fake, DEVICE)
+        assert answer.confidences.tolist() == confidence(measure, logits, 8, 3 << 15).tolist()
+
+
+def test_no_compiler_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for wanted in ("auto", "zig", "arm-none-eabi-gcc"):
+        with pytest.raises(InputError, match=r"apt install gcc-arm-none-eabi.*ziglang") as caught:
+            compile_firmware(tmp_path, tmp_path / "x.elf", wanted)
+        assert (wanted in str(caught.value)) or wanted == "auto"
+    with pytest.raises(InputError, match="auto, arm-none-eabi-gcc or zig is expected"):
+        find_compiler("tcc")
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_source_that_does_not_compile(compiler: str, tmp_path: Path) -> None:
+    folder = write_firmware(small_firmware(), tmp_path)
+    (folder / "src" / "offramp_model.c").write_text('#include "offramp_model.h"\nint broken = "text";\n')
+    with pytest.raises(CheckFailed, match=r"(?s)refuses the firmware.*offramp_model\.c:2"):
+        compile_firmware(folder, tmp_path / "x.elf", compiler)
+    assert not (tmp_path / "x.elf").exists()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_tables_that_do_not_fit_their_header_do_not_compile(compiler: str, tmp_path: Path) -> None:
+    folder = write_firmware(small_firmware(), tmp_path)
+    header = folder / "include" / "offramp_model.h"
+    header.write_text(header.read_text().replace("OFFRAMP_STAGES 2u", "OFFRAMP_STAGES 3u"))
+    with pytest.raises(CheckFailed, match="belongs to other tables"):
+        compile_firmware(folder, tmp_path / "x.elf", compiler)
+
+
+def test_known_answers_and_writes_are_values() -> None:
+    """The generator's input is hashable where it can be and never changes."""
+    assert write("AON", 0) == BusWrite(DEVICE.register_address("AON"), 0)
+    with pytest.raises(AttributeError):
+        small_firmware().name = "other"  # type: ignore[misc]
+    assert isinstance(small_firmware().tests[0], KnownAnswer) and len(small_firmware().labels) == CLASSES

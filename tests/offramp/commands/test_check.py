@@ -1,0 +1,125 @@
+"""`offramp check`, through the command line's front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.cli import main
+from offramp.pipeline.networks import parse_shape
+from offramp.planner.ir.network import Shape
+from tests.helpers import checkpoints
+
+NETWORK = """\
+arch: small
+dataset: MNIST
+layers:
+  - {op: conv2d, processors: 0x1, out_offset: 0x2000, activate: ReLU, data_format: CHW}
+  - {op: conv2d, processors: 0xff, out_offset: 0x0, max_pool: 4, pool_stride: 4, activate: ReLU, name: second}
+  - {op: mlp, processors: 0xff, out_offset: 0x1000, flatten: true, output_width: 32}
+"""
+WEIGHTS = "8x1x3x3 8x8x3x3 10x392"
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(NETWORK)
+    return path
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of the table's rows."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+
+
+def test_the_table_with_shapes_of_weights(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(network), "--weights", WEIGHTS]) == 0
+    out = capsys.readouterr().out
+    first, second, last = rows(out)
+    # 8 kernels of a column each; 28 * 28 bytes in CHW; HWC words of 4 bytes, 8 channels are 2 words in 2 instances
+    assert first[:6] == ["0", "conv2d relu", "1x28x28", "", "3x3 pad 1", "8x28x28"]
+    assert first[6:12] == ["8", "0", "8", "", "784", "3136"]
+    assert second[:6] == ["1 second", "conv2d relu", "8x28x28", "max 4x4/4", "3x3 pad 1", "8x7x7"]
+    # 10 outputs, 49 pixels, a byte each, but the slots begin at a whole word
+    assert last[:3] == ["2", "flatten linear", "8x7x7"] and last[8] == str(-(-10 * 49 // 9))
+    total = 1 + sum(int(row[12]) for row in (first, second, last))
+    assert "small, input 1x28x28" in out and f"one inference: {total} cycles" in out
+
+
+def test_the_table_with_a_checkpoint(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = {
+        "a.op.weight": np.ones((8, 1, 3, 3), np.float32),
+        "b.op.weight": np.ones((8, 8, 3, 3), np.float32),
+        "b.op.bias": np.full(8, 128, np.float32),
+        "b.output_shift": np.array([-2], np.float32),
+        "fc.op.weight": np.ones((10, 392), np.float32),
+    }
+    checkpoint = checkpoints.save(tmp_path / "small.pth.tar", state, "small")
+    assert main(["check", str(network), "--checkpoint", str(checkpoint)]) == 0
+    second = rows(capsys.readouterr().out)[1]
+    assert (second[7], second[9]) == ("-2", "8")
+
+
+def test_without_weights_the_processors_count(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network.write_text(NETWORK.replace("MNIST", "own"))
+    assert main(["check", str(network), "--input", "1x28x28"]) == 2
+    assert "layer 2: its number of output channels is not known" in capsys.readouterr().err
+    assert main(["check", str(network), "--input", "1x28x28", "--classes", "7"]) == 0
+    assert "7x1x1 32 bit" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["check", str(network), "--classes", "-7"])
+    network.write_text(NETWORK.replace("output_width: 32", "output_width: 32, output_processors: 0x3ff"))
+    assert main(["check", str(network)]) == 0
+    out = capsys.readouterr().out
+    assert [row[5] for row in rows(out)] == ["8x28x28", "8x7x7", "10x1x1 32 bit"]
+    assert "as many output channels as output processors" in out
+
+
+def test_everything_wrong_at_once(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = NETWORK.replace("0x2000", "0x7ffc").replace("flatten: true", "flatten: true, calcx4: true")
+    network.write_text(broken)
+    assert main(["check", str(network), "--weights", "8x1x3x3 8x8x3x3 10x300"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    for number, found in (
+        (4, "layer 0: an output of 8x28x28 (3136 bytes) at 0x7ffc; An output that"),
+        (5, "layer 1 (second): an input of 8x28x28 (3136 bytes) at 0x7ffc; An input"),
+        (6, "layer 2: `calcx4: True`; There is no `calcx4`"),
+        (6, "layer 2: --weights `10x300` has the shape 10x300x1x1; 10x392x1x1 is expected"),
+    ):
+        assert any(line.startswith(f"offramp check: {network}:{number}: {found}") for line in lines), found
+
+
+def test_input_and_fifo(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network.write_text(
+        NETWORK.replace("MNIST", "mine").replace(
+            "op: conv2d, processors: 0x1", "op: conv2d, streaming: true, processors: 0x1"
+        )
+    )
+    assert main(["check", str(network), "--weights", WEIGHTS]) == 2
+    assert "give it with --input CxHxW" in capsys.readouterr().err
+    assert main(["check", str(network), "--weights", WEIGHTS, "--input", "1x28x28"]) == 2
+    assert "takes its input through the FIFO" in capsys.readouterr().err
+    assert main(["check", str(network), "--weights", WEIGHTS, "--input", "1x28x28", "--fifo"]) == 0
+    assert rows(capsys.readouterr().out)[0][12].startswith("~")
+
+
+@pytest.mark.parametrize("text", ["28", "3x", "0x3x3", "3x3x3x3", "a", "-1x3x3"])
+def test_input_shapes_that_are_none(network: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(network), f"--input={text}"]) == 2
+    assert "channels x rows x columns is expected" in capsys.readouterr().err
+
+
+def test_shapes_of_one_dimensional_inputs() -> None:
+    assert parse_shape("128x64") == Shape(128, 64, 1)
+
+
+def test_missing_files_are_messages(tmp_path: Path, network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(tmp_path / "absent.yaml")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(["check", str(network), "--checkpoint", str(tmp_path / "absent.pth.tar")]) == 2
+    assert "cannot be read" in capsys.readouterr().err

@@ -1,0 +1,215 @@
+"""`offramp replay`: vendor programs on the accelerator model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from offramp.configs.errors import InputError
+from offramp.corpus import replay
+from offramp.corpus.cases import find_cases
+from offramp.simulator.accelerator import Accelerator
+from tests.helpers.accelerator_programs import (
+    DEVICE,
+    idle,
+    load_pixels,
+    pass_fields,
+    put_layer,
+    random_bytes,
+    start,
+    stop,
+)
+
+# Layer 1 adds words 2x and 2x+1 of an image of 8 channels, 20 x 20. The known answer, made without --legacy-test,
+# folds the image into 16 channels of 20 x 10 and adds the first 8 to the last 8, which no program can do.
+NOT_WHAT_THE_PROGRAM_SAYS = ["test-multilayer-eltwise", "test-multilayer-eltwise__write-zero-registers"]
+
+
+class Recorder(Accelerator):
+    """Notes all bus writes."""
+
+    def __init__(self) -> None:
+        super().__init__(DEVICE)
+        self.log: list[tuple[int, int]] = []
+
+    def write(self, address: int, value: int) -> None:
+        self.log.append((address, value))
+        super().write(address, value)
+
+    def take(self, name: str) -> dict[str, NDArray[np.uint32]]:
+        log, self.log = np.array(self.log, dtype=np.uint32).reshape(-1, 2), []
+        return {f"{name}_addr": log[:, 0], f"{name}_value": log[:, 1], f"{name}_kind": np.zeros(len(log), np.uint8)}
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """A case of one layer that copies 16 pixels of four channels."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    pixels = random_bytes(1, 16, 4)
+    recorder = Recorder()
+    idle(recorder)
+    put_layer(recorder, 0, pass_fields(rows=4, cols=4, inputs=4))
+    program = recorder.take("configure")
+    load_pixels(recorder, pixels)
+    words = pixels.view("<u4")[:, 0].astype(np.uint32)
+    addresses = np.array([DEVICE.data_address(0, word) for word in range(16)], dtype=np.uint32)
+    program |= {"input_addr": addresses, "input_value": words, "input_kind": np.zeros(16, np.uint8)}
+    start(recorder)
+    program |= recorder.take("start")
+    stop(recorder)
+    program |= recorder.take("isr")
+    layer = {"index": 0, "out_offset": 4096 * 4, "write_gap": 0, "output_width": 8, "output_processors": "0xf"}
+    layer |= {"streaming": False, "buffer_shift": None, "buffer_insert": None}
+    meta = {"phase_order": ["configure", "input", "start"], "final_layer": 0, "layers": [layer]}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    np.savez(folder / "program.npz", allow_pickle=False, **program)
+    outputs = addresses + np.uint32(4096 * 4)
+    np.savez(folder / "expected.npz", addr=outputs, mask=np.full(16, 0xFFFFFF, np.uint32), value=words & 0xFFFFFF)
+    np.savez(folder / "outputs.npz", out0=pixels.T.reshape(4, 4, 4), final=pixels.T.reshape(4, 4, 4))
+    return folder
+
+
+def edit(path: Path, **changes: NDArray[np.generic]) -> None:
+    with np.load(path) as arrays:
+        values = dict(arrays) | changes
+    np.savez(path, allow_pickle=False, **values)
+
+
+def arguments(*cases: Path, jobs: int = 1) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    replay.add_arguments(parser)
+    return parser.parse_args([*map(str, cases), "--jobs", str(jobs)])
+
+
+def test_a_right_case_passes(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert replay.run(arguments(case)) == 0
+    assert capsys.readouterr().out == "1 passed, 0 failed\n"
+
+
+def test_a_folder_of_cases_and_a_failing_one(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = case.with_name("wrong")
+    wrong.mkdir()
+    for file in case.iterdir():
+        (wrong / file.name).write_bytes(file.read_bytes())
+    edit(wrong / "outputs.npz", final=np.zeros((4, 4, 4), np.int8))
+    (case.parent / "notes").mkdir()
+    assert replay.run(arguments(case.parent, jobs=2)) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("wrong: final: ")
+    assert lines[1] == "1 passed, 1 failed"
+
+
+def test_what_is_no_case_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is no case; a folder with program.npz and meta.json"):
+        find_cases([tmp_path])
+    with pytest.raises(InputError, match="is no folder"):
+        find_cases([tmp_path / "absent"])
+    with pytest.raises(InputError, match="--jobs 0: at least 1"):
+        replay.run(arguments(tmp_path, jobs=0))
+
+
+def break_expected(case: Path) -> str:
+    with np.load(case / "expected.npz") as arrays:
+        value = arrays["value"].copy()
+    value[3] ^= 1
+    edit(case / "expected.npz", value=value)
+    return "expected.npz: 1 of 16 words differ, first 0x5040400c & 0x00ffffff is"
+
+
+def break_intermediate(case: Path) -> str:
+    edit(case / "outputs.npz", out0=np.zeros((4, 4, 4), np.int8))
+    return "out0: "
+
+
+def one_entry(case: Path, address: NDArray[np.uint32], kind: int, expect: int) -> None:
+    """Replace the last phase by a poll or check of bit 0."""
+    one, value = np.array([1], np.uint32), np.array([expect], np.uint32)
+    edit(
+        case / "program.npz",
+        isr_addr=address,
+        isr_value=one,
+        isr_kind=np.array([kind], np.uint8),
+        isr_expect=value,
+    )
+
+
+def never_ending_poll(case: Path) -> str:
+    status = np.array([DEVICE.register_address("FIFO_STAT")], dtype=np.uint32)
+    one_entry(case, status, kind=4, expect=1)
+    return "poll never ends: 0x50000004 & 0x1 is 0x0, expected 0x1"
+
+
+def failing_check(case: Path) -> str:
+    control = np.array([DEVICE.register_address("CTRL")], dtype=np.uint32)
+    one_entry(case, control, kind=5, expect=0)
+    return "check fails: 0x50100000 & 0x1 is 0x1, expected 0x0"
+
+
+def unknown_entry(case: Path) -> str:
+    edit(case / "program.npz", isr_kind=np.array([9], np.uint8), isr_addr=np.array([0], np.uint32))
+    return "program entry of kind 9 is not supported"
+
+
+def no_start(case: Path) -> str:
+    edit(case / "program.npz", start_kind=np.zeros(0, np.uint8))
+    return "the program never runs the accelerator"
+
+
+def no_answers(case: Path) -> str:
+    (case / "expected.npz").unlink()
+    (case / "outputs.npz").unlink()
+    return "neither expected.npz nor outputs.npz"
+
+
+def truncated(case: Path) -> str:
+    data = (case / "program.npz").read_bytes()
+    (case / "program.npz").write_bytes(data[: len(data) // 2])
+    return "cannot be read: "
+
+
+def emptied(case: Path) -> str:
+    (case / "program.npz").write_bytes(b"")
+    return "cannot be read: "
+
+
+def no_phase(case: Path) -> str:
+    with np.load(case / "program.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays.files if name != "start_addr"}
+    np.savez(case / "program.npz", allow_pickle=False, **kept)
+    return "program.npz has no `start_addr`"
+
+
+def no_layers(case: Path) -> str:
+    (case / "meta.json").write_text('{"phase_order": [], "final_layer": 0}')
+    return "cannot be read: meta.json has no `layers`"
+
+
+def missing_input(case: Path) -> str:
+    edit(case / "program.npz", input_kind=np.zeros(1, np.uint8))
+    return "layer 0: processor 0 reads byte 0 of data word 1 of instance 0"
+
+
+DAMAGES = [break_expected, break_intermediate, never_ending_poll, failing_check, unknown_entry, no_start, no_answers]
+DAMAGES += [truncated, emptied, no_phase, no_layers, missing_input]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_case_fails_with_its_reason(case: Path, damage: object) -> None:
+    assert callable(damage)
+    reason = damage(case)
+    reasons = replay.replay_case(case, DEVICE)
+    assert any(reason in found for found in reasons), reasons
+
+
+def test_all_vendor_programs_give_the_vendors_answers(corpus: Path) -> None:
+    cases = find_cases([corpus / "cases"])
+    assert len(cases) == 285
+    failed = [case.name for case in cases if replay.replay_case(case, DEVICE)]
+    assert failed == NOT_WHAT_THE_PROGRAM_SAYS

@@ -1,0 +1,143 @@
+"""Heads among the candidates of `exits: auto`: where they fit, heads out of main's own layers, freed processors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.cli import main
+from offramp.configs.device import load_device
+from offramp.configs.errors import InputError
+from offramp.pipeline.planning import make_plan
+from offramp.planner.plan import Plan, load_plan, plan_json
+from tests.helpers import checkpoints
+from tests.helpers.tiny_specs import INPUT, weights, write_spec
+
+DEVICE = load_device()
+DATA = "data: {test: test.npz, calibration: calibration.npz}\n"
+# Labels are random, and any accuracy will do: the cheapest stage answers everything.
+CHOOSE = "choose: {data: calibration, accuracy_drop: 100}\n"
+APART = f"""\
+offramp: 1
+networks:
+  head: {{network: head.yaml, checkpoint: head.pth.tar}}
+  main: {{network: main.yaml, checkpoint: main.pth.tar, input: {INPUT}}}
+{DATA}{CHOOSE}exits: auto
+main: main
+candidates:
+  - {{until: first, head: head}}
+"""
+OWN = f"""\
+offramp: 1
+networks:
+  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {INPUT}}}
+{DATA}{CHOOSE}exits: auto
+main: own
+candidates:
+  - {{until: one, head: {{layers: [inner]}}}}
+  - {{head: {{layers: [late]}}, name: late}}
+"""
+
+SMALL = "  - {op: mlp, processors: 0xff, flatten: true, output_width: 32, data_format: HWC}\n"
+
+
+def plan_of(path: Path) -> Plan:
+    return make_plan(path, DEVICE, lambda _: None)
+
+
+def names(plan: Plan) -> list[str]:
+    assert plan.choice is not None
+    return [name for name, _ in plan.choice.candidates]
+
+
+def read_back(plan: Plan, folder: Path) -> Plan:
+    (folder / "plan.json").write_text(plan_json(plan, folder))
+    return load_plan(folder / "plan.json", DEVICE)
+
+
+def layout(plan: Plan) -> list[list[str]]:
+    return [[slot.name for slot in stage.slots] for stage in plan.chain.stages]
+
+
+def test_a_head_without_a_cut_is_tried_wherever_it_fits(tmp_path: Path) -> None:
+    """Only layer `first` writes 8x6x6."""
+    plan = plan_of(write_spec(tmp_path, APART.replace("until: first, ", "")))
+    assert names(plan) == ["head-0"]
+    assert layout(plan)[0] == ["main/0:first", "head/0:exit"]
+    assert layout(read_back(plan, tmp_path)) == layout(plan)
+    closed = plan_of(write_spec(tmp_path, APART.replace("head: head", "head: head, name: head-0")))
+    assert closed.choice is not None and plan.choice is not None
+    assert closed.choice.summary() == plan.choice.summary()
+
+
+def test_a_head_that_fits_several_cuts_is_a_candidate_at_each(tmp_path: Path) -> None:
+    """Both `second` and `third` write 8x3x3; but a head belongs to one stage."""
+    path = write_spec(tmp_path, APART.replace("until: first, ", ""))
+    (tmp_path / "head.yaml").write_text("arch: head\ndataset: none\nlayers:\n" + SMALL)
+    state = weights("own", np.random.default_rng(0))
+    last = {f"layer0.op.{part}": state[f"layer3.op.{part}"] for part in ("weight", "bias")}
+    checkpoints.save(tmp_path / "head.pth.tar", last, "head")
+    plan = plan_of(path)
+    assert names(plan) == ["head-1", "head-2"]
+    assert plan.choice is not None
+    assert {one.stages for one in plan.choice.verdicts} == {("main",), ("head-1", "main"), ("head-2", "main")}
+
+
+def test_a_head_that_fits_nowhere_is_refused_with_the_reasons(tmp_path: Path) -> None:
+    text = APART.replace("until: first, ", "").replace("head.", "front.")
+    path = write_spec(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        plan_of(path)
+    assert f"{path}:10: head `head` fits nowhere in `main`: after layer 0: " in str(caught.value)
+    assert "after layer 1, 2: " in str(caught.value)
+
+
+def test_without_candidates_every_network_is_tried_wherever_it_fits(tmp_path: Path) -> None:
+    text = APART[: APART.index("candidates:")].replace(
+        "  main:", f"  front: {{network: front.yaml, checkpoint: front.pth.tar, input: {INPUT}}}\n  main:"
+    )
+    plan = plan_of(write_spec(tmp_path, text))
+    assert names(plan) == ["head-0", "front"]
+    assert layout(read_back(plan, tmp_path)) == layout(plan)
+    path = write_spec(tmp_path, text.replace("head.", "own."))
+    with pytest.raises(InputError) as caught:
+        plan_of(path)
+    assert f"{path}:3: network `head` cannot run before `main`: " in str(caught.value)
+    assert "; and head `head` fits nowhere in `main`: after layer 0: " in str(caught.value)
+    path = write_spec(
+        tmp_path, "".join(line for line in text.splitlines(keepends=True) if "front" not in line and "head" not in line)
+    )
+    with pytest.raises(InputError, match="there is no network besides `main` that could answer early"):
+        plan_of(path)
+
+
+def test_heads_out_of_mains_own_layers(tmp_path: Path) -> None:
+    """Main is what is left, whichever of them a chain has."""
+    path = write_spec(tmp_path, OWN)
+    plan = plan_of(path)
+    assert names(plan) == ["own-one", "late-2"]
+    assert plan.choice is not None
+    assert {one.stages for one in plan.choice.verdicts} == {
+        ("own",),
+        ("own-one", "own"),
+        ("late-2", "own"),
+        ("own-one", "late-2", "own"),
+    }
+    assert layout(plan)[0] == ["own/0:one", "own.own-one/0:inner"]
+    assert layout(plan)[1] == ["own/1:two", "own/2:end"]
+    assert layout(read_back(plan, tmp_path)) == layout(plan)
+    assert main(["plan", str(path)]) == 0
+
+
+@pytest.mark.parametrize("network", ["head", "main"])
+def test_freed_processors_in_a_choice(tmp_path: Path, network: str) -> None:
+    kept = plan_of(write_spec(tmp_path, APART))
+    freed = APART.replace(f"{network}.pth.tar", f"{network}.pth.tar, processors: free")
+    if network == "main":  # the head reads what main writes, where main writes it
+        freed = freed.replace("head.pth.tar", "head.pth.tar, processors: free")
+    plan = plan_of(write_spec(tmp_path, freed))
+    assert plan.choice is not None and kept.choice is not None
+    assert plan.choice.chosen.stages == kept.choice.chosen.stages
+    assert layout(read_back(plan, tmp_path)) == layout(plan)

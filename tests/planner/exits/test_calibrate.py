@@ -1,0 +1,145 @@
+"""Calibration against plain trial of all thresholds."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offramp.configs.errors import Infeasible
+from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
+from offramp.planner.ir.measure import MEASURES, Measure
+from offramp.planner.reference.confidence import confident
+
+
+def follow(profiles: list[StageProfile], thresholds: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+    """(cycles, right answers, images answered by each stage), image by image."""
+    cycles = right = 0
+    left = [0] * len(profiles)
+    for image in range(len(profiles[0].correct)):
+        for stage, profile in enumerate(profiles):
+            cycles += profile.cycles
+            last = stage == len(profiles) - 1
+            value = profile.confidence[image : image + 1]
+            if last or confident(profile.measure, value, thresholds[stage])[0]:
+                right += int(profile.correct[image])
+                left[stage] += 1
+                break
+    return cycles, right, tuple(left)
+
+
+def trial(profiles: list[StageProfile], needed: int) -> tuple[int, int]:
+    """(cycles, -right answers) of the best thresholds, by trying all that make a difference."""
+    ranges = [range(int(one.confidence.max()) + 2) for one in profiles[:-1]]
+    found = [follow(profiles, thresholds) for thresholds in product(*ranges)]
+    return min((cycles, -right) for cycles, right, _ in found if right >= needed)
+
+
+@st.composite
+def chains(draw: st.DrawFn, stages: int) -> list[StageProfile]:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(1, 12))
+    measures: list[Measure] = [draw(st.sampled_from(MEASURES)) for _ in range(stages)]
+    return [
+        StageProfile(
+            measure,
+            rng.integers(1, 7, count).astype(np.uint32),
+            rng.random(count) < draw(st.sampled_from([0.5, 0.9])),
+            draw(st.integers(1, 50)),
+        )
+        for measure in measures
+    ]
+
+
+def agrees(profiles: list[StageProfile], drop: float) -> Calibrated:
+    full = profiles[-1].correct
+    result = calibrate(profiles, full, drop)
+    needed = int(full.sum()) - int(drop * len(full) + 1e-9)
+    assert (result.cycles, result.correct, result.exit_counts) == follow(profiles, result.thresholds)
+    assert result.correct >= needed
+    assert (result.cycles, -result.correct) >= trial(profiles, needed)
+    return result
+
+
+@settings(max_examples=60, deadline=None)
+@given(chains(2), st.sampled_from([0.0, 0.1, 0.3, 1.0]))
+def test_two_stages_are_solved_exactly(profiles: list[StageProfile], drop: float) -> None:
+    result = agrees(profiles, drop)
+    needed = int(profiles[-1].correct.sum()) - int(drop * len(profiles[0].correct) + 1e-9)
+    assert result.method == "exact"
+    assert (result.cycles, -result.correct) == trial(profiles, needed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(chains(3), st.sampled_from([0.0, 0.2]))
+def test_three_stages_are_solved_exactly(profiles: list[StageProfile], drop: float) -> None:
+    result = agrees(profiles, drop)
+    needed = int(profiles[-1].correct.sum()) - int(drop * len(profiles[0].correct) + 1e-9)
+    assert result.method == "exact"
+    assert (result.cycles, -result.correct) == trial(profiles, needed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(chains(4), st.sampled_from([0.0, 0.2]))
+def test_a_search_that_is_stopped_states_the_gap(profiles: list[StageProfile], drop: float) -> None:
+    full = profiles[-1].correct
+    needed = int(full.sum()) - int(drop * len(full) + 1e-9)
+    result = calibrate(profiles, full, drop, work=1)
+    assert (result.cycles, result.correct, result.exit_counts) == follow(profiles, result.thresholds)
+    assert result.correct >= needed
+    best, _ = trial(profiles, needed)
+    assert result.cycles * (1 - result.gap) <= best + 1e-6 <= result.cycles + 1e-6
+    assert (result.method == "exact") == (result.gap == 0)
+
+
+def profile(measure: Measure, confidence: list[int], correct: list[int], cycles: int) -> StageProfile:
+    return StageProfile(measure, np.array(confidence, np.uint32), np.array(correct, bool), cycles)
+
+
+def test_drop_buys_cycles() -> None:
+    front = profile("margin", [50, 40, 30, 20, 10], [1, 1, 0, 1, 1], 10)
+    back = profile("margin", [0] * 5, [1, 1, 1, 1, 0], 100)
+    same = calibrate([front, back], back.correct, 0.0)
+    # Everybody leaves: one wrong answer more, but the last image is right only in front.
+    assert same.thresholds == (10,) and same.exit_counts == (5, 0) and same.correct == 4
+    strict = profile("margin", [50, 40, 30, 20, 10], [1, 1, 0, 1, 0], 10)
+    none = calibrate([strict, back], back.correct, 0.0)
+    assert none.thresholds == (40,) and none.exit_counts == (2, 3) and none.cycles == 5 * 10 + 3 * 100
+    some = calibrate([strict, back], back.correct, 0.2)
+    assert some.thresholds == (10,) and some.mean_cycles == 10.0
+
+
+def test_entropy_leaves_below_and_nobody_can_be_expressed() -> None:
+    back = profile("entropy", [0] * 3, [1, 1, 1], 100)
+    front = profile("entropy", [5, 6, 7], [1, 0, 1], 10)
+    assert calibrate([front, back], back.correct, 0.0).thresholds == (5,)
+    wrong = profile("entropy", [5, 6, 7], [0, 0, 0], 10)
+    assert calibrate([wrong, back], back.correct, 0.0).thresholds == (4,)
+    certain = profile("entropy", [0, 6, 7], [0, 0, 0], 10)
+    with pytest.raises(Infeasible, match="3 right answers of 3"):
+        calibrate([certain, back], back.correct, 0.0)
+
+
+def test_summary_is_plain_json() -> None:
+    front = profile("margin", [50, 40], [1, 0], 10)
+    back = profile("margin", [0, 0], [1, 1], 100)
+    assert calibrate([front, back], back.correct, 0.0).summary() == {
+        "thresholds": [50],
+        "method": "exact",
+        "gap": 0.0,
+        "images": 2,
+        "accuracy": {"staged": 1.0, "full": 1.0},
+        "shares": [0.5, 0.5],
+        "mean_cycles": 60.0,
+        "risk": None,
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_stages_or_images(count: int) -> None:
+    one = profile("margin", [1] * count, [1] * count, 10)
+    with pytest.raises(ValueError, match="two stages or more"):
+        calibrate([one] * (2 - count), one.correct, 0.0)

@@ -1,0 +1,105 @@
+"""`clocks` of a spec: what they change and what they do not; and the energy that a report states."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.configs.device import load_device
+from offramp.configs.errors import InputError
+from offramp.console import make_console
+from offramp.pipeline.chains import chain_budget
+from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
+from offramp.pipeline.report import print_results, report_json
+from offramp.planner.allocation.energy import energy_budget
+from offramp.planner.hardware.energy import network_energy
+from offramp.planner.plan import Plan, load_plan, plan_json
+from offramp.planner.spec.spec import load_spec
+from tests.helpers.staged_specs import write_spec
+
+HALF = "clocks: {core_hz: 50000000, cnn_hz: 50000000}\n"
+
+
+def plan_of(path: Path) -> Plan:
+    return make_plan(path, load_device(), lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("clocks: {cnn_hz: 60000000}\n", "spec.yaml:10: `cnn_hz` is 60000000; a whole number of Hz, 1..50000000"),
+        ("clocks: {core_hz: fast}\n", "spec.yaml:10: `core_hz` is 'fast'; a whole number of Hz, 1..100000000"),
+        ("clocks: {core_hz: 0}\n", "spec.yaml:10: `core_hz` is 0"),
+        ("clocks: {core: 1}\n", "spec.yaml:10: unknown key `core`; allowed: core_hz, cnn_hz"),
+        ("clocks: 50\n", "spec.yaml:10: `clocks` is a mapping"),
+    ],
+)
+def test_odd_clocks_are_refused_with_their_line(tmp_path: Path, extra: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_spec(write_spec(tmp_path, extra))
+    assert message in str(caught.value)
+
+
+def test_clocks_that_are_not_given_are_the_devices(tmp_path: Path) -> None:
+    device = plan_of(write_spec(tmp_path, "clocks: {cnn_hz: 25000000}\n")).placed.requirements.device
+    assert device.clocks == {**load_device().clocks, "cnn_hz": 25_000_000}
+    assert plan_of(write_spec(tmp_path)).placed.requirements.device is load_device()
+
+
+def test_a_slower_core_makes_its_work_longer_and_no_layer(tmp_path: Path) -> None:
+    default, slow = (chain_budget(plan_of(write_spec(tmp_path, extra)).placed) for extra in ("", HALF))
+    assert slow.stages == default.stages
+    for before, after in zip((default.check, *default.forward), (slow.check, *slow.forward), strict=True):
+        assert 0 <= 2 * before.cycles - after.cycles <= 1 < before.cycles
+
+
+def test_a_plan_read_back_has_the_specs_clocks(tmp_path: Path) -> None:
+    plan = plan_of(write_spec(tmp_path, HALF))
+    path = tmp_path / "plan.json"
+    path.write_text(plan_json(plan, tmp_path))
+    again = load_plan(path, load_device())
+    assert again.placed.requirements.device.clocks["core_hz"] == 50_000_000
+    assert chain_budget(again.placed) == chain_budget(plan.placed)
+
+
+def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) -> None:
+    plan = plan_of(write_spec(tmp_path))
+    evaluated = evaluate_plan(plan)
+    assert evaluated
+    report = plan_report(plan, load_device(), evaluated)
+    budget = energy_budget(plan.placed, chain_budget(plan.placed))
+    assert [stage.energy_uj for stage in report.stages] == [one.microjoules for one in budget.stages]
+    networks = [network_energy(plan.chain.networks[name], load_device()) for name in ("front", "main")]
+    assert [one.picojoules for one in budget.stages] == [one.picojoules for one in networks]
+
+    share = report.stages[0].share
+    assert share and 0 < share < 1
+    early, late = budget.cost_by_exit
+    assert report.energy.mean_uj is not None
+    assert report.energy.mean_uj == pytest.approx((share * early + (1 - share) * late) / 10**6)
+    assert report.energy.full_uj == pytest.approx((networks[1].picojoules + budget.check.picojoules) / 10**6)
+    assert report.energy.ratio == pytest.approx(report.energy.full_uj / report.energy.mean_uj)
+    content = json.loads(report_json(report))
+    assert content["energy"]["tag"] == "estimated" and "ekut" in content["energy"]["source"]
+    assert content["stages"][0]["energy_uj"] == report.stages[0].energy_uj
+
+
+def test_results_table_shows_the_energy(tmp_path: Path) -> None:
+    plan = plan_of(write_spec(tmp_path))
+    report = plan_report(plan, load_device(), evaluate_plan(plan))
+    console = make_console()
+    with console.capture() as capture:
+        print_results(report, console)
+    assert report.energy.mean_uj and f"{report.energy.mean_uj:.2f}" in capture.get()
+    assert f"{report.energy.ratio:.2f} x less" in capture.get()
+
+
+def test_without_test_data_only_the_full_networks_energy_is_known(tmp_path: Path) -> None:
+    plan = plan_of(write_spec(tmp_path))
+    report = plan_report(replace(plan, spec=replace(plan.spec, data={})), load_device(), None)
+    assert report.energy.mean_uj is None and report.energy.ratio is None
+    assert report.energy.full_uj > 0 and np.isfinite(report.energy.full_uj)

@@ -1,0 +1,205 @@
+"""What is wrong with a spec is said with file and line, everything at once, and `offramp` exits with 2."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from offramp.cli import main
+from offramp.configs.device import load_device
+from offramp.configs.errors import InputError
+from offramp.planner.chain.build import build_chain
+from offramp.planner.ir.network import Shape
+from offramp.planner.spec.spec import load_spec, parse_shape
+from tests.helpers.tiny_specs import BRANCH, FRONT, THREE, TOP, write_files, write_spec
+
+DEVICE = load_device()
+
+# What is replaced in FRONT, by what, and the complaint with its line
+MISTAKES = [
+    ("offramp: 1", "offramp: 2", r":1: spec format 2; this program reads format 1"),
+    ("offramp: 1\n", "", r":1: `offramp` is missing"),
+    ("name: tiny", "title: tiny", r":2: unknown key `title`; allowed: offramp, networks, stages, name, data"),
+    ("name: tiny", "name: tiny\nname: tiny", r":3: `name` stands twice"),
+    ("checkpoint: front.pth.tar", "checkpoint: gone.pth.tar", r":4: `checkpoint`: there is no file .*gone\.pth\.tar"),
+    ("network: front.yaml", "network: gone.yaml", r":4: `network`: there is no file .*gone\.yaml"),
+    ("network: front.yaml, ", "", r":4: `network` is missing"),
+    ("input: 4x6x6}\n  main", "input: big}\n  main", r":4: `input` is 'big'; CxHxW"),
+    ("input: 4x6x6}\n  main", "offsets: none}\n  main", r":4: `offsets` is 'none'; `keep` or `free` is expected"),
+    ("input: 4x6x6}\n  main", "processors: some}\n  main", r":4: `processors` is 'some'; `keep` or `free` is expected"),
+    ("input: 4x6x6}\n  main", "weights: 1}\n  main", r":4: unknown key `weights`"),
+    ("test: test.npz", "test: gone.npz", r":6: `test`: there is no file .*gone\.npz"),
+    ("stages:\n  - network: front\n", "stages: front\nx:\n  - network: front\n", r":7: `stages` is a list"),
+    ("  - network: main\n", "  - main\n", r":10: a stage is a mapping"),
+    ("  - network: main\n", "  - network: mane\n", r":10: there is no network `mane`; there are: front, main"),
+    ("  - network: main\n", "  - {network: main, until: first}\n", r":10: the last stage .* it has no `until`"),
+    ("  - network: main\n", "  - {network: main, exit: {confidence: margin}}\n", r":10: the last stage .* no `exit`"),
+    (
+        "    exit: {confidence: margin, threshold: 0.5}\n",
+        "",
+        r":8: stage `front` is not the last one; it needs an `exit`",
+    ),
+    ("    exit:", "    until: small\n    exit:", r":8: stage `front-small`: a branch has both `until` and `head`"),
+    ("    exit:", "    head: main\n    exit:", r":8: stage `front`: a branch has both `until` and `head`"),
+    ("    exit:", "    head: other\n    until: 0\n    exit:", r":9: `head`: there is no network `other`"),
+    ("    exit:", "    head: {layer: x}\n    until: 0\n    exit:", r":9: `head` is the name of a network, or"),
+    ("    exit:", "    until: [1]\n    exit:", r":9: `until` is \[1\]; a layer's name or number is expected"),
+    ("exit: {confidence: margin, threshold: 0.5}", "exit: margin", r":9: `exit` is a mapping with `confidence`"),
+    ("confidence: margin", "confidence: vote", r":9: `confidence` is 'vote'; .*`margin`.* is expected"),
+    ("threshold: 0.5", "threshold: -1", r":9: `threshold` is -1; a number >= 0 is expected"),
+    ("threshold: 0.5", "threshold: high", r":9: `threshold` is 'high'"),
+    ("threshold: 0.5", "threshold: 0.5, temperature: 0", r":9: `temperature` is 0; a number > 0 is expected"),
+    (", threshold: 0.5", "", r":9: `threshold` is missing; give one, or `calibrate` it"),
+    ("  - network: main\n", "  - {network: main, name: front}\n", r":8: there are several stages named `front`"),
+    (
+        "  - network: main\n",
+        "  - {network: main, name: ../x}\n",
+        r":10: the name `../x`; letters, .*: give another `name`",
+    ),
+    ("  - network: main\n", "  - {network: main, name: ''}\n", r":10: the name ``; letters"),
+    ("name: tiny", "name:", r":2: the name `None`; letters, digits"),
+    ("name: tiny", "name: two words", r":2: the name `two words`; letters, digits"),
+    ("name: tiny", "labels: [a, 'b\\', c?]", r":2: label 'c\?'; no quotes, backslashes, question marks"),
+    ("name: tiny", "labels: none", r":2: `labels` is a list of names"),
+    ("name: tiny", "compare: [other]", r":2: there is no network `other`; there are: front, main"),
+    (
+        "name: tiny",
+        "calibrate: {data: test, accuracy_drop: 1}",
+        r":2: `calibrate` chooses all thresholds; remove it, or",
+    ),
+    (
+        "name: tiny",
+        "calibrate: {data: tests, accuracy_drop: 1}",
+        r":2: there is no data set `tests`; there are: test, cal",
+    ),
+    ("name: tiny", "calibrate: {data: test}", r":2: `accuracy_drop` is missing"),
+    ("name: tiny", "calibrate: 0.5", r":2: `calibrate` is a mapping with `data` and `accuracy_drop`"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "complaint"), MISTAKES, ids=[found[:50] for _, _, found in MISTAKES])
+def test_mistakes_have_a_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, complaint: str
+) -> None:
+    assert old in FRONT
+    path = write_spec(tmp_path, FRONT.replace(old, new, 1))
+    assert main(["plan", str(path)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert any(re.search(re.escape(str(path)) + complaint, line) for line in errors), errors
+    assert all(line.startswith(f"offramp plan: {tmp_path}") or "..." in line for line in errors)
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    text = FRONT.replace("threshold: 0.5", "threshold: -1").replace("offramp: 1", "offramp: 3")
+    with pytest.raises(InputError) as caught:
+        load_spec(write_spec(tmp_path, text.replace("front.pth.tar", "gone.pth.tar")))
+    assert [problem.where and problem.where.line for problem in caught.value.problems] == [1, 4, 9, 9]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "offramp: 1\n\tx", "stages: !!python/object:os.system {}\n", "a: &a [*a]\n"]
+)
+def test_what_is_no_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    assert main(["plan", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+def test_a_spec_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(tmp_path / "spec.yaml")]) == 2
+    assert "spec.yaml: cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_a_spec_as_read(tmp_path: Path) -> None:
+    spec = load_spec(write_spec(tmp_path, THREE.replace("name: tiny", "labels: [a, 2, c]\ncompare: [main]")))
+    assert spec.name == tmp_path.name.replace("-", "_")  # of its folder, without a name of its own
+    assert (spec.labels, spec.compare) == (("a", "2", "c"), ("main",))
+    assert [(stage.name, stage.until) for stage in spec.stages] == [
+        ("front", None),
+        ("main-first", "first"),
+        ("main", None),
+    ]
+    assert spec.networks["front"].input_shape == Shape(4, 6, 6)
+    assert spec.networks["head"].input_shape is None
+    first, second, last = (stage.exit for stage in spec.stages)
+    assert first and second and not last
+    assert (first.measure, first.threshold, first.temperature) == ("margin", 0.5, 1.0)
+    assert (second.measure, second.threshold) == ("entropy", 0.6)
+    assert spec.data["test"] == tmp_path / "test.npz"
+
+
+def test_paths_are_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    write_files(tmp_path)
+    text = FRONT.replace("network: front.yaml", "network: ../front.yaml").replace("main.yaml", "../main.yaml")
+    text = text.replace("front.pth", "../front.pth").replace("main.pth", "../main.pth")
+    text = text.replace("test.npz", "../test.npz").replace("calibration.npz", "../calibration.npz")
+    (tmp_path / "inner" / "spec.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert load_spec(Path("inner/spec.yaml")).networks["main"].network.samefile(tmp_path / "main.yaml")
+
+
+def test_calibration_leaves_thresholds_open(tmp_path: Path) -> None:
+    text = FRONT.replace(", threshold: 0.5", "") + "calibrate: {data: calibration, accuracy_drop: 0.5}\n"
+    spec = load_spec(write_spec(tmp_path, text))
+    assert spec.calibration is not None
+    assert (spec.calibration.data, spec.calibration.accuracy_drop) == ("calibration", 0.5)
+    assert spec.stages[0].exit is not None
+    assert spec.stages[0].exit.threshold is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"), [("1x28x28", Shape(1, 28, 28)), ("128x64", Shape(128, 64, 1)), ("3X2x1", Shape(3, 2, 1))]
+)
+def test_shapes(text: str, shape: Shape) -> None:
+    assert parse_shape(text) == shape
+
+
+@pytest.mark.parametrize("text", ["", "3", "3x0x1", "axb", "1x2x3x4", "-1x2", None])
+def test_what_is_no_shape(text: str | None) -> None:
+    with pytest.raises(ValueError, match=r"CxHxW|invalid literal"):
+        parse_shape(text)
+
+
+def test_specs_of_this_file_are_good(tmp_path: Path) -> None:
+    for text in (FRONT, BRANCH, THREE):
+        assert load_spec(write_spec(tmp_path, text)).name == "tiny"
+    assert TOP in FRONT
+
+
+ODD_VALUES = (
+    "null",
+    "-1",
+    "[]",
+    "{}",
+    "x",
+    "1.5",
+    "[[1]]",
+    "true",
+    "9" * 30,
+    ".inf",
+    ".nan",
+    "''",
+    "2024-01-01",
+    "{a: 1}",
+)
+
+
+@pytest.mark.parametrize("text", [FRONT, BRANCH, THREE], ids=["front", "branch", "three"])
+def test_odd_values_anywhere_are_messages_or_fine(tmp_path: Path, text: str) -> None:
+    """Every value of a spec replaced by something odd, one at a time."""
+    write_files(tmp_path)
+    path = tmp_path / "spec.yaml"
+    places = [match.span(1) for match in re.finditer(r"(?:\w: |- )([\w.\-]+|\{.*\})", text)]
+    places += [match.span(1) for match in re.finditer(r"[\w.]+: ([\w.\-]+)(?=[,}])", text)]
+    assert len(places) >= 18
+    for start, end in places:
+        for value in ODD_VALUES:
+            path.write_text(text[:start] + value + text[end:])
+            try:
+                build_chain(load_spec(path), DEVICE)
+            except InputError as error:
+                assert all(problem.where and problem.where.line >= 0 for problem in error.problems)

@@ -1,0 +1,147 @@
+"""Random networks: generated programs on the accelerator model give what the integer reference gives, cut or not.
+
+`OFFRAMP_EXAMPLES=2000 pytest tests/test_properties.py` searches further, from another point each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+
+from offramp.configs.device import load_device
+from offramp.configs.errors import Infeasible, InputError
+from offramp.corpus.cuts import judge, judge_cut, junk_data, junk_memories, registers
+from offramp.corpus.direct import ModelRunner
+from offramp.planner.allocation.place import place
+from offramp.planner.allocation.placed import Placed
+from offramp.planner.chain.assign_processors import complete, no_columns_occupied
+from offramp.planner.ir.chain import Chain, Stage, slots_of, tensor_of, whole
+from offramp.planner.ir.cuts import legal_cuts
+from offramp.planner.ir.network import INPUT, Layer, Network
+from offramp.planner.reference.layers import run_network
+from offramp.planner.rules.check import check_network
+from tests.helpers.random_networks import networks, pairs, streaming_networks
+
+DEVICE = load_device()
+EXAMPLES = os.environ.get("OFFRAMP_EXAMPLES")
+SETTINGS = settings(
+    max_examples=int(EXAMPLES or 40),
+    derandomize=EXAMPLES is None,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+
+
+def supported(network: Network) -> tuple[Network, Placed]:
+    """The network with all processors, and its placement; the example is dropped if our own rules refuse it."""
+    try:
+        network = complete(network, DEVICE, no_columns_occupied(DEVICE))
+        assume(not check_network(network, DEVICE))
+        return network, place(whole("network", network), DEVICE)
+    except (InputError, Infeasible):
+        assume(False)
+        raise
+
+
+def sample(network: Network) -> npt.NDArray[np.int8]:
+    shape = network.input_shape
+    return np.random.default_rng(0).integers(-128, 128, (shape.channels, shape.rows, shape.cols)).astype(np.int8)
+
+
+@SETTINGS
+@given(networks(), st.data())
+def test_generated_programs_give_the_reference_cut_or_not(network: Network, data: st.DataObject) -> None:
+    check_answers(network, data)
+
+
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))
+@given(streaming_networks(), st.data())
+def test_so_do_programs_that_stream(network: Network, data: st.DataObject) -> None:
+    check_answers(network, data)
+
+
+def check_answers(network: Network, data: st.DataObject) -> None:
+    """The whole network, and cut after one of the layers where that is legal."""
+    network, placed = supported(network)
+    for layer in network.layers:
+        note(describe(layer))
+    x = sample(network)
+    answer = run_network(network, x[None])[network.layers[-1].index][0].astype(np.int32)
+    rng = np.random.default_rng(0)
+    machine = ModelRunner(placed)
+    junk_memories(machine, rng)
+    machine.load()
+    assert judge(machine, [x], [answer], rng) == ()
+    if cuts := legal_cuts(network):
+        after = data.draw(st.sampled_from(cuts), "cut after")
+        assert judge_cut(network, after, [x, x], [answer, answer]) == ()
+
+
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))
+@given(pairs())
+def test_a_front_network_leaves_the_main_one_what_it_needs(networks_: tuple[Network, Network]) -> None:
+    """Both answer like alone, in either order of stages, the registers junk before or switched."""
+    chain = in_two_stages(*networks_)
+    for network in chain.networks.values():
+        for layer in network.layers:
+            note(describe(layer))
+    machine = ModelRunner(placed_or_dropped(chain))
+    rng = np.random.default_rng(0)
+    junk_memories(machine, rng)
+    machine.load()
+    x = sample(networks_[0])
+    answers = [run_network(network, x[None])[len(network.layers) - 1][0] for network in chain.networks.values()]
+    fill = registers(machine.device)
+    for visit, stage in enumerate((0, 1, 0, 1, 1)):
+        if stage <= 0 or visit == 4:
+            machine.write_input(x)
+        if visit < 2:
+            machine.write(fill.junk(rng))
+            machine.stage = None
+        if visit < 4:
+            junk_data(machine, stage, rng)
+        machine.run_stage(stage)
+        result = machine.placed.requirements.chain.stages[stage].result
+        assert result is not None
+        assert np.array_equal(machine.read(result), answers[stage])
+
+
+def in_two_stages(front: Network, main: Network) -> Chain:
+    """A front network and a main one that read the same input, on processors that the planner chooses."""
+    load = no_columns_occupied(DEVICE)
+    try:
+        front = complete(front, DEVICE, load)
+        main = complete(main, DEVICE, load, front.consumers(INPUT)[0].processors)
+    except InputError:
+        assume(False)
+    networks_ = {"front": front, "main": main}
+    assume(not any(check_network(network, DEVICE) for network in networks_.values()))
+    stages = tuple(
+        Stage(name, slots_of(name, network, network.layers), tensor_of(name, len(network.layers) - 1), None)
+        for name, network in networks_.items()
+    )
+    return Chain(networks_, stages, {"front": True, "main": True})
+
+
+def placed_or_dropped(chain: Chain) -> Placed:
+    try:
+        return place(chain, DEVICE)
+    except (InputError, Infeasible):
+        assume(False)
+        raise
+
+
+def describe(layer: Layer) -> str:
+    """Enough to make the layer again."""
+    named = (
+        *("op", "inputs", "operands", "eltwise", "pool_first", "pool", "pool_stride", "pool_average", "kernel", "pad"),
+        *("dilation", "flatten", "activation", "weight_bits", "output_shift", "output_width", "data_format"),
+        *("processors", "output_processors", "in_offset", "out_offset", "write_gap"),
+    )
+    values = ", ".join(f"{name}={getattr(layer, name)}" for name in named)
+    return f"{layer.index}: {layer.in_shape} -> {layer.out_shape}, {values}, bias={layer.bias is not None}"
