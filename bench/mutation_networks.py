@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device, load_device
 from offramp.corpus.direct import ModelRunner, run_all
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import INPUT, Layer, Network, Shape
 from offramp.planner.reference.layers import run_network

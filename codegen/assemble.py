@@ -10,7 +10,7 @@ from offramp.codegen.lower import lower, reads_fifo
 from offramp.codegen.program import RegisterProgram, Switching, start_writes, switching
 from offramp.configs.device import Device
 from offramp.planner.allocation.budget import stage_cycles
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.ir.chain import Stage
 
 # Memory timing that the vendor's generated code sets: write-negative-voltage enable, read margin 3 (UG7456 27-13).

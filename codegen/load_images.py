@@ -7,7 +7,7 @@ import numpy as np
 from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Logit
 from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pack_bias, pack_weights
 from offramp.configs.device import Column, Device, Processor
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import streaming_bias_lead
 from offramp.planner.hardware.hw_layer import HwLayer, set_bits
 from offramp.planner.ir.chain import INPUT_TENSOR, Stage, TensorId

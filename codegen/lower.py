@@ -9,7 +9,7 @@ from __future__ import annotations
 from offramp.codegen.lower_streams import stream_registers
 from offramp.codegen.program import Fields, Key, RegisterProgram
 from offramp.configs.device import Device, Word
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Slot, Stage
 from offramp.planner.ir.network import Network

@@ -12,7 +12,7 @@ from typing import Any
 
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.build import build_chain
 from offramp.planner.exits.calibrate import Calibrated

@@ -22,11 +22,11 @@ from offramp.configs.device import Device
 from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.planning import evaluate_plan, plan_report
 from offramp.pipeline.report import report_json
-from offramp.planner.allocation.energy import EnergyBudget, energy_budget
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.budget import Budget, energy_budget
+from offramp.planner.allocation.place import Placed
 from offramp.planner.chain.build import load_alone
 from offramp.planner.hardware.cycles import layer_cycles
-from offramp.planner.hardware.energy import layer_energy, network_energy
+from offramp.planner.hardware.energy import Energy, layer_energy, network_energy
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot
 from offramp.planner.plan import Plan
 
@@ -75,7 +75,7 @@ def layout_of_plan(plan: Plan, figures: Figures, kind: str, path: str) -> Layout
     return replace(layout, points=_known_points(plan, layout, energy, figures))
 
 
-def _mean(stages: Sequence[StageUse], energy: EnergyBudget) -> float | None:
+def _mean(stages: Sequence[StageUse], energy: Budget[Energy]) -> float | None:
     """Mean microjoules of an inference; None where it is not known how many leave at each stage."""
     shares = [stage.share for stage in stages]
     parts = [share * spent for share, spent in zip(shares, energy.cost_by_exit, strict=True) if share is not None]
@@ -191,7 +191,7 @@ def _planned_settings(stages: Sequence[Figures]) -> str:
     )
 
 
-def _known_points(plan: Plan, layout: Layout, energy: EnergyBudget, figures: Figures) -> tuple[Point, ...]:
+def _known_points(plan: Plan, layout: Layout, energy: Budget[Energy], figures: Figures) -> tuple[Point, ...]:
     """All leaving at one stage, the chain, the last network alone, and networks named for comparison."""
     accuracy, chain = figures["accuracy"], plan.chain
     if accuracy is None or layout.mean_cycles is None or layout.mean_energy is None:

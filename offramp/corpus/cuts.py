@@ -18,8 +18,7 @@ from offramp.codegen.firmware import BusWrite
 from offramp.codegen.program import Key
 from offramp.configs.device import Device, load_device
 from offramp.corpus.direct import ModelRunner
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.ir.chain import cut
 from offramp.planner.ir.network import Network
 

@@ -13,7 +13,7 @@ from offramp.codegen.load_images import bias_runs, tensor_places, weight_chunks
 from offramp.codegen.lower import fifo_ports, lower, reads_fifo
 from offramp.codegen.pack import pack_input
 from offramp.codegen.program import start_writes, stop_writes, switching
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer
 from offramp.planner.ir.chain import INPUT_TENSOR, TensorId
 from offramp.simulator.accelerator import Accelerator

@@ -16,7 +16,7 @@ from offramp.configs.device import Device, Word, load_device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap, load_yaml
 from offramp.corpus.registers import Difference, Image, field
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import set_bits
 from offramp.planner.ir.chain import INPUT_TENSOR, TensorId
 

@@ -15,7 +15,7 @@ from offramp.codegen.program import Key, start_writes, switching
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.corpus.replay import WRITE
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.spec.dataset import UNREADABLE
 
 Image = Mapping[Key, int]  # the last value written to each register; a register that is missing holds 0

@@ -14,8 +14,7 @@ from offramp.configs.errors import OfframpError
 from offramp.corpus import cases
 from offramp.corpus.case import Case, load_case
 from offramp.corpus.direct import ModelRunner, run_all
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Layer, Network

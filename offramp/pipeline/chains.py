@@ -8,8 +8,9 @@ from itertools import combinations
 from offramp.codegen.lower import lower, words_sent
 from offramp.codegen.program import Switching, switching
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.allocation.budget import Budget, budget
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.budget import Budget, cycle_budget
+from offramp.planner.allocation.place import Placed
+from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.ir.chain import Chain
 from offramp.planner.spec.dataset import DataSet, check_disjoint, load_data
 from offramp.planner.spec.spec import Spec
@@ -47,7 +48,7 @@ def chain_switching(placed: Placed) -> Switching:
     return switching(lower(placed), placed.requirements.device)
 
 
-def chain_budget(placed: Placed) -> Budget:
+def chain_budget(placed: Placed) -> Budget[Cycles]:
     """Cycles of all stages and switches. Loading the input is not part of them, sending it again is: a look at the
     FIFO and a write for each word."""
     states = chain_switching(placed)
@@ -55,4 +56,4 @@ def chain_budget(placed: Placed) -> Budget:
     again = [2 * words_sent(placed, stage) for stage in placed.requirements.chain.stages]
     forward = [len(states.transition(index, index + 1)) + again[index + 1] for index in range(count - 1)]
     back = [len(states.transition(index, 0)) for index in range(count)]
-    return budget(placed, forward, back)
+    return cycle_budget(placed, forward, back)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.pipeline.chains import calibration_data, chain_budget
-from offramp.planner.allocation.energy import energy_budget
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.budget import energy_budget
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.build import build_chain, freed_processors
 from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import (

@@ -10,7 +10,7 @@ from offramp.codegen.load_images import weight_chunks
 from offramp.configs.device import Column, Device
 from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.networks import completed
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.cycles import (
     Cycles,
     check_cycles,

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from offramp.codegen.load_images import bias_runs, weight_chunks
 from offramp.configs.device import Device, load_device
 from offramp.configs.errors import CheckFailed
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.profile import Profile, exit_indices
 from offramp.simulator.accelerator import Accelerator

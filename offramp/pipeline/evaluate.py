@@ -63,7 +63,7 @@ def evaluate(chain: Chain, data: DataSet) -> Evaluation:
     return Evaluation(profiled, exit_indices(chain, profiled), data.y)
 
 
-def run_alone(networks: Mapping[str, Network], data: DataSet, budget: Budget) -> tuple[Alone, ...]:
+def run_alone(networks: Mapping[str, Network], data: DataSet, budget: Budget[Cycles]) -> tuple[Alone, ...]:
     """Whole networks on the same images. Their cycles include reading the logits, as a chain's do."""
     results = []
     for name, network in networks.items():

@@ -33,14 +33,12 @@ from offramp.pipeline.report import (
     StageReport,
     SwitchReport,
 )
-from offramp.planner.allocation.budget import Budget
-from offramp.planner.allocation.energy import EnergyBudget, energy_budget
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.budget import Budget, energy_budget
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.build import build_chain, freed_processors, load_alone
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
-from offramp.planner.hardware.cycles import network_cycles, switch_cycles
-from offramp.planner.hardware.energy import network_energy
+from offramp.planner.hardware.cycles import Cycles, network_cycles, switch_cycles
+from offramp.planner.hardware.energy import Energy, network_energy
 from offramp.planner.hardware.hw_layer import HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Stage, with_threshold
 from offramp.planner.ir.network import Network
@@ -135,12 +133,14 @@ def plan_report(plan: Plan, device: Device, evaluated: tuple[Evaluation, DataSet
     )
 
 
-def _alone(network: Network, placed: Placed, energy: EnergyBudget) -> float:
+def _alone(network: Network, placed: Placed, energy: Budget[Energy]) -> float:
     """Microjoules of a network run alone, a look at its result included."""
     return (network_energy(network, placed.requirements.device).picojoules + energy.check.picojoules) / 10**6
 
 
-def _stage(plan: Plan, index: int, budgets: tuple[Budget, EnergyBudget], evaluation: Evaluation | None) -> StageReport:
+def _stage(
+    plan: Plan, index: int, budgets: tuple[Budget[Cycles], Budget[Energy]], evaluation: Evaluation | None
+) -> StageReport:
     stage = plan.chain.stages[index]
     layers = [plan.placed.requirements.layer(slot) for slot in stage.slots]
     rule = stage.exit
@@ -228,7 +228,7 @@ def _switch(placed: Placed, states: Switching, before: int, after: int) -> Switc
     )
 
 
-def _cycles(plan: Plan, costs: Budget, evaluation: Evaluation | None) -> CyclesReport:
+def _cycles(plan: Plan, costs: Budget[Cycles], evaluation: Evaluation | None) -> CyclesReport:
     full = network_cycles(plan.chain.networks[plan.chain.slots[-1].network]).cycles
     stages = np.cumsum([stage.cycles for stage in costs.stages])
     mean = costs.mean(evaluation.exit_index) if evaluation else None
@@ -245,8 +245,8 @@ def _cycles(plan: Plan, costs: Budget, evaluation: Evaluation | None) -> CyclesR
     )
 
 
-def _energy(plan: Plan, energy: EnergyBudget, evaluation: Evaluation | None) -> EnergyReport:
-    mean = energy.mean(evaluation.exit_index) if evaluation else None
+def _energy(plan: Plan, energy: Budget[Energy], evaluation: Evaluation | None) -> EnergyReport:
+    mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation else None
     full = _alone(plan.chain.networks[plan.chain.slots[-1].network], plan.placed, energy)
     parts = (*energy.stages, energy.check, *energy.forward, *energy.back)
     return EnergyReport(

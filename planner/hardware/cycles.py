@@ -38,6 +38,11 @@ class Cycles:
     source: str
 
     @property
+    def amount(self) -> int:
+        """The cycles, as sums over costs of either kind name them."""
+        return self.cycles
+
+    @property
     def estimate(self) -> bool:
         return self.tag == "estimated"
 

@@ -28,6 +28,11 @@ class Energy:
     source: str
 
     @property
+    def amount(self) -> int:
+        """The picojoules, as sums over costs of either kind name them."""
+        return self.picojoules
+
+    @property
     def microjoules(self) -> float:
         return self.picojoules / 10**6
 

@@ -12,8 +12,7 @@ from offramp.codegen.lower import lower
 from offramp.codegen.program import Fields, Key
 from offramp.configs.device import load_device
 from offramp.planner.ai8x.load import load_network
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Layer, Network, Shape

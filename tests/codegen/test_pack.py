@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from offramp.codegen.load_images import bias_runs, input_layout, reload_words, tensor_places, weight_chunks, weight_runs
 from offramp.codegen.pack import InputWords, express_words, merge_runs, pack_bias, pack_input, pack_weights
 from offramp.configs.device import load_device
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.hardware.hw_layer import HwLayer, map_layer, passes_of, set_bits
 from offramp.planner.ir.chain import INPUT_TENSOR, whole
 from offramp.planner.ir.network import Layer, Network, Shape

@@ -16,8 +16,7 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible, InputError
 from offramp.corpus.cuts import judge, judge_cut, junk_data, junk_memories, registers
 from offramp.corpus.direct import ModelRunner
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import Chain, Stage, slots_of, tensor_of, whole
 from offramp.planner.ir.cuts import legal_cuts

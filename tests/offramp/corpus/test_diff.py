@@ -17,8 +17,7 @@ from offramp.configs.errors import InputError
 from offramp.corpus.diff import Comparison, compare
 from offramp.corpus.explained import EXPLAINED_FILE, Programs, load_explanations
 from offramp.corpus.registers import OUTSIDE, Image, our_image
-from offramp.planner.allocation.place import place
-from offramp.planner.allocation.placed import Placed
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Shape
 from offramp.planner.placement.problem import BiasPlace

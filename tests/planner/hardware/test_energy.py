@@ -12,7 +12,7 @@ from bench.energy_fit import ROWS, errors_of, fit, main, read_rows, report
 from offramp.configs.device import DEVICE_FILE, Device, load_device
 from offramp.configs.lines import load_yaml
 from offramp.corpus.case import load_case
-from offramp.planner.allocation.energy import EnergyBudget
+from offramp.planner.allocation.budget import Budget
 from offramp.planner.hardware.cycles import (
     check_cycles,
     input_load_cycles,
@@ -112,9 +112,9 @@ def test_inferences_that_leave_later_take_all_that_came_before() -> None:
     def energy(picojoules: int) -> Energy:
         return Energy(picojoules, "estimated", "test")
 
-    one = EnergyBudget((energy(100), energy(1000)), energy(3), (energy(20),), (energy(0), energy(7)))
+    one = Budget((energy(100), energy(1000)), energy(3), (energy(20),), (energy(0), energy(7)))
     assert one.cost_by_exit == (103, 100 + 3 + 20 + 1000 + 3 + 7)
-    assert one.mean(np.array([0, 0, 1, 1])) == pytest.approx((103 + 1133) / 2 / 10**6)
+    assert one.mean(np.array([0, 0, 1, 1])) == pytest.approx((103 + 1133) / 2)
 
 
 def test_the_device_file_holds_the_fit(capsys: pytest.CaptureFixture[str]) -> None:

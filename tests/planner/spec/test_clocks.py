@@ -15,7 +15,7 @@ from offramp.console import make_console
 from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
 from offramp.pipeline.report import print_results, report_json
-from offramp.planner.allocation.energy import energy_budget
+from offramp.planner.allocation.budget import energy_budget
 from offramp.planner.hardware.energy import network_energy
 from offramp.planner.plan import Plan, load_plan, plan_json
 from offramp.planner.spec.spec import load_spec
