@@ -114,3 +114,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert "usage: offramp" in run.stdout
     loaded = set(ast.literal_eval(run.stdout.splitlines()[-1]))
     assert loaded.isdisjoint({"numpy", "torch", "ortools", "rich", "yaml", "networkx"})
+
+
+def test_no_test_imports_another() -> None:
+    """What tests share is in tests/helpers."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert not [name for name in imported(path) if name.rpartition(".")[2].startswith("test_")], path

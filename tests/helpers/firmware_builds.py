@@ -11,7 +11,7 @@ import pytest
 from offramp.codegen.firmware import Firmware
 from offramp.codegen.render import render
 from offramp.pipeline.compile import compile_firmware
-from tests.helpers.small_firmware import DEVICE
+from tests.helpers.small_firmware import DEVICE, small_firmware
 
 COMPILERS = [
     pytest.param(
@@ -39,8 +39,6 @@ def build(firmware: Firmware, folder: Path, main: str = "emulator/main_emulator.
 
 def build_program(source: str, folder: Path) -> Path:
     """The ELF of a C main() of the test's own, linked with the small parts of the emulator."""
-    from tests.helpers.small_firmware import small_firmware
-
     write_firmware(small_firmware(), folder)
     (folder / "program.c").write_text(source, encoding="utf-8")
     return compile_firmware(folder, folder / "program.elf", "auto", "program.c").elf

@@ -7,14 +7,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from offramp import cli
 from offramp.cli import COMMANDS, main
 from offramp.commands import plan
-from tests.helpers import checkpoints
-from tests.helpers.tiny_specs import CLASSES, FRONT, write_spec
+from tests.helpers.specs import FRONT, TINY, write_network, write_spec
 
 
 def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,16 +76,12 @@ def test_a_plan_is_printed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_what_does_not_fit_is_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two networks that fit alone: 512 kernels each on the processors of the input, of 768 columns."""
     path = write_spec(tmp_path)
-    shapes: list[tuple[int, ...]] = [(512, 4, 3, 3), (CLASSES, 512 * 9)]
-    rng = np.random.default_rng(0)
-    for name in ("front", "main"):
-        state = {f"l{i}.op.weight": rng.integers(-9, 9, shape).astype(np.float32) for i, shape in enumerate(shapes)}
-        checkpoints.save(tmp_path / f"{name}.pth.tar", state, name)
-        (tmp_path / f"{name}.yaml").write_text(
-            f"arch: {name}\ndataset: none\nlayers:\n"
-            "  - {op: conv2d, processors: 0xf, pad: 1, max_pool: 2, pool_stride: 2, data_format: HWC}\n"
-            "  - {op: mlp, processors: 0xffffffffffffffff, flatten: true, output_width: 32}\n"
-        )
+    layers = (
+        "  - {op: conv2d, processors: 0xf, pad: 1, max_pool: 2, pool_stride: 2, data_format: HWC}\n"
+        "  - {op: mlp, processors: 0xffffffffffffffff, flatten: true, output_width: 32}\n"
+    )
+    for seed, name in enumerate(("front", "main")):
+        write_network(tmp_path, name, layers, [(512, 4, 3, 3), (TINY.classes, 512 * 9)], seed)
     assert main(["plan", str(path), "-o", str(tmp_path / "plan.json")]) == 3
     errors = capsys.readouterr().err
     assert "the weights do not fit" in errors

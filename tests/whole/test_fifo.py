@@ -33,10 +33,10 @@ from offramp.planner.spec.spec import load_spec
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.run import run
 from tests.helpers.fake_accelerator import FakeAccelerator
-from tests.helpers.fifo_specs import IMAGES, SHAPE, write_spec
 from tests.helpers.firmware_builds import build
 from tests.helpers.networks import make_layer, make_network
 from tests.helpers.small_firmware import DEVICE, control, small_firmware
+from tests.helpers.specs import STAGED, write_spec
 
 FIFO = "fifo: true"
 STATUS = DEVICE.register_address("FIFO_STAT")
@@ -63,9 +63,13 @@ CHAINS = {
 }
 
 
+def write_fifo_spec(folder: Path, stages: str, options: dict[str, str]) -> Path:
+    return write_spec(folder, STAGED.spec(f"stages:\n{stages}\n", **options), STAGED)
+
+
 def plan_of(folder: Path, chain: str) -> Plan:
     stages, options = CHAINS[chain]
-    return make_plan(write_spec(folder, stages, **options), DEVICE, lambda text: None)
+    return make_plan(write_fifo_spec(folder, stages, options), DEVICE, lambda text: None)
 
 
 def set_median_threshold(folder: Path, plan: Plan) -> None:
@@ -86,7 +90,7 @@ def test_firmware_answers_as_the_reference(chain: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(["build", str(tmp_path / "spec.yaml"), "-o", str(out), "--images", "all"]) == 0
     report = json.loads((out / "report.json").read_text())
-    assert (report["verified"]["answers"], report["verified"]["mismatches"]) == (IMAGES, 0)
+    assert (report["verified"]["answers"], report["verified"]["mismatches"]) == (STAGED.images, 0)
     share = report["stages"][0]["share"]
     assert share == 1 if chain == "alone" else 0.25 <= share <= 0.75
     rule = plan.chain.stages[0].exit
@@ -110,7 +114,7 @@ def test_which_stages_read_the_fifo(tmp_path: Path) -> None:
 
 def test_sending_the_input_again_costs_a_look_and_a_write_for_each_word(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "twice")
-    words = 2 * SHAPE[1] * SHAPE[2]
+    words = 2 * STAGED.shape[1] * STAGED.shape[2]
     switch = chain_budget(plan.placed).forward[0].cycles
     nanoseconds = DEVICE.costs["bus_write_ns"] * 2 * words
     assert switch >= nanoseconds * DEVICE.clocks["cnn_hz"] // 10**9
@@ -129,7 +133,7 @@ def test_both_readers_find_the_input(order: str, tmp_path: Path) -> None:
     """The planner puts it where the ports feed it, and leaves room for the reader that takes it as a whole."""
     plan = plan_of(tmp_path, order)
     assert {slot.layer.processors for slot in plan.chain.slots if "input" in slot.reads} == {0x3000F}
-    assert plan.placed.requirements.tensors["input"].words == SHAPE[1] * SHAPE[2]
+    assert plan.placed.requirements.tensors["input"].words == STAGED.shape[1] * STAGED.shape[2]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -181,12 +185,12 @@ def test_first_layers(streaming: bool, data_format: str, pool: tuple[int, int], 
 )
 def test_refuses(stages: str, options: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        make_plan(write_spec(tmp_path, stages, **options), DEVICE, lambda text: None)
+        make_plan(write_fifo_spec(tmp_path, stages, options), DEVICE, lambda text: None)
 
 
 def test_average_pooling_rounds_where_the_spec_says_so(tmp_path: Path) -> None:
     stages, options = CHAINS["twice"]
-    spec = write_spec(tmp_path, stages, **{**options, "front": f"{FIFO}, avg_pool_rounding: true"})
+    spec = write_fifo_spec(tmp_path, stages, {**options, "front": f"{FIFO}, avg_pool_rounding: true"})
     networks = build_chain(load_spec(spec), DEVICE).networks
     assert {name: network.avg_pool_rounding for name, network in networks.items()} == {
         "front": True,

@@ -19,7 +19,7 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.pipeline.emulate import run_verified
 from offramp.planner.plan import load_plan
-from tests.helpers.tiny_specs import CLASSES, IMAGES, THREE, write_spec
+from tests.helpers.specs import THREE, TINY, write_spec
 
 if not importlib.util.find_spec("ziglang") and not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("neither ziglang nor arm-none-eabi-gcc is installed", allow_module_level=True)
@@ -77,7 +77,7 @@ def test_the_report_holds_what_is_documented(built: Path) -> None:
 
 def test_all_answers_are_verified(built: Path) -> None:
     report = report_of(built)
-    assert (report["verified"]["answers"], report["verified"]["mismatches"]) == (IMAGES, 0)
+    assert (report["verified"]["answers"], report["verified"]["mismatches"]) == (TINY.images, 0)
     shares = [stage["share"] for stage in report["stages"]]
     assert sum(shares) == pytest.approx(1)
     assert all(share > 0 for share in shares)
@@ -277,4 +277,4 @@ def test_a_plan_read_back_is_the_plan(built: Path) -> None:
     assert plan.chain.stages[0].exit is not None
     assert plan.chain.stages[0].exit.threshold == saved["stages"][0]["threshold"]
     assert all(not Path(name).is_absolute() for name in saved["digests"])
-    assert plan.chain.slots[-1].layer.out_shape.channels == CLASSES
+    assert plan.chain.slots[-1].layer.out_shape.channels == TINY.classes

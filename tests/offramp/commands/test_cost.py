@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,9 +15,10 @@ from offramp.configs.device import load_device
 from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.planning import make_plan, plan_report
 from offramp.planner.plan import plan_json
-from tests.helpers.staged_specs import write_spec
+from tests.helpers.commands import cost
+from tests.helpers.specs import write_staged
 
-# The main network of `staged_specs`; processors say how many channels there are.
+# The network `main` of STAGED; processors say how many channels there are.
 BARE = """\
 arch: main
 dataset: none
@@ -28,11 +28,6 @@ layers:
      pool_stride: 2}
   - {op: mlp, name: answer, processors: 0xff, output_processors: 0xf, flatten: true, output_width: 32}
 """
-
-
-def cost(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
-    assert main(["cost", *map(str, arguments), "--json"]) == 0
-    return dict(json.loads(capsys.readouterr().out))
 
 
 def comparable(corpus: Path) -> list[Path]:
@@ -114,7 +109,7 @@ def test_streaming_is_marked_as_an_estimate(corpus: Path, capsys: pytest.Capture
 
 
 def test_stages_of_a_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_spec(tmp_path)
+    path = write_staged(tmp_path)
     content = cost(capsys, path)
     plan = make_plan(path, load_device(), lambda text: None)
     budget, report = chain_budget(plan.placed), plan_report(plan, load_device(), None)
@@ -134,8 +129,8 @@ def test_stages_of_a_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_slower_clocks_change_times_not_cycles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    default = cost(capsys, write_spec(tmp_path))
-    slow = cost(capsys, write_spec(tmp_path, "clocks: {core_hz: 50000000, cnn_hz: 25000000}\n"))
+    default = cost(capsys, write_staged(tmp_path))
+    slow = cost(capsys, write_staged(tmp_path, "clocks: {core_hz: 50000000, cnn_hz: 25000000}\n"))
     assert slow["clocks"] == {"core_hz": 50_000_000, "cnn_hz": 25_000_000}
     assert slow["cycles"] == default["cycles"] and slow["energy_uj"] == default["energy_uj"]
     assert slow["time_us"] == pytest.approx(2 * default["time_us"])
@@ -146,7 +141,7 @@ def test_slower_clocks_change_times_not_cycles(tmp_path: Path, capsys: pytest.Ca
 def test_a_plan_and_a_build_folder_cost_what_their_spec_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = write_spec(tmp_path)
+    path = write_staged(tmp_path)
     folder = tmp_path / "build"
     folder.mkdir()
     (folder / "plan.json").write_text(plan_json(make_plan(path, load_device(), lambda text: None), folder))
@@ -155,7 +150,7 @@ def test_a_plan_and_a_build_folder_cost_what_their_spec_costs(
 
 
 def test_a_network_with_and_without_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_spec(tmp_path)
+    write_staged(tmp_path)
     content = cost(capsys, tmp_path / "main.yaml", "--checkpoint", tmp_path / "main.pth.tar", "--input", "6x12x10")
     assert [layer["name"] for layer in content["layers"]] == ["wide", "narrow", "answer"]
     assert [layer["processors"] for layer in content["layers"]] == [6, 40, 8]
@@ -174,7 +169,7 @@ def test_the_data_set_tells_the_classes(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_the_table_shows_layers_stages_and_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_spec(tmp_path)
+    path = write_staged(tmp_path)
     content = cost(capsys, path)
     assert main(["cost", str(path)]) == 0
     text = capsys.readouterr().out
@@ -204,7 +199,7 @@ def test_odd_subjects_are_refused(
     arguments: list[str],
     message: str,
 ) -> None:
-    write_spec(tmp_path)
+    write_staged(tmp_path)
     (tmp_path / "odd.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     assert main(["cost", *arguments]) == 2

@@ -11,7 +11,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from offramp.cli import main
@@ -26,14 +25,14 @@ from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
 from offramp.pipeline.report import report_json
 from offramp.planner.plan import plan_json
 from tests.helpers.layouts import NASTY, small_layout
-from tests.helpers.staged_specs import CLASSES, IMAGES, SHAPE, write_spec
+from tests.helpers.specs import DATA, write_staged
 
 DEVICE = load_device()
 
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_spec(tmp_path_factory.mktemp("compare"))
+    return write_staged(tmp_path_factory.mktemp("compare"))
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +89,8 @@ def test_spec_plan_and_build_of_the_same_network_are_equal(
 
 
 def test_without_test_data_none_are_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec, page = write_spec(tmp_path), tmp_path / "page.html"
-    spec.write_text(spec.read_text().replace("data: {test: test.npz}\n", ""))
+    spec, page = write_staged(tmp_path), tmp_path / "page.html"
+    spec.write_text(spec.read_text().replace(DATA, ""))
     assert main(["compare", str(spec), "-o", str(page)]) == 0
     out = capsys.readouterr().out
     assert "test data" not in out and f"spec {spec}, stages: front, main\n" in out
@@ -109,11 +108,8 @@ choose: {data: calibration, accuracy_drop: 60}
 
 
 def test_what_a_plan_was_chosen_from_is_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    spec = write_spec(tmp_path)
-    shape = np.random.default_rng(3).integers(-128, 128, (IMAGES, *SHAPE)).astype(np.int8)
-    np.savez(tmp_path / "calibration.npz", x=shape, y=np.arange(IMAGES) % CLASSES)
-    known = spec.read_text().split("stages:")[0].replace("test.npz}", "test.npz, calibration: calibration.npz}")
-    spec.write_text(known + AUTO)
+    spec = write_staged(tmp_path)
+    spec.write_text(spec.read_text().split("stages:")[0] + AUTO)
     plan, pages = tmp_path / "plan.json", (tmp_path / "plan.html", tmp_path / "spec.html")
     assert main(["plan", str(spec), "-o", str(plan)]) == 0
     for source, page in zip((plan, spec), pages, strict=True):

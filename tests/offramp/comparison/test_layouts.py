@@ -21,7 +21,7 @@ from offramp.corpus.replay import WRITE, WRITE_BYTE
 from offramp.pipeline.planning import make_plan
 from offramp.planner.plan import Plan
 from tests.helpers.layouts import small_layout
-from tests.helpers.staged_specs import write_spec
+from tests.helpers.specs import write_staged
 
 DEVICE = load_device()
 # Kernels of 9 bytes, of 1, of 3 and 5, 4-bit ones, several quadrants, streaming with bias; no dummy or padding columns.
@@ -40,7 +40,7 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return make_plan(write_spec(tmp_path_factory.mktemp("layout")), DEVICE, lambda text: None)
+    return make_plan(write_staged(tmp_path_factory.mktemp("layout")), DEVICE, lambda text: None)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_points_are_what_is_known(layout: Layout) -> None:
 
 
 def test_a_network_alone_is_one_point(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path)
+    spec = write_staged(tmp_path)
     spec.write_text(spec.read_text().split("stages:")[0] + "stages: [{network: main}]\ncompare: [front]\n")
     names = [point.name for point in read_layout(spec, DEVICE, lambda text: None).points]
     assert names == ["as planned: main", "front alone"]

@@ -11,7 +11,7 @@ import pytest
 
 from offramp.cli import main
 from offramp.configs.device import load_device
-from tests.offramp.commands.test_cost import cost
+from tests.helpers.commands import cost
 
 # Pooling after an element-wise operation, padding: the kind of layer where the kernels' start costs cycles.
 LATE = """\

@@ -22,9 +22,8 @@ from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.dataset import DataSet, load_data
 from offramp.planner.spec.spec import load_spec
-from tests.helpers import checkpoints
 from tests.helpers.paths import EXAMPLES
-from tests.helpers.staged_specs import CLASSES, SHAPE, write_spec
+from tests.helpers.specs import STAGED, write_network, write_staged
 
 IMAGES = 300
 DEVICE = load_device()
@@ -56,17 +55,14 @@ HEAD = """\
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks, and data whose labels are main's answers for nine images of ten."""
     folder = tmp_path_factory.mktemp("auto")
-    spec = load_spec(write_spec(folder))
+    spec = load_spec(write_staged(folder))
     rng = np.random.default_rng(9)
-    shapes = ((8, 40, 1, 1), (CLASSES, 8 * 3 * 2))
-    state = {f"layer{i}.op.weight": rng.integers(-24, 25, shape).astype(np.float32) for i, shape in enumerate(shapes)}
-    checkpoints.save(folder / "head.pth.tar", state, "head")
-    (folder / "head.yaml").write_text(f"arch: head\ndataset: none\nlayers:\n{HEAD}")
+    write_network(folder, "head", HEAD, [(8, 40, 1, 1), (STAGED.classes, 8 * 3 * 2)])
     network = build_chain(spec, DEVICE).networks["main"]
     for name in ("calibration", "test", "train"):
-        x = rng.integers(-128, 128, (IMAGES, *SHAPE)).astype(np.int8)
+        x = rng.integers(-128, 128, (IMAGES, *STAGED.shape)).astype(np.int8)
         answers = run_network(network, x)[network.layers[-1].index].reshape(IMAGES, -1).argmax(axis=1)
-        y = np.where(rng.random(IMAGES) < 0.9, answers, rng.integers(0, CLASSES, IMAGES))
+        y = np.where(rng.random(IMAGES) < 0.9, answers, rng.integers(0, STAGED.classes, IMAGES))
         np.savez(folder / f"{name}.npz", x=x, y=y)
     return folder
 
@@ -82,7 +78,7 @@ def plan_of(path: Path) -> Plan:
 
 
 def data(folder: Path, name: str) -> DataSet:
-    return load_data(name, folder / f"{name}.npz", Shape(*SHAPE), CLASSES)
+    return load_data(name, folder / f"{name}.npz", Shape(*STAGED.shape), STAGED.classes)
 
 
 def test_one_run_gives_what_every_chain_gives(folder: Path) -> None:

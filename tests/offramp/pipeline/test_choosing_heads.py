@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from offramp.cli import main
@@ -12,18 +11,16 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.pipeline.planning import make_plan
 from offramp.planner.plan import Plan, load_plan, plan_json
-from tests.helpers import checkpoints
-from tests.helpers.tiny_specs import INPUT, weights, write_spec
+from tests.helpers.specs import DATA, TINY, write_network, write_spec
 
 DEVICE = load_device()
-DATA = "data: {test: test.npz, calibration: calibration.npz}\n"
 # Labels are random, and any accuracy will do: the cheapest stage answers everything.
 CHOOSE = "choose: {data: calibration, accuracy_drop: 100}\n"
 APART = f"""\
 offramp: 1
 networks:
   head: {{network: head.yaml, checkpoint: head.pth.tar}}
-  main: {{network: main.yaml, checkpoint: main.pth.tar, input: {INPUT}}}
+  main: {{network: main.yaml, checkpoint: main.pth.tar, input: {TINY.input}}}
 {DATA}{CHOOSE}exits: auto
 main: main
 candidates:
@@ -32,7 +29,7 @@ candidates:
 OWN = f"""\
 offramp: 1
 networks:
-  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {INPUT}}}
+  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {TINY.input}}}
 {DATA}{CHOOSE}exits: auto
 main: own
 candidates:
@@ -75,10 +72,7 @@ def test_a_head_without_a_cut_is_tried_wherever_it_fits(tmp_path: Path) -> None:
 def test_a_head_that_fits_several_cuts_is_a_candidate_at_each(tmp_path: Path) -> None:
     """Both `second` and `third` write 8x3x3; but a head belongs to one stage."""
     path = write_spec(tmp_path, APART.replace("until: first, ", ""))
-    (tmp_path / "head.yaml").write_text("arch: head\ndataset: none\nlayers:\n" + SMALL)
-    state = weights("own", np.random.default_rng(0))
-    last = {f"layer0.op.{part}": state[f"layer3.op.{part}"] for part in ("weight", "bias")}
-    checkpoints.save(tmp_path / "head.pth.tar", last, "head")
+    write_network(tmp_path, "head", SMALL, [(TINY.classes, 72)])
     plan = plan_of(path)
     assert names(plan) == ["head-1", "head-2"]
     assert plan.choice is not None
@@ -96,7 +90,7 @@ def test_a_head_that_fits_nowhere_is_refused_with_the_reasons(tmp_path: Path) ->
 
 def test_without_candidates_every_network_is_tried_wherever_it_fits(tmp_path: Path) -> None:
     text = APART[: APART.index("candidates:")].replace(
-        "  main:", f"  front: {{network: front.yaml, checkpoint: front.pth.tar, input: {INPUT}}}\n  main:"
+        "  main:", f"  front: {{network: front.yaml, checkpoint: front.pth.tar, input: {TINY.input}}}\n  main:"
     )
     plan = plan_of(write_spec(tmp_path, text))
     assert names(plan) == ["head-0", "front"]

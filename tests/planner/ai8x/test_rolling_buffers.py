@@ -13,7 +13,7 @@ from offramp.configs.errors import InputError
 from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.ir.network import Layer, Shape
-from tests.helpers.staged_specs import write_spec
+from tests.helpers.specs import write_staged
 
 HEAD = "arch: test\ndataset: none\n"
 BUFFER = "data_buffer:\n  - {name: roll, processors: 0xffff0000, dim: %s, channels: 16, offset: 0x4000}\n"
@@ -175,7 +175,7 @@ layers:
 def test_specs_with_such_a_network_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    spec = write_spec(tmp_path)
+    spec = write_staged(tmp_path)
     (tmp_path / "main.yaml").write_text(INSERTING)
     assert main([command, str(spec), *(["-o", str(tmp_path / "out")] if command == "build" else [])]) == 2
     said = capsys.readouterr().err

@@ -16,11 +16,11 @@ from offramp.planner.allocation.suggest import _halved
 from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.chain import Chain
 from offramp.planner.spec.spec import load_spec
-from tests.helpers.tiny_specs import FRONT, write_spec
-from tests.planner.chain.test_assign_jointly import wide_spec, with_columns
+from tests.helpers.devices import with_columns
+from tests.helpers.specs import FRONT, TINY, WIDE_STAGES, write_spec
 
 DEVICE = load_device()
-KEPT = "wide.pth.tar, input: 4x6x6"
+WIDE = TINY.spec(WIDE_STAGES, front="", wide="")
 
 
 def chain_of(path: Path) -> Chain:
@@ -34,36 +34,36 @@ def refusal(chain: Chain, device: Device) -> str:
 
 
 def test_freed_processors_are_suggested(tmp_path: Path) -> None:
-    path, device = wide_spec(tmp_path, KEPT), with_columns(40)
-    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for main$"):
+    path, device = write_spec(tmp_path, WIDE), with_columns(40)
+    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for wide$"):
         make_plan(path, device, lambda words: None)
-    path.write_text(path.read_text().replace("main: {", "main: {processors: free, "))
+    path.write_text(path.read_text().replace("wide: {", "wide: {processors: free, "))
     assert make_plan(path, device, lambda words: None).placed.placement.highest.value <= 40
 
 
 def test_chosen_stages_may_have_their_processors_freed_too(tmp_path: Path) -> None:
-    path, device = wide_spec(tmp_path, KEPT), with_columns(40)
-    chosen = "main: main\ncandidates: [{front: front}]\nchoose: {data: calibration, accuracy_drop: 100}\n"
+    path, device = write_spec(tmp_path, WIDE), with_columns(40)
+    chosen = "main: wide\ncandidates: [{front: front}]\nchoose: {data: calibration, accuracy_drop: 100}\n"
     path.write_text(path.read_text().partition("stages:")[0] + "exits: auto\n" + chosen)
-    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for main$"):
+    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for wide$"):
         make_plan(path, device, lambda words: None)
-    path.write_text(path.read_text().replace("main: {", "main: {processors: free, "))
+    path.write_text(path.read_text().replace("wide: {", "wide: {processors: free, "))
     plan = make_plan(path, device, lambda words: None)
-    assert [stage.name for stage in plan.chain.stages] == ["front", "main"]
+    assert [stage.name for stage in plan.chain.stages] == ["front", "wide"]
     assert plan.placed.placement.highest.value <= 40
 
 
 def test_fewer_weight_bits_are_suggested_for_one_layer(tmp_path: Path) -> None:
-    chain, device = chain_of(wide_spec(tmp_path, KEPT)), with_columns(88)
-    found = re.search("; it would fit with 4-bit weights for (main/[0-9])$", refusal(chain, device))
+    chain, device = chain_of(write_spec(tmp_path, WIDE)), with_columns(88)
+    found = re.search("; it would fit with 4-bit weights for (wide/[0-9])$", refusal(chain, device))
     assert found
     assert place(_halved(chain, [found[1]]), device).placement.highest.value <= 88
 
 
 def test_fewer_weight_bits_are_suggested_for_several_layers_where_one_is_not_enough(tmp_path: Path) -> None:
-    chain, device = chain_of(wide_spec(tmp_path, KEPT)), with_columns(80)
+    chain, device = chain_of(write_spec(tmp_path, WIDE)), with_columns(80)
     found = refusal(chain, device).partition("; it would fit with ")[2]
-    names = re.findall("4-bit weights for (main/[0-9])", found)
+    names = re.findall("4-bit weights for (wide/[0-9])", found)
     assert len(names) > 1
     assert place(_halved(chain, names), device).placement.highest.value <= 80
 

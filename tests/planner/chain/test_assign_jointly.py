@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible
 from offramp.planner.allocation.place import place
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
@@ -16,42 +15,15 @@ from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.chain import Chain
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.spec.spec import load_spec
-from tests.helpers import checkpoints
-from tests.helpers.tiny_specs import BRANCH, CLASSES, FRONT, write_spec
+from tests.helpers.devices import with_columns
+from tests.helpers.specs import BRANCH, TINY, WIDE_STAGES, write_spec
 
 DEVICE = load_device()
-FREE = "input: 4x6x6, processors: free}"
-WIDE = """\
-arch: wide
-dataset: none
-layers:
-  - {op: conv2d, processors: 0xf, output_processors: 0xfffff, pad: 1, activate: ReLU, data_format: HWC}
-  - {op: conv2d, processors: 0xfffff, output_processors: 0xfffff, pad: 1, activate: ReLU}
-  - {op: conv2d, processors: 0xfffff, output_processors: 0xfffff, pad: 1, activate: ReLU}
-  - {op: conv2d, processors: 0xfffff, output_processors: 0xfffff, pad: 1, max_pool: 2, pool_stride: 2, activate: ReLU}
-  - {op: mlp, processors: 0xfffff, flatten: true, output_width: 32}
-"""
-SHAPES = [(20, 4, 3, 3), (20, 20, 3, 3), (20, 20, 3, 3), (20, 20, 3, 3), (CLASSES, 180)]
+FREE = "processors: free"
 
 
-def with_columns(columns: int) -> Device:
-    """The device with fewer kernel columns."""
-    memories = dict(DEVICE.memories)
-    memories["weights"] = replace(memories["weights"], words=columns)
-    return replace(DEVICE, memories=memories)
-
-
-def wide_spec(folder: Path, keys: str) -> Path:
-    """The tiny chain with a main network whose YAML puts all layers on the same 20 processors."""
-    path = write_spec(folder, FRONT.replace("main.yaml", "wide.yaml").replace("main.pth.tar, input: 4x6x6", keys))
-    (folder / "wide.yaml").write_text(WIDE)
-    rng = np.random.default_rng(0)
-    state = {}
-    for index, shape in enumerate(SHAPES):
-        state[f"layer{index}.op.weight"] = rng.integers(-24, 25, shape).astype(np.float32)
-        state[f"layer{index}.op.bias"] = np.zeros(shape[0], np.float32)
-    checkpoints.save(folder / "wide.pth.tar", state, "wide")
-    return path
+def wide_spec(folder: Path, keys: str = "") -> Path:
+    return write_spec(folder, TINY.spec(WIDE_STAGES, front="", wide=keys))
 
 
 def processors_of(chain: Chain, network: str) -> list[int]:
@@ -60,16 +32,16 @@ def processors_of(chain: Chain, network: str) -> list[int]:
 
 def test_processors_are_kept_unless_the_spec_frees_them(tmp_path: Path) -> None:
     device = with_columns(32)
-    chain = build_chain(load_spec(wide_spec(tmp_path, "wide.pth.tar, input: 4x6x6")), device)
-    assert processors_of(chain, "main") == [0xF, *[0xFFFFF] * 4]
+    chain = build_chain(load_spec(wide_spec(tmp_path)), device)
+    assert processors_of(chain, "wide") == [0xF, *[0xFFFFF] * 4]
     with pytest.raises(Infeasible, match="the weights do not fit"):
         place(chain, device)
 
 
 def test_freed_processors_make_room(tmp_path: Path) -> None:
     device = with_columns(32)
-    chain = build_chain(load_spec(wide_spec(tmp_path, f"wide.pth.tar, {FREE[:-1]}")), device)
-    found = processors_of(chain, "main")
+    chain = build_chain(load_spec(wide_spec(tmp_path, FREE)), device)
+    found = processors_of(chain, "wide")
     assert found[0] == 0xF and len(set(found)) > 2
     assert place(chain, device).placement.highest.value <= 32
 
@@ -77,14 +49,13 @@ def test_freed_processors_make_room(tmp_path: Path) -> None:
 def test_whether_other_processors_would_do_is_told(tmp_path: Path) -> None:
     """Three layers of 20 processors and the one that reads the input fill 20 columns of all 64; a fifth needs 3."""
     device = with_columns(22)
-    chain = build_chain(load_spec(wide_spec(tmp_path, f"wide.pth.tar, {FREE[:-1]}")), device)
+    chain = build_chain(load_spec(wide_spec(tmp_path, FREE)), device)
     with pytest.raises(Infeasible, match=r"do not fit, .*; no other choice of the freed processors fits either"):
         place(chain, device)
 
 
 def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: Path) -> None:
-    path = wide_spec(tmp_path, f"wide.pth.tar, {FREE[:-1]}")
-    path.write_text(path.read_text().replace("front.pth.tar, input: 4x6x6}", f"front.pth.tar, {FREE}"))
+    path = write_spec(tmp_path, TINY.spec(WIDE_STAGES, front=FREE, wide=FREE))
     spec = load_spec(path)
     one_by_one = placement_problem(requirements_of(build_chain(spec, DEVICE), DEVICE))
     assert not weights_fit(replace(one_by_one, columns=24))
@@ -94,7 +65,7 @@ def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: 
 
 def test_a_head_moves_with_the_layer_that_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("offramp.planner.chain.build.weights_fit", lambda problem: False)
-    text = BRANCH.replace("input: 4x6x6}", FREE).replace("head.pth.tar}", "head.pth.tar, processors: free}")
+    text = BRANCH.replace("}", f", {FREE}}}", 2)
     chain = build_chain(load_spec(write_spec(tmp_path, text)), DEVICE)
     first, second = processors_of(chain, "main")[:2]
     assert first == 0xF

@@ -19,12 +19,11 @@ from offramp.planner.reference.confidence import to_threshold
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import BATCH, exit_indices, profile
 from offramp.planner.spec.spec import ExitSpec, load_spec
-from tests.helpers import checkpoints, fifo_specs
 from tests.helpers.networks import NOWHERE, make_layer, make_network
-from tests.helpers.tiny_specs import BRANCH, CLASSES, FRONT, IMAGES, INPUT, THREE, TOP, write_spec
+from tests.helpers.specs import BRANCH, FRONT, STAGED, THREE, TINY, write_checkpoint, write_spec
 
 DEVICE = load_device()
-OWN = TOP.replace("front", "own").replace("  main: {network: main.yaml, checkpoint: main.pth.tar, input: 4x6x6}\n", "")
+OWN = TINY.spec("", own="")
 OWN_STAGES = """\
 stages:
   - {{network: own, until: {first}, head: {{layers: [{inner}]}}, exit: {{confidence: margin, threshold: 0.5}}}}
@@ -91,13 +90,13 @@ def test_a_chain_answers_like_its_networks(tmp_path: Path) -> None:
     exits = run_network(chain.networks["head"], full[0].astype(np.int8))[0]
     front = run_network(chain.networks["front"], x)[1]
     for logits, expected in zip(found.logits, (front, exits, full[3]), strict=True):
-        assert np.array_equal(logits, expected.reshape(len(x), CLASSES))
+        assert np.array_equal(logits, expected.reshape(len(x), TINY.classes))
     assert [len(one) for one in found.confidence] == [len(x)] * 3
 
 
 def test_inputs_leave_at_the_first_confident_stage(tmp_path: Path) -> None:
     chain = chain_of(tmp_path, THREE)
-    x = np.random.default_rng(0).integers(-128, 128, (IMAGES, 4, 6, 6)).astype(np.int8)
+    x = np.random.default_rng(0).integers(-128, 128, (TINY.images, *TINY.shape)).astype(np.int8)
     found = profile(chain, x)
     middle = int(np.median(found.confidence[0]))
     late = int(np.median(found.confidence[1]))
@@ -133,7 +132,7 @@ MISTAKES = [
     (
         FRONT,
         "data:",
-        f"  head: {{network: head.yaml, checkpoint: head.pth.tar, input: {INPUT}}}\ndata:",
+        f"  head: {{network: head.yaml, checkpoint: head.pth.tar, input: {TINY.input}}}\ndata:",
         r"spec.yaml:6: network `head` is in no stage",
     ),
     (
@@ -199,7 +198,7 @@ def test_a_head_reads_hwc(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     head = tmp_path / "head.yaml"
     text = head.read_text().replace("processors: 0xff,", "").replace("op: mlp", "op: conv2d, pad: 1")
     head.write_text(text.replace("flatten: true, ", "").replace("HWC", "CHW"))
-    checkpoints.save(tmp_path / "head.pth.tar", {"a.op.weight": np.ones((3, 8, 3, 3), np.float32)}, "head")
+    write_checkpoint(tmp_path, "head", [(3, 8, 3, 3)])
     assert main(["plan", str(path)]) == 2
     assert "head.yaml:4: layer `exit` of a head reads a tensor; tensors are HWC" in capsys.readouterr().err
 
@@ -219,8 +218,7 @@ def test_processors_may_all_be_left_open(tmp_path: Path) -> None:
 
 def test_all_stages_have_the_same_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_spec(tmp_path, FRONT)
-    state = {"a.op.weight": np.ones((4, 4, 3, 3), np.float32), "b.op.weight": np.ones((5, 36), np.float32)}
-    checkpoints.save(tmp_path / "front.pth.tar", state, "front")
+    write_checkpoint(tmp_path, "front", [(4, 4, 3, 3), (5, 36)])
     assert main(["plan", str(path)]) == 2
     assert "spec.yaml:8: stage `front` has 5 classes, the last stage 3" in capsys.readouterr().err
 
@@ -237,14 +235,15 @@ def test_a_stage_ends_in_one_logit_a_class(tmp_path: Path, capsys: pytest.Captur
     path = write_spec(tmp_path, FRONT)
     front = tmp_path / "front.yaml"
     front.write_text("\n".join(line for line in front.read_text().splitlines() if "guess" not in line))
-    checkpoints.save(tmp_path / "front.pth.tar", {"a.op.weight": np.ones((4, 4, 3, 3), np.float32)}, "front")
+    write_checkpoint(tmp_path, "front", [(4, 4, 3, 3)])
     assert main(["plan", str(path)]) == 2
     assert "spec.yaml:8: stage `front` gives 4x3x3; one logit a class is expected" in capsys.readouterr().err
 
 
 def test_no_cut_inside_streaming(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stages = "  - {network: streaming, until: 0, head: head, exit: {confidence: margin, threshold: 1}}\n"
-    path = fifo_specs.write_spec(tmp_path, stages + "  - network: streaming\n", streaming="fifo: true", head="")
+    text = STAGED.spec(f"stages:\n{stages}  - network: streaming\n", streaming="fifo: true", head="")
+    path = write_spec(tmp_path, text, STAGED)
     assert main(["plan", str(path)]) == 2
     errors = capsys.readouterr().err
     assert "no cut after layer `0`: layer `1` streams; the first possible cut is after it" in errors
@@ -252,7 +251,7 @@ def test_no_cut_inside_streaming(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_networks_to_compare_are_loaded_alone(tmp_path: Path) -> None:
     text = FRONT.replace(
-        "data:", f"  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {INPUT}}}\ncompare: [own]\ndata:"
+        "data:", f"  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {TINY.input}}}\ncompare: [own]\ndata:"
     )
     spec = load_spec(write_spec(tmp_path, text))
     assert list(load_alone(spec)) == ["own"]

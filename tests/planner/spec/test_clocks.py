@@ -19,7 +19,7 @@ from offramp.planner.allocation.budget import energy_budget
 from offramp.planner.hardware.energy import network_energy
 from offramp.planner.plan import Plan, load_plan, plan_json
 from offramp.planner.spec.spec import load_spec
-from tests.helpers.staged_specs import write_spec
+from tests.helpers.specs import write_staged
 
 HALF = "clocks: {core_hz: 50000000, cnn_hz: 50000000}\n"
 
@@ -40,25 +40,25 @@ def plan_of(path: Path) -> Plan:
 )
 def test_odd_clocks_are_refused_with_their_line(tmp_path: Path, extra: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        load_spec(write_spec(tmp_path, extra))
+        load_spec(write_staged(tmp_path, extra))
     assert message in str(caught.value)
 
 
 def test_clocks_that_are_not_given_are_the_devices(tmp_path: Path) -> None:
-    device = plan_of(write_spec(tmp_path, "clocks: {cnn_hz: 25000000}\n")).placed.requirements.device
+    device = plan_of(write_staged(tmp_path, "clocks: {cnn_hz: 25000000}\n")).placed.requirements.device
     assert device.clocks == {**load_device().clocks, "cnn_hz": 25_000_000}
-    assert plan_of(write_spec(tmp_path)).placed.requirements.device is load_device()
+    assert plan_of(write_staged(tmp_path)).placed.requirements.device is load_device()
 
 
 def test_a_slower_core_makes_its_work_longer_and_no_layer(tmp_path: Path) -> None:
-    default, slow = (chain_budget(plan_of(write_spec(tmp_path, extra)).placed) for extra in ("", HALF))
+    default, slow = (chain_budget(plan_of(write_staged(tmp_path, extra)).placed) for extra in ("", HALF))
     assert slow.stages == default.stages
     for before, after in zip((default.check, *default.forward), (slow.check, *slow.forward), strict=True):
         assert 0 <= 2 * before.cycles - after.cycles <= 1 < before.cycles
 
 
 def test_a_plan_read_back_has_the_specs_clocks(tmp_path: Path) -> None:
-    plan = plan_of(write_spec(tmp_path, HALF))
+    plan = plan_of(write_staged(tmp_path, HALF))
     path = tmp_path / "plan.json"
     path.write_text(plan_json(plan, tmp_path))
     again = load_plan(path, load_device())
@@ -67,7 +67,7 @@ def test_a_plan_read_back_has_the_specs_clocks(tmp_path: Path) -> None:
 
 
 def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) -> None:
-    plan = plan_of(write_spec(tmp_path))
+    plan = plan_of(write_staged(tmp_path))
     evaluated = evaluate_plan(plan)
     assert evaluated
     report = plan_report(plan, load_device(), evaluated)
@@ -89,7 +89,7 @@ def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) 
 
 
 def test_results_table_shows_the_energy(tmp_path: Path) -> None:
-    plan = plan_of(write_spec(tmp_path))
+    plan = plan_of(write_staged(tmp_path))
     report = plan_report(plan, load_device(), evaluate_plan(plan))
     console = make_console()
     with console.capture() as capture:
@@ -99,7 +99,7 @@ def test_results_table_shows_the_energy(tmp_path: Path) -> None:
 
 
 def test_without_test_data_only_the_full_networks_energy_is_known(tmp_path: Path) -> None:
-    plan = plan_of(write_spec(tmp_path))
+    plan = plan_of(write_staged(tmp_path))
     report = plan_report(replace(plan, spec=replace(plan.spec, data={})), load_device(), None)
     assert report.energy.mean_uj is None and report.energy.ratio is None
     assert report.energy.full_uj > 0 and np.isfinite(report.energy.full_uj)

@@ -13,7 +13,7 @@ from offramp.cli import main
 from offramp.configs.errors import InputError
 from offramp.planner.ir.network import Shape
 from offramp.planner.spec.dataset import check_disjoint, load_data
-from tests.helpers.tiny_specs import FRONT, write_spec
+from tests.helpers.specs import FRONT, write_spec
 
 SHAPE = Shape(4, 6, 6)
 X = np.zeros((5, 4, 6, 6), np.int8)
