@@ -1,8 +1,9 @@
-"""What a layer reads: pixels from the data memory, kernels and biases. Bytes never written are errors, or poison."""
+"""What a layer reads: pixels from the data memory, kernels and biases, and which bytes of them were never written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,37 +24,36 @@ class Kernels:
     """A layer's parameters as matrices, ready to multiply.
 
     `matrices`: float (taps, passes * processors, slots), taps row-major; float32 where every partial sum is exact in
-    it, else float64. `bias`: int32 (slots). `defined`: bool (slots), false where a kernel or bias byte was never
-    written; `cause` says which.
+    it, else float64. `bias`: int32 (slots). `causes`: by slot, the kernel column or bias byte of it that was never
+    written; "" if all of them were.
     """
 
     matrices: NDArray[np.floating[Any]]
     bias: NDArray[np.int32]
-    defined: NDArray[np.bool_]
-    cause: str
+    causes: tuple[str, ...]
+
+    @cached_property
+    def defined(self) -> NDArray[np.bool_]:
+        """bool (slots): kernels and biases were written."""
+        return np.array([not cause for cause in self.causes])
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """What processors read: int8 (rows, cols, passes, operands, processors).
 
-    `undefined`: bool (rows, cols), pixels of the last row's end that hold a byte that was never written; None if there
-    are none. `cause` says which byte.
+    `undefined`: bool of the same shape, values in use whose byte was never written; None if there are none.
     """
 
     values: NDArray[np.int8]
     undefined: NDArray[np.bool_] | None
-    cause: str
 
 
 def fetch_pixels(
     memory: DataMemory, config: LayerConfig, device: Device, processors: tuple[int, ...] | None = None
 ) -> Pixels:
-    """Pixels that `processors` (ascending; all of the layer if None) read.
-
-    Raises AcceleratorError for a read past the instance, and for a byte in use that was never written. The end of the
-    last row may be undefined: a one-dimensional signal folded into rows (dilation) ends within it.
-    """
+    """Pixels that `processors` (ascending; all of the layer if None) read. AcceleratorError for a read past the
+    instance."""
     source = config.input
     processors = config.processors if processors is None else processors
     end = source.word + source.words
@@ -65,26 +65,36 @@ def fetch_pixels(
             f"{source.words} words are read, the instance has {memory.size}",
         )
     instances = sorted({device.instance_of(processor) for processor in processors})
-    span = slice(source.word, end)
-    undefined, cause = _undefined(memory, config, device, processors)
+    undefined = _undefined(memory, config, device, processors)
     if source.parallel:
-        pixels = memory.bytes[instances, span].reshape(len(instances), -1)[:, : source.rows * source.cols]
-        return Pixels(pixels.T.reshape(source.rows, source.cols, 1, 1, len(instances)), undefined, cause)
-    group = device.geometry.processors_per_instance
-    words = np.ascontiguousarray(memory.words[instances, span].T)
+        return Pixels(_planes(memory.bytes, config, device, processors), undefined)
+    words = np.ascontiguousarray(memory.words[instances, source.word : end].T)
     lanes = words.view(np.int8)
+    group = device.geometry.processors_per_instance
     column = {instance: index * group for index, instance in enumerate(instances)}
     wanted = [column[device.instance_of(processor)] + processor % group for processor in processors]
     if len(wanted) < lanes.shape[1]:
         lanes = lanes[:, wanted]
     shape = (source.rows, source.cols, source.passes, source.operands, len(processors))
-    return Pixels(lanes.reshape(shape), undefined, cause)
+    return Pixels(lanes.reshape(shape), undefined)
+
+
+def _planes(lanes: NDArray[Any], config: LayerConfig, device: Device, processors: tuple[int, ...]) -> NDArray[Any]:
+    """What processors read out of `lanes`, (instances, words, 4): (rows, cols, passes, operands, processors)."""
+    source, group = config.input, device.geometry.processors_per_instance
+    span = slice(source.word, source.word + source.words)
+    instances = [device.instance_of(processor) for processor in processors]
+    if source.parallel:
+        planes = lanes[instances, span].reshape(len(processors), -1)[:, : source.rows * source.cols]
+    else:
+        planes = lanes[instances, span, [processor % group for processor in processors]]
+    return planes.T.reshape(source.rows, source.cols, source.passes, source.operands, len(processors))
 
 
 def _undefined(
     memory: DataMemory, config: LayerConfig, device: Device, processors: tuple[int, ...]
-) -> tuple[NDArray[np.bool_] | None, str]:
-    """`undefined` and `cause` of Pixels: a quick look at whole words, then an exact one if some byte is undefined."""
+) -> NDArray[np.bool_] | None:
+    """`undefined` of Pixels: a quick look at whole words, then an exact one if some byte is undefined."""
     source = config.input
     group = device.geometry.processors_per_instance
     span = slice(source.word, source.word + source.words)
@@ -97,41 +107,30 @@ def _undefined(
         masks &= np.uint32(0x01010101)
     found = memory.word_valid[list(lanes), span]
     if ((found & masks) == masks).all():
-        return None, ""
-    undefined = np.zeros((source.rows, source.cols), dtype=np.bool_)
-    cause = ""
-    for processor in processors:
-        bad, first = _undefined_of(memory, config, device, processor)
-        cause = cause or first
-        undefined |= bad
-        if bad[:-1].any() or bad[-1, 0]:
-            raise AcceleratorError(f"layer {config.layer}: {first}")
-    return (undefined, f"depends on what {cause}") if cause else (None, "")
+        return None
+    rows = _covered(source.rows, config.pooling.rows, config.pooling.stride)
+    cols = _covered(source.cols, config.pooling.cols, config.pooling.stride)
+    used = (rows[:, None] & cols)[:, :, None, None, None]
+    undefined: NDArray[np.bool_] = used & ~_planes(memory.valid, config, device, processors)
+    return undefined if undefined.any() else None
 
 
-def _undefined_of(
-    memory: DataMemory, config: LayerConfig, device: Device, processor: int
-) -> tuple[NDArray[np.bool_], str]:
-    """Undefined pixels in use, bool (rows, cols), and a text naming the first; only what a window covers counts."""
-    source, pooling = config.input, config.pooling
-    instance = device.instance_of(processor)
-    span = slice(source.word, source.word + source.words)
-    rows = _covered(source.rows, pooling.rows, pooling.stride)
-    cols = _covered(source.cols, pooling.cols, pooling.stride)
-    used = rows[:, None] & cols
-    if source.parallel:
-        valid = memory.valid[instance, span].reshape(-1)[: used.size]
-    else:
-        valid = memory.valid[instance, span, processor % device.geometry.processors_per_instance]
-    bad = used[:, :, None] & ~valid.reshape(*used.shape, -1)
-    where = np.flatnonzero(bad)
-    pixels: NDArray[np.bool_] = np.asarray(bad.any(axis=2))
-    if not len(where):
-        return pixels, ""
-    word, lane = divmod(int(where[0]), WORD_BYTES) if source.parallel else (int(where[0]), processor % WORD_BYTES)
+def name_undefined(
+    memory: DataMemory,
+    config: LayerConfig,
+    device: Device,
+    processors: tuple[int, ...],
+    undefined: NDArray[np.bool_],
+) -> str:
+    """A text for the first undefined value, processor by processor. `undefined`: as in Pixels, with one at least."""
+    source, group = config.input, device.geometry.processors_per_instance
+    at = int(np.flatnonzero(undefined.any(axis=(0, 1, 2, 3)))[0])
+    where = int(np.flatnonzero(undefined[..., at])[0])
+    word, lane = divmod(where, WORD_BYTES) if source.parallel else (where, processors[at] % group)
     word += source.word
-    return pixels, (
-        f"processor {processor} reads byte {lane} of data word {word} of instance {instance} "
+    instance = device.instance_of(processors[at])
+    return (
+        f"processor {processors[at]} reads byte {lane} of data word {word} of instance {instance} "
         f"(address {device.data_address(instance, word):#010x}), which {memory.why_undefined(instance, word)}"
     )
 
@@ -150,33 +149,33 @@ def fetch_kernels(weights: WeightMemory, biases: BiasMemory, config: LayerConfig
     Raises AcceleratorError for a kernel or bias past the memory's end, or if the last slot of the first output pass,
     which always has a channel, was never written.
     """
-    parts, defined, causes = [], np.ones(kernel.slots, dtype=np.bool_), []
+    parts: list[NDArray[np.int8]] = []
+    causes: dict[int, str] = {}
     for quadrant in config.quadrants:
         if quadrant.processors:
-            values, written, cause = _quadrant_kernels(weights, config, kernel, quadrant)
+            values, unwritten = _quadrant_kernels(weights, config, kernel, quadrant)
             parts.append(values)
-            defined &= written
-            causes += cause
+            causes = unwritten | causes
     stacked = np.concatenate(parts)  # (processors, slots, passes, taps)
     bias = np.zeros(kernel.slots, dtype=np.int32)
     for quadrant in config.quadrants:
         if quadrant.bias_start is not None:
-            values, written, cause = _quadrant_bias(biases, config, kernel, quadrant)
+            values, unwritten = _quadrant_bias(biases, config, kernel, quadrant)
             bias += values
-            defined &= written
-            causes += cause
-    if not defined[min(kernel.slots, kernel.slots_per_pass) - 1]:
-        raise AcceleratorError(f"layer {config.layer}: {causes[0]}")
+            causes = unwritten | causes
+    needed = min(kernel.slots, kernel.slots_per_pass) - 1
+    if needed in causes:
+        raise AcceleratorError(f"layer {config.layer}: {causes[needed]}")
     matrices = stacked.transpose(3, 2, 0, 1).reshape(kernel.taps, -1, kernel.slots)
     largest = LARGEST_INPUT * int(np.abs(matrices.astype(np.int32)).sum(axis=(0, 1)).max())
     exact = np.float32 if largest < FLOAT32_EXACT else np.float64
-    return Kernels(matrices.astype(exact), bias, defined, f"depends on {causes[0]}" if causes else "")
+    return Kernels(matrices.astype(exact), bias, tuple(causes.get(slot, "") for slot in range(kernel.slots)))
 
 
 def _quadrant_kernels(
     weights: WeightMemory, config: LayerConfig, kernel: Kernel, quadrant: Quadrant
-) -> tuple[NDArray[np.int8], NDArray[np.bool_], list[str]]:
-    """int8 (processors, slots, passes, taps); bool (slots); what was never written."""
+) -> tuple[NDArray[np.int8], dict[int, str]]:
+    """int8 (processors, slots, passes, taps); by slot, what of it was never written."""
     count, taps = kernel.slots * config.input.passes, kernel.taps
     counter = quadrant.counter + np.arange(count) * kernel.bits
     bit = counter & 7
@@ -197,34 +196,28 @@ def _quadrant_kernels(
     values = arithmetic.sign_extend(packed, kernel.bits).reshape(
         len(processors), kernel.slots, config.input.passes, taps
     )
-    valid = weights.valid[processors[:, None, None], column]
-    written = valid.reshape(len(processors), kernel.slots, -1).all(axis=(0, 2))
-    return values, written, _unwritten_kernel(quadrant, valid, column)
-
-
-def _unwritten_kernel(quadrant: Quadrant, valid: NDArray[np.bool_], column: NDArray[np.intp]) -> list[str]:
-    """Text naming the last kernel column that was never written (dummy slots stand in front), if any."""
-    bad = np.argwhere(~valid)
-    if not len(bad):
-        return []
-    position, kernel, tap = (int(value) for value in bad[-1])
-    return [
-        f"kernel column {column[kernel, tap]} of processor {quadrant.processors[position]}, which was never written"
-    ]
+    valid = weights.valid[processors[:, None, None], column].reshape(len(processors), kernel.slots, -1)
+    columns = column.reshape(kernel.slots, -1)
+    causes = {}
+    for slot in np.flatnonzero(~valid.all(axis=(0, 2))).tolist():
+        position, tap = np.argwhere(~valid[:, slot])[0].tolist()
+        causes[slot] = (
+            f"kernel column {columns[slot, tap]} of processor {processors[position]}, which was never written"
+        )
+    return values, causes
 
 
 def _quadrant_bias(
     biases: BiasMemory, config: LayerConfig, kernel: Kernel, quadrant: Quadrant
-) -> tuple[NDArray[np.int8], NDArray[np.bool_], list[str]]:
-    """int8 (slots); bool (slots); what was never written."""
+) -> tuple[NDArray[np.int8], dict[int, str]]:
+    """int8 (slots); by slot, the bias byte that was never written."""
     start = quadrant.bias_start or 0
     end = start + kernel.slots
     size = biases.bytes.shape[1]
     if end > size:
         raise field_error(config.layer, "POST.bias_start", start, f"{kernel.slots} bytes are read, there are {size}")
-    valid = biases.valid[quadrant.quadrant, start:end]
-    cause = [
-        f"bias byte {start + int(slot)} of quadrant {quadrant.quadrant}, which was never written"
-        for slot in np.flatnonzero(~valid)[:1]
-    ]
-    return biases.bytes[quadrant.quadrant, start:end], valid, cause
+    unwritten = np.flatnonzero(~biases.valid[quadrant.quadrant, start:end]).tolist()
+    causes = {
+        slot: f"bias byte {start + slot} of quadrant {quadrant.quadrant}, which was never written" for slot in unwritten
+    }
+    return biases.bytes[quadrant.quadrant, start:end], causes

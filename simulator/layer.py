@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from offramp.configs.device import Device
 from offramp.simulator import arithmetic
 from offramp.simulator.config import Kernel, LayerConfig, Output, Pooling, Quadrant
-from offramp.simulator.fetch import Kernels, Pixels, fetch_pixels
+from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.fetch import Kernels, fetch_pixels, name_undefined
 from offramp.simulator.memory import DataMemory
 from offramp.simulator.store import Results, store_results
 
@@ -27,40 +28,82 @@ class Memories:
 
 
 def run_layer(config: LayerConfig, memories: Memories, kernels: Kernels | None, device: Device) -> None:
-    """Execute one layer; everything is read before the first result is stored."""
+    """Execute one layer; everything is read before the first result is stored.
+
+    A result that depends on a byte that was never written is undefined; a kernel of 0 depends on nothing. Raises
+    AcceleratorError where a convolution's result that is used depends on one.
+    """
     if config.kernel and kernels:
-        results = [_convolve(config, config.kernel, kernels, fetch_pixels(memories.source, config, device))]
+        results = [_convolve(config, config.kernel, kernels, memories.source, device)]
     else:
-        results = [
-            _copy(config, quadrant, fetch_pixels(memories.source, config, device, quadrant.processors))
-            for quadrant in config.quadrants
-            if quadrant.processors
-        ]
+        writers = [quadrant for quadrant in config.quadrants if quadrant.processors]
+        results = [_copy(config, quadrant, memories.source, device) for quadrant in writers]
     for result in results:
         store_results(memories.target, result, config, device)
 
 
-def _convolve(config: LayerConfig, kernel: Kernel, kernels: Kernels, pixels: Pixels) -> Results:
+def _convolve(config: LayerConfig, kernel: Kernel, kernels: Kernels, memory: DataMemory, device: Device) -> Results:
+    pixels = fetch_pixels(memory, config, device)
     values = convolution(prepare(pixels.values, config), config, kernel, kernels)
-    undefined = None
-    if not kernels.defined.all():
-        undefined = np.broadcast_to(~kernels.defined, values.shape)
+    undefined, causes = ~kernels.defined, [cause and f"depends on {cause}" for cause in kernels.causes]
     if pixels.undefined is not None:
-        touched = pool(pixels.undefined.view(np.int8), replace(config.pooling, average=False))
-        used = np.asarray(kernels.matrices.any(axis=(1, 2)), dtype=np.float32)  # a weight of 0 takes no part
-        reached = correlate(touched[:, :, None], kernel, used[:, None, None]) > 0
-        undefined = np.broadcast_to(reached, values.shape) if undefined is None else undefined | reached
-    cause = pixels.cause or kernels.cause
-    return Results(config.quadrants[0], values, undefined, cause)
+        used = pixels.undefined & _channels_used(config, kernels)
+        _check_ahead(used, config, kernel, kernels, memory, device)
+        reached = _reached(pixels.undefined, config, kernel, kernels)
+        if reached.any():
+            named = name_undefined(memory, config, device, config.processors, used if used.any() else pixels.undefined)
+            causes = [cause or f"depends on what {named}" for cause in causes]
+            undefined = undefined | reached
+    return Results(
+        config.quadrants[0], values, np.broadcast_to(undefined, values.shape) if undefined.any() else None, causes
+    )
 
 
-def _copy(config: LayerConfig, writer: Quadrant, pixels: Pixels) -> Results:
+def _check_ahead(
+    undefined: NDArray[np.bool_],
+    config: LayerConfig,
+    kernel: Kernel,
+    kernels: Kernels,
+    memory: DataMemory,
+    device: Device,
+) -> None:
+    """AcceleratorError if a result of a slot with a kernel depends on an undefined value. The end of the last row may
+    be undefined: a one-dimensional signal folded into rows (dilation) ends within it."""
+    ahead = undefined.copy()
+    ahead[-1, 1:] = False
+    if ahead.any() and (_reached(ahead, config, kernel, kernels) & kernels.defined).any():
+        found = name_undefined(memory, config, device, config.processors, ahead)
+        raise AcceleratorError(f"layer {config.layer}: {found}")
+
+
+def _reached(undefined: NDArray[np.bool_], config: LayerConfig, kernel: Kernel, kernels: Kernels) -> NDArray[np.bool_]:
+    """Results that depend on undefined values: bool (pixels, slots)."""
+    touched = _touched(undefined, config)
+    touched = touched.reshape(*touched.shape[:2], -1)
+    reached: NDArray[np.bool_] = correlate(touched, kernel, (kernels.matrices != 0).astype(np.float32)) > 0
+    return reached
+
+
+def _touched(undefined: NDArray[np.bool_], config: LayerConfig) -> Bytes:
+    """Which values are undefined after element-wise operation and pooling: 0 or 1, (rows, cols, passes, processors)."""
+    either = np.asarray(undefined.any(axis=3)).view(np.int8)
+    return pool(either, replace(config.pooling, average=False))
+
+
+def _channels_used(config: LayerConfig, kernels: Kernels) -> NDArray[np.bool_]:
+    """Channels that a slot with a kernel of its own takes in, bool (passes, 1, processors): any operand of them."""
+    used: NDArray[np.bool_] = np.asarray((kernels.matrices[:, :, kernels.defined] != 0).any(axis=(0, 2)))
+    return used.reshape(config.input.passes, 1, -1)
+
+
+def _copy(config: LayerConfig, writer: Quadrant, memory: DataMemory, device: Device) -> Results:
+    pixels = fetch_pixels(memory, config, device, writer.processors)
     values = prepare(pixels.values, config).reshape(-1, pixels.values.shape[-1])
-    undefined = None
-    if pixels.undefined is not None:
-        touched = pool(pixels.undefined.view(np.int8), replace(config.pooling, average=False)) > 0
-        undefined = np.broadcast_to(np.repeat(touched.reshape(-1), config.input.passes)[:, None], values.shape)
-    return Results(writer, values, undefined, pixels.cause)
+    if pixels.undefined is None:
+        return Results(writer, values, None, [""] * len(writer.processors))
+    undefined = _touched(pixels.undefined, config).reshape(values.shape) > 0
+    named = name_undefined(memory, config, device, writer.processors, pixels.undefined)
+    return Results(writer, values, undefined, [f"depends on what {named}"] * len(writer.processors))
 
 
 def prepare(pixels: Bytes, config: LayerConfig) -> Bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,13 @@ class Placement:
 class Results:
     """Values of one writing quadrant: int8 or (wide) int32 (pixels, slots).
 
-    `undefined`: bool (pixels, slots), None if all are defined; `cause` says what they depend on.
+    `undefined`: bool (pixels, slots), None if all are defined; `causes` says by slot what they depend on.
     """
 
     writer: Quadrant
     values: NDArray[Any]
     undefined: NDArray[np.bool_] | None
-    cause: str
+    causes: Sequence[str]
 
 
 def placements(config: LayerConfig, writer: Quadrant, device: Device) -> Iterator[Placement]:
@@ -76,7 +76,7 @@ def _write_bytes(memory: DataMemory, place: Placement, words: slice, results: Re
     memory.valid[place.instance, words, :width] = True
     if results.undefined is not None and results.undefined[:, place.first : place.end].any():
         memory.valid[place.instance, words, :width] = ~results.undefined[:, place.first : place.end]
-        memory.explain(place.instance, words, results.cause)
+        memory.explain(place.instance, words, next(filter(None, results.causes[place.first : place.end])))
 
 
 def _write_wide(memory: DataMemory, place: Placement, words: slice, results: Results) -> None:
@@ -84,6 +84,6 @@ def _write_wide(memory: DataMemory, place: Placement, words: slice, results: Res
         span = slice(words.start + lane, words.stop + lane, words.step)
         memory.words[place.instance, span] = results.values[:, slot].view(np.uint32)
         memory.word_valid[place.instance, span] = ALL_VALID
-        if results.undefined is not None:
+        if results.undefined is not None and results.undefined[:, slot].any():
             memory.word_valid[place.instance, span] = np.where(results.undefined[:, slot], 0, ALL_VALID)
-            memory.explain(place.instance, span, results.cause)
+            memory.explain(place.instance, span, results.causes[slot])

@@ -17,7 +17,7 @@ from offramp.codegen.assemble import init_writes
 from offramp.codegen.firmware import BusWrite
 from offramp.codegen.program import Key
 from offramp.configs.device import Device, load_device
-from offramp.corpus.direct import ModelRunner
+from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.ir.chain import cut
 from offramp.planner.ir.network import Network
@@ -36,11 +36,27 @@ def judge_cut(
     `inputs` and `answers`: the same number, at least one. `overlap` as in `place`. OfframpError if the stages cannot be
     placed or the accelerator refuses them.
     """
-    machine = ModelRunner(place(cut("network", network, after), load_device(), overlap))
-    rng = np.random.default_rng(after)
+    placed = place(cut("network", network, after), load_device(), overlap)
+    return judge_both_ways(placed, inputs, answers, np.random.default_rng(after))
+
+
+def judge_both_ways(
+    placed: Placed, inputs: Sequence[Input], answers: Sequence[Answer], rng: np.random.Generator
+) -> tuple[str, ...]:
+    """What is wrong with a placed chain's answers, with junk in all memories first and with memories that hold nothing
+    but what was written: what is undefined there shows if anything depends on it."""
+    untouched = ModelRunner(placed)
+    untouched.load()
+    found = run_all(untouched, inputs)
+    problems = tuple(
+        f"input {number}, memories untouched: {np.count_nonzero(mine != answer)} of {answer.size} values differ"
+        for number, (mine, answer) in enumerate(zip(found, answers, strict=True))
+        if (mine != answer).any()
+    )
+    machine = ModelRunner(placed)
     junk_memories(machine, rng)
     machine.load()
-    return judge(machine, inputs, answers, rng)
+    return (*problems, *judge(machine, inputs, answers, rng))
 
 
 def judge(

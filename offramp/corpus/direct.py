@@ -13,6 +13,7 @@ from offramp.codegen.load_images import bias_runs, tensor_places, weight_chunks
 from offramp.codegen.lower import fifo_ports, lower, reads_fifo
 from offramp.codegen.pack import pack_input
 from offramp.codegen.program import start_writes, stop_writes, switching
+from offramp.configs.errors import OfframpError
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer
 from offramp.planner.ir.chain import INPUT_TENSOR, TensorId
@@ -87,7 +88,7 @@ class ModelRunner:
                 self.accelerator.write(address, int(value))
 
     def read(self, tensor: TensorId) -> npt.NDArray[np.int32]:
-        """A tensor from data memory, int32 (channels, rows, cols)."""
+        """A tensor from data memory, int32 (channels, rows, cols). OfframpError if one of its bytes is undefined."""
         if tensor not in self._places:
             places = tensor_places(self.placed, tensor)
             self._places[tensor] = (
@@ -97,6 +98,9 @@ class ModelRunner:
             )
         addresses, shifts, width = self._places[tensor]
         words = self.accelerator.read_block(addresses).astype(np.uint32)
+        defined = self.accelerator.defined_block(addresses) >> shifts & (2**width - 1)
+        if (defined != 2**width - 1).any():
+            raise OfframpError(f"{tensor}: {np.count_nonzero(defined != 2**width - 1)} values are undefined")
         shape = self.placed.requirements.hw[tensor].layer.out_shape
         values = words.view(np.int32) if width == 32 else (words >> shifts).astype(np.uint8).view(np.int8)
         return values.astype(np.int32).reshape(shape.channels, shape.rows, shape.cols)

@@ -84,8 +84,10 @@ def test_lanes_of_processors_that_are_off_do_not_matter() -> None:
     start(accelerator)
     stop(accelerator)
     storage.valid[0, :4, 2] = False
-    with pytest.raises(AcceleratorError, match=r"processor 2 reads byte 2 of data word 0"):
-        start(accelerator)
+    start(accelerator)
+    stop(accelerator)
+    with pytest.raises(AcceleratorError, match=r"depends on what processor 2 reads byte 2 of data word 0"):
+        accelerator.read(DEVICE.data_address(0, OUT))
 
 
 def test_the_end_of_a_folded_signal_may_be_unwritten_where_its_weights_are_zero() -> None:
@@ -128,11 +130,64 @@ def test_a_dummy_slot_leaves_an_undefined_lane() -> None:
     put_layer(accelerator, 0, changed(copy, EN={"processors": 0b0110}))
     start(accelerator)
     stop(accelerator)
-    put_layer(accelerator, 0, changed(copy, EN={"processors": 0b0111}))
+    assert (read_pixels(accelerator, 16, 2, 0) == read_pixels(accelerator, 16, 3, OUT)[:, 1:]).all()
+    put_layer(accelerator, 0, changed(copy, EN={"processors": 0b0001}, WPTR_BASE={"pointer": 32}))
+    start(accelerator)
+    stop(accelerator)
     with pytest.raises(
         AcceleratorError,
-        match=r"processor 0 reads byte 0 .*which depends on kernel column 0 of processor 1, which was never written",
+        match=r"processor 0 reads byte 0 .*which depends on kernel column 0 of processor 0, which was never written",
     ):
+        accelerator.read(DEVICE.data_address(0, 32))
+
+
+def test_a_channel_without_a_kernel_may_be_unwritten() -> None:
+    """As in a ragged last pass: the processor reads a byte that no channel has, and multiplies it by 0."""
+    fields = convolution_fields(rows=4, cols=4, inputs=3, outputs=2)
+    accelerator = prepared(fields, inputs=3)
+    for processor in range(2):
+        kernels(accelerator, processor, 2)
+    load_kernels(accelerator, 2, 0, np.zeros((2, 9), dtype=np.int8))
+    start(accelerator)
+    stop(accelerator)
+    right = read_pixels(accelerator, 16, 2, OUT)
+    accelerator.data.valid[0, :16, 2] = False
+    accelerator.data.bytes[0, :16, 2] = 99
+    start(accelerator)
+    stop(accelerator)
+    assert (read_pixels(accelerator, 16, 2, OUT) == right).all()
+    assert accelerator.defined_block(np.array([DEVICE.data_address(0, OUT)], np.uint32)).tolist() == [0xFFFF]
+    kernel = np.zeros((2, 9), dtype=np.int8)
+    kernel[1, 8] = 1
+    load_kernels(accelerator, 2, 0, kernel)
+    with pytest.raises(AcceleratorError, match=r"layer 0: processor 2 reads byte 2 of data word 0 of instance 0"):
+        start(accelerator)
+
+
+def test_a_copied_channel_that_is_unwritten_leaves_its_neighbours_alone() -> None:
+    """Pooled and combined: what an undefined value goes into is undefined, and nothing else."""
+    fields = changed(
+        pass_fields(rows=4, cols=4, inputs=2),
+        LCTRL0={"pool_enable": 1},
+        PRCNT={"last": 1},
+        PCCNT={"last": 1},
+        STRIDE={"last": 1},
+    )
+    accelerator = prepared(fields)
+    accelerator.data.valid[0, 5, 1] = False
+    start(accelerator)
+    stop(accelerator)
+    addresses = np.array([DEVICE.data_address(0, OUT + pixel) for pixel in range(4)], np.uint32)
+    assert accelerator.defined_block(addresses).tolist() == [0xFF, 0xFFFF, 0xFFFF, 0xFFFF]
+
+
+def test_the_cause_is_that_of_the_slot_that_is_needed() -> None:
+    """A dummy slot without a kernel does not hide the bias byte that a slot with a channel lacks."""
+    accelerator = prepared(changed(convolution_fields(rows=4, cols=4, inputs=2, outputs=3), POST=BIAS))
+    for processor in range(2):
+        kernels(accelerator, processor, 2, column=1)
+    load_bias(accelerator, 0, 10, [1, 2])
+    with pytest.raises(AcceleratorError, match=r"layer 0: bias byte 12 of quadrant 0, which was never written"):
         start(accelerator)
 
 

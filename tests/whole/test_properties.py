@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible, InputError
-from offramp.corpus.cuts import judge, judge_cut, junk_data, junk_memories, registers
+from offramp.corpus.cuts import judge_both_ways, judge_cut, junk_data, junk_memories, registers
 from offramp.corpus.direct import ModelRunner
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
@@ -72,10 +72,7 @@ def check_answers(network: Network, data: st.DataObject) -> None:
     x = sample(network)
     answer = run_network(network, x[None])[network.layers[-1].index][0].astype(np.int32)
     rng = np.random.default_rng(0)
-    machine = ModelRunner(placed)
-    junk_memories(machine, rng)
-    machine.load()
-    assert judge(machine, [x], [answer], rng) == ()
+    assert judge_both_ways(placed, [x], [answer], rng) == ()
     if cuts := legal_cuts(network):
         after = data.draw(st.sampled_from(cuts), "cut after")
         assert judge_cut(network, after, [x, x], [answer, answer]) == ()
@@ -89,12 +86,14 @@ def test_a_front_network_leaves_the_main_one_what_it_needs(networks_: tuple[Netw
     for network in chain.networks.values():
         for layer in network.layers:
             note(describe(layer))
-    machine = ModelRunner(placed_or_dropped(chain))
+    placed = placed_or_dropped(chain)
     rng = np.random.default_rng(0)
-    junk_memories(machine, rng)
-    machine.load()
     x = sample(networks_[0])
     answers = [run_network(network, x[None])[len(network.layers) - 1][0] for network in chain.networks.values()]
+    assert judge_both_ways(placed, [x], answers[-1:], rng) == ()
+    machine = ModelRunner(placed)
+    junk_memories(machine, rng)
+    machine.load()
     fill = registers(machine.device)
     for visit, stage in enumerate((0, 1, 0, 1, 1)):
         if stage <= 0 or visit == 4:

@@ -193,7 +193,7 @@ def no_layers(case: Path) -> str:
 
 def missing_input(case: Path) -> str:
     edit(case / "program.npz", input_kind=np.zeros(1, np.uint8))
-    return "layer 0: processor 0 reads byte 0 of data word 1 of instance 0"
+    return "depends on what processor 0 reads byte 0 of data word 1 of instance 0"
 
 
 DAMAGES = [break_expected, break_intermediate, never_ending_poll, failing_check, unknown_entry, no_start, no_answers]
