@@ -52,6 +52,10 @@ class InputError(OfframpError):
     exit_code = 2
 
 
+class Damaged(InputError):
+    """A file that a program has written is not as it was written (exit code 2)."""
+
+
 class Infeasible(OfframpError):
     """What the user wants is proved impossible on the device (exit code 3)."""
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import yaml
 
+from offramp.configs.bounds import DEPTH, TEXT_FILE, YAML_VALUES
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.files import read_bytes
+
+LONGEST_NUMBER = 400  # characters
+_YAML = "tag:yaml.org,2002:"
+_TAGS = ("map", "seq", "null", "bool", "int", "float", "str", "timestamp")
 
 
 class LineMap(dict[str, Any]):
@@ -37,15 +43,14 @@ class LineList(list[Any]):
 def load_yaml(path: Path | str, shown_as: str | None = None) -> LineMap:
     """Read a YAML file whose top level is a mapping.
 
-    `shown_as` replaces the path in messages. Raises InputError for a missing or malformed file, a duplicate key,
-    a tag that would construct an object, or another top level.
+    `shown_as` replaces the path in messages. Raises InputError for a missing, malformed or unreasonably large file
+    (configs/bounds.py), a duplicate key, a tag that is no plain value's, or another top level.
     """
     name = shown_as or str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputError(Diagnostic(Where(name), f"cannot be read: {reason}")) from error
+        text = read_bytes(Path(path), TEXT_FILE, name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(Diagnostic(Where(name), "cannot be read: not UTF-8 text")) from error
     return parse_yaml(text, name)
 
 
@@ -56,7 +61,7 @@ def parse_yaml(text: str, name: str) -> LineMap:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise InputError(Diagnostic(Where(name, 1), "a mapping (key: value) is expected at the top level"))
-        value = _build(loader, node, name)
+        value = _Builder(loader, name).build(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise InputError(Diagnostic(Where(name, line), f"not valid YAML: {error.problem}")) from error
@@ -68,22 +73,68 @@ def parse_yaml(text: str, name: str) -> LineMap:
     return value
 
 
-def _build(loader: Any, node: yaml.Node, name: str) -> Any:
-    where = Where(name, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        mapping = LineMap(where)
+class _Builder:
+    """Makes values of YAML nodes, and counts them: an alias stands for all of what it names."""
+
+    def __init__(self, loader: Any, name: str) -> None:
+        self.loader = loader
+        self.name = name
+        self.values = 0
+        self.depth = 0
+
+    def build(self, node: yaml.Node) -> Any:
+        where = self.at(node)
+        self.values += 1
+        if self.values > YAML_VALUES:
+            raise InputError(Diagnostic(where, f"more than {YAML_VALUES:,} values, those of aliases counted again"))
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node)
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise InputError(Diagnostic(where, f"more than {DEPTH} mappings and lists within each other"))
+        value = self.mapping(node) if isinstance(node, yaml.MappingNode) else self.items(node)
+        self.depth -= 1
+        return value
+
+    def at(self, node: yaml.Node) -> Where:
+        return Where(self.name, node.start_mark.line + 1)
+
+    def mapping(self, node: yaml.Node) -> LineMap:
+        self.allow(node, _TAGS[:1])
+        mapping = LineMap(self.at(node))
         for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node, deep=True))
-            line = key_node.start_mark.line + 1
+            where = self.at(key_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise InputError(Diagnostic(where, "a mapping or list as a key; a name is expected"))
+            key = str(self.scalar(key_node))
             if key in mapping:
-                raise InputError(Diagnostic(Where(name, line), f"`{key}` stands twice in the same mapping"))
-            mapping[key] = _build(loader, value_node, name)
-            mapping.key_lines[key] = line
+                raise InputError(Diagnostic(where, f"`{key}` stands twice in the same mapping"))
+            mapping[key] = self.build(value_node)
+            mapping.key_lines[key] = where.line
         return mapping
-    if isinstance(node, yaml.SequenceNode):
-        items = LineList(where)
+
+    def items(self, node: yaml.Node) -> LineList:
+        self.allow(node, _TAGS[1:2])
+        items = LineList(self.at(node))
         for item in node.value:
-            items.append(_build(loader, item, name))
+            items.append(self.build(item))
             items.item_lines.append(item.start_mark.line + 1)
         return items
-    return loader.construct_object(node, deep=True)
+
+    def scalar(self, node: yaml.ScalarNode) -> Any:
+        """Dates are text. InputError with the line for what its tag does not allow."""
+        kind = self.allow(node, _TAGS[2:])
+        if kind in ("str", "timestamp"):
+            return node.value
+        if len(node.value) > LONGEST_NUMBER:
+            raise InputError(Diagnostic(self.at(node), f"a number of {len(node.value)} digits"))
+        try:
+            return self.loader.construct_object(node, deep=True)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            raise InputError(Diagnostic(self.at(node), f"`{node.value}` is no {kind}")) from error
+
+    def allow(self, node: yaml.Node, kinds: tuple[str, ...]) -> str:
+        kind = str(node.tag).removeprefix(_YAML)
+        if kind not in kinds:
+            raise InputError(Diagnostic(self.at(node), f"tag `{kind}`; plain values, lists and mappings are expected"))
+        return kind

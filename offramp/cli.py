@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offramp.configs.errors import OfframpError
+from offramp.configs.files import recorded_reads
 
 EPILOG = """\
 examples:
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(parser)
-        return int(module.run(parser.parse_args(words[1:])))
+        options = parser.parse_args(words[1:])
+        with recorded_reads():
+            return int(module.run(options))
     except OfframpError as error:
         for problem in error.problems:
             print(f"offramp {command.name}: {problem}", file=sys.stderr)

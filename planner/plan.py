@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
+from offramp.configs.files import digest_of, is_file
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.build import build_chain
@@ -51,7 +51,7 @@ def plan_json(plan: Plan, folder: Path) -> str:
         "name": plan.spec.name,
         "device": plan.placed.requirements.device.name,
         "spec": _relative(Path(plan.spec.where.file), folder),
-        "digests": {_relative(path, folder): digest(path) for path in input_files(plan.spec)},
+        "digests": {_relative(path, folder): digest_of(path) for path in input_files(plan.spec)},
         "stages": [
             {
                 "name": stage.name,
@@ -84,7 +84,7 @@ def load_plan(path: Path, device: Device) -> Plan:
     changed = [
         Diagnostic(Where(str(folder / name)), "is missing or has changed since the plan was made; build again")
         for name, known in saved.digests.items()
-        if not (folder / name).is_file() or digest(folder / name) != known
+        if not is_file(folder / name) or digest_of(folder / name) != known
     ]
     if changed:
         raise InputError(changed)
@@ -108,12 +108,6 @@ def input_files(spec: Spec) -> list[Path]:
     for network in spec.networks.values():
         files += [network.network, network.checkpoint]
     return list(dict.fromkeys([*files, *spec.data.values()]))
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _relative(path: Path, folder: Path) -> str:

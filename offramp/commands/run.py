@@ -10,6 +10,8 @@ import numpy.typing as npt
 from rich.table import Table
 
 from offramp.commands.build import check_verified, parse_images
+from offramp.configs.arrays import read_array
+from offramp.configs.bounds import DATA_FILE
 from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.console import make_console
@@ -19,7 +21,6 @@ from offramp.pipeline.report import verified_text
 from offramp.planner.plan import Plan, load_plan
 from offramp.planner.reference.confidence import to_real
 from offramp.planner.reference.profile import profile
-from offramp.planner.spec.dataset import UNREADABLE
 from offramp.simulator.board.run import BoardRun
 
 SHOWN = 20  # answers that are printed one by one
@@ -63,17 +64,11 @@ def _test_images(plan: Plan, images: int | None) -> npt.NDArray[np.int8]:
 
 def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     shape = plan.chain.networks[plan.chain.first_reader.network].input_shape
-    if not path.is_file():
-        raise InputError(Diagnostic(Where(str(path)), "does not exist"))
-    try:
-        x = np.load(path, allow_pickle=False)
-    except UNREADABLE as error:
-        raise InputError(Diagnostic(Where(str(path)), f"is not a .npy file with a plain array: {error}")) from error
+    x = read_array(path, DATA_FILE)
     wanted = (shape.channels, shape.rows, shape.cols)
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or x.shape[-3:] != wanted or x.ndim not in (3, 4):
-        found = f"{x.dtype} {x.shape}" if isinstance(x, np.ndarray) else "several arrays"
+    if x.dtype.kind not in "iu" or x.shape[-3:] != wanted or x.ndim not in (3, 4):
         size = ", ".join(map(str, wanted))
-        message = f"holds {found}; integers ({size}) or (N, {size}) are expected"
+        message = f"holds {x.dtype} {x.shape}; integers ({size}) or (N, {size}) are expected"
         raise InputError(Diagnostic(Where(str(path)), message))
     if not x.size:
         raise InputError(Diagnostic(Where(str(path)), "is empty; at least one input is expected"))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.bounds import CHECKPOINT_VALUES
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ai8x.torch_file import Tensor, TorchFile, mapping_items, read_torch_file
 from offramp.planner.ai8x.weights import LayerWeights
@@ -69,10 +70,19 @@ class _Reader:
     def __init__(self, file: TorchFile, state: Mapping[str, Any]) -> None:
         self.file = file
         self.state = state
+        self.values = 0
         self.problems: list[Diagnostic] = []
 
     def wrong(self, message: str) -> None:
         self.problems.append(Diagnostic(Where(str(self.file.path)), message))
+
+    def tensor(self, key: str) -> Tensor:
+        """A tensor of the state. InputError if all of them, some perhaps parts of one storage, have too many values."""
+        values = self.file.tensor(self.state[key])
+        self.values += values.size
+        if self.values > CHECKPOINT_VALUES:
+            raise self.file.refuse(f"its tensors have more than {CHECKPOINT_VALUES:,} values")
+        return values
 
     def layer(self, key: str) -> CheckpointLayer | None:
         """The layer whose weights are `key`; None if `key` is something else or cannot be used."""
@@ -80,7 +90,7 @@ class _Reader:
         if len(levels) < 2 or levels[-1] != "weight":
             return None
         layer = levels[0]
-        values = self.file.tensor(self.state[key])
+        values = self.tensor(key)
         if values.ndim < 2:
             self.wrong(f"`{key}` has one dimension: fold batch normalization into the convolutions first")
             return None
@@ -110,7 +120,7 @@ class _Reader:
         """A one-element tensor, such as a layer's shift."""
         if key not in self.state:
             return None
-        values = self.file.tensor(self.state[key])
+        values = self.tensor(key)
         if values.size != 1 or not np.isfinite(values).all() or values.flat[0] != int(values.flat[0]):
             self.wrong(f"`{key}` is not one whole number")
             return None
@@ -119,7 +129,7 @@ class _Reader:
     def bias(self, key: str, bits: int, weights: Integers | None) -> Integers | None:
         if key not in self.state or bits not in (1, 2, 4, 8):
             return None
-        values = self.file.tensor(self.state[key]).astype(np.float64)
+        values = self.tensor(key).astype(np.float64)
         if values.ndim != 1 or not np.isfinite(values).all():
             self.wrong(f"`{key}` is not a list of finite numbers")
             return None

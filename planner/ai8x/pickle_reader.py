@@ -108,7 +108,8 @@ class _Machine:
         self.stack.append(Named(f"{module}.{name}"))
 
     def make(self, what: Any, arguments: Any) -> None:
-        self.stack.append(Made(what, tuple(arguments) if isinstance(arguments, tuple | list) else ()))
+        """`arguments`: a tuple, which is not copied, or else many objects with long ones would take endless memory."""
+        self.stack.append(Made(what, arguments if isinstance(arguments, tuple) else ()))
 
     def store(self, pairs: list[Any]) -> None:
         """Put keys and values into the mapping on the stack; keys of an unusual type are left out."""
@@ -137,12 +138,12 @@ def _dictionary(machine: _Machine, _: Any) -> None:
 
 def _instance(machine: _Machine, argument: str) -> None:
     items = machine.to_mark()
-    machine.make(Named(argument.replace(" ", ".")), items)
+    machine.make(Named(argument.replace(" ", ".")), tuple(items))
 
 
 def _object(machine: _Machine, _: Any) -> None:
     items = machine.to_mark()
-    machine.make(items[0], items[1:])
+    machine.make(items[0], tuple(items[1:]))
 
 
 def _new_with_keywords(machine: _Machine, _: Any) -> None:

@@ -11,18 +11,19 @@ import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.bounds import CHECKPOINT_FILE, LARGEST_TENSOR
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.files import read_bytes
 from offramp.planner.ai8x.pickle_reader import Made, Named, Persistent, PickleError, read_pickle
 
-MAX_FILE = 256 << 20  # bytes; the device holds 432 KiB of weights, a checkpoint some floats of training state for each
 MAX_PICKLE = 64 << 20  # bytes
-MAX_ELEMENTS = 8 << 20  # of one tensor
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
     "torch.DoubleStorage": "<f8",
@@ -56,7 +57,7 @@ class TorchFile:
     def tensor(self, value: Any) -> Tensor:
         """A tensor's values. InputError if `value` is not a tensor or its shape does not fit its storage."""
         if _made_by(value, "torch._utils._rebuild_parameter") and value.arguments:
-            return self.tensor(value.arguments[0])
+            value = value.arguments[0]
         if not _made_by(value, "torch._utils._rebuild_tensor_v2") or len(value.arguments) < 4:
             raise self.refuse(f"a tensor is expected, not {_describe(value)}")
         storage, offset, size, stride = value.arguments[:4]
@@ -67,8 +68,10 @@ class TorchFile:
         for length, step in zip(size, stride, strict=True):
             elements *= length
             end += max(length - 1, 0) * step
-        if elements > MAX_ELEMENTS or (elements and end >= array.size):
-            shape = "x".join(str(length) for length in size)
+        shape = "x".join(str(length) for length in size)
+        if elements > LARGEST_TENSOR:
+            raise self.refuse(f"a tensor of shape {shape}; at most {LARGEST_TENSOR} values are allowed")
+        if elements and end >= array.size:
             raise self.refuse(f"a tensor of shape {shape} does not fit its storage of {array.size} values")
         if not elements:
             return np.zeros((0,) * len(size), array.dtype)
@@ -94,12 +97,7 @@ class TorchFile:
 
 def read_torch_file(path: Path) -> TorchFile:
     """Open a file of either format. InputError if it is missing, too long, truncated or something else."""
-    try:
-        if path.stat().st_size > MAX_FILE:
-            raise InputError(Diagnostic(Where(str(path)), f"more than {MAX_FILE >> 20} MiB; this is no checkpoint"))
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(Diagnostic(Where(str(path)), f"cannot be read: {error.strerror}")) from error
+    data = read_bytes(path, CHECKPOINT_FILE)
     try:
         if data[:2] == b"PK":
             return _read_zip(path, data)
@@ -115,12 +113,15 @@ def _read_zip(path: Path, data: bytes) -> TorchFile:
     if len(pickles) != 1:
         raise PickleError("the archive does not have one data.pkl")
     root = pickles[0].removesuffix("data.pkl")
+    if sum(one.file_size for one in entries.values()) > len(data):
+        raise PickleError("its entries are compressed or lie upon each other; those of a checkpoint do not")
 
+    @cache
     def entry(name: str) -> bytes:
         if name not in entries:
             raise InputError(Diagnostic(Where(str(path)), f"the archive lacks {name}"))
         # torch stores entries as they are; a compressed one could grow without bounds
-        if entries[name].compress_type != zipfile.ZIP_STORED or entries[name].file_size > len(data):
+        if entries[name].compress_type != zipfile.ZIP_STORED:
             raise InputError(Diagnostic(Where(str(path)), f"{name} is compressed; a checkpoint's entries are not"))
         try:
             return archive.read(entries[name])
@@ -189,8 +190,8 @@ def _numbers(values: Any) -> bool:
 
 def _describe(value: Any) -> str:
     """A short name of a value from a pickle, for messages."""
-    if isinstance(value, Made):
-        return _describe(value.what)
+    while isinstance(value, Made):
+        value = value.what
     if isinstance(value, Named):
         return value.name[:80]
     return type(value).__name__

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.arrays import ArrayFile, Header
+from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ir.network import Shape
 
@@ -29,29 +31,28 @@ class DataSet:
 def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
     """Read a data set and check it against the networks' input and number of classes. InputError if it does not fit."""
     where = Where(str(path))
-    try:
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            raise ValueError("it is a single array (.npy)")
-        with file:
-            arrays = {key: file[key] for key in ("x", "y") if key in file}
-    except UNREADABLE as error:
-        raise InputError(Diagnostic(where, f"is not an .npz file with plain arrays: {error}")) from error
-    missing = [f"`{key}`" for key in ("x", "y") if key not in arrays]
+    file = ArrayFile(path, DATA_FILE, ("x", "y"))
+    missing = [f"`{key}`" for key in ("x", "y") if key not in file.headers]
     if missing:
         found = f"there is no array {' and no '.join(missing)}; `x` (images) and `y` (labels) are needed"
         raise InputError(Diagnostic(where, found))
-    x, y = arrays["x"], arrays["y"]
+    _check_headers(where, file.headers["x"], file.headers["y"], shape)
+    x, y = file.load("x"), file.load("y")
+    if y.min() < 0 or y.max() >= classes:
+        raise InputError(Diagnostic(where, f"labels run from {y.min()} to {y.max()}; 0..{classes - 1} are the classes"))
+    return DataSet(name, x, y.astype(np.int64))
+
+
+def _check_headers(where: Where, x: Header, y: Header, shape: Shape) -> None:
+    """InputError for arrays that do not fit, before they take any memory."""
     problems = []
-    if x.dtype != np.int8 or x.ndim != 4 or x.shape[1:] != (shape.channels, shape.rows, shape.cols):
+    if x.dtype != np.int8 or len(x.shape) != 4 or x.shape[1:] != (shape.channels, shape.rows, shape.cols):
         problems.append(Diagnostic(where, f"`x` is {x.dtype} {x.shape}; int8 (N, {shape}) is expected"))
-    if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x) or len(y) == 0:
-        problems.append(Diagnostic(where, f"`y` is {y.dtype} {y.shape}; one integer label for each of {len(x)} images"))
-    elif y.min() < 0 or y.max() >= classes:
-        problems.append(Diagnostic(where, f"labels run from {y.min()} to {y.max()}; 0..{classes - 1} are the classes"))
+    count = x.shape[0] if x.shape else 0
+    if len(y.shape) != 1 or y.dtype.kind not in "iu" or y.shape != (count,) or not count:
+        problems.append(Diagnostic(where, f"`y` is {y.dtype} {y.shape}; one integer label for each of {count} images"))
     if problems:
         raise InputError(problems)
-    return DataSet(name, x, y.astype(np.int64))
 
 
 def check_disjoint(first: DataSet, second: DataSet, where: Where | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from offramp.configs.errors import InputError, Where
+from offramp.configs.files import is_file
 from offramp.configs.lines import LineList, LineMap, load_yaml
 from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.ir.network import Shape
@@ -139,7 +140,7 @@ class _Reader(Reader):
 
     def path(self, data: LineMap, key: str) -> Path:
         path = self.folder / str(data.get(key, ""))
-        if key in data and not path.is_file():
+        if key in data and not is_file(path):
             self.wrong(data.at(key), f"`{key}`: there is no file {path}")
         return path
 

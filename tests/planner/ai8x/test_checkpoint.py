@@ -17,6 +17,7 @@ from offramp.planner.ai8x.checkpoint import layer_weights, load_checkpoint
 from offramp.planner.ai8x.load import Options, load_network
 from tests.helpers import checkpoints as make
 from tests.helpers.checkpoints import Array, Part
+from tests.helpers.memory import memory_below
 
 WEIGHTS = np.arange(-9, 9, dtype=np.float32).reshape(2, 1, 3, 3)
 STATE: dict[str, Array] = {
@@ -255,7 +256,7 @@ def test_sizes_that_lie(tmp_path: Path) -> None:
         *(make.storage("0", WEIGHTS), make.number(0)),
         *(make.tuple_of(make.number(1 << 30), make.number(1)), make.tuple_of(make.number(0), make.number(0))),
     )
-    assert "does not fit its storage" in refused(make.write_zip(tmp_path / "c", state(stretched), arrays))
+    assert "at most 4194304 values" in refused(make.write_zip(tmp_path / "c", state(stretched), arrays))
     assert "lacks archive/data/7" in refused(make.write_zip(tmp_path / "c", state(make.tensor("7", WEIGHTS)), arrays))
 
 
@@ -274,3 +275,19 @@ def test_bombs(tmp_path: Path) -> None:
     ):
         text = refused(make.write_zip(tmp_path / "c", pickled, {}))
         assert "not a checkpoint" in text or "no `state_dict`" in text
+
+
+def test_memory_is_bounded_by_the_file(tmp_path: Path) -> None:
+    """Objects that share one long list, tensors that share one storage, objects deep within each other."""
+    shared = b"]q\x00(" + b"N" * 20_000 + b"e" + make.name("a", "b") + b"q\x01"
+    many = make.pickle_of(b"](" + shared + b"h\x01h\x00R" * 20_000 + b"e")
+    with memory_below(64 << 20):
+        assert "no `state_dict`" in refused(make.write_zip(tmp_path / "c", many, {}))
+    deep = make.name("a", "b") + b")R" * 100_000
+    content = make.pickle_of(make.mapping({"state_dict": make.ordered({"a.op.weight": deep})}))
+    assert "a tensor is expected, not a.b" in refused(make.write_zip(tmp_path / "c", content, {}))
+    values = {"0": np.zeros((1024, 1024), np.float32)}
+    tensors = {f"l{i}.op.weight": make.tensor("0", values["0"]) for i in range(100)}
+    content = make.pickle_of(make.mapping({"state_dict": make.ordered(tensors)}))
+    with memory_below(400 << 20):
+        assert "more than 16,777,216 values" in refused(make.write_zip(tmp_path / "c", content, values))
