@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CODE := configs planner codegen simulator offramp tests bench examples
 
-.PHONY: help install demo test check format golden bench train mutation supported clean
+.PHONY: help install demo test check format golden bench train mutation documents clean
 
 help:
 	@echo "make demo      install what it needs, build and verify examples/mnist"
@@ -18,7 +18,7 @@ help:
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
 	@echo "make train     reproduce the example's checkpoints (about 50 minutes on two cores)"
-	@echo "make format    format the code; make supported: write docs/SUPPORTED.md again; make clean: remove .venv and build"
+	@echo "make format    format the code; make documents: write docs/SUPPORTED.md again; make clean: remove .venv and build"
 	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
 
 $(VENV)/.created:
@@ -60,8 +60,8 @@ golden: install
 	$(BIN)/pytest --update-golden
 	git diff --stat -- tests/golden
 
-supported: install
-	$(BIN)/python -m offramp.supported docs/SUPPORTED.md
+documents: install
+	$(BIN)/python -m offramp.documents
 
 bench: install
 	for script in build simulator placement switch cycles energy_fit choose thresholds stock; do $(BIN)/python -m bench.$$script || exit 1; done

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from offramp.configs.device_reader import Reader
+from offramp.configs.device_reader import numbers, read_device_file, read_energy_error, read_memory, read_register
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap, load_yaml
 from offramp.configs.registers import EnergyError, Memory, Register
@@ -155,10 +155,6 @@ class Device:
 
 
 DEVICE_FILE = Path(__file__).with_name("max78000.yaml")
-_SECTIONS = {
-    *("device", "geometry", "memories", "blocks", "registers", "limits", "clocks", "costs", "energy", "energy_errors")
-}
-_STRIDES = frozenset({"quadrant_stride", "register_stride", "layer_stride"})
 
 
 @cache
@@ -169,31 +165,34 @@ def load_device(path: Path = DEVICE_FILE) -> Device:
 
 def build_device(data: LineMap) -> Device:
     """A Device from a device file's content (for instance one with a field moved on purpose)."""
-    reader = Reader(data.where.file)
-    reader.keys(data, _SECTIONS)
-    reader.stop()
-    geometry = reader.numbers(data["geometry"], set(Geometry.__dataclass_fields__))
-    memories = {name: reader.memory(name, entry) for name, entry in data["memories"].items()}
-    blocks = {name: reader.numbers(entry, {"base"}, _STRIDES) for name, entry in data["blocks"].items()}
+    entry = read_device_file(data)
+    problems: list[Diagnostic] = []
+    geometry = Geometry(**numbers(entry["geometry"]))
+    blocks = {name: numbers(entry["blocks"][name]) for name in entry["blocks"].stated}
     registers: dict[str, Register] = {}
-    for block, entries in data["registers"].items():
-        for name, entry in entries.items():
-            registers[name] = reader.register(name, block, entry, blocks[block], geometry["layers"])
-    names = ("limits", "clocks", "costs", "energy")
-    tables = {name: reader.numbers(data[name], set(data[name]) - {"source"}) for name in names}
-    errors = tuple(reader.energy_error(entry) for entry in data["energy_errors"])
-    reader.stop()
-    weights = data["memories"]["weights"]
+    for block in entry["registers"].stated:
+        if block not in blocks:
+            problems.append(Diagnostic(entry["registers"].at(block), f"there is no block `{block}`"))
+            continue
+        found = entry["registers"][block]
+        for name in found.stated:
+            registers[name] = read_register(name, block, found[name], blocks[block], geometry.layers, problems)
+    if problems:
+        raise InputError(problems)
+    memories = entry["memories"]
     device = Device(
-        name=data["device"],
-        geometry=Geometry(**geometry),
-        memories=memories,
+        name=entry["device"],
+        geometry=geometry,
+        memories={name: read_memory(name, memories[name]) for name in memories.stated},
         registers=registers,
         blocks=blocks,
-        weight_start_multiple=weights["start_multiple"],
-        express_stride=weights["express_stride"],
-        energy_errors=errors,
-        **tables,
+        limits=numbers(entry["limits"]),
+        clocks=numbers(entry["clocks"]),
+        costs=numbers(entry["costs"]),
+        weight_start_multiple=memories["weights"]["start_multiple"],
+        energy=numbers(entry["energy"]),
+        energy_errors=tuple(read_energy_error(error) for error in entry["energy_errors"]),
+        express_stride=memories["weights"]["express_stride"],
     )
     try:
         _ = device._register_places

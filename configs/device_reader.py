@@ -1,83 +1,148 @@
-"""Reading a device file strictly."""
+"""The keys of a device file, and its registers and memories as read by them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap
 from offramp.configs.registers import EnergyError, Field, Memory, Register
+from offramp.configs.schema import Entry, Items, Key, Section, read_entry
+from offramp.configs.values import integer, one_of, text
 
 
-class Reader:
-    """Collects what is wrong with a device file."""
+def bits(value: Any) -> tuple[int, int]:
+    """`high:low` or one number, as the lowest bit and the width."""
+    high, _, low = str(value).partition(":")
+    if not (high.isdigit() and (low or high).isdigit() and 0 <= int(low or high) <= int(high) <= 31):
+        raise ValueError('"high:low" or one number, within 31:0, is expected')
+    return int(low or high), int(high) - int(low or high) + 1
 
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[Diagnostic] = []
 
-    def stop(self) -> None:
-        if self.problems:
-            raise InputError(self.problems)
+def _any(value: Any) -> int:
+    if type(value) is not int:
+        raise ValueError("a whole number is expected")
+    return value
 
-    def keys(self, data: LineMap, needed: set[str], optional: frozenset[str] = frozenset()) -> None:
-        for key in data:
-            if key not in needed | optional:
-                allowed = ", ".join(sorted(needed | optional))
-                self.problems.append(Diagnostic(data.at(key), f"unknown key `{key}`; allowed: {allowed}"))
-        for key in sorted(needed - set(data)):
-            self.problems.append(Diagnostic(data.where, f"missing key `{key}`"))
 
-    def numbers(self, data: LineMap, needed: set[str], optional: frozenset[str] = frozenset()) -> dict[str, int]:
-        self.keys(data, needed | {"source"}, optional)
-        values = {key: value for key, value in data.items() if key != "source"}
-        for key, value in values.items():
-            if type(value) is not int or value < 0:
-                self.problems.append(Diagnostic(data.at(key), f"`{key}` is {value!r}; a number >= 0 is expected"))
-        return values
+_NUMBER = integer(0)
+_SOURCE = Key("source", text, "Where the facts come from.", required=True)
+_NUMBERS = Section((_SOURCE,), others=_NUMBER)
+_BASE = Key("base", _NUMBER, "Address of the first word.", required=True)
 
-    def energy_error(self, data: LineMap) -> EnergyError:
-        self.keys(data, set(EnergyError.__dataclass_fields__))
-        self.stop()
-        if data["part"] not in ("layers", "core") or data["use"] not in ("fit", "again", "test"):
-            self.problems.append(Diagnostic(data.where, "`part` is layers or core, `use` is fit, again or test"))
-        if type(data["permille"]) is not int:
-            self.problems.append(Diagnostic(data.at("permille"), "`permille` is a whole number"))
-        return EnergyError(**data)
+GEOMETRY_KEYS = (
+    Key("quadrants", _NUMBER, "Quadrants.", required=True),
+    Key("processors_per_quadrant", _NUMBER, "Processors of a quadrant.", required=True),
+    Key("processors_per_instance", _NUMBER, "Processors that share a data memory instance.", required=True),
+    Key("layers", _NUMBER, "Layer slots.", required=True),
+    Key("stream_layers", _NUMBER, "Layer slots that have the stream registers.", required=True),
+    _SOURCE,
+)
+MEMORY_KEYS = (
+    _BASE,
+    Key("quadrant_stride", _NUMBER, "Bytes between quadrants.", required=True),
+    Key("processor_stride", _NUMBER, "Bytes between processors, where each has such a memory.", default=0),
+    Key("instance_stride", _NUMBER, "Bytes between instances, where a quadrant has several.", default=0),
+    Key("words", _NUMBER, "Words of one of the memories.", required=True),
+    Key("word_bytes", _NUMBER, "Bytes that a word holds.", default=4),
+    Key("word_stride", _NUMBER, "Bytes between the addresses of words.", default=4),
+    Key("express_stride", _NUMBER, "The same in express mode (weights)."),
+    Key("start_multiple", _NUMBER, "What the start of a layer has to be a multiple of (weights)."),
+    _SOURCE,
+)
+BLOCK_KEYS = (
+    _BASE,
+    Key("quadrant_stride", _NUMBER, "Bytes between quadrants, where each has the block."),
+    Key("register_stride", _NUMBER, "Bytes between registers of layers."),
+    Key("layer_stride", _NUMBER, "Bytes between layers of a register."),
+    _SOURCE,
+)
+FIELD_KEYS = (Key("bits", bits, "`high:low` or one number.", required=True),)
+REGISTER_KEYS = (
+    Key("number", _NUMBER, "Of a register of layers: its place among them."),
+    Key("offset", _NUMBER, "Of another register: bytes from the block's base."),
+    Key("layers", _NUMBER, "Layer slots that have it; default: all."),
+    Key("fields", Section((), others=Section(FIELD_KEYS)), "Its fields, by name.", required=True),
+    _SOURCE,
+)
+ENERGY_ERROR_KEYS = (
+    Key("row", text, "What was measured.", required=True),
+    _SOURCE,
+    Key("part", one_of(("layers", "core")), "What consumed the energy.", required=True),
+    Key("use", one_of(("fit", "again", "test")), "In the fit, in it in another way, or kept out of it.", required=True),
+    Key("permille", _any, "Error of the model; 10 is one percent too much.", required=True),
+)
+_MEMORIES = (
+    Key(name, Section(MEMORY_KEYS), meaning, required=True)
+    for name, meaning in (
+        ("data", "Data memory, in instances."),
+        ("weights", "Kernels, a memory for each processor."),
+        ("bias", "Biases, a memory for each quadrant."),
+        ("tram", "Rows that streaming layers keep, a memory for each processor."),
+    )
+)
+DEVICE_KEYS = (
+    Key("device", text, "Name of the device.", required=True),
+    Key("geometry", Section(GEOMETRY_KEYS), "What there is how often.", required=True),
+    Key("memories", Section(tuple(_MEMORIES)), "Memories.", required=True),
+    Key("blocks", Section((), others=Section(BLOCK_KEYS)), "Blocks of registers by name.", required=True),
+    Key("registers", Section((), others=Section((), others=Section(REGISTER_KEYS))), "By block.", required=True),
+    Key("limits", _NUMBERS, "Limits of layers.", required=True),
+    Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),
+    Key("costs", _NUMBERS, "What takes how long.", required=True),
+    Key("energy", _NUMBERS, "Coefficients of the energy model.", required=True),
+    Key("energy_errors", Items(Section(ENERGY_ERROR_KEYS)), "Errors of the energy model.", required=True),
+)
 
-    def memory(self, name: str, data: LineMap) -> Memory:
-        units = frozenset({"processor_stride", "instance_stride"})
-        extra = frozenset({"word_bytes", "word_stride", "express_stride", "start_multiple"})
-        values = self.numbers(data, {"base", "quadrant_stride", "words"}, units | extra)
-        return Memory(
-            name=name,
-            base=values["base"],
-            quadrant_stride=values["quadrant_stride"],
-            unit_stride=values.get("processor_stride", values.get("instance_stride", 0)),
-            words=values["words"],
-            word_bytes=values.get("word_bytes", 4),
-            word_stride=values.get("word_stride", 4),
-            source=str(data["source"]),
-        )
 
-    def register(self, name: str, block: str, data: LineMap, strides: Mapping[str, int], layers: int) -> Register:
-        per_layer = "register_stride" in strides
-        self.keys(data, {"number" if per_layer else "offset", "fields", "source"}, frozenset({"layers"}))
-        offset = data.get("number", 0) * strides["register_stride"] if per_layer else data.get("offset", 0)
-        fields = tuple(self.field(key, entry, data["fields"].at(key)) for key, entry in data["fields"].items())
-        taken = 0
-        for field in fields:
-            if taken & field.encode(field.limit):
-                self.problems.append(Diagnostic(data["fields"].at(field.name), f"{name}.{field.name} overlaps another"))
-            taken |= field.encode(field.limit)
-        count = data.get("layers", layers) if per_layer else 0
-        return Register(name, block, offset, count, fields, str(data.get("source", "")))
+def read_device_file(data: LineMap) -> Entry:
+    """What a device file says. InputError with everything that is wrong with it."""
+    problems: list[Diagnostic] = []
+    entry = read_entry(data, DEVICE_KEYS, problems)
+    if problems:
+        raise InputError(problems)
+    return entry
 
-    def field(self, name: str, data: Any, where: Where) -> Field:
-        text = str(data["bits"]) if isinstance(data, dict) and set(data) == {"bits"} else ""
-        high, _, low = text.partition(":")
-        if not (high.isdigit() and (low or high).isdigit() and 0 <= int(low or high) <= int(high) <= 31):
-            self.problems.append(Diagnostic(where, f'field `{name}`: {{bits: "high:low"}} within 31:0 is expected'))
-            return Field(name, 0, 0)
-        return Field(name, int(low or high), int(high) - int(low or high) + 1)
+
+def numbers(entry: Entry) -> dict[str, int]:
+    """The numbers that an entry states, by name, without their source."""
+    return {key: entry[key] for key in entry.stated if key != "source"}
+
+
+def read_memory(name: str, entry: Entry) -> Memory:
+    return Memory(
+        name=name,
+        base=entry["base"],
+        quadrant_stride=entry["quadrant_stride"],
+        unit_stride=entry["processor_stride"] or entry["instance_stride"],
+        words=entry["words"],
+        word_bytes=entry["word_bytes"],
+        word_stride=entry["word_stride"],
+        source=entry["source"],
+    )
+
+
+def read_energy_error(entry: Entry) -> EnergyError:
+    return EnergyError(entry["row"], entry["source"], entry["part"], entry["use"], entry["permille"])
+
+
+def read_register(
+    name: str, block: str, entry: Entry, strides: Mapping[str, int], layers: int, problems: list[Diagnostic]
+) -> Register:
+    """A register of a block with `strides`; `layers`: layer slots of the device."""
+    per_layer = "register_stride" in strides
+    place, other = ("number", "offset") if per_layer else ("offset", "number")
+    if place not in entry or other in entry:
+        problems.append(Diagnostic(entry.where, f"register {name} of block {block} has a `{place}` and no `{other}`"))
+        return Register(name, block, 0, 0, (), "")
+    offset = entry["number"] * strides["register_stride"] if per_layer else entry["offset"]
+    found = entry["fields"]
+    fields = tuple(Field(key, *found[key]["bits"]) for key in found.stated)
+    taken = 0
+    for field in fields:
+        if taken & field.encode(field.limit):
+            problems.append(Diagnostic(found.at(field.name), f"{name}.{field.name} overlaps another"))
+        taken |= field.encode(field.limit)
+    count = (layers if entry["layers"] is None else entry["layers"]) if per_layer else 0
+    return Register(name, block, offset, count, fields, entry["source"])

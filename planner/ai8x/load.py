@@ -9,7 +9,7 @@ from pathlib import Path
 from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.checkpoint import Checkpoint, CheckpointLayer, layer_weights, load_checkpoint
-from offramp.planner.ai8x.description import Description, LayerText, find_layer, read_description
+from offramp.planner.ai8x.description import Description, LayerDescription, find_layer, read_description
 from offramp.planner.ai8x.infer import Inference, infer_layers
 from offramp.planner.ai8x.unsupported import check_description
 from offramp.planner.ai8x.weights import LayerWeights
@@ -141,21 +141,22 @@ def _assign(
         problems.extend(_count(description, wanted, [given.name for given in source]))
         found = {layer.index: given for layer, given in zip(wanted, source, strict=False)}
     for layer in description.layers[: last + 1]:
-        if layer.weight_source is None:
+        source_layer = layer.convolution.weight_source
+        if source_layer is None:
             continue
-        index = find_layer(description, layer.weight_source)
+        index = find_layer(description, source_layer)
         if index in found:
             found[layer.index] = found[index]
         else:
-            message = (
-                f"{layer.label}: `weight_source: {layer.weight_source}`; an earlier layer with weights is expected"
-            )
-            problems.append(Diagnostic(layer.at("weight_source"), message))
+            message = f"{layer.label}: `weight_source: {source_layer}`; an earlier layer with weights is expected"
+            problems.append(Diagnostic(layer.entry.at("weight_source"), message))
     dropped = {index: replace(given, bias=None) for index, given in found.items() if index in options.no_bias}
     return found | dropped, tuple(problems)
 
 
-def _count(description: Description, wanted: Sequence[LayerText], names: Sequence[str]) -> tuple[Diagnostic, ...]:
+def _count(
+    description: Description, wanted: Sequence[LayerDescription], names: Sequence[str]
+) -> tuple[Diagnostic, ...]:
     if len(names) == len(wanted):
         return ()
     found = f"{len(names)} ({', '.join(names)})" if names else "none"
@@ -164,7 +165,7 @@ def _count(description: Description, wanted: Sequence[LayerText], names: Sequenc
 
 
 def _from_checkpoint(
-    description: Description, wanted: Sequence[LayerText], checkpoint: Checkpoint, problems: list[Diagnostic]
+    description: Description, wanted: Sequence[LayerDescription], checkpoint: Checkpoint, problems: list[Diagnostic]
 ) -> dict[int, LayerWeights]:
     """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does.
 
@@ -181,19 +182,21 @@ def _from_checkpoint(
     found = {}
     for text, layer in zip(wanted, first.values(), strict=False):
         try:
-            found[text.index] = layer_weights(layer, text.op, text.quantization)
+            found[text.index] = layer_weights(layer, text.op, text.convolution.weight_bits)
         except InputError as error:
             message = f"{text.label}: {error} ({checkpoint.where})"
-            problems.append(Diagnostic(text.where, message))
+            problems.append(Diagnostic(text.entry.where, message))
     return found
 
 
-def _from_processors(layer: LayerText, description: Description, classes: int | None) -> LayerWeights:
+def _from_processors(layer: LayerDescription, description: Description, classes: int | None) -> LayerWeights:
     """Only a number of output channels: as many as output processors (right for up to 64 channels), the last layer one
     for each class; 0 if unknown."""
     stated = layer.out_channels
     following = description.layers[layer.index + 1 : layer.index + 2]
-    processors = layer.output_processors or (following[0].processors if following else description.output_map)
+    processors = layer.placement.output_processors or (
+        following[0].placement.processors if following else description.output_map
+    )
     known = DATASETS.get(description.dataset.lower())
     classes = 0 if following else classes or (known and known.classes) or 0
     channels = stated or processors.bit_count() or classes

@@ -11,107 +11,106 @@ from collections.abc import Callable
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic
-from offramp.planner.ai8x.description import Description, LayerText
+from offramp.planner.ai8x.description import Description, LayerDescription
 from offramp.planner.rules.messages import message_of, numbers_of
 
-Rule = Callable[[LayerText], str | None]
+Rule = Callable[[LayerDescription], str | None]
 
 
-def groups(layer: LayerText) -> str | None:
+def groups(layer: LayerDescription) -> str | None:
     """Convolutions have one group: depthwise and other grouped convolutions need a MAX78002."""
-    return "groups" if layer.groups > 1 else None
+    return "groups" if layer.convolution.groups > 1 else None
 
 
-def binary_weights(layer: LayerText) -> str | None:
+def binary_weights(layer: LayerDescription) -> str | None:
     """Weights have 1, 2, 4 or 8 bits; binary (-1/+1) weights need a MAX78002 (one-bit weights are 0 and -1)."""
-    return "quantization" if layer.quantization == -1 else None
+    return "quantization" if layer.convolution.weight_bits == -1 else None
 
 
-def bypass(layer: LayerText) -> str | None:
+def bypass(layer: LayerDescription) -> str | None:
     """There is no kernel bypass; use `op: passthrough`."""
-    return "bypass" if layer.stated.get("bypass") else None
+    return "bypass" if layer.entry["bypass"] else None
 
 
-def readahead(layer: LayerText) -> str | None:
+def readahead(layer: LayerDescription) -> str | None:
     """There is no read-ahead of input data."""
-    return "readahead" if layer.stated.get("readahead") else None
+    return "readahead" if layer.entry["readahead"] else None
 
 
-def calcx4(layer: LayerText) -> str | None:
+def calcx4(layer: LayerDescription) -> str | None:
     """There is no `calcx4` (four times faster 3x3 convolution)."""
-    return "calcx4" if layer.stated.get("calcx4") else None
+    return "calcx4" if layer.entry["calcx4"] else None
 
 
-def tcalc(layer: LayerText) -> str | None:
+def tcalc(layer: LayerDescription) -> str | None:
     """There is no `tcalc`."""
-    return "tcalc" if layer.stated.get("tcalc") else None
+    return "tcalc" if layer.entry["tcalc"] else None
 
 
-def read_gap(layer: LayerText) -> str | None:
+def read_gap(layer: LayerDescription) -> str | None:
     """Input words are read without gaps: `in_skip`/`read_gap` must be 0."""
-    return "in_skip" if layer.stated.get("in_skip") else None
+    return "in_skip" if layer.entry["in_skip"] else None
 
 
-def channel_skip(layer: LayerText) -> str | None:
+def channel_skip(layer: LayerDescription) -> str | None:
     """A layer reads its input from its first channel on: `in_channel_skip` must be 0."""
-    return "in_channel_skip" if layer.stated.get("in_channel_skip") else None
+    return "in_channel_skip" if layer.entry["in_channel_skip"] else None
 
 
-def pool_dilation(layer: LayerText) -> str | None:
+def pool_dilation(layer: LayerDescription) -> str | None:
     """Pooling windows are not dilated: `pool_dilation` must be 1."""
-    return "pool_dilation" if layer.pool_dilation != (1, 1) else None
+    return "pool_dilation" if layer.pooling.dilation != (1, 1) else None
 
 
-def next_sequence(layer: LayerText) -> str | None:
+def next_sequence(layer: LayerDescription) -> str | None:
     """Layers run one after the other; there is no link to another next layer."""
-    following = layer.stated.get("next_sequence", layer.index + 1)
-    return None if following in (layer.index + 1, "stop", "Stop", -1) else "next_sequence"
+    allowed = (None, layer.index + 1, "stop", "Stop", -1)
+    return None if layer.entry["next_sequence"] in allowed else "next_sequence"
 
 
-def simulated_sequence(layer: LayerText) -> str | None:
+def simulated_sequence(layer: LayerDescription) -> str | None:
     """There is no `simulated_sequence`: layers run one after the other."""
-    return "simulated_sequence" if "simulated_sequence" in layer.stated else None
+    return "simulated_sequence" if "simulated_sequence" in layer.entry else None
 
 
-def snoop_sequence(layer: LayerText) -> str | None:
+def snoop_sequence(layer: LayerDescription) -> str | None:
     """There is no snooping of data in flight (`snoop_sequence`)."""
-    return "snoop_sequence" if "snoop_sequence" in layer.stated else None
+    return "snoop_sequence" if "snoop_sequence" in layer.entry else None
 
 
-def stride(layer: LayerText) -> str | None:
+def stride(layer: LayerDescription) -> str | None:
     """Convolutions move by one pixel, transposed ones by two; to skip pixels use pooling or `pool_stride`."""
-    allowed = {"convtranspose2d": (2, 2), "passthrough": layer.stride}.get(layer.op, (1, 1))
-    return None if layer.stride == allowed else "stride"
+    allowed = {"convtranspose2d": (2, 2), "passthrough": layer.convolution.stride}.get(layer.op, (1, 1))
+    return None if layer.convolution.stride == allowed else "stride"
 
 
-def square_pool_stride(layer: LayerText) -> str | None:
+def square_pool_stride(layer: LayerDescription) -> str | None:
     """The pooling stride is the same for rows and columns."""
-    same = layer.pool_stride[0] == layer.pool_stride[1]
+    same = layer.pooling.stride[0] == layer.pooling.stride[1]
     return None if same or layer.op == "conv1d" else "pool_stride"
 
 
-def output_pad(layer: LayerText) -> str | None:
+def output_pad(layer: LayerDescription) -> str | None:
     """Transposed convolutions have `output_pad: 1`; other layers have none."""
-    stated = layer.stated.get("output_pad")
+    stated = layer.entry["output_pad"]
     allowed = (None, 1) if layer.op == "convtranspose2d" else (None, 0)
     return None if stated in allowed else "output_pad"
 
 
-def passthrough_shift(layer: LayerText) -> str | None:
+def passthrough_shift(layer: LayerDescription) -> str | None:
     """`output_shift` needs a convolution."""
-    return "output_shift" if layer.op == "passthrough" and layer.output_shift else None
+    return "output_shift" if layer.op == "passthrough" and layer.convolution.shift else None
 
 
-def in_crop(layer: LayerText) -> str | None:
+def in_crop(layer: LayerDescription) -> str | None:
     """Input rows are not cropped: `in_crop` must be 0 (a limit of Offramp)."""
-    crop = layer.stated.get("in_crop")
-    return "in_crop" if crop and any(crop if isinstance(crop, list) else [crop]) else None
+    return "in_crop" if any(layer.entry["in_crop"]) else None
 
 
-def rolling_buffer(layer: LayerText) -> str | None:
+def rolling_buffer(layer: LayerDescription) -> str | None:
     """Rolling data buffers (`data_buffer`, `buffer_shift`, `buffer_insert`), which keep data from one inference to the
     next, are supported by `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
-    keys = [key for key in ("buffer_shift", "buffer_insert") if key in layer.stated]
+    keys = [key for key in ("buffer_shift", "buffer_insert") if key in layer.entry]
     return keys[0] if keys else None
 
 
@@ -174,6 +173,6 @@ def check_description(description: Description, device: Device) -> tuple[Diagnos
         for layer_rule in LAYER_RULES:
             key = None if layer_rule in left_out else layer_rule(layer)
             if key:
-                asked = f"{layer.label}: `{key}: {layer.stated[key]}`; {message_of(layer_rule, numbers)}"
-                problems.append(Diagnostic(layer.at(key), asked))
+                asked = f"{layer.label}: `{key}: {layer.entry.stated[key]}`; {message_of(layer_rule, numbers)}"
+                problems.append(Diagnostic(layer.entry.at(key), asked))
     return tuple(problems)

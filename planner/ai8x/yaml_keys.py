@@ -1,4 +1,4 @@
-"""The keys of an ai8x network YAML: synonyms, how their values are read, and what holds without them.
+"""The keys of an ai8x network YAML.
 
 Keys, synonyms and defaults as in the README of analogdevicesinc/ai8x-synthesis, "Network Description File", and its
 izer/yamlcfg.py.
@@ -6,27 +6,13 @@ izer/yamlcfg.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from offramp.configs.errors import Diagnostic, Where
-from offramp.configs.lines import LineMap
-from offramp.planner.ai8x import yaml_values as read
-from offramp.planner.ai8x.yaml_values import Reader
+from offramp.configs.schema import Items, Key, Section
+from offramp.configs.values import anything, integer, one_of, text
+from offramp.planner.ai8x.yaml_values import dimensions, flag, kernel, pair, processors, sequence, sequences
 from offramp.planner.ir.network import Eltwise, Op
 
 PROCESSORS = 64  # width of the processor maps in the file format
 RESERVED_NAMES = ("stop", "input")  # where a layer's name is expected
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key of the YAML, its synonyms, how to read its value and what holds without it."""
-
-    names: tuple[str, ...]
-    read: Reader
-    default: Any = None
-
 
 _ELTWISE: dict[str, Eltwise] = {
     "add": "add",
@@ -49,98 +35,108 @@ _OPS: dict[str, tuple[Op, Eltwise | None]] = {
     "passthrough": ("passthrough", None),
     **{name: ("passthrough", function) for name, function in _ELTWISE.items()},
 }
-_MAP = read.processors(PROCESSORS)
-_NUMBER = read.integer(0)
+_OP = one_of(_OPS, any_case=True)
+_ACTIVATION = one_of({"relu": "relu", "abs": "abs", "none": "none"}, any_case=True)
+_QUANTIZATION = one_of({1: 1, 2: 2, 4: 4, 8: 8, "bin": -1, "binary": -1}, any_case=True)
+_DATA_FORMAT = one_of({"hwc": "HWC", "little": "HWC", "chw": "CHW", "big": "CHW"}, any_case=True)
+_MAP = processors(PROCESSORS)
+_NUMBER = integer(0)
 
 LAYER_KEYS = (
-    Key(("op", "operation", "operator", "convolution"), read.one_of(_OPS), ("conv2d", None)),
-    Key(("eltwise",), read.one_of(_ELTWISE)),
-    Key(("operands",), read.integer(2)),
-    Key(("max_pool",), read.pair(1)),
-    Key(("avg_pool",), read.pair(1)),
-    Key(("pool_stride",), read.pair(1), (1, 1)),
-    Key(("pool_first",), read.boolean, True),
-    Key(("pool_dilation",), read.pair(1), (1, 1)),
-    Key(("kernel_size",), read.kernel),
-    Key(("pad",), _NUMBER),
-    Key(("stride",), read.pair(1)),
-    Key(("dilation",), read.pair(1), (1, 1)),
-    Key(("groups", "conv_groups"), read.integer(1), 1),
-    Key(("output_pad",), _NUMBER, 1),
-    Key(("flatten",), read.boolean, False),
-    Key(("activate", "activation"), read.one_of({"relu": "relu", "abs": "abs", "none": "none"}), "none"),
-    Key(("quantization",), read.one_of({1: 1, 2: 2, 4: 4, 8: 8, "bin": -1, "binary": -1})),
-    Key(("output_shift",), read.integer(-31, 31)),
-    Key(("output_width",), read.one_of({8: 8, 32: 32}), 8),
-    Key(("streaming",), read.boolean, False),
-    Key(("data_format",), read.one_of({"hwc": "HWC", "little": "HWC", "chw": "CHW", "big": "CHW"}), "HWC"),
-    Key(("in_sequences",), read.sequences),
-    Key(("in_channels",), read.integer(1)),
-    Key(("in_dim",), read.dimensions),
-    Key(("out_channels",), read.integer(1)),
-    Key(("in_offset",), _NUMBER),
-    Key(("out_offset",), _NUMBER),
-    Key(("processors",), _MAP, 0),
-    Key(("output_processors",), _MAP, 0),
-    Key(("write_gap",), _NUMBER, 0),
-    Key(("output",), read.boolean, False),
-    Key(("name",), read.text),
-    Key(("weight_source",), read.sequence),
-    Key(("sequence",), _NUMBER),
-    Key(("next_sequence",), read.sequence),
-    Key(("simulated_sequence",), read.sequence),
-    Key(("snoop_sequence",), read.sequence),
-    Key(("bypass",), read.boolean),
-    Key(("calcx4",), read.boolean),
-    Key(("readahead",), read.boolean),
-    Key(("tcalc",), read.boolean),
-    Key(("in_skip", "read_gap"), _NUMBER),
-    Key(("in_channel_skip",), _NUMBER),
-    Key(("in_crop",), read.pair(0)),
-    Key(("bias_group", "bias_quadrant"), read.anything),
-    Key(("buffer_shift",), read.integer(1)),
-    Key(("buffer_insert",), read.integer(1)),
+    Key(
+        "op", _OP, "The operation; default: `conv2d`.", ("operation", "operator", "convolution"), default=_OPS["conv2d"]
+    ),
+    Key(
+        "eltwise",
+        one_of(_ELTWISE, any_case=True),
+        "An element-wise operation on several operands, before the convolution.",
+    ),
+    Key("operands", integer(2), "Number of operands of the element-wise operation; default: 2 if there is one."),
+    Key("max_pool", pair(1), "Rows and columns of the window of a max pooling before the operation."),
+    Key("avg_pool", pair(1), "Rows and columns of the window of an average pooling before the operation."),
+    Key("pool_stride", pair(1), "Rows and columns of a step of the pooling window; default: 1.", default=(1, 1)),
+    Key("pool_first", flag, "Pool each operand before the element-wise operation, not its result.", default=True),
+    Key("pool_dilation", pair(1), "Refused unless it is 1.", default=(1, 1)),
+    Key("kernel_size", kernel, "`ROWSxCOLUMNS`, or a length for `conv1d`; default: 3x3, 9 for `conv1d`."),
+    Key("pad", _NUMBER, "Rows and columns of zeros around the input; default: 1 for convolutions."),
+    Key("stride", pair(1), "Step of the kernel; only its default is accepted: 2 for `convtranspose2d`, else 1."),
+    Key("dilation", pair(1), "Distance between the pixels that the kernel reads; default: 1.", default=(1, 1)),
+    Key("groups", integer(1), "Refused unless it is 1.", ("conv_groups",), default=1),
+    Key("output_pad", _NUMBER, "Of `convtranspose2d`; only 1 is accepted."),
+    Key("flatten", flag, "A linear layer reads all pixels of its input as channels.", default=False),
+    Key("activate", _ACTIVATION, "Activation function; default: none.", ("activation",), default="none"),
+    Key("quantization", _QUANTIZATION, "Bits of a weight; default: as the checkpoint says, else 8."),
+    Key(
+        "output_shift",
+        integer(-31, 31),
+        "Places by which results are shifted left; default: as the checkpoint says, else 0.",
+    ),
+    Key("output_width", one_of({8: 8, 32: 32}), "Bits of a result, 8 or 32.", default=8),
+    Key("streaming", flag, "The layer takes its input pixel by pixel while it arrives.", default=False),
+    Key("data_format", _DATA_FORMAT, "How the input lies in memory: `HWC` or `CHW`; default: `HWC`.", default="HWC"),
+    Key(
+        "in_sequences",
+        sequences,
+        "Layers that it reads, by number or name (`input` or -1: the network's input); default: the one before it.",
+    ),
+    Key("in_channels", integer(1), "Channels of the input, if it is read in another shape than it was written."),
+    Key("in_dim", dimensions, "Rows and columns of the input, if it is read in another shape than it was written."),
+    Key("out_channels", integer(1), "Output channels; default: as the weights say."),
+    Key("in_offset", _NUMBER, "Byte offset of the input in its data memories; default: where it was written."),
+    Key("out_offset", _NUMBER, "Byte offset of the output in its data memories; default: the planner chooses."),
+    Key("processors", _MAP, "Map of the processors that read the input; default: the planner chooses."),
+    Key(
+        "output_processors",
+        _MAP,
+        "Map of the processors whose memories take the output; default: those of the next layer.",
+    ),
+    Key("write_gap", _NUMBER, "Words skipped between two writes of the output.", default=0),
+    Key("output", flag, "The output is one of the network's results, and stays in memory.", default=False),
+    Key("name", text, "A name by which other layers and the spec refer to the layer."),
+    Key("weight_source", sequence, "An earlier layer, by number or name, whose weights the layer shares."),
+    Key("sequence", _NUMBER, "Refused unless it is the layer's number in the file."),
+    Key("next_sequence", sequence, "Refused unless it is the next layer or `stop`."),
+    Key("simulated_sequence", sequence, "Refused."),
+    Key("snoop_sequence", sequence, "Refused."),
+    Key("bypass", flag, "Refused unless it is false."),
+    Key("calcx4", flag, "Refused unless it is false."),
+    Key("readahead", flag, "Refused unless it is false."),
+    Key("tcalc", flag, "Refused unless it is false."),
+    Key("in_skip", _NUMBER, "Refused unless it is 0.", ("read_gap",)),
+    Key("in_channel_skip", _NUMBER, "Refused unless it is 0."),
+    Key("in_crop", pair(0), "Refused unless it is 0.", default=(0, 0)),
+    Key("bias_group", anything, "Not used: placement decides where biases lie.", ("bias_quadrant",)),
+    Key("buffer_shift", integer(1), "For rolling data buffers, which only `offramp cost` understands."),
+    Key("buffer_insert", integer(1), "For rolling data buffers, which only `offramp cost` understands."),
 )
 TOP_KEYS = (
-    Key(("arch",), read.text, ""),
-    Key(("dataset",), read.text, ""),
-    Key(("layers",), read.anything),
-    Key(("output_map",), _MAP, 0),
-    Key(("bias",), read.text),
-    Key(("weights",), read.text),
-    Key(("snoop",), read.anything),
-    Key(("data_buffer",), read.anything),
-    Key(("unload",), read.anything),
+    Key(
+        "arch",
+        text,
+        "Name of the network, as in its checkpoint.",
+        required=True,
+        default="",
+    ),
+    Key(
+        "dataset",
+        text,
+        "Name of the data set, which gives the shape of the input if it is a known one.",
+        required=True,
+        default="",
+    ),
+    Key("layers", Items(Section(LAYER_KEYS)), "The layers, in the order in which they run.", required=True, default=()),
+    Key("output_map", _MAP, "Map of the processors whose memories take the last layer's output; default: the lowest."),
+    Key("bias", text, "Test data of the vendor's tool, not used."),
+    Key("weights", text, "Test data of the vendor's tool, not used."),
+    Key("snoop", anything, "Refused."),
+    Key("data_buffer", anything, "Rolling data buffers, which only `offramp cost` understands."),
+    Key("unload", anything, "Refused."),
 )
 BUFFER_KEYS = (
-    Key(("name",), read.text),
-    Key(("processors",), _MAP),
-    Key(("dim",), read.dimensions),
-    Key(("channels",), read.integer(1)),
-    Key(("offset",), _NUMBER),
-    Key(("width",), read.one_of({8: 8}), 8),
+    Key("name", text, "Name by which layers refer to the buffer.", required=True),
+    Key("processors", _MAP, "Map of the processors whose memories hold it.", required=True),
+    Key("dim", dimensions, "Rows and columns.", required=True),
+    Key("channels", integer(1), "Channels.", required=True),
+    Key("offset", _NUMBER, "Byte offset in its data memories.", required=True),
+    Key("width", one_of({8: 8}), "Bits of a value.", default=8),
 )
-
-
-def read_keys(
-    data: LineMap, keys: tuple[Key, ...], problems: list[Diagnostic]
-) -> tuple[dict[str, Any], dict[str, tuple[Where, Any]]]:
-    """Values of all keys (defaults filled in), and for those that are there their place and value as it stands."""
-    known = {name for key in keys for name in key.names}
-    for name in data:
-        if name not in known:
-            problems.append(Diagnostic(data.at(name), f"unknown key `{name}`; allowed: {', '.join(sorted(known))}"))
-    found: dict[str, Any] = {}
-    places: dict[str, tuple[Where, Any]] = {}
-    for key in keys:
-        found[key.names[0]] = key.default
-        given = [name for name in data if name in key.names]
-        if len(given) > 1:
-            problems.append(Diagnostic(data.at(given[1]), f"`{given[0]}` and `{given[1]}` mean the same; give one"))
-        for name in given[:1]:
-            places[key.names[0]] = (data.at(name), data[name])
-            try:
-                found[key.names[0]] = key.read(data[name])
-            except ValueError as error:
-                problems.append(Diagnostic(data.at(name), f"`{name}: {data[name]}`; {error}"))
-    return found, places

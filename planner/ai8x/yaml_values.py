@@ -1,57 +1,22 @@
-"""Readers of single YAML values: each returns the value in our terms or raises ValueError that says what is allowed."""
+"""Kinds of values that only ai8x network YAMLs have: each returns the value in our terms or raises ValueError with what
+is expected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from offramp.configs.lines import LineList
-
-Reader = Callable[[Any], Any]
-
-
-def integer(low: int, high: int | None = None) -> Reader:
-    """A number from `low` to `high` (no upper end if None)."""
-    allowed = f"a number >= {low}" if high is None else f"a number from {low} to {high}"
-
-    def read(value: Any) -> int:
-        if type(value) is not int or value < low or (high is not None and value > high):
-            raise ValueError(f"{allowed} is expected")
-        return value
-
-    return read
+from offramp.configs.values import ValueReader, integer
 
 
-def one_of(choices: Mapping[Any, Any]) -> Reader:
-    """One of the keys of `choices` (text in any case); its value is returned."""
-
-    def read(value: Any) -> Any:
-        key = value.lower() if isinstance(value, str) else value
-        if isinstance(key, bool) or not isinstance(key, str | int) or key not in choices:
-            raise ValueError(f"allowed: {', '.join(str(choice) for choice in choices)}")
-        return choices[key]
-
-    return read
-
-
-def boolean(value: Any) -> bool:
+def flag(value: Any) -> bool:
+    """True or false, which the vendor's tool also takes as 1 and 0."""
     if value not in (True, False):
         raise ValueError("true or false is expected")
     return bool(value)
 
 
-def text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a name is expected")
-    return value
-
-
-def anything(value: Any) -> Any:
-    """For keys whose presence alone decides."""
-    return value
-
-
-def pair(low: int) -> Reader:
+def pair(low: int) -> ValueReader:
     """Two numbers >= `low` (rows, columns), or one for both."""
     single = integer(low)
 
@@ -82,7 +47,7 @@ def kernel(value: Any) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def processors(count: int) -> Reader:
+def processors(count: int) -> ValueReader:
     """A map of `count` processors: a number, or text in hexadecimal that may hold `_` and `.` between digits."""
 
     def read(value: Any) -> int:

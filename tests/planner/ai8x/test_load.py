@@ -229,7 +229,7 @@ def test_all_that_is_wrong_at_once(tmp_path: Path) -> None:
     )
     for line, found in (
         (4, "`op: conv3d`; allowed: conv1d, conv2d"),
-        (5, "unknown key `pads`; allowed: activate"),
+        (5, "unknown key `pads`; allowed: op, operation"),
         (6, "a 64-bit map of processors is expected"),
         (8, "`max_pool` and `avg_pool` exclude each other"),
         (10, "`kernel_size: 3by3`; a length such as 5, or rows x columns such as 3x3"),
@@ -254,8 +254,8 @@ def test_all_that_is_wrong_at_once(tmp_path: Path) -> None:
         ("  - {op: conv2d, sequence: 3}\n", "in the order in which they run"),
         ("  - {op: conv2d, name: stop}\n", "cannot name a layer"),
         ("  - {op: linear, kernel_size: 3x3}\n", "has none"),
-        ("  - conv2d\n", "keys and values are expected"),
-        ("  []\n", "at least one layer"),
+        ("  - conv2d\n", "`layers[0]: conv2d`; a mapping with the keys `op`, "),
+        ("  []\n", "`layers: []`; a list with at least one entry is expected"),
         ("  - {op: conv2d}\n  - {op: conv2d}\n", "weights for 1 (--weights `1x1x3x3`); 2 layers need some"),
         ("  - {op: none}\n  - {op: add, in_sequences: [0, -1, 0]}\n", "2 operands, but `in_sequences` names 3 layers"),
         ("  - {op: none, name: a}\n  - {op: none, name: A}\n", "names layer 0 already"),

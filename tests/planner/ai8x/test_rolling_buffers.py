@@ -105,15 +105,20 @@ def test_the_table_says_that_only_the_cost_is_known(tmp_path: Path, capsys: pyte
 
 WRONG = [
     ("dim: 10", "dim: [1, 2, 3]", 4, "`dim: [1, 2, 3]`; a length, or a list [rows, columns], is expected"),
-    ("dim: 10, ", "", 4, "data buffer 0: `dim` missing; it needs name, processors, dim, channels, offset"),
-    ("offset: 0x4000}", "offset: -4}", 4, "`offset: -4`; a number >= 0 is expected"),
-    ("channels: 16, offset", "channels: none, offset", 4, "`channels: none`; a number >= 1 is expected"),
+    ("dim: 10, ", "", 4, "`dim` is missing"),
+    ("offset: 0x4000}", "offset: -4}", 4, "`offset: -4`; a whole number >= 0 is expected"),
+    ("channels: 16, offset", "channels: none, offset", 4, "`channels: none`; a whole number >= 1 is expected"),
     ("processors: 0xffff0000, dim", "processors: 0, dim", 4, "a 64-bit map of processors is expected"),
-    ("name: roll", "nom: roll", 4, "unknown key `nom`; allowed: channels, dim, name"),
-    ("name: roll", "name: 3", 4, "`name: 3`; a name is expected"),
+    ("name: roll", "nom: roll", 4, "unknown key `nom`; allowed: name, processors, dim"),
+    ("name: roll", "name: 3", 4, "`name: 3`; text is expected"),
     ("name: roll", "name: INPUT", 4, "`INPUT` has a meaning of its own and cannot name a data buffer"),
     ("name: roll", "name: First", 4, "`name: First` names layer 0 already"),
-    ("  - {name: roll", "  - 7\n  - {name: roll", 4, "data buffer 0: keys and values are expected"),
+    (
+        "  - {name: roll",
+        "  - 7\n  - {name: roll",
+        4,
+        "`data_buffer[0]: 7`; a mapping with the keys `name`, `processors`",
+    ),
     ("in_dim: 9", "in_dim: 11", 8, "ask for 16x11x1, but data buffer `roll` is 16x10x1"),
     ("in_channels: 16, in_dim: 10", "in_channels: 17, in_dim: 10", 12, "ask for 17x10x1, but data buffer `roll`"),
     ("in_sequences: Roll", "in_sequences: [Roll, first]", 12, "`roll` can only be the single input of a layer after"),
@@ -139,7 +144,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, found: str, instead
 @pytest.mark.parametrize("value", ["[]", "null", "roll", "{name: roll}", "3"])
 def test_a_list_of_buffers_is_needed(tmp_path: Path, value: str) -> None:
     text = f"{HEAD}data_buffer: {value}\n{LAYERS % ('9', PLAIN)}"
-    with pytest.raises(InputError, match=r"network.yaml:3: `data_buffer` must be a list with at least one buffer"):
+    with pytest.raises(InputError, match=r"network.yaml:3: `data_buffer: .*`; a list with at least one entry is"):
         load(tmp_path, text)
 
 

@@ -14,6 +14,7 @@ import pytest
 from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic
 from offramp.corpus.case import load_case
+from offramp.documents import supported_page
 from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.load import Options, read_network
 from offramp.planner.ai8x.weights import parse_shapes
@@ -25,7 +26,6 @@ from offramp.planner.rules import operators as rules_operators
 from offramp.planner.rules import streams as rules_stream
 from offramp.planner.rules.check import check_network
 from offramp.planner.rules.messages import message_of, numbers_of
-from offramp.supported import supported_page
 from tests.helpers.networks import make_layer, make_network
 from tests.helpers.paths import ROOT
 
@@ -90,9 +90,7 @@ def test_no_network_of_the_corpus_is_refused(corpus: Path) -> None:
 
 def test_the_page_of_rules_is_current() -> None:
     path = ROOT / "docs" / "SUPPORTED.md"
-    assert path.read_text(encoding="utf-8") == supported_page(DEVICE), (
-        "run `python -m offramp.supported docs/SUPPORTED.md`"
-    )
+    assert path.read_text(encoding="utf-8") == supported_page(DEVICE), "run `make documents`"
 
 
 def test_every_rule_of_the_modules_is_applied() -> None:

@@ -1,0 +1,83 @@
+"""What of the documentation is made from the code: docs/SUPPORTED.md from the rules of the device.
+
+`python -m offramp.documents` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from offramp.configs.device import Device, load_device
+from offramp.configs.schema import Items, Key, Kind, Section
+from offramp.planner.ai8x import unsupported as features
+from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
+from offramp.planner.rules.check import GROUPS, NETWORK_RULES
+from offramp.planner.rules.messages import message_of, numbers_of
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_HEAD = """\
+# What a network may contain
+
+Made from the rules that `offramp check` applies (`make documents`); each line is what a
+user reads when a network breaks the rule of that name. The numbers are those of the {device}.
+"""
+
+_NOTES = """\
+Names in one row mean the same; why a key is refused is said above. Where `processors`, `output_processors`, `in_offset`
+or `out_offset` are missing and do not follow from other layers, the planner chooses them.
+"""
+
+
+def supported_page(device: Device) -> str:
+    """The page's text, Markdown."""
+    numbers = numbers_of(device)
+    parts = [_HEAD.format(device=device.name), _section("Network", NETWORK_RULES, numbers)]
+    parts += [_section(title, rules, numbers) for title, rules in GROUPS]
+    asked: tuple[Callable[..., Any], ...] = (*features.NETWORK_RULES, *features.LAYER_RULES)
+    parts.append(_section("What a description can ask for and will not get", asked, numbers))
+    parts.append(_titled("Keys of a network YAML", [key for key in TOP_KEYS if key.name != "layers"]))
+    parts.append(_titled("Keys of a layer", LAYER_KEYS))
+    parts.append(_NOTES)
+    return "\n".join(parts)
+
+
+def _section(title: str, rules: Sequence[Callable[..., Any]], numbers: Mapping[str, int]) -> str:
+    lines = [f"- **{rule.__name__.replace('_', ' ')}**: {message_of(rule, numbers)}" for rule in rules]
+    return "\n".join([f"## {title}", "", *lines, ""])
+
+
+def _titled(title: str, keys: Sequence[Key]) -> str:
+    return f"## {title}\n\n{key_table(keys)}\n"
+
+
+def key_table(keys: Sequence[Key]) -> str:
+    """Markdown table of keys; those of a mapping follow the key that holds it."""
+    rows = [f"| {path} | {_meaning(key)} |" for path, key in _rows(keys, "")]
+    return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
+
+
+def _rows(keys: Sequence[Key], prefix: str) -> Iterator[tuple[str, Key]]:
+    for key in keys:
+        yield ", ".join(f"`{prefix}{name}`" for name in key.names), key
+        kind: Kind | None = key.kind
+        path = prefix + key.name
+        while isinstance(kind, Items) or (isinstance(kind, Section) and kind.others):
+            kind, path = (kind.kind, f"{path}[]") if isinstance(kind, Items) else (kind.others, f"{path}.NAME")
+        if isinstance(kind, Section):
+            yield from _rows(kind.keys, f"{path}.")
+
+
+def _meaning(key: Key) -> str:
+    default = str(key.default).lower() if isinstance(key.default, bool) else key.default
+    if key.required:
+        return f"{key.meaning} Required."
+    if isinstance(default, int | float | str) and "default:" not in key.meaning and "Refused" not in key.meaning:
+        return f"{key.meaning} Default: `{default}`."
+    return key.meaning
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "SUPPORTED.md").write_text(supported_page(load_device()), encoding="utf-8")
