@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("spec", type=Path, nargs="?", default=EXAMPLE)
     parser.add_argument("--images", type=int, default=2000)
     args = parser.parse_args()
-    spec, device = load_spec(args.spec), load_device()
+    spec, device = load_spec(args.spec, load_device()), load_device()
     if spec.choice is None:
         parser.error(f"{args.spec} names its stages; one with `exits: auto` is needed")
     candidates = _timed("networks and checkpoints", lambda: load_candidates(spec, device))

@@ -74,7 +74,7 @@ def _summary(found: Sequence[Outcome], seconds: float) -> int:
 def judge_case(folder: Path, free: bool) -> Outcome:
     """Every legal cut of a case on its sample, twice: configured from junk, and switched."""
     try:
-        case = load_case(folder)
+        case = load_case(folder, load_device())
         if free:
             network = complete(forget_places(case.network), load_device(), no_columns_occupied(load_device()))
             case = replace(case, network=network, overlap=False)
@@ -90,7 +90,7 @@ def judge_case(folder: Path, free: bool) -> Outcome:
 
 def _judge(case: Case, after: int, answer: Answer) -> tuple[str, ...]:
     try:
-        problems = judge_cut(case.network, after, [case.sample] * 2, [answer] * 2, case.overlap)
+        problems = judge_cut(case.network, after, [case.sample] * 2, [answer] * 2, load_device(), case.overlap)
     except OfframpError as error:
         problems = (str(error),)
     return ("; ".join(problems),) if problems else ()

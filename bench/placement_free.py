@@ -66,7 +66,7 @@ def report(title: str, decisions: Sequence[Decision]) -> None:
 def bundles_in(folder: Path, kept: Sequence[WeightBlock], device: Device) -> tuple[Bundle, ...]:
     """The bundles of a corpus network."""
     try:
-        network = load_case(folder).network
+        network = load_case(folder, device).network
     except InputError as error:
         print(f"{folder.name} keeps its processors: {error.problems[0].message}")
         return tuple(Bundle(block.name, (0,), (block,)) for block in kept)

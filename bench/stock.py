@@ -115,7 +115,7 @@ def profile(folder: Path) -> Profiled:
         path = Path(name) / "spec.yaml"
         path.write_text(SPEC.format(folder=folder))
         (Path(name) / "digits.npz").touch()
-        spec = load_spec(path)
+        spec = load_spec(path, device)
         candidates: Candidates = load_candidates(spec, device)
         costs = tuple(one.cost for one in build_chains(candidates, device, lambda text: None))
     pixels, labels = mnist_data()

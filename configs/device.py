@@ -8,7 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from offramp.configs.device_reader import numbers, read_device_file, read_energy_error, read_memory, read_register
-from offramp.configs.errors import Diagnostic, InputError
+from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import LineMap, load_yaml
 from offramp.configs.registers import EnergyError, Memory, Register
 
@@ -154,13 +154,34 @@ class Device:
         return self.geometry.instances_per_quadrant if per_instance else self.geometry.processors_per_quadrant
 
 
-DEVICE_FILE = Path(__file__).with_name("max78000.yaml")
+DEFAULT = "MAX78000"
+
+
+def device_names() -> tuple[str, ...]:
+    """Devices that there are: each is a file NAME.yaml beside this one, in lower case."""
+    return tuple(sorted(path.stem.upper() for path in Path(__file__).parent.glob("*.yaml")))
+
+
+def device_file(name: str) -> Path:
+    return Path(__file__).with_name(f"{name.lower()}.yaml")
+
+
+def load_device(name: str = DEFAULT, where: Where | None = None) -> Device:
+    """The device of a name, in upper case or lower. `where`: what names it. InputError if there is none of this name,
+    or with everything that is wrong with its file."""
+    if name.upper() not in device_names():
+        raise InputError(Diagnostic(where, f"there is no device `{name}`; there are: {', '.join(device_names())}"))
+    return _read_device(name.upper())
 
 
 @cache
-def load_device(path: Path = DEVICE_FILE) -> Device:
-    """Read a device file strictly: unknown or missing keys, overlapping fields and addresses are InputError."""
-    return build_device(load_yaml(path, path.name))
+def _read_device(name: str) -> Device:
+    path = device_file(name)
+    data = load_yaml(path, path.name)
+    device = build_device(data)
+    if device.name != name:
+        raise InputError(Diagnostic(data.at("device"), f"`device: {device.name}` in the file of {name}"))
+    return device
 
 
 def build_device(data: LineMap) -> Device:

@@ -81,6 +81,8 @@ def load_plan(path: Path, device: Device) -> Plan:
     """
     saved = _read(path)
     folder = path.parent
+    if saved.device != device.name:
+        raise InputError(Diagnostic(Where(str(path)), f"is a plan for a {saved.device}, not for a {device.name}"))
     changed = [
         Diagnostic(Where(str(folder / name)), "is missing or has changed since the plan was made; build again")
         for name, known in saved.digests.items()
@@ -88,7 +90,7 @@ def load_plan(path: Path, device: Device) -> Plan:
     ]
     if changed:
         raise InputError(changed)
-    spec = load_spec(folder / saved.spec)
+    spec = load_spec(folder / saved.spec, device)
     device = with_clocks(device, spec.clocks)
     if saved.chosen:
         spec = chosen_spec(with_cuts(spec, device), *saved.chosen)
@@ -100,6 +102,11 @@ def load_plan(path: Path, device: Device) -> Plan:
     if violations:
         raise CheckFailed(Diagnostic(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
     return Plan(spec, Placed(requirements, problem, placement), None)
+
+
+def plan_device(path: Path) -> tuple[str, Where]:
+    """The name of the device that a plan is for, and its place. InputError if the file is not a plan."""
+    return _read(path).device, Where(str(path))
 
 
 def input_files(spec: Spec) -> list[Path]:
@@ -118,6 +125,7 @@ def _relative(path: Path, folder: Path) -> str:
 class Saved:
     """What a plan file says beside what its spec says. `chosen`: stages before the last, and their measures."""
 
+    device: str
     spec: str
     digests: Mapping[str, str]
     thresholds: Mapping[str, int]
@@ -135,6 +143,7 @@ def _read(path: Path) -> Saved:
     try:
         chosen = content["choice"] and content["choice"]["chosen"]
         return Saved(
+            device=str(content["device"]),
             spec=str(content["spec"]),
             digests=dict(content["digests"]),
             thresholds={stage["name"]: stage["threshold"] for stage in content["stages"]},

@@ -13,9 +13,10 @@ from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import KnownAnswer
 from offramp.codegen.lower import lower
 from offramp.codegen.render import render
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.console import make_console, progress_on
+from offramp.devices import device_of_spec
 from offramp.files import whole_folder, write_text, write_tree
 from offramp.pipeline.compile import COMPILERS, Compiled, compile_firmware
 from offramp.pipeline.emulate import Verified, run_verified
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Plan, generate, compile, emulate, compare. The output folder appears only if every answer is right."""
     console = make_console()
-    device = load_device()
+    device = device_of_spec(args.spec)
     images = parse_images(args.images)
     with progress_on(console) as progress:
         plan = make_plan(args.spec, device, progress)

@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device
+from offramp.devices import add_device, stated_device
 from offramp.pipeline.networks import completed, load_checked, parse_shape
 from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.ai8x.load import Options, Source
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="CxHxW", help="input shape, CxL for 1-D data (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input comes through the FIFO, as streaming needs it")
     add_classes(parser)
+    add_device(parser, "the network")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")
     source.add_argument("--weights", metavar="SHAPES", help='weight shapes of the layers instead, "OxIxKxK ..."')
@@ -74,7 +76,7 @@ def _count(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Print the layer table, exit code 0. InputError with all problems at once if the device cannot run the network."""
-    device = load_device()
+    device = stated_device(args.device)
     shape = parse_shape(args.input) if args.input else None
     source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=TEXT_WIDTH)
-    for line in _report(completed(network), device):
+    for line in _report(completed(network, device), device):
         console.print(line, highlight=False)
     if source is None:
         console.print(WITHOUT_WEIGHTS, highlight=False)
@@ -91,27 +93,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(network: Network, device: Device) -> tuple[Table | str, ...]:
-    mapped = [map_layer(layer, network) for layer in network.layers]
+    mapped = [map_layer(layer, network, device) for layer in network.layers]
     table = Table(*COLUMNS[:3], title=f"{network.name}, input {network.input_shape}")
     for name in COLUMNS[3:]:
         table.add_column(name, justify="right" if name in COLUMNS[6:] else "left")
     for hw in mapped:
         table.add_row(*_row(hw, network))
+    weights = device.memories["weights"]
     words = 4 * device.memories["data"].words
-    used = [sum(hw.columns for hw in mapped if bit in set_bits(hw.processors)) for bit in range(64)]
-    total = network_cycles(network)
+    processors = range(device.geometry.processors)
+    used = [sum(hw.columns for hw in mapped if one in set_bits(hw.processors)) for one in processors]
+    total = network_cycles(network, device)
     time = f"{'about ' if total.estimate else ''}{total.cycles} cycles, {total.microseconds(device):.0f} us"
     return (
         table,
-        f"kernel columns: at most {max(used)} of a processor's {device.memories['weights'].words}; "
+        f"kernel columns: at most {max(used)} of a processor's {weights.words}; "
         f"bias: {sum(hw.bias_bytes for hw in mapped)} bytes; one inference: {time}",
-        f"columns: 9-byte kernel columns of each processor; in, out: bytes of data memory in each instance, of {words}",
+        f"columns: {weights.word_bytes}-byte kernel columns of each processor; "
+        f"in, out: bytes of data memory in each instance, of {words}",
     )
 
 
 def _row(hw: HwLayer, network: Network) -> tuple[str, ...]:
     layer = hw.layer
-    cycles = layer_cycles(layer, network)
+    cycles = layer_cycles(layer, network, hw.device)
     pool = f"{'avg' if layer.pool_average else 'max'} {layer.pool[0]}x{layer.pool[1]}/{layer.pool_stride}"
     kernel = f"{layer.kernel[0]}x{layer.kernel[1]} pad {layer.pad[0]}"
     kernel += f" dil {layer.dilation}" if layer.dilation > 1 else ""

@@ -18,10 +18,10 @@ from offramp.comparison.layout_plan import layout_of_plan, plan_figures
 from offramp.comparison.layout_vendor import layout_of_case
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
-from offramp.configs.device import Device, load_device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.console import make_console, progress_on
 from offramp.corpus.cases import is_case
+from offramp.devices import device_of_case, device_of_plan, device_of_spec
 from offramp.files import write_text
 from offramp.pipeline.chains import TEST_DATA
 from offramp.pipeline.planning import make_plan
@@ -45,11 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
     console = make_console()
-    device = load_device()
     if len(args.layouts) > len(LETTERS):
         raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
     with progress_on(console) as progress:
-        layouts = [read_layout(path, device, progress) for path in args.layouts]
+        layouts = [read_layout(path, progress) for path in args.layouts]
     print_comparison(layouts, console)
     if args.output:
         write_text(args.output, _page(layouts))
@@ -67,24 +66,24 @@ def _page(layouts: Sequence[Layout]) -> str:
     return comparison_page(layouts)
 
 
-def read_layout(path: Path, device: Device, progress: Callable[[str], None]) -> Layout:
+def read_layout(path: Path, progress: Callable[[str], None]) -> Layout:
     """The layout that a spec, plan, build or case describes. InputError if the path is none of them."""
     if is_case(path):
         progress(f"reading the vendor's layout in {path}")
-        return layout_of_case(path, device)
+        return layout_of_case(path, device_of_case(path))
     if (path / "plan.json").is_file():
         progress(f"reading the build in {path}")
-        return _build_layout(path, device)
+        return _build_layout(path)
     if path.is_file() and path.suffix in SUFFIXES:
-        return _plan_layout(path, device, progress)
+        return _plan_layout(path, progress)
     found = "is none of them" if path.exists() else "does not exist"
     wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
     raise InputError(Diagnostic(Where(str(path)), f"{found}; expected: {wanted}"))
 
 
-def _build_layout(path: Path, device: Device) -> Layout:
+def _build_layout(path: Path) -> Layout:
     """The layout of a build, with the figures that it noted down. InputError if they are damaged or another plan's."""
-    plan, report = load_plan(path / "plan.json", device), path / "report.json"
+    plan, report = load_plan(path / "plan.json", device_of_plan(path / "plan.json")), path / "report.json"
     figures = _report(report)
     try:
         return layout_of_plan(plan, figures, "build", str(path))
@@ -92,9 +91,10 @@ def _build_layout(path: Path, device: Device) -> Layout:
         raise InputError(Diagnostic(Where(str(report)), f"does not fit plan.json beside it: {error!r}")) from error
 
 
-def _plan_layout(path: Path, device: Device, progress: Callable[[str], None]) -> Layout:
+def _plan_layout(path: Path, progress: Callable[[str], None]) -> Layout:
     """The layout of a plan or a spec, with the test data run through the integer reference."""
     is_plan = path.suffix == ".json"
+    device = device_of_plan(path) if is_plan else device_of_spec(path)
     plan = load_plan(path, device) if is_plan else make_plan(path, device, progress)
     if TEST_DATA in plan.spec.data:
         progress("running the test data through the integer reference")

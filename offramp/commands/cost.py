@@ -15,13 +15,14 @@ from rich.table import Table
 
 from offramp.commands.check import WITHOUT_WEIGHTS, add_classes
 from offramp.comparison.layout_vendor import kernel_starts, vendor_weights
-from offramp.configs.device import Column, Device, load_device
+from offramp.configs.device import Column, Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import load_yaml
 from offramp.configs.registers import EnergyError
 from offramp.console import make_console
 from offramp.corpus.case import load_case
 from offramp.corpus.registers import vendor_image
+from offramp.devices import add_device, device_of_case, device_of_plan, device_of_spec, stated_device
 from offramp.pipeline.costing import Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
 from offramp.pipeline.networks import load_checked, parse_shape
 from offramp.pipeline.planning import make_plan
@@ -53,12 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="CxHxW", help="input shape of NETWORK.yaml (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input of NETWORK.yaml comes through the FIFO")
     add_classes(parser)
+    add_device(parser, "a network YAML or a corpus case")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the costs, exit code 0."""
-    costs = load_costs(args, load_device())
+    costs = load_costs(args)
     if args.json:
         print(json.dumps(costs_json(costs), indent=1))
     else:
@@ -66,21 +68,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load_costs(args: argparse.Namespace, device: Device) -> Costs:
+def load_costs(args: argparse.Namespace) -> Costs:
     """Costs of what the command line names. InputError if it is none of what can be read."""
     path: Path = args.subject
     if path.is_file() and path.suffix != ".json" and "offramp" not in load_yaml(path):
-        return _network_file(args, device)
+        return _network_file(args, stated_device(args.device))
     if args.checkpoint or args.input or args.fifo or args.classes:
         raise InputError(f"{path}: --checkpoint, --input, --fifo and --classes are for a network YAML")
+    if args.device and not (path / "meta.json").is_file():
+        raise InputError(f"{path}: --device is for a network YAML or a corpus case; a spec says `device`")
     if path.suffix == ".json" or (path / "plan.json").is_file():
-        plan = load_plan(path if path.is_file() else path / "plan.json", device)
+        saved = path if path.is_file() else path / "plan.json"
+        plan = load_plan(saved, device_of_plan(saved))
         return chain_costs(plan.spec.name, plan.placed)
     if path.is_file():
-        plan = make_plan(path, device, lambda text: None)
+        plan = make_plan(path, device_of_spec(path), lambda text: None)
         return chain_costs(plan.spec.name, plan.placed)
     if (path / "meta.json").is_file():
-        return case_costs(path, device)
+        return case_costs(path, device_of_case(path, args.device))
     found = "is a folder that is none of these" if path.is_dir() else "does not exist"
     raise InputError(Diagnostic(Where(str(path)), f"{found}; {KINDS}"))
 
@@ -98,7 +103,7 @@ def _network_file(args: argparse.Namespace, device: Device) -> Costs:
 
 def case_costs(folder: Path, device: Device) -> Costs:
     """Costs of a corpus case, its kernels where its program has them; without one, at the start of weight memory."""
-    network = load_case(folder, rolling_buffers=True).network
+    network = load_case(folder, device, rolling_buffers=True).network
     starts: Mapping[int, Column] = {}
     if (folder / "program.npz").exists():
         starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))

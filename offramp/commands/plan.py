@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from offramp.configs.device import load_device
 from offramp.console import make_console, progress_on
+from offramp.devices import device_of_spec
 from offramp.files import write_text
 from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
 from offramp.pipeline.report import print_plan, print_results
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make a plan, print it and what it gives on the test data; keep it if asked to."""
     console = make_console()
-    device = load_device()
+    device = device_of_spec(args.spec)
     with progress_on(console) as progress:
         plan = make_plan(args.spec, device, progress)
         progress("running the test data through the integer reference")

@@ -12,9 +12,9 @@ from rich.table import Table
 from offramp.commands.build import check_verified, parse_images
 from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
-from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.console import make_console
+from offramp.devices import device_of_plan
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.emulate import run_verified
 from offramp.pipeline.report import verified_text
@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     if not elf.is_file():
         message = "holds no firmware.elf; the folder of a finished `offramp build` is expected"
         raise InputError(Diagnostic(Where(str(args.build)), message))
-    plan = load_plan(args.build / "plan.json", load_device())
+    path = args.build / "plan.json"
+    plan = load_plan(path, device_of_plan(path))
     x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))
     expected = profile(plan.chain, x)
     verified, found = run_verified(elf, x, plan.placed, expected, console)

@@ -98,7 +98,7 @@ def _layers(placed: Placed) -> tuple[LayerUse, ...]:
 
 def _layer(placed: Placed, slot: Slot, stage: int) -> LayerUse:
     network, start = placed.requirements.chain.networks[slot.network], placed.kernel_start(slot)
-    cycles = layer_cycles(slot.layer, network, start)
+    cycles = layer_cycles(slot.layer, network, placed.requirements.device, start)
     energy = layer_energy(slot.layer, network, placed.requirements.device, start)
     return LayerUse(slot.name, stage, cycles.cycles, cycles.estimate, energy.microjoules)
 
@@ -206,7 +206,7 @@ def _known_points(plan: Plan, layout: Layout, energy: Budget[Energy], figures: F
     last = chain.slots[-1].network
     full = {"name": last, "accuracy": accuracy["full"], "cycles": figures["cycles"]["full"]}
     alone = [*([full] if len(layout.stages) > 1 else []), *figures["alone"]]
-    networks = {**load_alone(plan.spec), last: chain.networks[last]}
+    networks = {**load_alone(plan.spec, plan.placed.requirements.device), last: chain.networks[last]}
     for one in alone:
         spent = (
             network_energy(networks[one["name"]], plan.placed.requirements.device).picojoules + energy.check.picojoules

@@ -28,7 +28,7 @@ KERNEL_BYTES = 9  # of a 3x3 kernel; 1-D and 1x1 kernels have ONED.width bytes
 
 def layout_of_case(folder: Path, device: Device) -> Layout:
     """The vendor's layout of a case. InputError if a file is missing or the tool noted down no cycles."""
-    case = load_case(folder)
+    case = load_case(folder, device)
     meta = case.meta
     if "latency" not in meta:
         raise InputError(

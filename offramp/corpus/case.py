@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ai8x.weights import LayerWeights
@@ -32,7 +33,7 @@ class Case:
     overlap: bool
 
 
-def load_case(folder: Path, rolling_buffers: bool = False) -> Case:
+def load_case(folder: Path, device: Device, rolling_buffers: bool = False) -> Case:
     """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable.
 
     `rolling_buffers`: read a network with those too, whose costs alone are known.
@@ -52,7 +53,7 @@ def load_case(folder: Path, rolling_buffers: bool = False) -> Case:
         weights = _case_weights(arrays)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(Diagnostic(Where(str(folder)), f"is not a whole case: {error!r}")) from error
-    network = load_network(folder / "network.yaml", weights=weights, input_shape=shape, options=options)
+    network = load_network(folder / "network.yaml", device, weights=weights, input_shape=shape, options=options)
     return Case(folder.name, network, pixels, meta, "--overlap-data" in arguments)
 
 

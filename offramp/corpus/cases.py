@@ -5,32 +5,44 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.console import make_console
+from offramp.devices import add_device, device_of_case
 
-Judge = Callable[[Path], tuple[str, ...]]  # a case folder -> why it fails; () if it passes
+Judge = Callable[[Path, Device], tuple[str, ...]]  # a case folder, its device -> why it fails; () if it passes
 T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    add_device(parser, "cases whose meta.json names none")
 
 
 def judge_cases(args: argparse.Namespace, judge: Judge) -> int:
     """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0."""
     console = make_console()
     passed = failed = 0
-    for case, reasons in each_case(args, judge):
+    for case, reasons in each_case(args, partial(_judged, judge=judge, stated=args.device)):
         failed += bool(reasons)
         passed += not reasons
         if reasons:
             console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
     console.print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def _judged(case: Path, judge: Judge, stated: str | None) -> tuple[str, ...]:
+    try:
+        device = device_of_case(case, stated)
+    except InputError as error:
+        return tuple(str(problem) for problem in error.problems)
+    return judge(case, device)
 
 
 def each_case(args: argparse.Namespace, work: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.firmware import BusWrite
 from offramp.codegen.program import Key
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.ir.chain import cut
@@ -29,14 +29,19 @@ GLOBAL_JUNK = ("LCNT_MAX", "IFRM")  # with the layers' registers, all that a sta
 
 
 def judge_cut(
-    network: Network, after: int, inputs: Sequence[Input], answers: Sequence[Answer], overlap: bool = False
+    network: Network,
+    after: int,
+    inputs: Sequence[Input],
+    answers: Sequence[Answer],
+    device: Device,
+    overlap: bool = False,
 ) -> tuple[str, ...]:
     """What is wrong with the network in two stages, cut after a layer; nothing if it answers as expected every time.
 
     `inputs` and `answers`: the same number, at least one. `overlap` as in `place`. OfframpError if the stages cannot be
     placed or the accelerator refuses them.
     """
-    placed = place(cut("network", network, after), load_device(), overlap)
+    placed = place(cut("network", network, after), device, overlap)
     return judge_both_ways(placed, inputs, answers, np.random.default_rng(after))
 
 

@@ -6,16 +6,18 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from offramp.configs.device import load_device
-from offramp.configs.errors import OfframpError
+from offramp.configs.device import Device
+from offramp.configs.errors import InputError, OfframpError
 from offramp.console import make_console
 from offramp.corpus import cases
 from offramp.corpus.case import load_case
 from offramp.corpus.explained import Explanation, Programs, load_explanations
 from offramp.corpus.registers import Difference, differences, our_image, vendor_image
 from offramp.corpus.synth import place_case
+from offramp.devices import device_of_case, stated_device
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     equal = explained = unexplained = refused = 0
     fields: Counter[Explanation] = Counter()
     affected: Counter[Explanation] = Counter()
-    for case, result in cases.each_case(args, diff_case):
+    for case, result in cases.each_case(args, partial(_compared, stated=args.device)):
         for line in (*result.refused, *result.unexplained):
             console.print(f"{case.name}: {line}", markup=False)
         fields.update(result.explained)
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         unexplained += bool(result.unexplained)
         explained += bool(result.explained) and not result.unexplained
         equal += not (result.explained or result.unexplained or result.refused)
-    for explanation in load_explanations():
+    for explanation in load_explanations(stated_device(args.device)):
         if fields[explanation]:
             where = f"{', '.join(explanation.fields)}: {fields[explanation]} differ, cases: {affected[explanation]}"
             console.print(f"{where}. {explanation.reason}", markup=False)
@@ -61,21 +63,31 @@ def run(args: argparse.Namespace) -> int:
     return 1 if unexplained or refused else 0
 
 
-def diff_case(folder: Path) -> Comparison:
-    """Compare our program for a case's network with the case's."""
-    device = load_device()
+def _compared(folder: Path, stated: str | None) -> Comparison:
     try:
-        case = load_case(folder)
-        placed = place_case(case)
+        return diff_case(folder, device_of_case(folder, stated))
+    except InputError as error:
+        return _refused(error)
+
+
+def _refused(error: OfframpError) -> Comparison:
+    return Comparison(refused=tuple(f"not compared: {problem}" for problem in error.problems))
+
+
+def diff_case(folder: Path, device: Device) -> Comparison:
+    """Compare our program for a case's network with the case's."""
+    try:
+        case = load_case(folder, device)
+        placed = place_case(case, device)
         programs = Programs(placed, our_image(placed), vendor_image(folder, device), case.meta["izer_args"])
     except OfframpError as error:
-        return Comparison(refused=tuple(f"not compared: {problem}" for problem in error.problems))
+        return _refused(error)
     return compare(programs)
 
 
 def compare(programs: Programs) -> Comparison:
     """Sort all differences into explained and unexplained ones."""
-    explanations = load_explanations()
+    explanations = load_explanations(programs.device)
     unexplained = []
     explained: Counter[Explanation] = Counter()
     for difference in differences(programs.ours, programs.theirs, programs.device):

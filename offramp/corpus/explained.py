@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from offramp.codegen.program import Key
-from offramp.configs.device import Device, Word, load_device
+from offramp.configs.device import Device, Word
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap, load_yaml
 from offramp.corpus.registers import Difference, Image, field
@@ -138,10 +138,13 @@ class Explanation:
 
 
 @cache
-def load_explanations(path: Path = EXPLAINED_FILE) -> tuple[Explanation, ...]:
+def _read_list(path: Path) -> LineMap:
+    return load_yaml(path, path.name)
+
+
+def load_explanations(device: Device, path: Path = EXPLAINED_FILE) -> tuple[Explanation, ...]:
     """Read the list strictly: unknown keys, registers, fields and conditions are InputError."""
-    data = load_yaml(path, path.name)
-    device = load_device()
+    data = _read_list(path)
     problems: list[Diagnostic] = []
     if set(data) != {"explained"} or not isinstance(data["explained"], list):
         raise InputError(Diagnostic(data.where, f"keys {', '.join(data)}; a list `explained` is expected"))

@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 from collections.abc import Mapping
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.corpus import cases
 from offramp.planner.spec.dataset import UNREADABLE
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay all cases; exit code 1 if one fails."""
-    return cases.judge_cases(args, partial(replay_case, device=load_device()))
+    return cases.judge_cases(args, replay_case)
 
 
 def replay_case(case: Path, device: Device) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from offramp.configs.device import load_device
+from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.corpus import cases
 from offramp.corpus.case import Case, load_case
@@ -36,11 +36,11 @@ def run(args: argparse.Namespace) -> int:
     return cases.judge_cases(args, partial(synth_case, free=args.free))
 
 
-def synth_case(folder: Path, free: bool = False) -> tuple[str, ...]:
+def synth_case(folder: Path, device: Device, free: bool = False) -> tuple[str, ...]:
     """Reasons why a case fails; none if the last layer's output equals the vendor's answer bit for bit."""
     try:
-        case = load_case(folder)
-        machine = ModelRunner(place_case(case, free))
+        case = load_case(folder, device)
+        machine = ModelRunner(place_case(case, device, free))
         machine.load()
         result = run_all(machine, [case.sample])[0].reshape(-1)
     except OfframpError as error:
@@ -59,12 +59,11 @@ def synth_case(folder: Path, free: bool = False) -> tuple[str, ...]:
     return (f"{different} of {expected.size} output values differ",) if different else ()
 
 
-def place_case(case: Case, free: bool = False) -> Placed:
+def place_case(case: Case, device: Device, free: bool = False) -> Placed:
     """Our placement of a case's network. Tensors may share words where the vendor's run allowed it.
 
     `free`: nothing of the YAML's processors, offsets and write gaps is kept.
     """
-    device = load_device()
     network = complete(forget_places(case.network) if free else case.network, device, no_columns_occupied(device))
     if problems := check_network(network, device):
         raise OfframpError(problems)

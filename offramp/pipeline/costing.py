@@ -25,7 +25,6 @@ from offramp.planner.hardware.hw_layer import map_layer
 from offramp.planner.ir.network import Layer, Network
 
 When = Literal["after power-up", "each inference", "each stage", "each switch"]
-COLUMN_BYTES = 9
 ROLLING = (
     "Rolling data buffers (`data_buffer`): only the cost of this network is known. `offramp build` refuses it, as "
     "placement, firmware and verification know no data that outlive an inference."
@@ -110,8 +109,8 @@ def network_costs(
         _layer(layer.name or str(layer.index), layer, network, device, starts.get(layer.index, 0))
         for layer in network.layers
     )
-    mapped = [map_layer(with_processors(layer), network) for layer in completed(network).layers]
-    weight_bytes = sum(COLUMN_BYTES * hw.columns * hw.processors.bit_count() for hw in mapped)
+    mapped = [map_layer(layer, network, device) for layer in completed(network, device).layers]
+    weight_bytes = sum(hw.weight_bytes for hw in mapped)
     result = network.layers[-1].out_shape
     overheads = [_weights(weight_bytes, device), _input(network, device)]
     if result.pixels == 1:
@@ -168,9 +167,9 @@ def _overhead(name: str, when: When, cycles: Cycles, device: Device) -> Overhead
 def _layer(name: str, layer: Layer, network: Network, device: Device, start: Column = 0) -> LayerCost:
     return LayerCost(
         name=name,
-        cycles=layer_cycles(layer, network, start),
+        cycles=layer_cycles(layer, network, device, start),
         energy=layer_energy(layer, network, device, start),
-        processors=with_processors(layer).processors.bit_count(),
+        processors=with_processors(layer, device).processors.bit_count(),
         macs=layer_macs(layer),
     )
 

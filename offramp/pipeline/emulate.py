@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from offramp.codegen.load_images import bias_runs, weight_chunks
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed
 from offramp.planner.allocation.place import Placed
 from offramp.planner.ir.chain import Chain
@@ -83,7 +83,7 @@ def verify(
 
     `expected`: the reference's profile of the same images. BoardError if the firmware is stuck or fails.
     """
-    device = load_device()
+    device = placed.requirements.device
     bus = MeteredBus(Accelerator(device), device)
     found = run(elf, x, bus, device, progress=progress)
     lines = compare(found, placed.requirements.chain, expected)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.device import Device
 from offramp.planner.allocation.budget import Budget
 from offramp.planner.hardware.cycles import Cycles, network_cycles
 from offramp.planner.ir.chain import Chain
@@ -63,12 +64,14 @@ def evaluate(chain: Chain, data: DataSet) -> Evaluation:
     return Evaluation(profiled, exit_indices(chain, profiled), data.y)
 
 
-def run_alone(networks: Mapping[str, Network], data: DataSet, budget: Budget[Cycles]) -> tuple[Alone, ...]:
+def run_alone(
+    networks: Mapping[str, Network], data: DataSet, budget: Budget[Cycles], device: Device
+) -> tuple[Alone, ...]:
     """Whole networks on the same images. Their cycles include reading the logits, as a chain's do."""
     results = []
     for name, network in networks.items():
         logits = run_network(network, data.x)[network.layers[-1].index].reshape(len(data.x), -1)
-        inference = network_cycles(network)
+        inference = network_cycles(network, device)
         total = Cycles(inference.cycles + budget.check.cycles, inference.tag, inference.source)
         results.append(Alone(name, float((logits.argmax(axis=1) == data.y).mean()), total))
     return tuple(results)

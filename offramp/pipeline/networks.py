@@ -11,14 +11,14 @@ import numpy as np
 from offramp.configs.device import Device
 from offramp.configs.errors import InputError
 from offramp.planner.ai8x.load import Options, Source, read_network
-from offramp.planner.hardware.hw_layer import passes_of
+from offramp.planner.hardware.cycles import with_processors
 from offramp.planner.ir.network import Layer, Network, Shape
 from offramp.planner.rules.check import check_network
 
 
 def load_checked(path: Path, source: Source, shape: Shape | None, options: Options, device: Device) -> Network:
     """A network that the device can run. InputError with everything that stands against it."""
-    network, problems = read_network(path, source, shape, options)
+    network, problems = read_network(path, source, shape, options, device)
     if network is not None:
         problems += check_network(network, device)
     if problems or network is None:
@@ -34,20 +34,14 @@ def parse_shape(text: str) -> Shape:
     return Shape(channels, rows, cols)
 
 
-def completed(network: Network) -> Network:
+def completed(network: Network, device: Device) -> Network:
     """The network with what the table needs to be computed: zeros for weights of known shape, the lowest processors
     where the planner would choose some."""
-    return replace(network, layers=tuple(_complete_layer(layer) for layer in network.layers))
+    return replace(network, layers=tuple(_complete_layer(layer, device) for layer in network.layers))
 
 
-def _complete_layer(layer: Layer) -> Layer:
+def _complete_layer(layer: Layer, device: Device) -> Layer:
     weights = layer.weights
     if weights is None and layer.has_weights:
         weights = np.zeros((layer.out_shape.channels, layer.in_features, *layer.kernel), np.int8)
-    inputs, outputs = ((1 << passes_of(shape.channels)[1]) - 1 for shape in (layer.in_shape, layer.out_shape))
-    return replace(
-        layer,
-        weights=weights,
-        processors=layer.processors or inputs,
-        output_processors=layer.output_processors or outputs,
-    )
+    return replace(with_processors(layer, device), weights=weights)

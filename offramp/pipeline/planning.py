@@ -50,18 +50,16 @@ from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.spec import Spec, load_spec
 
-COLUMN_BYTES = 9
-
 
 def make_plan(path: Path, device: Device, progress: Progress) -> Plan:
     """Read a spec, place its stages, calibrate open thresholds. OfframpError for everything that stands against it."""
     progress("reading networks and checkpoints")
-    spec = load_spec(path)
+    spec = load_spec(path, device)
     device = with_clocks(device, spec.clocks)
     if spec.choice:
         return choose_plan(spec, device, progress)
     chain = build_chain(spec, device)
-    networks = (*chain.networks.values(), *load_alone(spec).values())
+    networks = (*chain.networks.values(), *load_alone(spec, device).values())
     problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(problems)
@@ -112,8 +110,8 @@ def plan_report(plan: Plan, device: Device, evaluated: tuple[Evaluation, DataSet
     costs = chain_budget(plan.placed)
     evaluation = evaluated[0] if evaluated else None
     alone = {plan.chain.slots[-1].network: plan.chain.networks[plan.chain.slots[-1].network]}
-    compared = load_alone(plan.spec)
-    results = run_alone(alone | compared, evaluated[1], costs) if evaluated else ()
+    compared = load_alone(plan.spec, device)
+    results = run_alone(alone | compared, evaluated[1], costs, device) if evaluated else ()
     energy = energy_budget(plan.placed, costs)
     return Report(
         name=plan.spec.name,
@@ -178,7 +176,7 @@ def fullest_processor(layers: Sequence[HwLayer]) -> int:
 
 def weight_bytes(layers: Iterable[HwLayer]) -> int:
     """Bytes of weight memory that some layers take."""
-    return sum(COLUMN_BYTES * layer.columns * layer.processors.bit_count() for layer in layers)
+    return sum(layer.weight_bytes for layer in layers)
 
 
 def _data_bytes(placed: Placed, stage: Stage) -> int:
@@ -229,7 +227,8 @@ def _switch(placed: Placed, states: Switching, before: int, after: int) -> Switc
 
 
 def _cycles(plan: Plan, costs: Budget[Cycles], evaluation: Evaluation | None) -> CyclesReport:
-    full = network_cycles(plan.chain.networks[plan.chain.slots[-1].network]).cycles
+    device = plan.placed.requirements.device
+    full = network_cycles(plan.chain.networks[plan.chain.slots[-1].network], device).cycles
     stages = np.cumsum([stage.cycles for stage in costs.stages])
     mean = costs.mean(evaluation.exit_index) if evaluation else None
     parts = [one for one in (*costs.stages, costs.check, *costs.forward, *costs.back) if one.cycles]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.description import Description, LayerDescription, find_buffer, find_layer
 from offramp.planner.ai8x.rolling_buffers import RollingBuffer
 from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.hardware.hw_layer import lowest_processors
 from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, Shape
 
 
@@ -20,6 +22,7 @@ class Inference:
     input_shape: Shape
     weights: Mapping[int, LayerWeights]
     last: int  # the last layer that is wanted
+    device: Device
 
 
 def infer_layers(inference: Inference) -> tuple[tuple[Layer, ...], tuple[Diagnostic, ...]]:
@@ -73,7 +76,7 @@ def _infer(stated: LayerDescription, done: Sequence[Layer], inference: Inference
         pooled=pooled,
         out_shape=out_shape,
         processors=stated.placement.processors,
-        output_processors=_output_processors(stated, out_shape, inference.description),
+        output_processors=_output_processors(stated, out_shape, inference),
         in_offset=buffer.offset if buffer and stated.placement.in_offset is None else _in_offset(stated, inputs, done),
         out_offset=stated.placement.out_offset,
         write_gap=stated.placement.write_gap,
@@ -279,8 +282,9 @@ def _check_weights(
     return (Diagnostic(stated.entry.where, message),)
 
 
-def _output_processors(stated: LayerDescription, shape: Shape, description: Description) -> ProcessorMap:
+def _output_processors(stated: LayerDescription, shape: Shape, inference: Inference) -> ProcessorMap:
     """As stated, else those of the next layer, else (last layer) the lowest ones; 0 where the planner chooses."""
+    description = inference.description
     if stated.placement.output_processors:
         return stated.placement.output_processors
     if stated.index + 1 < len(description.layers):
@@ -289,11 +293,7 @@ def _output_processors(stated: LayerDescription, shape: Shape, description: Desc
         return description.output_map
     if not stated.placement.processors:
         return 0
-    passes = -(-shape.channels // 64)
-    count = -(-shape.channels // passes)
-    if passes > 1:
-        count = min(-(-count // 4) * 4, 64)
-    return (1 << count) - 1
+    return lowest_processors(shape.channels, inference.device)
 
 
 def _in_offset(stated: LayerDescription, inputs: tuple[int, ...], done: Sequence[Layer]) -> int | None:

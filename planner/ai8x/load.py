@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from offramp.configs.device import load_device
+from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.checkpoint import Checkpoint, CheckpointLayer, layer_weights, load_checkpoint
 from offramp.planner.ai8x.description import Description, LayerDescription, find_layer, read_description
@@ -65,6 +65,7 @@ Source = Checkpoint | Sequence[LayerWeights] | None
 
 def load_network(
     path: Path,
+    device: Device,
     checkpoint: Checkpoint | Path | None = None,
     *,
     weights: Sequence[LayerWeights] | None = None,
@@ -78,20 +79,19 @@ def load_network(
     source: Source = load_checkpoint(checkpoint) if isinstance(checkpoint, Path) else checkpoint
     if source is None:
         source = weights or ()
-    network, problems = read_network(path, source, input_shape, options)
+    network, problems = read_network(path, source, input_shape, options, device)
     if problems or network is None:
         raise InputError(problems)
     return network
 
 
 def read_network(
-    path: Path, source: Source, input_shape: Shape | None, options: Options
+    path: Path, source: Source, input_shape: Shape | None, options: Options, device: Device
 ) -> tuple[Network | None, tuple[Diagnostic, ...]]:
     """Like `load_network`, but returns what is wrong, with the network as far as its layers could be understood.
 
     `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
-    device = load_device()
     description, problems = read_description(path, options.rolling_buffers)
     if description is None or problems:
         return None, problems + (check_description(description, device) if description else ())
@@ -102,7 +102,7 @@ def read_network(
     problems += missing + wrong
     if shape is None:
         return None, problems
-    layers, wrong = infer_layers(Inference(description, shape, found, last))
+    layers, wrong = infer_layers(Inference(description, shape, found, last, device))
     if layers and options.output_width and layers[-1].index == last:
         layers = (*layers[:-1], replace(layers[-1], output_width=options.output_width))
     network = Network(

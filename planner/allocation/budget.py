@@ -47,9 +47,9 @@ class Budget(Generic[Cost]):
 
 def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
     """Sum over the stage's layers, where their kernels lie included, and the start."""
-    networks = placed.requirements.chain.networks
+    networks, device = placed.requirements.chain.networks, placed.requirements.device
     return run_cycles(
-        layer_cycles(slot.layer, networks[slot.network], placed.kernel_start(slot)) for slot in stage.slots
+        layer_cycles(slot.layer, networks[slot.network], device, placed.kernel_start(slot)) for slot in stage.slots
     )
 
 

@@ -68,7 +68,7 @@ class MemoryRequirements:
 def requirements_of(chain: Chain, device: Device) -> MemoryRequirements:
     """Hardware forms, tensors and lifetimes. InputError where two readers disagree on how a tensor lies in memory."""
     assert not any(network.rolling_buffers for network in chain.networks.values()), "lifetimes end with an inference"
-    hw = {slot.writes: map_layer(slot.layer, chain.networks[slot.network]) for slot in chain.slots}
+    hw = {slot.writes: map_layer(slot.layer, chain.networks[slot.network], device) for slot in chain.slots}
     problems = tuple(_layout_problems(chain, hw))
     if problems:
         raise InputError(problems)
@@ -88,7 +88,8 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         hw = requirements.layer(slot)
         if requirements.kernels.get(slot.name) == slot.name:
             users = [other for other in requirements.chain.slots if requirements.kernels.get(other.name) == slot.name]
-            penalty = sum(late_start_cycles(other.layer, requirements.chain.networks[other.network]) for other in users)
+            networks = requirements.chain.networks
+            penalty = sum(late_start_cycles(other.layer, networks[other.network], device) for other in users)
             weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where, penalty))
         if hw.bias_bytes:
             stage = requirements.stage_of[slot.writes]
@@ -251,15 +252,15 @@ def distances(requirements: MemoryRequirements, group: tuple[TensorId, ...]) -> 
     readers = [slot for slot in requirements.chain.slots if len(set(group) & set(slot.reads)) > 1]
     while len(known) < len(group):
         reader = next(slot for slot in readers if set(slot.reads) & set(known) and set(slot.reads) - set(known))
-        own = _read_distances(reader)
+        own = _read_distances(reader, requirements.device)
         anchor = next(tensor for tensor in reader.reads if tensor in known)
         known = {tensor: known[anchor] + own[tensor] - own[anchor] for tensor in reader.reads} | known
     return tuple(known[tensor] for tensor in group)
 
 
-def _read_distances(reader: Slot) -> dict[TensorId, int]:
+def _read_distances(reader: Slot, device: Device) -> dict[TensorId, int]:
     """Where a layer expects its inputs, relative to the first: operands and passes in neighbouring words."""
-    interleaved = reader.layer.operands > 1 or passes_of(reader.layer.in_shape.channels)[0] > 1
+    interleaved = reader.layer.operands > 1 or passes_of(reader.layer.in_shape.channels, device)[0] > 1
     return {tensor: position if interleaved else 0 for position, tensor in enumerate(reader.reads)}
 
 

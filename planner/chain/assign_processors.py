@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.hardware.hw_layer import ceil_div, instances_of, map_layer, passes_of, set_bits, up4
+from offramp.planner.hardware.cycles import with_processors
+from offramp.planner.hardware.hw_layer import ceil_div, instances_of, map_layer, passes_of, set_bits, whole_instances
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.rules.check import check_network
 
@@ -50,12 +51,12 @@ def complete(
     another network says so. `chosen`: maps that are chosen already. InputError where
     no choice can work, and for layers that the device cannot run anywhere.
     """
-    network = with_gaps(network)
+    network = with_gaps(network, device)
     if problems := check_network(network, device):
         raise InputError(problems)
-    maps = {**chosen, **known_maps(network, input_map)}
-    blocks = alignment_groups(network)
-    columns = {layer.index: _columns(layer, network) for layer in network.layers}
+    maps = {**chosen, **known_maps(network, device, input_map)}
+    blocks = alignment_groups(network, device)
+    columns = {layer.index: _columns(layer, network, device) for layer in network.layers}
     for layer in network.layers:
         if layer.processors:
             load[list(set_bits(layer.processors))] += columns[layer.index]
@@ -77,18 +78,18 @@ def _with_maps(layer: Layer, maps: Mapping[Tensor, ProcessorMap]) -> Layer:
     )
 
 
-def with_gaps(network: Network) -> Network:
+def with_gaps(network: Network, device: Device) -> Network:
     """Producers of operands, and of the passes of a wide concatenation, leave room for the others."""
     gaps: dict[Tensor, int] = {}
     for layer in network.layers:
-        step = _interleave(layer)
+        step = _interleave(layer, device)
         for tensor in layer.inputs if step > 1 else ():
             if tensor != INPUT and not network.layers[tensor].write_gap:
                 gaps[tensor] = step - 1
     layers = tuple(replace(layer, write_gap=gaps.get(layer.index, layer.write_gap)) for layer in network.layers)
     for layer in layers:
         for reader in network.consumers(layer.index) if layer.index in gaps else ():
-            if _interleave(reader) != layer.write_gap + 1:
+            if _interleave(reader, device) != layer.write_gap + 1:
                 message = f"layer {reader.index} reads what layer {layer.index} writes, and so does an element-wise one"
                 raise InputError(
                     Diagnostic(reader.where, f"{message}: only one of them finds it where it looks; copy it")
@@ -96,14 +97,14 @@ def with_gaps(network: Network) -> Network:
     return replace(network, layers=layers)
 
 
-def _interleave(layer: Layer) -> int:
+def _interleave(layer: Layer, device: Device) -> int:
     """How many tensors lie in turn, word by word, in what a layer reads."""
     if len(layer.inputs) < 2:
         return 1
-    return layer.operands if layer.operands > 1 else passes_of(layer.in_shape.channels)[0]
+    return layer.operands if layer.operands > 1 else passes_of(layer.in_shape.channels, device)[0]
 
 
-def known_maps(network: Network, input_map: ProcessorMap) -> dict[Tensor, ProcessorMap]:
+def known_maps(network: Network, device: Device, input_map: ProcessorMap) -> dict[Tensor, ProcessorMap]:
     """Maps that the YAML states: a producer's outputs, or the processors of a layer that reads one tensor only."""
     maps = {layer.index: layer.output_processors for layer in network.layers if layer.output_processors}
     for layer in network.layers:
@@ -114,55 +115,57 @@ def known_maps(network: Network, input_map: ProcessorMap) -> dict[Tensor, Proces
         maps[INPUT] = input_map
     first = network.consumers(INPUT)[0]
     if INPUT not in maps and (network.fifo or first.data_format == "CHW"):
-        maps[INPUT] = _input_map(network, first)
+        maps[INPUT] = _input_map(network, first, device)
     return maps
 
 
-def _input_map(network: Network, first: Layer) -> ProcessorMap:
+def _input_map(network: Network, first: Layer, device: Device) -> ProcessorMap:
     """CHW: a data memory instance for each channel. FIFO: what each port feeds, the first instance of its quadrant."""
-    lanes = 1 if first.data_format == "CHW" else 4
-    spacing = 16 if network.fifo else 4
+    geometry = device.geometry
+    lanes = 1 if first.data_format == "CHW" else geometry.processors_per_instance
+    spacing = geometry.processors_per_quadrant if network.fifo else geometry.processors_per_instance
     places = (divmod(channel, lanes) for channel in range(first.in_shape.channels))
     return sum(1 << spacing * port + lane for port, lane in places)
 
 
-def size_of(network: Network, tensor: Tensor) -> int:
+def size_of(network: Network, tensor: Tensor, device: Device) -> int:
     """Processors that a tensor takes."""
     if tensor == INPUT:
-        return passes_of(network.consumers(INPUT)[0].in_shape.channels)[1]
-    return passes_of(network.layers[tensor].out_shape.channels)[1]
+        return passes_of(network.consumers(INPUT)[0].in_shape.channels, device)[1]
+    return passes_of(network.layers[tensor].out_shape.channels, device)[1]
 
 
-def alignments_of(network: Network) -> dict[Tensor, ProcessorAlignment]:
+def alignments_of(network: Network, device: Device) -> dict[Tensor, ProcessorAlignment]:
     """Every tensor's block. Passing through keeps a tensor's processors."""
     alignments = {
         tensor: ProcessorAlignment(tensor, 0) for tensor in (INPUT, *(layer.index for layer in network.layers))
     }
     for layer in network.layers:
         offset = 0
-        concatenated = layer.operands == 1 and _interleave(layer) == 1
+        concatenated = layer.operands == 1 and _interleave(layer, device) == 1
         for tensor in layer.inputs:
             _align(alignments, layer.inputs[0], tensor, offset)
-            offset += size_of(network, tensor) if concatenated else 0
+            offset += size_of(network, tensor, device) if concatenated else 0
         if layer.op == "passthrough":
             _align(alignments, layer.inputs[0], layer.index, 0)
     return alignments
 
 
-def alignment_groups(network: Network) -> dict[Tensor, dict[Tensor, ProcessorAlignment]]:
+def alignment_groups(network: Network, device: Device) -> dict[Tensor, dict[Tensor, ProcessorAlignment]]:
     """Tensors that move together, by the block's root."""
     blocks: dict[Tensor, dict[Tensor, ProcessorAlignment]] = {}
-    for tensor, alignment in alignments_of(network).items():
+    for tensor, alignment in alignments_of(network, device).items():
         blocks.setdefault(alignment.root, {})[tensor] = alignment
     return blocks
 
 
 def aligned_spans(
-    network: Network, members: Mapping[Tensor, ProcessorAlignment]
+    network: Network, members: Mapping[Tensor, ProcessorAlignment], device: Device
 ) -> tuple[dict[Tensor, tuple[int, int]], int]:
     """(first processor in the block, number of processors) of each tensor; processors of the block."""
     lowest = min(alignment.offset for alignment in members.values())
-    spans = {tensor: (alignment.offset - lowest, size_of(network, tensor)) for tensor, alignment in members.items()}
+    sizes = {tensor: size_of(network, tensor, device) for tensor in members}
+    spans = {tensor: (alignment.offset - lowest, sizes[tensor]) for tensor, alignment in members.items()}
     return spans, max(offset + size for offset, size in spans.values())
 
 
@@ -175,7 +178,7 @@ def allowed_bases(
         own = set_bits(bits)[0] - spans[tensor][0]
         return range(max(0, own), own + 1)
     geometry = device.geometry
-    return range(0, geometry.processors - up4(width) + 1, geometry.processors_per_instance)
+    return range(0, geometry.processors - whole_instances(width, device) + 1, geometry.processors_per_instance)
 
 
 def _align(alignments: dict[Tensor, ProcessorAlignment], first: Tensor, second: Tensor, distance: int) -> None:
@@ -189,12 +192,9 @@ def _align(alignments: dict[Tensor, ProcessorAlignment], first: Tensor, second: 
             alignments[tensor] = ProcessorAlignment(one.root, alignment.offset + shift)
 
 
-def _columns(layer: Layer, network: Network) -> int:
+def _columns(layer: Layer, network: Network, device: Device) -> int:
     """Kernel columns of each processor of a layer, wherever it will lie."""
-    low_in = (1 << passes_of(layer.in_shape.channels)[1]) - 1
-    low_out = (1 << passes_of(layer.out_shape.channels)[1]) - 1
-    outputs = layer.output_processors or low_out
-    return map_layer(replace(layer, processors=layer.processors or low_in, output_processors=outputs), network).columns
+    return map_layer(with_processors(layer, device), network, device).columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,7 @@ class Chooser:
 
     def size(self, members: Mapping[Tensor, ProcessorAlignment]) -> tuple[int, int]:
         """Processors, and kernel columns of each: the largest blocks are put first."""
-        return aligned_spans(self.network, members)[1], sum(
+        return aligned_spans(self.network, members, self.device)[1], sum(
             self.columns[layer.index] for layer in self._readers(members)
         )
 
@@ -219,7 +219,7 @@ class Chooser:
         fixed = {tensor: maps[tensor] for tensor in members if tensor in maps}
         if fixed and len({alignment.offset for alignment in members.values()}) == 1:
             return dict.fromkeys(members, next(iter(fixed.values())))
-        spans, width = aligned_spans(self.network, members)
+        spans, width = aligned_spans(self.network, members, self.device)
         bases = allowed_bases(spans, width, fixed, self.device)
 
         def moved(base: int) -> dict[Tensor, ProcessorMap]:
@@ -265,4 +265,4 @@ class Chooser:
         if tensor == INPUT and self.network.consumers(INPUT)[0].data_format == "CHW":
             return ceil_div(shape.pixels, 4)
         wide = tensor != INPUT and self.network.layers[tensor].output_width == 32
-        return shape.pixels * passes_of(shape.channels)[0] * (4 if wide else 1)
+        return shape.pixels * passes_of(shape.channels, self.device)[0] * (4 if wide else 1)

@@ -59,7 +59,7 @@ def build_chain(spec: Spec, device: Device) -> Chain:
     problem = placement_problem(requirements_of(chain, device))
     if weights_fit(problem):
         return chain
-    found = maps_together(_parts(spec), problem, device, chain.first_reader.layer.processors)
+    found = maps_together(_parts(spec, device), problem, device, chain.first_reader.layer.processors)
     if found.maps is None:
         return replace(chain, remark=NO_OTHER if found.impossible else OTHER_UNDECIDED)
     return _build(spec, device, found.maps)
@@ -74,17 +74,17 @@ def freed_processors(spec: Spec, device: Device) -> Iterator[tuple[str, Callable
         yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, device)
 
 
-def _parts(spec: Spec) -> list[Part]:
+def _parts(spec: Spec, device: Device) -> list[Part]:
     """The networks of all stages, each with the heads that are networks of their own, before processors are chosen."""
     parts = []
     for name in dict.fromkeys(stage.network for stage in spec.stages):
-        network = _load(spec.networks[name], spec.networks[name].input_shape)
+        network = _load(spec.networks[name], spec.networks[name].input_shape, device)
         heads = []
         for stage in spec.stages:
             if stage.network == name and stage.head and stage.head.network and stage.until is not None:
                 cut = _find(network, stage.until, stage.where)
                 entry = spec.networks[stage.head.network]
-                heads.append((entry.name, cut, _load(entry, network.layers[cut].out_shape, head=True)))
+                heads.append((entry.name, cut, _load(entry, network.layers[cut].out_shape, device, head=True)))
         parts.append(Part(name, network, tuple(heads)))
     return parts
 
@@ -93,7 +93,7 @@ def _build(spec: Spec, device: Device, maps: Maps) -> Chain:
     """The chain, with processors from `maps` where the YAMLs leave them open."""
     used = {stage.network for stage in spec.stages}
     check_heads(spec, used)
-    networks = {name: _load(entry, entry.input_shape) for name, entry in spec.networks.items() if name in used}
+    networks = {name: _load(entry, entry.input_shape, device) for name, entry in spec.networks.items() if name in used}
     load = no_columns_occupied(device)
     input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
     for name, network in networks.items():
@@ -113,10 +113,10 @@ def _build(spec: Spec, device: Device, maps: Maps) -> Chain:
     return Chain(all_networks, stages, keep)
 
 
-def load_alone(spec: Spec) -> dict[str, Network]:
+def load_alone(spec: Spec, device: Device) -> dict[str, Network]:
     """The networks that the spec only wants compared with the chain."""
     return {
-        name: _load(replace(spec.networks[name], keep_processors=True), spec.networks[name].input_shape)
+        name: _load(replace(spec.networks[name], keep_processors=True), spec.networks[name].input_shape, device)
         for name in spec.compare
     }
 
@@ -126,9 +126,9 @@ def _stated_input(network: Network) -> ProcessorMap:
     return network.consumers(INPUT)[0].processors
 
 
-def _load(entry: NetworkSpec, shape: Shape | None, head: bool = False) -> Network:
+def _load(entry: NetworkSpec, shape: Shape | None, device: Device, head: bool = False) -> Network:
     options = Options(fifo=entry.fifo, avg_pool_rounding=entry.avg_pool_rounding)
-    network = load_network(entry.network, entry.checkpoint, input_shape=shape, options=options)
+    network = load_network(entry.network, device, entry.checkpoint, input_shape=shape, options=options)
     return network if entry.keep_processors else forget_processors(network, head)
 
 
@@ -149,7 +149,7 @@ def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
         else:
             entry = spec.networks[stage.head.network]
             read = network.layers[cut]
-            head = _load(entry, read.out_shape, head=True)
+            head = _load(entry, read.out_shape, chosen.device, head=True)
             own = chosen.maps.get(entry.name, {})
             head = complete(head, chosen.device, chosen.load, read.output_processors, own)
             _check_head(stage, head, network.layers[cut])
@@ -170,9 +170,9 @@ def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
     return Branch(network, kept, select(network, kept, None), {})
 
 
-def cuts_of(spec: Spec, name: str) -> tuple[int, ...]:
+def cuts_of(spec: Spec, name: str, device: Device) -> tuple[int, ...]:
     """Layers of a network, by their numbers in its YAML, after which a stage can end, without the heads left out."""
-    network = _load(spec.networks[name], spec.networks[name].input_shape)
+    network = _load(spec.networks[name], spec.networks[name].input_shape, device)
     branch = _backbone(network, [_layers(network, head) for owner, head in spec.left_out if owner == name])
     return tuple(branch.kept[after] for after in legal_cuts(branch.backbone))
 

@@ -56,14 +56,14 @@ def movables_of(name: str, network: Network, device: Device, input_map: Processo
 
     `name` starts the names of bundles and weight blocks. `input_map`: where the input lies, if another network says so.
     """
-    network = with_gaps(network)
-    known = known_maps(network, input_map)
-    blocks = alignment_groups(network)
+    network = with_gaps(network, device)
+    known = known_maps(network, device, input_map)
+    blocks = alignment_groups(network, device)
     places = {root: _places(network, members, known, device) for root, members in blocks.items()}
     maps = {tensor: bits for own, _ in places.values() for tensor, bits in own.items()}
     for root, members in blocks.items():
         layers = [layer for layer in network.layers if set(layer.inputs) & set(members)]
-        weights = tuple(block for layer in layers for block in _weights(name, layer, network, maps))
+        weights = tuple(block for layer in layers for block in _weights(name, layer, network, maps, device))
         own, bases = places[root]
         if weights:
             yield Movable(Bundle(f"{name}/{root}", bases, weights), own)
@@ -76,7 +76,7 @@ def _places(
     fixed = {tensor: known[tensor] for tensor in members if tensor in known}
     if fixed and len({alignment.offset for alignment in members.values()}) == 1:
         return dict.fromkeys(members, next(iter(fixed.values()))), (0,)
-    spans, width = aligned_spans(network, members)
+    spans, width = aligned_spans(network, members, device)
     bases = tuple(allowed_bases(spans, width, fixed, device))
     maps = {tensor: ((1 << size) - 1) << offset for tensor, (offset, size) in spans.items()}
     if not fixed:
@@ -84,11 +84,14 @@ def _places(
     return {tensor: bits << base for base in bases for tensor, bits in maps.items()} | fixed, (0,) if bases else ()
 
 
-def _weights(name: str, layer: Layer, network: Network, maps: Mapping[Tensor, ProcessorMap]) -> Iterator[WeightBlock]:
+def _weights(
+    name: str, layer: Layer, network: Network, maps: Mapping[Tensor, ProcessorMap], device: Device
+) -> Iterator[WeightBlock]:
     processors = layer.processors
     for tensor in () if processors else layer.inputs:
         processors |= maps[tensor]
     outputs = layer.output_processors or maps[layer.index]
-    columns = map_layer(replace(layer, processors=processors, output_processors=outputs), network).columns
+    placed = replace(layer, processors=processors, output_processors=outputs)
+    columns = map_layer(placed, network, device).columns
     if columns:
         yield WeightBlock(f"{name}/{layer.index}", processors, columns, None, layer.where)

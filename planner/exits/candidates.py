@@ -89,7 +89,7 @@ def with_cuts(spec: Spec, device: Device) -> Spec:
     assert choice is not None
     groups = [(one,) for one in choice.candidates] or _every_network(spec, choice)
     wanted = any(_open(one) for group in groups for one in group)
-    cuts = cuts_of(replace(spec, left_out=_own_heads(choice.candidates)), choice.main) if wanted else ()
+    cuts = cuts_of(replace(spec, left_out=_own_heads(choice.candidates)), choice.main, device) if wanted else ()
     found: list[CandidateSpec] = []
     problems: list[Diagnostic] = []
     for group in groups:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from offramp.configs.device import Column, Device, load_device
-from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, map_layer, passes_of, quadrant_slice
+from offramp.configs.device import Column, Device
+from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, lowest_processors, map_layer, quadrant_slice
 from offramp.planner.ir.network import INPUT, Layer, Network
 
 Tag = Literal["simulated", "estimated", "published"]
@@ -51,28 +51,28 @@ class Cycles:
         return self.cycles * 1e6 / device.clocks["cnn_hz"]
 
 
-def layer_cycles(layer: Layer, network: Network, kernel_start: Column = 0) -> Cycles:
+def layer_cycles(layer: Layer, network: Network, device: Device, kernel_start: Column = 0) -> Cycles:
     """Cycles of one layer. Where a processor map is open (0), processors from 0 on are assumed.
 
     `kernel_start` costs time only in padded convolutions that pool after an element-wise operation, with several
     passes or operands.
     """
-    hw = map_layer(with_processors(layer), network)
+    hw = map_layer(with_processors(layer, device), network, device)
     cycles = _passthrough(hw) if hw.kind == "passthrough" else _convolution(hw, kernel_start)
     if layer.streaming:
         return Cycles(ceil_div(3 * cycles, 2), "estimated", STREAMING)
     return Cycles(cycles, "simulated", MODEL)
 
 
-def late_start_cycles(layer: Layer, network: Network) -> int:
+def late_start_cycles(layer: Layer, network: Network, device: Device) -> int:
     """Cycles that a layer takes longer for each column that its kernels start above 0."""
-    return layer_cycles(layer, network, 1).cycles - layer_cycles(layer, network).cycles
+    return layer_cycles(layer, network, device, 1).cycles - layer_cycles(layer, network, device).cycles
 
 
-def network_cycles(network: Network, kernel_starts: Mapping[int, Column] | None = None) -> Cycles:
+def network_cycles(network: Network, device: Device, kernel_starts: Mapping[int, Column] | None = None) -> Cycles:
     """Cycles of one inference in a single run. `kernel_starts`: start column by layer index, 0 where not given."""
     starts = kernel_starts or {}
-    return run_cycles(layer_cycles(layer, network, starts.get(layer.index, 0)) for layer in network.layers)
+    return run_cycles(layer_cycles(layer, network, device, starts.get(layer.index, 0)) for layer in network.layers)
 
 
 def run_cycles(layers: Iterable[Cycles]) -> Cycles:
@@ -118,10 +118,10 @@ def core_time(nanoseconds: int, device: Device) -> int:
     return ceil_div(nanoseconds * at, device.clocks["core_hz"] * 10**9)
 
 
-def with_processors(layer: Layer) -> Layer:
+def with_processors(layer: Layer, device: Device) -> Layer:
     """The layer with open processor maps filled from processor 0 on."""
-    inputs = (1 << passes_of(layer.in_shape.channels)[1]) - 1
-    outputs = (1 << passes_of(layer.out_shape.channels)[1]) - 1
+    inputs = lowest_processors(layer.in_shape.channels, device)
+    outputs = lowest_processors(layer.out_shape.channels, device)
     return replace(layer, processors=layer.processors or inputs, output_processors=layer.output_processors or outputs)
 
 
@@ -139,7 +139,7 @@ def _passthrough(hw: HwLayer) -> int:
     if hw.expansion > 1 and hw.layer.pool != (1, 1):
         passes = 2 * passes - 1
     _, data, _ = _fetch(hw, passes)
-    device = load_device()
+    device = hw.device
     quadrants = (quadrant_slice(hw.processors, one, device) for one in range(device.geometry.quadrants))
     time_slots = max(ceil_div(quadrant.bit_count(), device.geometry.processors_per_instance) for quadrant in quadrants)
     return hw.pooled[0] * hw.pooled[1] * (data + passes * time_slots)
@@ -188,7 +188,7 @@ def _convolution(hw: HwLayer, kernel_start: Column) -> int:
     cycles = pad_rows * pad_row + filling * filling_row
     cycles += (window.rows - filling) * row(pixel) + pad_rows * row(pad_pixel)
     cycles += _pad_penalty(hw, window) * kernel_start
-    extended = hw.layer.flatten and hw.kernel_passes > load_device().limits["passes"]
+    extended = hw.layer.flatten and hw.kernel_passes > hw.device.limits["passes"]
     return cycles + 1 if extended else cycles
 
 

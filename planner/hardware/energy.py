@@ -39,8 +39,8 @@ class Energy:
 
 def layer_energy(layer: Layer, network: Network, device: Device, kernel_start: Column = 0) -> Energy:
     """Energy of one layer, with the cycles that `layer_cycles` gives it. Independent of the clock."""
-    hw = map_layer(with_processors(layer), network)
-    cycles = layer_cycles(layer, network, kernel_start).cycles
+    hw = map_layer(with_processors(layer, device), network, device)
+    cycles = layer_cycles(layer, network, device, kernel_start).cycles
     return Energy(_picojoules(hw.processors.bit_count() * cycles, hw.taps, device), "estimated", LAYERS)
 
 

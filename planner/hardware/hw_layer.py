@@ -17,6 +17,10 @@ import numpy.typing as npt
 from offramp.configs.device import Device
 from offramp.planner.ir.network import Layer, Network, ProcessorMap
 
+BYTE_BITS = 8
+SQUARE = 9  # taps of a 3x3 kernel
+CENTRE = 4  # the tap in its middle
+
 Kind = Literal["conv3x3", "conv1x1", "conv1d", "flatten", "transposed", "passthrough"]
 
 
@@ -24,9 +28,10 @@ def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
 
 
-def up4(value: int) -> int:
-    """Round up to a multiple of four, the processors that share a data memory instance."""
-    return ceil_div(value, 4) * 4
+def whole_instances(count: int, device: Device) -> int:
+    """So many processors, rounded up to whole data memory instances."""
+    group = device.geometry.processors_per_instance
+    return ceil_div(count, group) * group
 
 
 def set_bits(processors: ProcessorMap) -> tuple[int, ...]:
@@ -34,11 +39,17 @@ def set_bits(processors: ProcessorMap) -> tuple[int, ...]:
     return tuple(bit for bit in range(processors.bit_length()) if processors >> bit & 1)
 
 
-def passes_of(channels: int, processors: int = 64) -> tuple[int, int]:
+def passes_of(channels: int, device: Device) -> tuple[int, int]:
     """(passes, channels of a full pass) that `channels` channels need."""
+    processors = device.geometry.processors
     passes = ceil_div(channels, processors)
     per_pass = ceil_div(channels, passes)
-    return passes, per_pass if channels <= processors else min(up4(per_pass), processors)
+    return passes, per_pass if channels <= processors else min(whole_instances(per_pass, device), processors)
+
+
+def lowest_processors(channels: int, device: Device) -> ProcessorMap:
+    """The map of the first processors that so many channels take."""
+    return (1 << passes_of(channels, device)[1]) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +57,7 @@ class HwLayer:
     """One layer slot. `weights`: int8 (out, in, taps), taps in the order the kernel is stored in; None without any."""
 
     layer: Layer
+    device: Device
     kind: Kind
     rows: int  # of the input in data memory, before pooling
     cols: int
@@ -71,7 +83,8 @@ class HwLayer:
     @property
     def first_slot(self) -> int:
         """Processor of output slot 0: the first output processor rounded down to a whole word, b4."""
-        return set_bits(self.output_processors)[0] // 4 * 4
+        group = self.device.geometry.processors_per_instance
+        return set_bits(self.output_processors)[0] // group * group
 
     @property
     def slots_per_pass(self) -> int:
@@ -101,7 +114,12 @@ class HwLayer:
     @property
     def columns(self) -> int:
         """Kernel columns of each enabled processor."""
-        return ceil_div(ceil_div(self.kernels * self.layer.weight_bits, 8) * self.taps, 9)
+        return columns_of(self.kernels, self.taps, self.layer.weight_bits, self.device)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weight memory, in all enabled processors together."""
+        return self.columns * self.processors.bit_count() * self.device.memories["weights"].word_bytes
 
     @property
     def bias_bytes(self) -> int:
@@ -111,8 +129,8 @@ class HwLayer:
 
     @property
     def word_factor(self) -> int:
-        """Words per output pixel, pass and four channels."""
-        return self.layer.output_width // 8
+        """Words per output pixel, pass and channels of an instance."""
+        return self.layer.output_width // BYTE_BITS
 
     def slot_of(self, channel: int) -> int:
         """Output slot of an output channel."""
@@ -132,13 +150,19 @@ class HwLayer:
         return ((pixels * self.expansion - 1) * (self.layer.write_gap + 1) + 1) * self.word_factor
 
 
-def map_layer(layer: Layer, network: Network) -> HwLayer:
+def columns_of(kernels: int, taps: int, weight_bits: int, device: Device) -> int:
+    """Kernel columns that so many kernels of a processor take; kernels of less than 8 bits share bytes."""
+    return ceil_div(ceil_div(kernels * weight_bits, BYTE_BITS) * taps, device.memories["weights"].word_bytes)
+
+
+def map_layer(layer: Layer, network: Network, device: Device) -> HwLayer:
     """The form in which the hardware runs `layer`. Both processor maps must be known."""
-    passes, per_pass = passes_of(layer.in_shape.channels)
-    expansion, out_per_pass = passes_of(layer.out_shape.channels)
+    passes, per_pass = passes_of(layer.in_shape.channels, device)
+    expansion, out_per_pass = passes_of(layer.out_shape.channels, device)
     kind = _kind(layer)
     plain = HwLayer(
         layer=layer,
+        device=device,
         kind=kind,
         rows=layer.in_shape.rows,
         cols=layer.in_shape.cols,
@@ -156,12 +180,17 @@ def map_layer(layer: Layer, network: Network) -> HwLayer:
         out_cols=layer.out_shape.cols,
     )
     if layer.op == "conv1d" and layer.dilation > 1:
-        return _stretch(plain) if (layer.kernel[0] - 1) * layer.dilation < 9 else _fold_dilation(plain)
+        return _stretch(plain) if fits_stretched(layer, device) else _fold_dilation(plain)
     if kind == "conv1x1" and layer.op == "conv2d" and _next_to_streaming(layer, network):
         return _centre(plain)
     if kind == "passthrough" and layer.operands > 1 and passes > 1 and not (passes == 2 and layer.operands == 2):
         return replace(plain, folded=True)
     return plain
+
+
+def fits_stretched(layer: Layer, device: Device) -> bool:
+    """A dilated 1-D kernel is short enough to run as it is, with zeros between its taps."""
+    return (layer.kernel[0] - 1) * layer.dilation < device.limits["conv1d_kernel"]
 
 
 def _kind(layer: Layer) -> Kind:
@@ -207,7 +236,7 @@ def _fold_dilation(plain: HwLayer) -> HwLayer:
     rows = ceil_div(layer.in_shape.rows, step)
     weights = None
     if plain.weights is not None:
-        weights = np.zeros((*plain.weights.shape[:2], 9), np.int8)
+        weights = np.zeros((*plain.weights.shape[:2], SQUARE), np.int8)
         first = 3 - length if length > 1 else 1
         weights[:, :, [1 + 3 * (first + tap) for tap in range(length)]] = plain.weights
     return replace(
@@ -217,7 +246,7 @@ def _fold_dilation(plain: HwLayer) -> HwLayer:
         cols=step,
         pad=(1, 1),
         pooled=(rows, step),
-        taps=9,
+        taps=SQUARE,
         weights=weights,
         out_rows=rows,
         out_cols=step,
@@ -233,9 +262,9 @@ def _centre(plain: HwLayer) -> HwLayer:
     """A 1x1 convolution in or right after streaming: a padded 3x3 one with only the centre tap."""
     weights = None
     if plain.weights is not None:
-        weights = np.zeros((*plain.weights.shape[:2], 9), np.int8)
-        weights[:, :, 4:5] = plain.weights
-    return replace(plain, kind="conv3x3", pad=(1, 1), taps=9, weights=weights)
+        weights = np.zeros((*plain.weights.shape[:2], SQUARE), np.int8)
+        weights[:, :, CENTRE : CENTRE + 1] = plain.weights
+    return replace(plain, kind="conv3x3", pad=(1, 1), taps=SQUARE, weights=weights)
 
 
 def quadrant_slice(processors: ProcessorMap, quadrant: int, device: Device) -> int:
@@ -252,5 +281,5 @@ def quadrants_of(processors: ProcessorMap, device: Device) -> Iterator[int]:
 
 
 def instances_of(processors: ProcessorMap, device: Device) -> tuple[int, ...]:
-    """Data memory instances that a map's processors read, ascending, 0..15."""
+    """Data memory instances that a map's processors read, ascending."""
     return tuple(sorted({device.instance_of(processor) for processor in set_bits(processors)}))

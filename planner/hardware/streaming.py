@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offramp.planner.hardware.hw_layer import HwLayer, ceil_div
+from offramp.planner.hardware.hw_layer import SQUARE, HwLayer, ceil_div
 
 CHW_BUFFER = 12  # words of the circular buffer of a layer that reads CHW data
 
@@ -46,4 +46,4 @@ def row_buffer(hw: HwLayer) -> int:
 
 
 def _kernel(hw: HwLayer) -> tuple[int, int]:
-    return (3, 3) if hw.taps == 9 else hw.layer.kernel
+    return (3, 3) if hw.taps == SQUARE else hw.layer.kernel

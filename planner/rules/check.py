@@ -38,7 +38,7 @@ def streaming_rows(network: Network, device: Device) -> str | None:
     for layer in network.layers:
         if layer.streaming:
             width = layer.pooled[1] + 2 * layer.pad[1] - layer.kernel[1] + 1
-            used += width * passes_of(layer.in_shape.channels)[0]
+            used += width * passes_of(layer.in_shape.channels, device)[0]
     return f"{used} words" if used > device.memories["tram"].words else None
 
 

@@ -38,7 +38,7 @@ def concatenation(layer: Layer, network: Network, device: Device) -> str | None:
 def joined_passes(layer: Layer, network: Network, device: Device) -> str | None:
     """Inputs that have more than {processors} channels together are read in passes: each of them is one pass, and all
     but the last have as many channels as a full pass."""
-    passes, per_pass = passes_of(layer.in_shape.channels)
+    passes, per_pass = passes_of(layer.in_shape.channels, device)
     if layer.operands > 1 or len(layer.inputs) <= 1 or passes == 1:
         return None
     counts = [network.shape_of(index).channels for index in layer.inputs]
@@ -65,7 +65,7 @@ def source_offsets(layer: Layer, network: Network, device: Device) -> str | None
     offsets = [producer.out_offset for producer in producers]
     if not _by_layers_alone(layer) or layer.in_offset is None or None in offsets:
         return None
-    expected = [layer.in_offset + step for step in _steps(layer, producers)]
+    expected = [layer.in_offset + step for step in _steps(layer, producers, device)]
     if offsets == expected:
         return None
     listed = ", ".join(f"{offset:#x}" for offset in offsets if offset is not None)
@@ -99,13 +99,13 @@ def _share_processors(producers: Sequence[Layer]) -> bool:
     )
 
 
-def _steps(layer: Layer, producers: Sequence[Layer]) -> list[int]:
+def _steps(layer: Layer, producers: Sequence[Layer], device: Device) -> list[int]:
     """Bytes from `in_offset` to each input."""
     if layer.operands > 1:
         return [4 * position for position in range(len(producers))]
     steps = [0]
     for producer in producers:
-        passes = passes_of(producer.out_shape.channels)[0] if _share_processors(producers) else 0
+        passes = passes_of(producer.out_shape.channels, device)[0] if _share_processors(producers) else 0
         steps.append(steps[-1] + 4 * passes)
     return steps[:-1]
 

@@ -7,7 +7,7 @@ the checks in its izer/backend/max7800x.py; the numbers are in the device file.
 from __future__ import annotations
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import ceil_div, passes_of, quadrant_slice, set_bits
+from offramp.planner.hardware.hw_layer import ceil_div, fits_stretched, passes_of, quadrant_slice, set_bits
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 
 
@@ -22,7 +22,7 @@ def input_memory(layer: Layer, network: Network, device: Device) -> str | None:
     """An input of a layer that does not stream fits one data memory instance of {instance_bytes} bytes from its offset
     on: 4 bytes for each pixel, pass and operand, or 1 byte for each pixel in CHW format."""
     pixels = layer.in_shape.pixels
-    passes = passes_of(layer.in_shape.channels)[0]
+    passes = passes_of(layer.in_shape.channels, device)[0]
     size = pixels if layer.data_format == "CHW" else 4 * pixels * passes * layer.operands
     wrong = not layer.streaming and size + (layer.in_offset or 0) > 4 * device.memories["data"].words
     return f"an input of {layer.in_shape} ({size} bytes) at {layer.in_offset or 0:#x}" if wrong else None
@@ -32,9 +32,9 @@ def output_memory(layer: Layer, network: Network, device: Device) -> str | None:
     """An output that does not stream into the next layer fits one data memory instance of {instance_bytes} bytes from
     its offset on: 4 bytes (32-bit: 16) for each pixel and pass, and as much for each word of `write_gap`."""
     pixels = layer.out_shape.pixels
-    if _runs_folded(layer):
+    if _runs_folded(layer, device):
         pixels = ceil_div(layer.in_shape.rows, layer.dilation) * layer.dilation
-    words = (pixels * passes_of(layer.out_shape.channels)[0] - 1) * (layer.write_gap + 1) + 1
+    words = (pixels * passes_of(layer.out_shape.channels, device)[0] - 1) * (layer.write_gap + 1) + 1
     size = 4 * words * layer.output_width // 8
     following = network.layers[layer.index + 1 : layer.index + 2]
     streamed = layer.streaming and bool(following) and following[0].streaming
@@ -42,22 +42,22 @@ def output_memory(layer: Layer, network: Network, device: Device) -> str | None:
     return f"an output of {layer.out_shape} ({size} bytes) at {layer.out_offset or 0:#x}" if wrong else None
 
 
-def _runs_folded(layer: Layer) -> bool:
+def _runs_folded(layer: Layer, device: Device) -> bool:
     """The layer is a dilated 1-D convolution that runs as a 2-D one."""
-    return layer.op == "conv1d" and layer.dilation > 1 and (layer.kernel[0] - 1) * layer.dilation >= 9
+    return layer.op == "conv1d" and layer.dilation > 1 and not fits_stretched(layer, device)
 
 
 def folded_offset(layer: Layer, network: Network, device: Device) -> str | None:
     """A 1-D convolution with a kernel of 3 that spans more than {conv1d_kernel} samples writes 4 bytes for each step of
     its dilation and each pass in front of its output: `out_offset` must leave room for them."""
-    surplus = 4 * layer.dilation * passes_of(layer.out_shape.channels)[0] * (layer.write_gap + 1)
-    wrong = _runs_folded(layer) and layer.kernel[0] == 3 and layer.out_offset is not None
+    surplus = 4 * layer.dilation * passes_of(layer.out_shape.channels, device)[0] * (layer.write_gap + 1)
+    wrong = _runs_folded(layer, device) and layer.kernel[0] == 3 and layer.out_offset is not None
     return f"`out_offset` of {layer.out_offset:#x}" if wrong and (layer.out_offset or 0) < surplus else None
 
 
 def write_step(layer: Layer, network: Network, device: Device) -> str | None:
     """Output passes times (`write_gap` + 1) is at most {write_step}."""
-    step = passes_of(layer.out_shape.channels)[0] * (layer.write_gap + 1)
+    step = passes_of(layer.out_shape.channels, device)[0] * (layer.write_gap + 1)
     return (
         f"{layer.out_shape.channels} channels with a gap of {layer.write_gap}"
         if step > device.limits["write_step"]
@@ -72,9 +72,9 @@ def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None
         return None
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.dilation > 1:
-        taps = min((taps - 1) * layer.dilation + 1, 9)
-    passes, per_pass = passes_of(layer.out_shape.channels)
-    kernels = passes * per_pass * passes_of(layer.in_shape.channels)[0]
+        taps = min((taps - 1) * layer.dilation + 1, device.limits["conv1d_kernel"])
+    passes, per_pass = passes_of(layer.out_shape.channels, device)
+    kernels = passes * per_pass * passes_of(layer.in_shape.channels, device)[0]
     kernels *= layer.in_shape.pixels if layer.flatten else 1
     columns = ceil_div(kernels * taps * layer.weight_bits, 72)
     return f"{kernels} kernels ({columns} columns)" if columns > device.memories["weights"].words else None
@@ -83,17 +83,17 @@ def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None
 def input_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """A layer has as many processors as input channels in a pass (up to {processors}; beyond that, the channels of a
     pass rounded up to a multiple of 4)."""
-    return _count(layer.processors, layer.in_shape.channels, "input")
+    return _count(layer.processors, layer.in_shape.channels, "input", device)
 
 
 def output_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """A layer has as many output processors as output channels in a pass (up to {processors}; beyond that, the channels
     of a pass rounded up to a multiple of 4). Without `output_processors` they are the next layer's `processors`."""
-    return _count(layer.output_processors, layer.out_shape.channels, "output")
+    return _count(layer.output_processors, layer.out_shape.channels, "output", device)
 
 
-def _count(processors: ProcessorMap, channels: int, side: str) -> str | None:
-    wanted = passes_of(channels)[1]
+def _count(processors: ProcessorMap, channels: int, side: str, device: Device) -> str | None:
+    wanted = passes_of(channels, device)[1]
     if not processors or processors.bit_count() == wanted:
         return None
     return f"{side} processors {processors:#018x} are {processors.bit_count()}, but {channels} channels take {wanted}"

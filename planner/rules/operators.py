@@ -114,7 +114,7 @@ def flatten(layer: Layer, network: Network, device: Device) -> str | None:
     """Flattening takes at most {flatten_pixels} pixels and {flatten_inputs} values, in at most {flatten_passes} passes
     (pixels times channels / {processors})."""
     pixels = layer.in_shape.pixels
-    passes = passes_of(layer.in_shape.channels)[0] * pixels
+    passes = passes_of(layer.in_shape.channels, device)[0] * pixels
     limits = device.limits
     fits = pixels <= limits["flatten_pixels"] and pixels * layer.in_shape.channels <= limits["flatten_inputs"]
     fits = fits and passes <= limits["flatten_passes"]
@@ -146,7 +146,7 @@ def pool_last(layer: Layer, network: Network, device: Device) -> str | None:
 def eltwise_passes(layer: Layer, network: Network, device: Device) -> str | None:
     """An element-wise operation together with pooling or a convolution takes at most {processors} channels, or twice as
     many if it has two operands."""
-    passes = passes_of(layer.in_shape.channels)[0]
+    passes = passes_of(layer.in_shape.channels, device)[0]
     fused = layer.op != "passthrough" or layer.pool != (1, 1) or layer.pool_stride > 1
     if layer.operands == 1 or passes == 1 or passes == layer.operands == 2 or not fused:
         return None

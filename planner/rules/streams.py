@@ -45,7 +45,7 @@ def streaming_padding(layer: Layer, network: Network, device: Device) -> str | N
 
 def streaming_size(layer: Layer, network: Network, device: Device) -> str | None:
     """Rows times columns times passes of a streaming layer's input are less than {stream_product}."""
-    size = layer.in_shape.pixels * passes_of(layer.in_shape.channels)[0]
+    size = layer.in_shape.pixels * passes_of(layer.in_shape.channels, device)[0]
     return f"an input of {layer.in_shape}" if layer.streaming and size >= device.limits["stream_product"] else None
 
 
@@ -90,8 +90,9 @@ def fifo_channels(layer: Layer, network: Network, device: Device) -> str | None:
 
 def fifo_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """An input from the FIFOs goes to the first four processors of each quadrant (CHW format: the first one)."""
-    lanes = 1 if layer.data_format == "CHW" else device.geometry.processors_per_instance
-    allowed = sum(((1 << lanes) - 1) << 16 * quadrant for quadrant in range(device.geometry.quadrants))
+    geometry = device.geometry
+    lanes = (1 << (1 if layer.data_format == "CHW" else geometry.processors_per_instance)) - 1
+    allowed = sum(lanes << geometry.processors_per_quadrant * quadrant for quadrant in range(geometry.quadrants))
     wrong = network.fifo and INPUT in layer.inputs and layer.processors & ~allowed
     return f"processors {layer.processors:#018x}" if wrong else None
 

@@ -15,7 +15,7 @@ from offramp.planner.spec.reader import Reader, layer_reference, number, one_of,
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
 
 NEEDED = ("offramp", "networks", "exits", "main", "choose")
-OPTIONAL = ("candidates", "name", "data", "confidence", "labels", "compare", "clocks")
+OPTIONAL = ("candidates", "name", "data", "confidence", "labels", "compare", "clocks", "device")
 
 
 @dataclass(frozen=True)

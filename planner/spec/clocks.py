@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device
 from offramp.configs.lines import LineMap
 from offramp.planner.spec.reader import Reader
 
 
-def read_clocks(reader: Reader, data: LineMap) -> Mapping[str, int]:
+def read_clocks(reader: Reader, data: LineMap, device: Device) -> Mapping[str, int]:
     """A spec's `clocks`, Hz by name; empty if it says nothing. Problems go to the reader.
 
     The device's clocks are the highest that are allowed.
     """
-    highest = load_device().clocks
+    highest = device.clocks
     section = reader.section(data, "clocks")
     reader.keys(section, (), tuple(highest))
     for name, value in section.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from offramp.configs.device import Device
 from offramp.configs.errors import InputError, Where
 from offramp.configs.files import is_file
 from offramp.configs.lines import LineList, LineMap, load_yaml
@@ -15,11 +16,12 @@ from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.ir.network import Shape
 from offramp.planner.spec.auto import NEEDED, OPTIONAL, ChoiceSpec, read_choice, read_delta
 from offramp.planner.spec.clocks import read_clocks
+from offramp.planner.spec.device_name import check_device
 from offramp.planner.spec.head import HeadSpec, read_head
 from offramp.planner.spec.reader import Reader, layer_reference, number, one_of, positive
 
 FORMAT = 1
-ALLOWED = ("name", "data", "calibrate", "labels", "compare", "clocks")
+ALLOWED = ("name", "data", "calibrate", "labels", "compare", "clocks", "device")
 
 
 @dataclass(frozen=True)
@@ -93,15 +95,15 @@ class Spec:
     left_out: tuple[tuple[str, HeadSpec], ...] = ()  # (network, head made of its layers) that no stage runs
 
 
-def load_spec(path: Path) -> Spec:
-    """Read a spec. InputError lists everything that is wrong with it, each with its line."""
-    return _Reader(path).spec(load_yaml(path))
+def load_spec(path: Path, device: Device) -> Spec:
+    """Read a spec for a device (`spec_device` finds its name). InputError lists all that is wrong, with its line."""
+    return _Reader(path).spec(load_yaml(path), device)
 
 
 class _Reader(Reader):
     """Reads one spec and collects its problems."""
 
-    def spec(self, data: LineMap) -> Spec:
+    def spec(self, data: LineMap, device: Device) -> Spec:
         automatic = "exits" in data
         if automatic:
             self.keys(data, NEEDED, OPTIONAL)
@@ -115,7 +117,8 @@ class _Reader(Reader):
         stages = () if automatic else self.stages(data, networks)
         calibration = None if automatic else self.calibration(data, files)
         self.thresholds(stages, calibration)
-        clocks = read_clocks(self, data)
+        check_device(self, data, device)
+        clocks = read_clocks(self, data, device)
         labels, compare = self.labels(data), self.names(data, "compare")
         for one in compare:
             if one not in networks:

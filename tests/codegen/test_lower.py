@@ -26,7 +26,7 @@ def on_low(shape: Shape, out: int, **changes: Any) -> Layer:
     """A layer on the lowest processors, unless `changes` says otherwise."""
     maps = {name: changes.pop(name) for name in ("processors", "output_processors") if name in changes}
     layer = make_layer(shape, out, **changes)
-    low, low_out = ((1 << passes_of(one.channels)[1]) - 1 for one in (shape, layer.out_shape))
+    low, low_out = ((1 << passes_of(one.channels, DEVICE)[1]) - 1 for one in (shape, layer.out_shape))
     return replace(layer, **{"processors": low, "output_processors": low_out, **maps})
 
 
@@ -49,7 +49,7 @@ def mnist() -> Network:
     folder = SHARED / "checkpoints"
     if not folder.is_dir():
         pytest.skip("no ../shared/checkpoints beside this checkout")
-    return load_network(folder / "mnist-chw-ai85.yaml", folder / "ai85-mnist-qat8-q.pth.tar")
+    return load_network(folder / "mnist-chw-ai85.yaml", DEVICE, folder / "ai85-mnist-qat8-q.pth.tar")
 
 
 def test_the_vendors_values_for_mnist(mnist: Network) -> None:

@@ -26,12 +26,12 @@ GEOMETRY = DEVICE.geometry
 
 def on(layer: Layer, first: int = 0, first_out: int = 0) -> Layer:
     """The layer on processors from `first` and `first_out` on."""
-    own, out = (passes_of(shape.channels)[1] for shape in (layer.in_shape, layer.out_shape))
+    own, out = (passes_of(shape.channels, DEVICE)[1] for shape in (layer.in_shape, layer.out_shape))
     return replace(layer, processors=((1 << own) - 1) << first, output_processors=((1 << out) - 1) << first_out)
 
 
 def mapped(layer: Layer) -> HwLayer:
-    return map_layer(layer, make_network(layer))
+    return map_layer(layer, make_network(layer), DEVICE)
 
 
 def kernel_at(columns: npt.NDArray[np.uint8], counter: int, taps: int, bits: int) -> list[int]:

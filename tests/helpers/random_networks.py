@@ -11,9 +11,12 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from offramp.configs.device import load_device
 from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.network import INPUT, DataFormat, Layer, Network, Op, ProcessorMap, Shape
 from tests.helpers.networks import NOWHERE, make_layer
+
+DEVICE = load_device()
 
 CHANNELS = (1, 2, 3, 4, 5, 8, 13, 16, 20, 60, 64, 65, 68, 100, 128, 130)
 BIASED = 0.5  # share of layers with weights that have biases
@@ -248,7 +251,7 @@ def _with_maps(draw: DrawFn, network: Network) -> Network:
     maps: dict[int, ProcessorMap] = {}
 
     def processors(channels: int) -> ProcessorMap:
-        count = passes_of(channels)[1]
+        count = passes_of(channels, DEVICE)[1]
         if count not in maps:
             maps[count] = ((1 << count) - 1) << step * draw(st.integers(0, min(64 - count, 20) // step))
             if step == 1 and draw(st.integers(0, 3)) == 0:  # with processors in between that have no channel

@@ -191,7 +191,7 @@ def test_refuses(stages: str, options: dict[str, str], message: str, tmp_path: P
 def test_average_pooling_rounds_where_the_spec_says_so(tmp_path: Path) -> None:
     stages, options = CHAINS["twice"]
     spec = write_fifo_spec(tmp_path, stages, {**options, "front": f"{FIFO}, avg_pool_rounding: true"})
-    networks = build_chain(load_spec(spec), DEVICE).networks
+    networks = build_chain(load_spec(spec, DEVICE), DEVICE).networks
     assert {name: network.avg_pool_rounding for name, network in networks.items()} == {
         "front": True,
         "streaming": False,
@@ -349,7 +349,7 @@ def test_cats_and_dogs_from_the_spec_to_the_vendors_answer(stock: Path, corpus: 
 
 def test_cats_and_dogs_cut_after_the_streaming_layers(corpus: Path) -> None:
     """The second stage runs from memory, with the stream and FIFO switches off; twice, to see the way back."""
-    case = load_case(corpus / "cases" / "net-cats-dogs")
+    case = load_case(corpus / "cases" / "net-cats-dogs", DEVICE)
     network = complete(case.network, DEVICE, no_columns_occupied(DEVICE))
     assert not check_network(network, DEVICE)
     last = max(layer.index for layer in network.layers if layer.streaming)

@@ -75,7 +75,7 @@ def check_answers(network: Network, data: st.DataObject) -> None:
     assert judge_both_ways(placed, [x], [answer], rng) == ()
     if cuts := legal_cuts(network):
         after = data.draw(st.sampled_from(cuts), "cut after")
-        assert judge_cut(network, after, [x, x], [answer, answer]) == ()
+        assert judge_cut(network, after, [x, x], [answer, answer], DEVICE) == ()
 
 
 @settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))

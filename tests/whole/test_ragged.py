@@ -32,7 +32,7 @@ def answers_both_ways(network: Network) -> None:
     assert np.count_nonzero(answer) > answer.size // 8
     assert judge_both_ways(place(whole("network", network), DEVICE), [x], [answer], rng) == ()
     for after in legal_cuts(network):
-        assert judge_cut(network, after, [x, x], [answer, answer]) == ()
+        assert judge_cut(network, after, [x, x], [answer, answer], DEVICE) == ()
 
 
 def scaled(layer: Layer) -> Layer:

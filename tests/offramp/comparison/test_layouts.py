@@ -87,7 +87,7 @@ def test_points_are_what_is_known(layout: Layout) -> None:
 def test_a_network_alone_is_one_point(tmp_path: Path) -> None:
     spec = write_staged(tmp_path)
     spec.write_text(spec.read_text().split("stages:")[0] + "stages: [{network: main}]\ncompare: [front]\n")
-    names = [point.name for point in read_layout(spec, DEVICE, lambda text: None).points]
+    names = [point.name for point in read_layout(spec, lambda text: None).points]
     assert names == ["as planned: main", "front alone"]
 
 
@@ -262,4 +262,4 @@ def test_a_case_without_cycles_is_refused(corpus: Path, tmp_path: Path) -> None:
     del meta["latency"]
     (tmp_path / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(InputError, match=r"has no `latency`"):
-        read_layout(tmp_path, DEVICE, lambda text: None)
+        read_layout(tmp_path, lambda text: None)

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 from offramp.cli import main
+from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.case import load_case
 from offramp.corpus.synth import synth_case
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.layers import run_network
+
+DEVICE = load_device()
 
 YAML = """\
 arch: test
@@ -48,7 +51,7 @@ def write_meta(folder: Path, meta: object) -> None:
 
 
 def test_a_case(folder: Path) -> None:
-    case = load_case(folder)
+    case = load_case(folder, DEVICE)
     first, second = case.network.layers
     assert (case.name, case.sample.dtype.name, case.overlap) == (folder.name, "int8", False)
     assert (case.network.input_shape, case.network.avg_pool_rounding) == (Shape(2, 3, 3), True)
@@ -60,13 +63,13 @@ def test_a_case(folder: Path) -> None:
 
 def test_overlap_is_the_vendors_option(folder: Path) -> None:
     write_meta(folder, {"izer_args": ["--overlap-data"]})
-    assert load_case(folder).overlap
+    assert load_case(folder, DEVICE).overlap
 
 
 def test_an_answer_is_compared(folder: Path) -> None:
     """Without one, with a right one, with a wrong one, and with one of another size."""
-    assert synth_case(folder) == ("there is no outputs.npz to compare with",)
-    case = load_case(folder)
+    assert synth_case(folder, DEVICE) == ("there is no outputs.npz to compare with",)
+    case = load_case(folder, DEVICE)
     answer = run_network(case.network, case.sample[None])[1][0]
     for found, reasons in (
         (answer, ()),
@@ -74,14 +77,14 @@ def test_an_answer_is_compared(folder: Path) -> None:
         (answer[:2], ("the output has 3 values, 2 are expected",)),
     ):
         np.savez(folder / "outputs.npz", final=found)
-        assert synth_case(folder) == reasons
+        assert synth_case(folder, DEVICE) == reasons
 
 
 @pytest.mark.parametrize("name", ["network.yaml", "meta.json", "input.npy", "weights.npz"])
 def test_a_file_is_missing(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(InputError, match=rf"{name}: cannot be read"):
-        load_case(folder)
+        load_case(folder, DEVICE)
 
 
 @pytest.mark.parametrize("name", ["meta.json", "input.npy", "weights.npz"])
@@ -89,7 +92,7 @@ def test_a_file_is_missing(folder: Path, name: str) -> None:
 def test_a_file_is_damaged(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name}: cannot be read"):
-        load_case(folder)
+        load_case(folder, DEVICE)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_a_file_is_damaged(folder: Path, name: str, content: bytes) -> None:
 def test_arguments_that_are_none(folder: Path, meta: object) -> None:
     write_meta(folder, meta)
     with pytest.raises(InputError, match="is not a whole case"):
-        load_case(folder)
+        load_case(folder, DEVICE)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +118,14 @@ def test_weights_that_are_none(folder: Path, key: str, value: Any) -> None:
     changed = {**arrays(np.random.default_rng(0)), key: value}
     np.savez(folder / "weights.npz", **{name: array for name, array in changed.items() if array is not None})
     with pytest.raises(InputError):
-        load_case(folder)
+        load_case(folder, DEVICE)
 
 
 def test_an_input_that_is_none(folder: Path) -> None:
     for array in (np.zeros(4), np.full((2, 3, 3), 200), np.zeros((1, 2, 3, 3))):
         np.save(folder / "input.npy", array)
         with pytest.raises(InputError, match="is not a whole case"):
-            load_case(folder)
+            load_case(folder, DEVICE)
 
 
 @pytest.mark.parametrize("command", ["synth", "diff"])

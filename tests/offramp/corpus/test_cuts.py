@@ -74,7 +74,9 @@ def check_every_cut(network: Network) -> None:
     assert np.array_equal(run_all(machine, list(x[:2])), answers[:2])
     cuts = legal_cuts(network)
     assert cuts == tuple(range(len(network.layers) - 1))
-    assert {after: judge_cut(network, after, list(x), list(answers)) for after in cuts} == dict.fromkeys(cuts, ())
+    assert {after: judge_cut(network, after, list(x), list(answers), DEVICE) for after in cuts} == dict.fromkeys(
+        cuts, ()
+    )
 
 
 @pytest.mark.parametrize("name", STOCK)
@@ -82,13 +84,13 @@ def test_stock_networks(name: str) -> None:
     folder = ROOT.parent / "shared" / "checkpoints"
     if not folder.is_dir():
         pytest.skip("no ../shared/checkpoints beside this checkout")
-    check_every_cut(load_network(folder / f"{name}.yaml", folder / STOCK[name]))
+    check_every_cut(load_network(folder / f"{name}.yaml", DEVICE, folder / STOCK[name]))
 
 
 @pytest.mark.parametrize("name", ["main", "front"])
 def test_example_networks(name: str) -> None:
     folder = ROOT / "examples" / "mnist"
-    network = load_network(folder / f"{name}.yaml", folder / f"{name}.pth.tar")
+    network = load_network(folder / f"{name}.yaml", DEVICE, folder / f"{name}.pth.tar")
     check_every_cut(complete(network, DEVICE, no_columns_occupied(DEVICE)))
 
 
@@ -102,18 +104,18 @@ def answer_of(case: Case, folder: Path) -> npt.NDArray[np.int32]:
 def test_corpus_networks(corpus: Path, name: str) -> None:
     """Against the vendor's answer. Of the five largest networks a few cuts only, see `CORPUS`."""
     folder = corpus / "cases" / name
-    case = load_case(folder)
+    case = load_case(folder, DEVICE)
     cuts = CORPUS[name] or legal_cuts(case.network)
     assert cuts
     assert set(cuts) <= set(legal_cuts(case.network))
     inputs, answers = [case.sample] * 2, [answer_of(case, folder)] * 2
-    problems = {after: judge_cut(case.network, after, inputs, answers, case.overlap) for after in cuts}
+    problems = {after: judge_cut(case.network, after, inputs, answers, DEVICE, case.overlap) for after in cuts}
     assert problems == dict.fromkeys(cuts, ())
 
 
 def test_no_cut_inside_streaming(corpus: Path) -> None:
     """The first cut is after the last streaming layer."""
-    network = load_case(corpus / "cases" / "net-cats-dogs").network
+    network = load_case(corpus / "cases" / "net-cats-dogs", DEVICE).network
     streaming = [layer.index for layer in network.layers if layer.streaming]
     assert set(legal_cuts(network)).isdisjoint(streaming[:-1])
     assert check_network(network, DEVICE) == ()
@@ -198,4 +200,4 @@ def test_a_case_that_cannot_be_placed_is_an_error() -> None:
     layer = make_layer(Shape(8, 6, 6), 8, processors=0xFF, output_processors=0xFF00)
     following = make_layer(Shape(8, 6, 6), 8, processors=0xFF, output_processors=0xFF)
     with pytest.raises(InputError, match="its input is written to"):
-        judge_cut(make_network(layer, following), 0, [], [])
+        judge_cut(make_network(layer, following), 0, [], [], DEVICE)

@@ -167,7 +167,7 @@ def test_the_list_is_read_strictly(tmp_path: Path, old: str, new: str, message: 
     path = tmp_path / "list.yaml"
     path.write_text(EXPLAINED_FILE.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match=rf"^list.yaml:\d+: .*{message}"):
-        load_explanations(path)
+        load_explanations(DEVICE, path)
 
 
 def test_corpus_cases_have_no_unexplained_difference(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

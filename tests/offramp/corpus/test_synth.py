@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from offramp.configs.device import load_device
 from offramp.corpus import cases
 from offramp.corpus.synth import synth_case
+
+DEVICE = load_device()
 
 # What the corpus itself or the README explains: the vendor's answer to these two is not what the memory layout gives
 # (its tool splits channels where the hardware takes alternating words), and a buffer that outlives an inference.
@@ -23,7 +26,7 @@ REFUSED = {"syn-kinetics-kat"}
 def test_every_corpus_network(corpus: Path, part: int, free: bool) -> None:
     """A stride of the corpus at a time, so that several workers share it."""
     folders = sorted(path for path in (corpus / "cases").iterdir() if path.is_dir())[part::8]
-    failed = {folder.name: reasons for folder in folders if (reasons := synth_case(folder, free))}
+    failed = {folder.name: reasons for folder in folders if (reasons := synth_case(folder, DEVICE, free))}
     assert set(failed) <= UNEQUAL | REFUSED, failed
     for name in set(failed) & UNEQUAL:
         assert "output values differ" in failed[name][0]
@@ -45,7 +48,7 @@ def test_answers_that_cannot_be_read_are_a_reason(corpus: Path, tmp_path: Path) 
     for name in ("network.yaml", "input.npy", "weights.npz", "meta.json"):
         (tmp_path / name).write_bytes((source / name).read_bytes())
     (tmp_path / "outputs.npz").write_bytes((source / "outputs.npz").read_bytes()[:500])
-    assert synth_case(tmp_path)[0].startswith("outputs.npz cannot be read: ")
+    assert synth_case(tmp_path, DEVICE)[0].startswith("outputs.npz cannot be read: ")
 
 
 def test_damaged_weights_are_noticed(corpus: Path, tmp_path: Path) -> None:
@@ -57,4 +60,4 @@ def test_damaged_weights_are_noticed(corpus: Path, tmp_path: Path) -> None:
     weights["w0"] = weights["w0"].copy()
     weights["w0"].flat[4] ^= 64
     np.savez(tmp_path / "weights.npz", **weights)
-    assert "differ" in synth_case(tmp_path)[0]
+    assert "differ" in synth_case(tmp_path, DEVICE)[0]

@@ -55,7 +55,7 @@ HEAD = """\
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks, and data whose labels are main's answers for nine images of ten."""
     folder = tmp_path_factory.mktemp("auto")
-    spec = load_spec(write_staged(folder))
+    spec = load_spec(write_staged(folder), DEVICE)
     rng = np.random.default_rng(9)
     write_network(folder, "head", HEAD, [(8, 40, 1, 1), (STAGED.classes, 8 * 3 * 2)])
     network = build_chain(spec, DEVICE).networks["main"]
@@ -82,7 +82,7 @@ def data(folder: Path, name: str) -> DataSet:
 
 
 def test_one_run_gives_what_every_chain_gives(folder: Path) -> None:
-    spec = load_spec(write_auto(folder))
+    spec = load_spec(write_auto(folder), DEVICE)
     images = data(folder, "calibration")
     candidates = load_candidates(spec, DEVICE)
     profiles, full = profile_candidates(candidates, images)
@@ -92,7 +92,7 @@ stages:
   - {network: main, until: wide, head: head, exit: {confidence: max_probability, threshold: 1}}
   - {network: main}
 """
-    chain = build_chain(load_spec(write_auto(folder, NETWORKS + stages, "explicit.yaml")), DEVICE)
+    chain = build_chain(load_spec(write_auto(folder, NETWORKS + stages, "explicit.yaml"), DEVICE), DEVICE)
     expected = profile(chain, images.x)
     assert spec.choice is not None
     at = spec.choice.measures.index("max_probability")
@@ -227,7 +227,7 @@ def test_mistakes_are_told_with_their_line(folder: Path, old: str, new: str, mes
     assert old in text
     path = write_auto(folder, text.replace(old, new), "wrong.yaml")
     with pytest.raises(InputError) as caught:
-        load_candidates(load_spec(path), DEVICE)
+        load_candidates(load_spec(path, DEVICE), DEVICE)
     assert message in str(caught.value)
     assert all(one.where and one.where.line for one in caught.value.problems)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.case import load_case
 from offramp.planner.ai8x.checkpoint import layer_weights, load_checkpoint
@@ -18,6 +19,8 @@ from offramp.planner.ai8x.load import Options, load_network
 from tests.helpers import checkpoints as make
 from tests.helpers.checkpoints import Array, Part
 from tests.helpers.memory import memory_below
+
+DEVICE = load_device()
 
 WEIGHTS = np.arange(-9, 9, dtype=np.float32).reshape(2, 1, 3, 3)
 STATE: dict[str, Array] = {
@@ -55,11 +58,13 @@ def test_every_shared_checkpoint_gives_the_integers_of_the_corpus(corpus: Path, 
         )
         if name not in files:
             continue
-        case = load_case(folder).network
+        case = load_case(folder, DEVICE).network
         options = Options(
             stop_after=case.layers[-1].index, no_bias=frozenset(range(32)) if "--no-bias" in arguments else frozenset()
         )
-        loaded = load_network(folder / "network.yaml", shared / name, input_shape=case.input_shape, options=options)
+        loaded = load_network(
+            folder / "network.yaml", DEVICE, shared / name, input_shape=case.input_shape, options=options
+        )
         for ours, theirs in zip(loaded.layers, case.layers, strict=True):
             assert same(ours.weights, theirs.weights) and same(ours.bias, theirs.bias)
             assert (ours.output_shift, ours.weight_bits) == (theirs.output_shift, theirs.weight_bits)

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.case import load_case
 from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ai8x.weights import LayerWeights, parse_shapes
 from offramp.planner.ir.network import INPUT, Layer, Network, Shape
 from tests.helpers import checkpoints
+
+DEVICE = load_device()
 
 ROLLING_BUFFER = "syn-kinetics-kat"
 DATA_BUFFER = (-2,)  # where the corpus notes down that a layer reads it; our layers then have no inputs
@@ -38,7 +41,7 @@ def load(
     folder: Path, layers: str, weights: str, shape: Shape | None = None, options: Options | None = None
 ) -> Network:
     path = write(folder, layers)
-    return load_network(path, weights=parse_shapes(weights), input_shape=shape, options=options or Options())
+    return load_network(path, DEVICE, weights=parse_shapes(weights), input_shape=shape, options=options or Options())
 
 
 def refused(folder: Path, layers: str, weights: str = "1x1x3x3", shape: Shape | None = None) -> str:
@@ -84,7 +87,7 @@ def as_recorded(layer: Layer) -> dict[str, Any]:
 def test_every_network_of_the_corpus(corpus: Path) -> None:
     compared, wrong = 0, []
     for folder in sorted((corpus / "cases").iterdir()):
-        case = load_case(folder, rolling_buffers=True)
+        case = load_case(folder, DEVICE, rolling_buffers=True)
         assert case.network.rolling_buffers == (folder.name == ROLLING_BUFFER)
         assert len(case.network.layers) == len(case.meta["layers"]), folder.name
         assert case.network.fifo == (case.meta["input"] == "fifo")
@@ -104,12 +107,12 @@ def test_every_network_of_the_corpus(corpus: Path) -> None:
 
 def test_rolling_buffers_are_refused_by_name(corpus: Path) -> None:
     with pytest.raises(InputError, match="data_buffer"):
-        load_case(corpus / "cases" / ROLLING_BUFFER)
+        load_case(corpus / "cases" / ROLLING_BUFFER, DEVICE)
 
 
 def test_a_folder_that_is_no_case(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"meta\.json: cannot be read"):
-        load_case(tmp_path)
+        load_case(tmp_path, DEVICE)
 
 
 def test_defaults_of_a_layer(tmp_path: Path) -> None:
@@ -197,9 +200,11 @@ def test_a_layer_reads_what_lies_at_its_offset(tmp_path: Path) -> None:
 
 def test_sources_of_width_and_shift(tmp_path: Path) -> None:
     weights = LayerWeights("w", (2, 1, 3, 3), np.ones((2, 1, 3, 3), np.int8), None, 2, -1)
-    plain = load_network(write(tmp_path, "  - {op: conv2d}\n"), weights=[weights]).layers[0]
+    plain = load_network(write(tmp_path, "  - {op: conv2d}\n"), DEVICE, weights=[weights]).layers[0]
     assert (plain.weight_bits, plain.output_shift) == (2, -1)
-    said = load_network(write(tmp_path, "  - {op: conv2d, quantization: 4, output_shift: 3}\n"), weights=[weights])
+    said = load_network(
+        write(tmp_path, "  - {op: conv2d, quantization: 4, output_shift: 3}\n"), DEVICE, weights=[weights]
+    )
     assert (said.layers[0].weight_bits, said.layers[0].output_shift) == (4, 3)
 
 
@@ -267,27 +272,27 @@ def test_what_a_layer_cannot_be(tmp_path: Path, layers: str, message: str) -> No
 
 def test_the_file_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"network\.yaml:1: unknown key `archs`.*\n.*`arch` is missing"):
-        load_network(write(tmp_path, CONV, "archs: x\ndataset: MNIST\n"))
+        load_network(write(tmp_path, CONV, "archs: x\ndataset: MNIST\n"), DEVICE)
     with pytest.raises(InputError, match="cannot be read"):
-        load_network(tmp_path / "absent.yaml")
+        load_network(tmp_path / "absent.yaml", DEVICE)
     path = write(tmp_path, CONV, "arch: x\ndataset: my_own\n")
     with pytest.raises(InputError, match="give it with --input CxHxW"):
-        load_network(path, weights=parse_shapes("1x1x3x3"))
+        load_network(path, DEVICE, weights=parse_shapes("1x1x3x3"))
 
 
 def test_checkpoints_must_match(tmp_path: Path) -> None:
     path = write(tmp_path, CONV, "arch: mine\ndataset: MNIST\n")
     weights = np.ones((2, 1, 3, 3), np.float32)
     good = checkpoints.save(tmp_path / "good.pth.tar", {"a.op.weight": weights, "b.op.weight": weights}, "Mine")
-    assert load_network(path, good).layers[0].out_shape == Shape(2, 28, 28)
+    assert load_network(path, DEVICE, good).layers[0].out_shape == Shape(2, 28, 28)
     other = checkpoints.save(tmp_path / "other.pth.tar", {"a.op.weight": weights}, "yours")
     with pytest.raises(InputError, match=r"`arch: mine`, but .*other\.pth\.tar is a checkpoint of `yours`"):
-        load_network(path, other)
+        load_network(path, DEVICE, other)
     shape = checkpoints.save(tmp_path / "shape.pth.tar", {"a.op.weight": weights.reshape(1, 2, 3, 3)}, "mine")
     with pytest.raises(InputError, match=r"`a\.op` has the shape 1x2x3x3; 1x1x3x3 is expected"):
-        load_network(path, shape)
+        load_network(path, DEVICE, shape)
     with pytest.raises(InputError, match="weights for none"):
-        load_network(path)
+        load_network(path, DEVICE)
 
 
 @pytest.mark.parametrize("text", ["3", "3x", "3x3x3x3x3", "axb", "0x3", "3X3"])

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from offramp.cli import main
+from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.ir.network import Layer, Shape
 from tests.helpers.specs import write_staged
+
+DEVICE = load_device()
 
 HEAD = "arch: test\ndataset: none\n"
 BUFFER = "data_buffer:\n  - {name: roll, processors: 0xffff0000, dim: %s, channels: 16, offset: 0x4000}\n"
@@ -53,6 +56,7 @@ def load(folder: Path, text: str, weights: str = "12x16x3", rows_and_cols: tuple
     path.write_text(text)
     found = load_network(
         path,
+        DEVICE,
         weights=parse_shapes(f"8x4x3x3 16x8x3x3 {weights}"),
         input_shape=Shape(4, *rows_and_cols),
         options=Options(rolling_buffers=True),
@@ -220,5 +224,5 @@ def test_a_refused_buffer_is_not_called_a_missing_layer(tmp_path: Path) -> None:
     path = tmp_path / "network.yaml"
     path.write_text(yaml_of())
     with pytest.raises(InputError) as caught:
-        load_network(path, weights=parse_shapes("8x4x3x3 16x8x3x3 12x16x3"), input_shape=Shape(4, 3, 3))
+        load_network(path, DEVICE, weights=parse_shapes("8x4x3x3 16x8x3x3 12x16x3"), input_shape=Shape(4, 3, 3))
     assert "data_buffer" in str(caught.value) and "there is no layer" not in str(caught.value)

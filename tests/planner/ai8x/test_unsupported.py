@@ -16,7 +16,9 @@ from offramp.planner.ir.network import Shape
 from offramp.planner.rules.check import check_network
 from offramp.planner.rules.messages import message_of, numbers_of
 
-NUMBERS = numbers_of(load_device())
+DEVICE = load_device()
+
+NUMBERS = numbers_of(DEVICE)
 
 ASKED = {
     "groups": "op: conv2d, groups: 4",
@@ -45,8 +47,10 @@ HARMLESS = (
 
 
 def check_file(path: Path, weights: str) -> tuple[Diagnostic, ...]:
-    network, problems = read_network(path, parse_shapes(weights) if weights else None, Shape(1, 8, 8), Options())
-    return problems + (check_network(network, load_device()) if network else ())
+    network, problems = read_network(
+        path, parse_shapes(weights) if weights else None, Shape(1, 8, 8), Options(), DEVICE
+    )
+    return problems + (check_network(network, DEVICE) if network else ())
 
 
 @pytest.mark.parametrize("rule", features.LAYER_RULES, ids=lambda rule: str(rule.__name__))

@@ -24,7 +24,7 @@ WIDE = TINY.spec(WIDE_STAGES, front="", wide="")
 
 
 def chain_of(path: Path) -> Chain:
-    return build_chain(load_spec(path), DEVICE)
+    return build_chain(load_spec(path, DEVICE), DEVICE)
 
 
 def refusal(chain: Chain, device: Device) -> str:

@@ -35,7 +35,7 @@ BY_NUMBER = {"first": 0, "inner": 1, "second": 2, "late": 3}
 
 
 def chain_of(folder: Path, text: str) -> Chain:
-    return build_chain(load_spec(write_spec(folder, text)), DEVICE)
+    return build_chain(load_spec(write_spec(folder, text), DEVICE), DEVICE)
 
 
 def layout(chain: Chain) -> list[tuple[str, list[str]]]:
@@ -210,7 +210,7 @@ def test_processors_may_all_be_left_open(tmp_path: Path) -> None:
         network = tmp_path / f"{name}.yaml"
         network.write_text(re.sub(r"(output_)?processors: \w+, ", "", network.read_text()))
         assert "processors" not in network.read_text()
-    chain = build_chain(load_spec(path), DEVICE)
+    chain = build_chain(load_spec(path, DEVICE), DEVICE)
     readers = {slot.layer.processors for slot in chain.readers(INPUT_TENSOR)}
     assert len(readers) == 1
     assert place(chain, DEVICE).placement.highest.value > 0
@@ -253,8 +253,8 @@ def test_networks_to_compare_are_loaded_alone(tmp_path: Path) -> None:
     text = FRONT.replace(
         "data:", f"  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {TINY.input}}}\ncompare: [own]\ndata:"
     )
-    spec = load_spec(write_spec(tmp_path, text))
-    assert list(load_alone(spec)) == ["own"]
+    spec = load_spec(write_spec(tmp_path, text), DEVICE)
+    assert list(load_alone(spec, DEVICE)) == ["own"]
     assert set(build_chain(spec, DEVICE).networks) == {"front", "main"}
 
 

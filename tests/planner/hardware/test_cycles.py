@@ -16,6 +16,8 @@ from offramp.planner.hardware.cycles import START_CYCLES, layer_cycles, network_
 from offramp.planner.ir.network import Network, Shape
 from tests.helpers.networks import make_layer, make_network
 
+DEVICE = load_device()
+
 
 def test_every_layer_of_the_corpus(corpus: Path) -> None:
     """Equal for all layers; those that stream are marked as estimates, and no others."""
@@ -24,13 +26,13 @@ def test_every_layer_of_the_corpus(corpus: Path) -> None:
         meta = json.loads(path.read_text())
         if not (path.parent / "weights.npz").exists():
             continue
-        network = load_case(path.parent, rolling_buffers=True).network
+        network = load_case(path.parent, DEVICE, rolling_buffers=True).network
         for entry in meta["latency"]["layers"]:
-            result = layer_cycles(network.layers[entry["layer"]], network)
+            result = layer_cycles(network.layers[entry["layer"]], network, DEVICE)
             compared += 1
             if (result.cycles, result.estimate) != (entry["cycles"], entry["streaming_estimate"]):
                 wrong.append((path.parent.name, entry, result))
-        total = network_cycles(network)
+        total = network_cycles(network, DEVICE)
         assert (total.cycles, total.estimate) == (meta["latency"]["total"], meta["latency"]["total_is_estimate"])
     assert not wrong
     assert compared >= 900
@@ -56,10 +58,10 @@ def test_published_measurements_within_half_a_percent(
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     key = (experiment, name, settings)
     (measured,) = (row for row in rows if (row["experiment"], row["network"], row["settings"]) == key)
-    network = load_case(corpus / "cases" / case).network
+    network = load_case(corpus / "cases" / case, DEVICE).network
     layers = network.layers if last is None else network.layers[: last + 1]
-    model = run_cycles(layer_cycles(layer, network) for layer in layers)
-    assert model.microseconds(load_device()) == pytest.approx(float(measured["inference us"]), rel=0.005)
+    model = run_cycles(layer_cycles(layer, network, DEVICE) for layer in layers)
+    assert model.microseconds(DEVICE) == pytest.approx(float(measured["inference us"]), rel=0.005)
 
 
 def poolafter(**changes: Any) -> Network:
@@ -73,9 +75,9 @@ def poolafter(**changes: Any) -> Network:
 def test_kernel_position_costs_time_in_one_kind_of_layer_only() -> None:
     network = poolafter()
     # 4x4 pooled, pad 1, 3x3: (4 + 2 - 3 + 1) * 1 * 2 - 1 = 7 pad positions that count through the start column
-    assert network_cycles(network, {0: 100}).cycles - network_cycles(network).cycles == 7 * 100
+    assert network_cycles(network, DEVICE, {0: 100}).cycles - network_cycles(network, DEVICE).cycles == 7 * 100
     for other in (poolafter(pad=(0, 0)), make_network(replace(network.layers[0], pool_first=True))):
-        assert network_cycles(other, {0: 100}) == network_cycles(other)
+        assert network_cycles(other, DEVICE, {0: 100}) == network_cycles(other, DEVICE)
 
 
 # What ai8x-synthesis at ab4f4c0 prints for such layers: eight outputs, operands of 8 x 12 pixels, a window of 2x2.
@@ -108,35 +110,38 @@ def test_kernel_position_costs_what_the_vendor_says(
         pool_stride=2,
     )
     network = make_network(layer, input_shape=Shape(2 * channels, 8, 12))
-    assert layer_cycles(network.layers[0], network, start).cycles == cycles
+    assert layer_cycles(network.layers[0], network, DEVICE, start).cycles == cycles
 
 
 def test_open_processors_count_as_the_first_ones() -> None:
     layer = make_layer(Shape(100, 6, 6), 70)
     chosen = replace(layer, processors=(1 << 52) - 1, output_processors=(1 << 36) - 1)
-    assert network_cycles(make_network(layer)) == network_cycles(make_network(chosen))
+    assert network_cycles(make_network(layer), DEVICE) == network_cycles(make_network(chosen), DEVICE)
     shifted = replace(layer, processors=(1 << 52) - 1, output_processors=((1 << 36) - 1) << 2)
-    assert network_cycles(make_network(shifted)).cycles == network_cycles(make_network(layer)).cycles + 2 * 2 * 2 * 36
+    assert (
+        network_cycles(make_network(shifted), DEVICE).cycles
+        == network_cycles(make_network(layer), DEVICE).cycles + 2 * 2 * 2 * 36
+    )
 
 
 def test_a_run_costs_its_layers_and_the_start() -> None:
     first = make_layer(Shape(3, 8, 8), 4)
     network = make_network(first, make_layer(first.out_shape, 2))
-    parts = [layer_cycles(layer, network) for layer in network.layers]
-    assert network_cycles(network).cycles == START_CYCLES + parts[0].cycles + parts[1].cycles
-    assert network_cycles(network).tag == "simulated"
+    parts = [layer_cycles(layer, network, DEVICE) for layer in network.layers]
+    assert network_cycles(network, DEVICE).cycles == START_CYCLES + parts[0].cycles + parts[1].cycles
+    assert network_cycles(network, DEVICE).tag == "simulated"
 
 
 def test_streaming_is_an_estimate() -> None:
     layer = make_layer(Shape(3, 8, 8), 4)
     plain, streaming = make_network(layer), make_network(replace(layer, streaming=True))
-    result = network_cycles(streaming)
+    result = network_cycles(streaming, DEVICE)
     assert result.tag == "estimated" and "streaming" in result.source
-    assert result.cycles - START_CYCLES == (3 * (network_cycles(plain).cycles - START_CYCLES) + 1) // 2
+    assert result.cycles - START_CYCLES == (3 * (network_cycles(plain, DEVICE).cycles - START_CYCLES) + 1) // 2
 
 
 def test_switch_takes_bus_time() -> None:
-    device = load_device()
+    device = DEVICE
     result = switch_cycles(device, writes=100, reads=10)
     assert result.cycles == (100 * 280 + 10 * 230) * 50 // 1000
     assert result.tag == "estimated" and "apbaccess" in result.source

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.energy_fit import ROWS, errors_of, fit, main, read_rows, report
-from offramp.configs.device import DEVICE_FILE, Device, load_device
+from offramp.configs.device import Device, device_file, load_device
 from offramp.configs.lines import load_yaml
 from offramp.corpus.case import load_case
 from offramp.planner.allocation.budget import Budget
@@ -25,17 +25,19 @@ from offramp.planner.hardware.hw_layer import map_layer
 from offramp.planner.ir.network import Network, Shape
 from tests.helpers.networks import make_layer, make_network
 
+DEVICE = load_device()
+
 
 def at_clocks(core_hz: int, cnn_hz: int) -> Device:
-    return replace(load_device(), clocks={"core_hz": core_hz, "cnn_hz": cnn_hz})
+    return replace(DEVICE, clocks={"core_hz": core_hz, "cnn_hz": cnn_hz})
 
 
 def test_energy_follows_cycles_processors_and_taps() -> None:
-    device = load_device()
+    device = DEVICE
     network = make_network(make_layer(Shape(16, 8, 8), 8), make_layer(Shape(8, 8, 8), 8, kernel=(1, 1), pad=(0, 0)))
     each, tap = device.energy["processor_cycle_fj"], device.energy["tap_cycle_fj"]
     for layer, processors, taps in zip(network.layers, (16, 8), (9, 1), strict=True):
-        expected = processors * layer_cycles(layer, network).cycles * (each + taps * tap) // 1000
+        expected = processors * layer_cycles(layer, network, device).cycles * (each + taps * tap) // 1000
         assert layer_energy(layer, network, device).picojoules == expected > 0
     whole = network_energy(network, device)
     assert whole.picojoules == sum(layer_energy(layer, network, device).picojoules for layer in network.layers)
@@ -43,29 +45,29 @@ def test_energy_follows_cycles_processors_and_taps() -> None:
 
 
 def test_layers_without_kernels_take_energy_for_their_cycles_only() -> None:
-    device = load_device()
+    device = DEVICE
     network = make_network(make_layer(Shape(16, 8, 8), 16, op="passthrough", pool=(2, 2), pool_stride=2))
-    cycles = layer_cycles(network.layers[0], network).cycles
+    cycles = layer_cycles(network.layers[0], network, device).cycles
     expected = 16 * cycles * device.energy["processor_cycle_fj"] // 1000
     assert layer_energy(network.layers[0], network, device).picojoules == expected
 
 
 def test_a_wide_first_layer_takes_time_and_little_energy(corpus: Path) -> None:
     """Time and energy ask for different exits: the published observation about cifar10, out of the model."""
-    network = load_case(corpus / "cases" / "net-cifar-10").network
-    first, whole = layer_energy(network.layers[0], network, load_device()), network_energy(network, load_device())
-    cycles = [layer_cycles(layer, network).cycles for layer in network.layers]
+    network = load_case(corpus / "cases" / "net-cifar-10", DEVICE).network
+    first, whole = layer_energy(network.layers[0], network, DEVICE), network_energy(network, DEVICE)
+    cycles = [layer_cycles(layer, network, DEVICE).cycles for layer in network.layers]
     assert cycles[0] / sum(cycles) == pytest.approx(0.30, abs=0.005)
     assert first.picojoules / whole.picojoules == pytest.approx(0.03, abs=0.005)
 
 
 def test_energy_of_layers_does_not_depend_on_the_clock() -> None:
     network = make_network(make_layer(Shape(16, 8, 8), 8))
-    assert network_energy(network, at_clocks(60_000_000, 30_000_000)) == network_energy(network, load_device())
+    assert network_energy(network, at_clocks(60_000_000, 30_000_000)) == network_energy(network, DEVICE)
 
 
 def test_core_takes_its_time_by_its_clock_and_energy_by_its_cycles() -> None:
-    default, slow = load_device(), at_clocks(50_000_000, 50_000_000)
+    default, slow = DEVICE, at_clocks(50_000_000, 50_000_000)
     half_rate = at_clocks(100_000_000, 25_000_000)
     assert switch_cycles(slow, 100).cycles == 2 * switch_cycles(default, 100).cycles == 2800
     assert switch_cycles(half_rate, 100).cycles == 700
@@ -75,10 +77,10 @@ def test_core_takes_its_time_by_its_clock_and_energy_by_its_cycles() -> None:
 
 
 def test_check_reads_the_logits_and_runs_the_confidence_code() -> None:
-    result = check_cycles(load_device(), 10)
+    result = check_cycles(DEVICE, 10)
     assert result.cycles == (10 * 230 + 314 * 10) * 50 // 1000
     assert result.tag == "estimated" and "emulator" in result.source
-    assert check_cycles(load_device(), 20).cycles == 2 * result.cycles
+    assert check_cycles(DEVICE, 20).cycles == 2 * result.cycles
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_check_reads_the_logits_and_runs_the_confidence_code() -> None:
     ],
 )
 def test_input_loads_word_by_word(network: Network, words: int, nanoseconds: int) -> None:
-    result = input_load_cycles(load_device(), network)
+    result = input_load_cycles(DEVICE, network)
     assert result.cycles == -(-words * nanoseconds * 50 // 1000)
     assert result.tag == "published" and "AN7417" in result.source
 
@@ -104,7 +106,7 @@ LOADS = [("net-cifar-10", 20928.3), ("syn-cifar100-nas", 24093.5), ("net-kws20_v
 def test_weight_loads_within_two_percent_of_measurements(corpus: Path, case: str, microseconds: float) -> None:
     with np.load(corpus / "cases" / case / "program.npz") as program:
         written = 4 * int(np.count_nonzero(program["weights_kind"] == 0))
-    model = weight_load_cycles(load_device(), written).microseconds(load_device())
+    model = weight_load_cycles(DEVICE, written).microseconds(DEVICE)
     assert model == pytest.approx(microseconds, rel=0.02)
 
 
@@ -120,15 +122,15 @@ def test_inferences_that_leave_later_take_all_that_came_before() -> None:
 def test_the_device_file_holds_the_fit(capsys: pytest.CaptureFixture[str]) -> None:
     rows = read_rows()
     fitted = fit(rows)
-    assert {name: load_device().energy[name] for name in fitted} == fitted
-    assert load_device().energy_errors == errors_of(rows, fitted)
+    assert {name: DEVICE.energy[name] for name in fitted} == fitted
+    assert DEVICE.energy_errors == errors_of(rows, fitted)
     assert main([]) == 0
     assert "the device file holds the fit and its errors" in capsys.readouterr().out
 
 
 def test_what_the_device_file_has_to_hold_is_printed_as_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--yaml"]) == 0
-    stated = DEVICE_FILE.read_text()
+    stated = device_file("MAX78000").read_text()
     for line in filter(None, capsys.readouterr().out.splitlines()):
         assert f"\n{line}" in stated
 
@@ -160,18 +162,18 @@ CASES = {
 
 
 def test_networks_of_the_rows_are_the_models(corpus: Path) -> None:
-    networks = {name: load_case(corpus / "cases" / case).network for name, case in CASES.items()}
+    networks = {name: load_case(corpus / "cases" / case, DEVICE).network for name, case in CASES.items()}
     networks |= {f"mnist_{channels}": mnist(channels) for channels in (16, 32, 48, 64)}
     stated = load_yaml(ROWS)["networks"]
     assert set(stated) == set(networks)
     for name, network in networks.items():
         energy = 0
         for layer, (processors, taps, cycles) in zip(network.layers, stated[name], strict=True):
-            assert layer_cycles(layer, network).cycles == cycles
+            assert layer_cycles(layer, network, DEVICE).cycles == cycles
             if layer.processors:
-                hw = map_layer(layer, network)
+                hw = map_layer(layer, network, DEVICE)
                 assert (hw.processors.bit_count(), hw.taps) == (processors, taps)
-            device = load_device()
+            device = DEVICE
             each = device.energy["processor_cycle_fj"] + taps * device.energy["tap_cycle_fj"]
             energy += processors * cycles * each // 1000
-        assert network_energy(network, load_device()).picojoules == energy
+        assert network_energy(network, DEVICE).picojoules == energy

@@ -18,7 +18,7 @@ from offramp.planner.hardware.hw_layer import (
     quadrant_slice,
     quadrants_of,
     set_bits,
-    up4,
+    whole_instances,
 )
 from offramp.planner.ir.network import Layer, Shape
 from tests.helpers.networks import make_layer, make_network
@@ -30,16 +30,16 @@ ALL = (1 << 64) - 1
 def mapped(shape: Shape, out: int, **changes: Any) -> HwLayer:
     """One layer on the lowest processors, unless `changes` says otherwise."""
     layer = make_layer(shape, out, **{name: value for name, value in changes.items() if "processors" not in name})
-    low = [(1 << passes_of(count)[1]) - 1 for count in (shape.channels, layer.out_shape.channels)]
+    low = [(1 << passes_of(count, DEVICE)[1]) - 1 for count in (shape.channels, layer.out_shape.channels)]
     maps = {"processors": changes.get("processors", low[0])}
     maps["output_processors"] = changes.get("output_processors", low[1])
     layer = replace(layer, **maps)
-    return map_layer(layer, make_network(layer))
+    return map_layer(layer, make_network(layer), DEVICE)
 
 
 def test_small_helpers() -> None:
     assert [ceil_div(value, 4) for value in (0, 1, 4, 5)] == [0, 1, 1, 2]
-    assert [up4(value) for value in (0, 1, 4, 5)] == [0, 4, 4, 8]
+    assert [whole_instances(value, DEVICE) for value in (0, 1, 4, 5)] == [0, 4, 4, 8]
     assert set_bits(0b101001) == (0, 3, 5)
     assert [quadrant_slice(0xF0002, quadrant, DEVICE) for quadrant in range(4)] == [2, 0xF, 0, 0]
     assert list(quadrants_of(0xF0002 | 1 << 63, DEVICE)) == [0, 1, 3]
@@ -60,7 +60,7 @@ def test_small_helpers() -> None:
     ],
 )
 def test_passes(channels: int, expected: tuple[int, int]) -> None:
-    assert passes_of(channels) == expected
+    assert passes_of(channels, DEVICE) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def line(length: int, dilation: int, samples: int = 40) -> Layer:
 
 def test_a_short_dilated_convolution_is_stretched() -> None:
     layer = line(3, 4)
-    hw = map_layer(layer, make_network(layer))
+    hw = map_layer(layer, make_network(layer), DEVICE)
     assert (hw.kind, hw.taps, hw.surplus) == ("conv1d", 9, 0)
     assert hw.weights is not None and layer.weights is not None
     assert np.array_equal(hw.weights[:, :, [0, 4, 8]], layer.weights[..., 0])
@@ -168,7 +168,7 @@ def test_a_short_dilated_convolution_is_stretched() -> None:
 def test_a_long_dilated_convolution_is_folded(length: int, middle: list[int]) -> None:
     """Rows of `dilation` samples and a 3x3 kernel whose middle column holds the taps."""
     layer = line(length, 10)
-    hw = map_layer(layer, make_network(layer))
+    hw = map_layer(layer, make_network(layer), DEVICE)
     assert (hw.kind, hw.taps, hw.rows, hw.cols, hw.pad) == ("conv3x3", 9, 4, 10, (1, 1))
     assert hw.surplus == (10 if length == 3 else 0)
     assert hw.output_words == 40
@@ -184,7 +184,7 @@ def test_a_point_convolution_near_streaming_is_widened(streams: tuple[bool, bool
     first = make_layer(Shape(4, 6, 6), 4, streaming=streams[0])
     point = make_layer(Shape(4, 6, 6), 4, kernel=(1, 1), pad=(0, 0), streaming=streams[1])
     network = make_network(*(replace(layer, processors=0xF, output_processors=0xF) for layer in (first, point)))
-    hw = map_layer(network.layers[1], network)
+    hw = map_layer(network.layers[1], network, DEVICE)
     assert hw.kind == kind
     if kind == "conv3x3":
         assert (hw.taps, hw.pad) == (9, (1, 1))

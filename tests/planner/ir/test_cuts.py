@@ -9,11 +9,14 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from offramp.configs.device import load_device
 from offramp.corpus.case import load_case
 from offramp.planner.ir.cuts import boundaries, network_graph
 from offramp.planner.ir.network import INPUT, Network, Shape
 from offramp.planner.reference.layers import run_layers, run_network
 from tests.helpers.networks import make_layer, make_network
+
+DEVICE = load_device()
 
 
 def residual() -> Network:
@@ -102,7 +105,7 @@ def test_no_cut_while_the_fifo_input_is_needed(fifo: bool) -> None:
 )
 def test_live_tensors_are_enough_for_the_rest(corpus: Path, name: str, legal: int) -> None:
     """At every legal cut, what is live there and nothing else gives the unsplit result and all declared outputs."""
-    case = load_case(corpus / "cases" / name)
+    case = load_case(corpus / "cases" / name, DEVICE)
     layers = case.network.layers
     whole = run_network(case.network, case.sample[None], keep=range(len(layers)))
     tensors = {INPUT: case.sample[None], **whole}

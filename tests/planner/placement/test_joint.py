@@ -131,7 +131,7 @@ def test_the_same_board_gives_the_same_choices() -> None:
 
 @pytest.mark.parametrize("name", ["net-mnist", "net-cifar-10", "net-camvid_unet_nofakept", "syn-cifar100-simple-q4"])
 def test_a_network_completed_with_the_bases_has_the_blocks_that_were_placed(corpus: Path, name: str) -> None:
-    network = forget_places(load_case(corpus / "cases" / name).network)
+    network = forget_places(load_case(corpus / "cases" / name, DEVICE).network)
     geometry = DEVICE.geometry
     movables = list(movables_of(name, network, DEVICE))
     bundles = tuple(one.bundle for one in movables)
@@ -141,13 +141,13 @@ def test_a_network_completed_with_the_bases_has_the_blocks_that_were_placed(corp
     assert answer.bases is not None
     chosen = {tensor: bits << answer.bases[one.bundle.name] for one in movables for tensor, bits in one.maps.items()}
     placed = complete(network, DEVICE, no_columns_occupied(DEVICE), chosen=chosen)
-    layers = [map_layer(layer, placed) for layer in placed.layers]
+    layers = [map_layer(layer, placed, DEVICE) for layer in placed.layers]
     expected = {(f"{name}/{hw.layer.index}", hw.processors, hw.columns) for hw in layers if hw.columns}
     assert {(block.name, block.processors, block.columns) for block in board.blocks(answer.bases)} == expected
 
 
 def test_processors_are_forgotten_but_for_the_inputs(corpus: Path) -> None:
-    network = load_case(corpus / "cases" / "net-cifar10-hwc").network
+    network = load_case(corpus / "cases" / "net-cifar10-hwc", DEVICE).network
     free = forget_processors(network)
     assert free.layers[0].processors == network.layers[0].processors
     assert not any(layer.processors for layer in free.layers[1:])

@@ -14,10 +14,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from offramp.configs.device import load_device
 from offramp.corpus.case import load_case
 from offramp.planner.ir.network import INPUT, Layer, Shape
 from offramp.planner.reference.layers import Tensor, run_layer, run_layers, run_network
 from tests.helpers.networks import make_layer, make_network
+
+DEVICE = load_device()
 
 
 def clip(value: int) -> int:
@@ -258,7 +261,7 @@ def test_every_stored_output_of_the_corpus(corpus: Path) -> None:
     for folder in folders:
         if folder.name == UNSUPPORTED:
             continue
-        case = load_case(folder)
+        case = load_case(folder, DEVICE)
         results = run_network(case.network, case.sample[None], keep=range(len(case.network.layers)))
         for name, expected in np.load(folder / "outputs.npz").items():
             index = case.network.layers[-1].index if name == "final" else int(name.removeprefix("out"))
@@ -274,7 +277,7 @@ def test_every_stored_output_of_the_corpus(corpus: Path) -> None:
 def test_vendor_answer_of_operands_split_by_channel(corpus: Path, name: str) -> None:
     """The exceptions of the test above are that one difference and nothing else."""
     folder = corpus / "cases" / name
-    case, outputs = load_case(folder), np.load(folder / "outputs.npz")
+    case, outputs = load_case(folder, DEVICE), np.load(folder / "outputs.npz")
     for layer in case.network.layers[1:]:
         producer = outputs[f"out{layer.index - 1}"].astype(np.int8)[None]
         halves = [half.reshape(1, *outputs[f"out{layer.index}"].shape) for half in np.split(producer, 2, axis=1)]

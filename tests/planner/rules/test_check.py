@@ -62,7 +62,7 @@ def refusals(corpus: Path) -> list[dict[str, str]]:
 
 
 def check_file(path: Path, shape: Shape, weights: str) -> tuple[Diagnostic, ...]:
-    network, problems = read_network(path, parse_shapes(weights) if weights else None, shape, Options())
+    network, problems = read_network(path, parse_shapes(weights) if weights else None, shape, Options(), DEVICE)
     return problems + (check_network(network, DEVICE) if network else ())
 
 
@@ -85,7 +85,7 @@ def test_what_the_vendor_tool_refuses(corpus: Path) -> None:
 def test_no_network_of_the_corpus_is_refused(corpus: Path) -> None:
     for folder in sorted((corpus / "cases").iterdir()):
         if folder.name != ROLLING_BUFFER:
-            assert check_network(load_case(folder).network, DEVICE) == (), folder.name
+            assert check_network(load_case(folder, DEVICE).network, DEVICE) == (), folder.name
 
 
 def test_the_page_of_rules_is_current() -> None:

@@ -21,11 +21,13 @@ from offramp.planner.plan import Plan, load_plan, plan_json
 from offramp.planner.spec.spec import load_spec
 from tests.helpers.specs import write_staged
 
+DEVICE = load_device()
+
 HALF = "clocks: {core_hz: 50000000, cnn_hz: 50000000}\n"
 
 
 def plan_of(path: Path) -> Plan:
-    return make_plan(path, load_device(), lambda text: None)
+    return make_plan(path, DEVICE, lambda text: None)
 
 
 @pytest.mark.parametrize(
@@ -40,14 +42,14 @@ def plan_of(path: Path) -> Plan:
 )
 def test_odd_clocks_are_refused_with_their_line(tmp_path: Path, extra: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        load_spec(write_staged(tmp_path, extra))
+        load_spec(write_staged(tmp_path, extra), DEVICE)
     assert message in str(caught.value)
 
 
 def test_clocks_that_are_not_given_are_the_devices(tmp_path: Path) -> None:
     device = plan_of(write_staged(tmp_path, "clocks: {cnn_hz: 25000000}\n")).placed.requirements.device
-    assert device.clocks == {**load_device().clocks, "cnn_hz": 25_000_000}
-    assert plan_of(write_staged(tmp_path)).placed.requirements.device is load_device()
+    assert device.clocks == {**DEVICE.clocks, "cnn_hz": 25_000_000}
+    assert plan_of(write_staged(tmp_path)).placed.requirements.device is DEVICE
 
 
 def test_a_slower_core_makes_its_work_longer_and_no_layer(tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_plan_read_back_has_the_specs_clocks(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path, HALF))
     path = tmp_path / "plan.json"
     path.write_text(plan_json(plan, tmp_path))
-    again = load_plan(path, load_device())
+    again = load_plan(path, DEVICE)
     assert again.placed.requirements.device.clocks["core_hz"] == 50_000_000
     assert chain_budget(again.placed) == chain_budget(plan.placed)
 
@@ -70,10 +72,10 @@ def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) 
     plan = plan_of(write_staged(tmp_path))
     evaluated = evaluate_plan(plan)
     assert evaluated
-    report = plan_report(plan, load_device(), evaluated)
+    report = plan_report(plan, DEVICE, evaluated)
     budget = energy_budget(plan.placed, chain_budget(plan.placed))
     assert [stage.energy_uj for stage in report.stages] == [one.microjoules for one in budget.stages]
-    networks = [network_energy(plan.chain.networks[name], load_device()) for name in ("front", "main")]
+    networks = [network_energy(plan.chain.networks[name], DEVICE) for name in ("front", "main")]
     assert [one.picojoules for one in budget.stages] == [one.picojoules for one in networks]
 
     share = report.stages[0].share
@@ -90,7 +92,7 @@ def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) 
 
 def test_results_table_shows_the_energy(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path))
-    report = plan_report(plan, load_device(), evaluate_plan(plan))
+    report = plan_report(plan, DEVICE, evaluate_plan(plan))
     console = make_console()
     with console.capture() as capture:
         print_results(report, console)
@@ -100,6 +102,6 @@ def test_results_table_shows_the_energy(tmp_path: Path) -> None:
 
 def test_without_test_data_only_the_full_networks_energy_is_known(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path))
-    report = plan_report(replace(plan, spec=replace(plan.spec, data={})), load_device(), None)
+    report = plan_report(replace(plan, spec=replace(plan.spec, data={})), DEVICE, None)
     assert report.energy.mean_uj is None and report.energy.ratio is None
     assert report.energy.full_uj > 0 and np.isfinite(report.energy.full_uj)

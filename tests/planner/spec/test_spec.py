@@ -94,7 +94,7 @@ def test_mistakes_have_a_place(
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     text = FRONT.replace("threshold: 0.5", "threshold: -1").replace("offramp: 1", "offramp: 3")
     with pytest.raises(InputError) as caught:
-        load_spec(write_spec(tmp_path, text.replace("front.pth.tar", "gone.pth.tar")))
+        load_spec(write_spec(tmp_path, text.replace("front.pth.tar", "gone.pth.tar")), DEVICE)
     assert [problem.where and problem.where.line for problem in caught.value.problems] == [1, 4, 9, 9]
 
 
@@ -114,7 +114,7 @@ def test_a_spec_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_spec_as_read(tmp_path: Path) -> None:
-    spec = load_spec(write_spec(tmp_path, THREE.replace("name: tiny", "labels: [a, 2, c]\ncompare: [main]")))
+    spec = load_spec(write_spec(tmp_path, THREE.replace("name: tiny", "labels: [a, 2, c]\ncompare: [main]")), DEVICE)
     assert spec.name == tmp_path.name.replace("-", "_")  # of its folder, without a name of its own
     assert (spec.labels, spec.compare) == (("a", "2", "c"), ("main",))
     assert [(stage.name, stage.until) for stage in spec.stages] == [
@@ -139,12 +139,12 @@ def test_paths_are_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.Monk
     text = text.replace("test.npz", "../test.npz").replace("calibration.npz", "../calibration.npz")
     (tmp_path / "inner" / "spec.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
-    assert load_spec(Path("inner/spec.yaml")).networks["main"].network.samefile(tmp_path / "main.yaml")
+    assert load_spec(Path("inner/spec.yaml"), DEVICE).networks["main"].network.samefile(tmp_path / "main.yaml")
 
 
 def test_calibration_leaves_thresholds_open(tmp_path: Path) -> None:
     text = FRONT.replace(", threshold: 0.5", "") + "calibrate: {data: calibration, accuracy_drop: 0.5}\n"
-    spec = load_spec(write_spec(tmp_path, text))
+    spec = load_spec(write_spec(tmp_path, text), DEVICE)
     assert spec.calibration is not None
     assert (spec.calibration.data, spec.calibration.accuracy_drop) == ("calibration", 0.5)
     assert spec.stages[0].exit is not None
@@ -166,7 +166,7 @@ def test_what_is_no_shape(text: str | None) -> None:
 
 def test_specs_of_this_file_are_good(tmp_path: Path) -> None:
     for text in (FRONT, BRANCH, THREE):
-        assert load_spec(write_spec(tmp_path, text)).name == "tiny"
+        assert load_spec(write_spec(tmp_path, text), DEVICE).name == "tiny"
 
 
 ODD_VALUES = (
@@ -199,6 +199,6 @@ def test_odd_values_anywhere_are_messages_or_fine(tmp_path: Path, text: str) -> 
         for value in ODD_VALUES:
             path.write_text(text[:start] + value + text[end:])
             try:
-                build_chain(load_spec(path), DEVICE)
+                build_chain(load_spec(path, DEVICE), DEVICE)
             except InputError as error:
                 assert all(problem.where and problem.where.line >= 0 for problem in error.problems)

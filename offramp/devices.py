@@ -1,0 +1,50 @@
+"""Which device a command is for: as its spec, plan or corpus case says, or as its option `--device` says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from offramp.configs.device import DEFAULT, Device, device_names, load_device
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.planner.plan import plan_device
+from offramp.planner.spec.device_name import spec_device
+
+
+def add_device(parser: argparse.ArgumentParser, subject: str) -> None:
+    """The option of commands whose subject may not say which device it is for."""
+    names = ", ".join(device_names())
+    parser.add_argument("--device", metavar="NAME", help=f"device that {subject} is for: {names} (default {DEFAULT})")
+
+
+def stated_device(name: str | None) -> Device:
+    """The device of `--device`, or the default. InputError if there is none of this name."""
+    return load_device(name or DEFAULT)
+
+
+def device_of_spec(path: Path) -> Device:
+    """The device of a spec's `device`, or the default."""
+    name, where = spec_device(path)
+    return load_device(name or DEFAULT, where)
+
+
+def device_of_plan(path: Path) -> Device:
+    return load_device(*plan_device(path))
+
+
+def device_of_case(folder: Path, stated: str | None = None) -> Device:
+    """The device of a corpus case's meta.json; `stated`, or the default, if it has none.
+
+    InputError if meta.json cannot be read, or says another device than `stated`.
+    """
+    path = folder / "meta.json"
+    where = Where(str(path))
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(Diagnostic(where, f"cannot be read: {error}")) from error
+    named = meta.get("device") if isinstance(meta, dict) else None
+    if named and stated and str(named).upper() != stated.upper():
+        raise InputError(Diagnostic(where, f"is a case of a {named}, not of a {stated.upper()}"))
+    return load_device(str(named or stated or DEFAULT), where)
