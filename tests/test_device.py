@@ -41,7 +41,7 @@ def test_only_the_command_line_loads_a_device(module: str) -> None:
 
 def test_the_walk_sees_what_it_looks_for() -> None:
     assert loads("offramp.commands.plan") == ["run"]
-    assert {name for name in MODULES if loads(name)} >= {"offramp.corpus.diff", "offramp.supported", "offramp.devices"}
+    assert {name for name in MODULES if loads(name)} >= {"offramp.corpus.diff", "offramp.documents", "offramp.devices"}
 
 
 def test_devices_are_the_files_beside_the_loader() -> None:

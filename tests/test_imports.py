@@ -35,7 +35,7 @@ LEVELS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 KNOWS = {"configs": set[str](), "simulator": {"configs"}, "planner": {"configs"}, "codegen": {"configs", "planner"}}
-FRONT = {"__init__", "cli", "supported"}
+FRONT = {"__init__", "cli", "documents"}
 OTHERS = {"configs": {"yaml", "numpy"}, "simulator": {"numpy"}}  # outside the standard library; None: any
 BOARD = {"unicorn", "elftools"}  # for the virtual board only
 
