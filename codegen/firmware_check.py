@@ -109,7 +109,8 @@ def _input(layout: InputLayout, device: Device) -> Iterator[str]:
             continue
         first, last = device.locate(run.address), device.locate(run.address + (words - 1) * run.step)
         inside = first and last and first.kind == "data" and (first.quadrant, first.unit) == (last.quadrant, last.unit)
-        if not inside or run.address % 4 or run.step % 4 or run.step < 4:
+        step_fits = run.step == 4 if layout.chw else run.step % 4 == 0 and run.step >= 4
+        if not inside or run.address % 4 or not step_fits:
             yield f"input run at {run.address:#x}, step {run.step}, {words} words: not within one data memory instance"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from offramp.codegen.firmware import Firmware
+from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
 from offramp.codegen.firmware_check import input_words, problems
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic
@@ -74,6 +75,11 @@ def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
         "register": lambda address: _register(device, address),
         "mask": _mask,
         "words": input_words,
+        "offsets": lambda run: _offsets(firmware.input, run),
+        "lanes": lambda run: sum(0xFF << 8 * lane for lane, channel in enumerate(run.channels) if channel >= 0),
+        "run_channels": _run_channels,
+        "stops": lambda stage: _stops(stage, firmware.input.fifo, device),
+        "by_word": _by_word,
         "hex": hex,
     }
 
@@ -81,6 +87,36 @@ def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
 def _with_starts(items: Sequence[Any], lengths: Sequence[int]) -> list[tuple[Any, int]]:
     starts = [sum(lengths[:position]) for position in range(len(lengths))]
     return list(zip(items, starts, strict=True))
+
+
+def _offsets(layout: InputLayout, run: InputRun) -> list[str]:
+    """Where the channels of a run begin in the application's bytes; any of them where a lane has none."""
+    pixels = layout.shape[1] * layout.shape[2]
+    any_channel = max(run.channels)
+    return [f"{pixels * (channel if channel >= 0 else any_channel)}u" for channel in run.channels]
+
+
+def _run_channels(layout: InputLayout) -> list[str]:
+    """The channels of all runs, some runs a line."""
+    texts = [" ".join(str(channel) if channel >= 0 else "-" for channel in run.channels) for run in layout.runs]
+    return ["; ".join(texts[first : first + 6]) for first in range(0, len(texts), 6)]
+
+
+def _stops(stage: StageCode, fifo: bool, device: Device) -> list[BusWrite]:
+    """What CTRL holds while the stage runs, without the bits that have to go."""
+    control = device.registers["CTRL"]
+    running = ("enable", "done", "fifo", "stream", "circular", "sync_enable") if fifo else ("enable", "done")
+    addresses = {device.register_address("CTRL", quadrant) for quadrant in stage.quadrants}
+    held = {write.address: write.value for write in stage.start if write.address in addresses}
+    return [
+        BusWrite(address, control.encode({**control.decode(value), **dict.fromkeys(running, 0)}))
+        for address, value in held.items()
+    ]
+
+
+def _by_word(logits: Sequence[Logit]) -> list[tuple[int, list[tuple[int, Logit]]]]:
+    """(address, (index, logit) of those in the word): logits that follow each other in one word are read once."""
+    return [(address, list(found)) for address, found in groupby(enumerate(logits), lambda item: item[1].address)]
 
 
 def _mask(quadrants: Iterable[int]) -> int:

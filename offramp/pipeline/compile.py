@@ -16,7 +16,7 @@ from offramp.simulator.board.elf import EXTRA, load_image
 
 COMPILERS = ("arm-none-eabi-gcc", "zig")
 _FLAGS = (
-    *("-std=c99", "-Os", "-g0", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror"),
+    *("-std=c99", "-O2", "-g0", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror"),
     *("-ffreestanding", "-ffunction-sections", "-fdata-sections"),
     *("-Wl,--gc-sections", "-T", "emulator/link.ld"),
     *("-Iinclude", "-Iemulator"),

@@ -12,6 +12,7 @@ from offramp.simulator.board.bus import AcceleratorPort, Bus, Peripherals, Syste
 from offramp.simulator.board.elf import EXTRA, Image
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import APPLICATION_EXIT, Host
+from offramp.simulator.board.meter import Meter
 from offramp.simulator.errors import AcceleratorError
 
 # Memory map of the part (UG7456 chapter 3).
@@ -41,7 +42,7 @@ class Core:
     What a callback finds wrong is kept and raised after the piece of instructions: stopping Unicorn inside a memory
     callback would make it repeat instructions."""
 
-    def __init__(self, image: Image, device: Device, accelerator: Bus, host: Host) -> None:
+    def __init__(self, image: Image, device: Device, accelerator: Bus, host: Host, meter: Meter | None = None) -> None:
         self._unicorn, self._arm = unicorn, arm_const = _unicorn()
         self._host = host
         self._port = AcceleratorPort(accelerator)
@@ -51,7 +52,7 @@ class Core:
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
         self._engine = engine
-        self._map(device)
+        self._map(device, meter)
         for segment in image.segments:
             if not FLASH <= segment.address <= segment.address + len(segment.data) <= FLASH + FLASH_BYTES:
                 raise InputError(f"a segment of {len(segment.data)} bytes at {segment.address:#x} is outside the flash")
@@ -59,7 +60,7 @@ class Core:
         stack, self._pc = (self._word(image.vectors + offset) for offset in (0, 4))
         engine.reg_write(arm_const.UC_ARM_REG_SP, stack)
 
-    def _map(self, device: Device) -> None:
+    def _map(self, device: Device, meter: Meter | None) -> None:
         engine, unicorn = self._engine, self._unicorn
         engine.mem_map(FLASH, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         engine.mem_map(SRAM, SRAM_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
@@ -69,7 +70,12 @@ class Core:
             (PERIPHERALS, PERIPHERALS_BYTES, peripherals),
             (SYSTEM, SYSTEM_BYTES, self._system),
         ):
-            engine.mmio_map(base, size, self._reader(base, target.read), None, self._writer(base, target.write), None)
+            read, write = self._reader(base, target.read), self._writer(base, target.write)
+            if meter is not None:
+                read, write = meter.reading(base, read), meter.writing(base, write)
+            engine.mmio_map(base, size, read, None, write, None)
+        if meter is not None:
+            engine.hook_add(unicorn.UC_HOOK_CODE, meter.step)
         engine.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
 

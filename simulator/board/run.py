@@ -15,6 +15,7 @@ from offramp.simulator.board.core import Core
 from offramp.simulator.board.elf import load_image
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import Host
+from offramp.simulator.board.meter import Meter
 
 LIMIT = 20_000_000  # instructions from one answer to the next; an MNIST image takes some 100,000
 ERRORS = {0: "OFFRAMP_OK", -1: "OFFRAMP_E_NOT_READY", -2: "OFFRAMP_E_TIMEOUT", -3: "OFFRAMP_E_ARGUMENT"}
@@ -53,14 +54,16 @@ def run(
     *,
     limit: int = LIMIT,
     progress: Callable[[int], None] | None = None,
+    meter: Meter | None = None,
 ) -> BoardRun:
     """Boot the ELF once and have it answer all inputs, int8, (n, channels, rows, columns).
 
     `accelerator` starts without power and is used up. `progress` is called with the number of answers so far.
+    `meter` counts instructions and bus accesses; a run with one takes many times as long.
     BoardError if the program does not get to its end; an error code that it returns for an image is no such error.
     """
     host = Host([np.ascontiguousarray(image, dtype=np.int8).tobytes() for image in inputs], progress)
-    status = Core(load_image(elf), device, accelerator, host).run(limit)
+    status = Core(load_image(elf), device, accelerator, host, meter).run(limit)
     if status:
         raise BoardError(Ending.STATUS, f"status {status}", len(host.records), host.console)
     if len(host.records) != len(inputs):

@@ -1,4 +1,4 @@
-/* How sure a stage is of its answer. Integers only; planner/confidence.py computes the same bits.
+/* How sure a stage is of its answer. Integers only; planner/reference/confidence.py computes the same bits.
  *
  * Logits have `fraction_bits` fraction bits (0..31): real value = logit * 2^-fraction_bits. The temperature multiplies
  * them and has 16 fraction bits (1..64 * 65536; 65536 leaves them as they are). 2 to 1024 classes. These ranges are
@@ -16,13 +16,11 @@
 
 typedef enum { OFFRAMP_MARGIN, OFFRAMP_MAX_PROBABILITY, OFFRAMP_ENTROPY } offramp_measure_t;
 
+/* Also gives the index of the largest logit, the first one of equals. */
 uint32_t offramp_confidence(offramp_measure_t measure, const int32_t *logits, uint32_t classes, uint32_t fraction_bits,
-                            uint32_t temperature_q16);
+                            uint32_t temperature_q16, uint32_t *class_index);
 
 /* Whether a stage may answer: at least the threshold, or at most it for entropy. */
 bool offramp_confident(offramp_measure_t measure, uint32_t value, uint32_t threshold);
-
-/* Index of the largest logit, the first one of equals. */
-uint32_t offramp_argmax(const int32_t *logits, uint32_t classes);
 
 #endif

@@ -32,27 +32,27 @@ typedef struct {
 
 typedef struct {
     uint32_t address;
-    uint16_t lane; /* byte of the word, 0..3 */
-    uint16_t bits; /* 8 or 32 */
-} offramp_logit_t;
-
-typedef struct {
-    uint32_t address;
-    uint32_t step;       /* bytes from word to word; 0 for a FIFO port */
-    int16_t channels[4]; /* one a byte lane, -1 for none; OFFRAMP_INPUT_CHW: only the first */
+    uint32_t step; /* bytes from word to word; 0 for a FIFO port */
+#if OFFRAMP_INPUT_CHW
+    uint32_t offsets[1]; /* of the channel's first pixel in the input */
+#else
+    uint32_t offsets[4]; /* the same of the channels in the four byte lanes */
+    uint32_t mask;       /* the lanes that have a channel; the others are 0 in the accelerator, their offset is any */
+#endif
 #ifdef OFFRAMP_INPUT_FIFO
     uint32_t full; /* bit of FIFO_STAT: the port takes no word now */
 #endif
 } offramp_input_run_t;
 
+/* Register writes one after the other, as code: faster than a table of them, and no larger. */
 typedef struct {
-    offramp_writes_t start;
-    offramp_writes_t advance; /* from this stage to the next */
-    offramp_writes_t restore; /* from this stage back to stage 0 */
-    uint32_t quadrants;       /* bit q: the stage runs in quadrant q */
-    uint32_t done_address;    /* CTRL of the master quadrant */
-    uint32_t cycles;          /* modelled accelerator clock cycles */
-    const offramp_logit_t *logits;
+    void (*start)(void);
+    void (*stop)(void);            /* once it is done: memories are accessible again, and the next start is an edge */
+    void (*advance)(void);         /* from this stage to the next; null for the last */
+    void (*restore)(void);         /* from this stage back to stage 0; null for stage 0 */
+    void (*read)(int32_t *logits); /* OFFRAMP_CLASSES of them */
+    uint32_t done_address;         /* CTRL of the master quadrant */
+    uint32_t cycles;               /* modelled accelerator clock cycles */
     offramp_measure_t measure;
     uint32_t threshold;
     uint32_t fraction_bits;
@@ -69,11 +69,10 @@ typedef struct {
     uint32_t weight_chunks;
     const offramp_bias_t *biases;
     uint32_t bias_runs;
-    const offramp_input_run_t *input;
-    uint32_t input_runs;
 } offramp_tables_t;
 
 extern const offramp_tables_t offramp_tables;
+extern const offramp_input_run_t offramp_input_runs[]; /* OFFRAMP_INPUT_RUNS of them */
 extern const offramp_stage_t offramp_stages[]; /* OFFRAMP_STAGES of them */
 
 /* Known answers, for self-tests: inputs, the stage that answers, and its logits. */

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "offramp_confidence.h"
+#include "offramp_input.h"
 #include "offramp_platform.h"
 #include "offramp_tables.h"
 
@@ -35,7 +36,8 @@ static void apply(offramp_writes_t list)
 #define OFFRAMP_CTRL_STOPPED (OFFRAMP_CTRL_DONE | OFFRAMP_CTRL_ENABLE)
 #endif
 
-/* Memories and the layer count are accessible only while the enable bits are 0; a start needs their rising edge. */
+/* Whatever they are doing. Memories and the layer count are accessible only while the enable bits are 0; a start needs
+ * their rising edge. */
 static void stop(uint32_t quadrants)
 {
     for (uint32_t quadrant = 0; quadrant < OFFRAMP_DEVICE_QUADRANTS; quadrant++) {
@@ -74,73 +76,32 @@ void offramp_deinit(void)
     offramp_platform_power_off();
 }
 
-static uint32_t byte_of(const int8_t *chw, int32_t channel, uint32_t pixel)
+static int ready_for(const void *input)
 {
-    bool there = channel >= 0 && pixel < OFFRAMP_INPUT_PIXELS;
-    return there ? (uint8_t)chw[(uint32_t)channel * OFFRAMP_INPUT_PIXELS + pixel] : 0u;
-}
-
-static uint32_t input_word(const offramp_input_run_t *run, const int8_t *chw, uint32_t index)
-{
-    uint32_t word = 0;
-    for (uint32_t lane = 0; lane < 4u; lane++) {
-#if OFFRAMP_INPUT_CHW
-        word |= byte_of(chw, run->channels[0], 4u * index + lane) << (8u * lane);
-#else
-        word |= byte_of(chw, run->channels[lane], index) << (8u * lane);
-#endif
+    if (input == NULL) {
+        return OFFRAMP_E_ARGUMENT;
     }
-    return word;
+    return state.powered ? OFFRAMP_OK : OFFRAMP_E_NOT_READY;
 }
-
-#ifdef OFFRAMP_INPUT_FIFO
-static const int8_t *frame; /* the application's; sent again for every stage that reads it */
-
-static void take_input(const int8_t *chw)
-{
-    frame = chw;
-}
-
-/* All ports get a word in turn. False if they have been full for `polls` looks altogether. */
-static bool send_input(uint32_t polls)
-{
-    for (uint32_t k = 0; k < OFFRAMP_INPUT_WORDS; k++) {
-        for (uint32_t i = 0; i < offramp_tables.input_runs; i++) {
-            const offramp_input_run_t *run = &offramp_tables.input[i];
-            while ((offramp_reg_read(OFFRAMP_FIFO_STAT) & run->full) != 0u) {
-                if (polls == 0u) {
-                    return false;
-                }
-                polls--;
-            }
-            offramp_reg_write(run->address, input_word(run, frame, k));
-        }
-    }
-    return true;
-}
-#else
-static void take_input(const int8_t *chw)
-{
-    for (uint32_t i = 0; i < offramp_tables.input_runs; i++) {
-        const offramp_input_run_t *run = &offramp_tables.input[i];
-        for (uint32_t k = 0; k < OFFRAMP_INPUT_WORDS; k++) {
-            offramp_reg_write(run->address + k * run->step, input_word(run, chw, k));
-        }
-    }
-}
-#endif
 
 int offramp_load_input(const int8_t *chw)
 {
-    if (chw == NULL) {
-        return OFFRAMP_E_ARGUMENT;
+    int error = ready_for(chw);
+    if (error == OFFRAMP_OK) {
+        offramp_input_take(chw);
+        state.loaded = true;
     }
-    if (!state.powered) {
-        return OFFRAMP_E_NOT_READY;
+    return error;
+}
+
+int offramp_load_packed(const uint32_t *words)
+{
+    int error = ready_for(words);
+    if (error == OFFRAMP_OK) {
+        offramp_input_take_packed(words);
+        state.loaded = true;
     }
-    take_input(chw);
-    state.loaded = true;
-    return OFFRAMP_OK;
+    return error;
 }
 
 static void configure_first_stage(void)
@@ -149,7 +110,7 @@ static void configure_first_stage(void)
         stop(OFFRAMP_QUADRANTS);
         apply(offramp_tables.configure);
     } else if (state.configured != 0u) {
-        apply(offramp_stages[state.configured].restore);
+        offramp_stages[state.configured].restore();
     }
     state.configured = 0u;
 }
@@ -159,7 +120,7 @@ static bool finishes(const offramp_stage_t *stage)
     uint32_t cycles = OFFRAMP_WAIT_FACTOR * stage->cycles + OFFRAMP_WAIT_EXTRA;
 #ifdef OFFRAMP_INPUT_FIFO
     /* Looking over the bus takes longer than a cycle of the accelerator. */
-    if (stage->reads_fifo && !send_input(cycles)) {
+    if (stage->reads_fifo && !offramp_input_send(cycles)) {
         return false;
     }
 #endif
@@ -168,7 +129,7 @@ static bool finishes(const offramp_stage_t *stage)
 
 static int run(const offramp_stage_t *stage)
 {
-    apply(stage->start);
+    stage->start();
     if (!finishes(stage)) {
         stop(OFFRAMP_QUADRANTS);
         state.configured = OFFRAMP_UNKNOWN;
@@ -177,24 +138,15 @@ static int run(const offramp_stage_t *stage)
 #endif
         return OFFRAMP_E_TIMEOUT;
     }
-    stop(stage->quadrants);
+    stage->stop();
     return OFFRAMP_OK;
 }
 
-static int32_t read_logit(const offramp_logit_t *logit)
+static void look(const offramp_stage_t *stage, offramp_result_t *result)
 {
-    uint32_t word = offramp_reg_read(logit->address);
-    return logit->bits == 32u ? (int32_t)word : (int32_t)(int8_t)(uint8_t)(word >> (8u * logit->lane));
-}
-
-static void read_result(const offramp_stage_t *stage, offramp_result_t *result)
-{
-    for (uint32_t i = 0; i < OFFRAMP_CLASSES; i++) {
-        result->logits[i] = read_logit(&stage->logits[i]);
-    }
-    result->class_index = offramp_argmax(result->logits, OFFRAMP_CLASSES);
+    stage->read(result->logits);
     result->confidence = offramp_confidence(stage->measure, result->logits, OFFRAMP_CLASSES, stage->fraction_bits,
-                                            stage->temperature_q16);
+                                            stage->temperature_q16, &result->class_index);
 }
 
 static bool leaves(uint32_t index, uint32_t confidence)
@@ -208,23 +160,25 @@ int offramp_infer(offramp_result_t *result)
     if (result == NULL) {
         return OFFRAMP_E_ARGUMENT;
     }
-    *result = (offramp_result_t){0};
     if (!state.loaded) {
+        *result = (offramp_result_t){0};
         return OFFRAMP_E_NOT_READY;
     }
     state.loaded = false;
     configure_first_stage();
     for (uint32_t index = 0;; index++) {
-        result->stage = index;
-        int error = run(&offramp_stages[index]);
+        const offramp_stage_t *stage = &offramp_stages[index];
+        int error = run(stage);
         if (error != OFFRAMP_OK) {
+            *result = (offramp_result_t){.stage = index};
             return error;
         }
-        read_result(&offramp_stages[index], result);
+        look(stage, result);
         if (leaves(index, result->confidence)) {
+            result->stage = index;
             return OFFRAMP_OK;
         }
-        apply(offramp_stages[index].advance);
+        stage->advance();
         state.configured = index + 1u;
     }
 }

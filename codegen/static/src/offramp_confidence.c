@@ -16,6 +16,12 @@ static const uint32_t powers_q31[32] = {
     1276901417u, 1249540052u, 1222764986u, 1196563654u, 1170923762u, 1145833280u, 1121280436u, 1097253708u,
 };
 
+/* How many binary digits a number has; 0 for 0. */
+static uint32_t bits_of(uint32_t number)
+{
+    return number == 0u ? 0u : 32u - (uint32_t)__builtin_clz(number);
+}
+
 /* Factor from distances between logits to exponents of two: mantissa * 2^-shift, with EXPONENT_BITS fraction bits. */
 typedef struct {
     uint32_t mantissa;
@@ -25,14 +31,10 @@ typedef struct {
 static scale_t scale_of(uint32_t fraction_bits, uint32_t temperature_q16)
 {
     uint64_t product = (uint64_t)temperature_q16 * LOG2E_Q31;
-    uint32_t shift = 16u + 31u + fraction_bits - EXPONENT_BITS;
+    uint32_t excess = bits_of((uint32_t)(product >> 32));
     scale_t scale;
-    while ((product >> 32) != 0u) {
-        product >>= 1;
-        shift--;
-    }
-    scale.mantissa = (uint32_t)product;
-    scale.shift = shift;
+    scale.mantissa = (uint32_t)(product >> excess);
+    scale.shift = 16u + 31u + fraction_bits - EXPONENT_BITS - excess;
     return scale;
 }
 
@@ -47,16 +49,22 @@ static uint32_t power(uint32_t exponent)
     return (uint32_t)(product >> (62u - WEIGHT_BITS + whole));
 }
 
-/* Quotient of two numbers, rounded down, known to be below 2^bits; spares the library's 64-bit division. */
-static uint32_t divide(uint64_t numerator, uint64_t denominator, uint32_t bits)
+/* Quotient, rounded down; at most 32 bits, of a denominator of 28 to 48 bits. The core divides 32 bits by 32: each round
+ * divides the upper 32 bits of what is left by the upper 16 of the denominator, rounded up, so never takes too much. */
+static uint32_t divide(uint64_t numerator, uint64_t denominator)
 {
+    uint32_t below = 32u + bits_of((uint32_t)(denominator >> 32)) - 16u;
     uint32_t quotient = 0u;
-    while (bits > 0u) {
-        bits--;
-        if (numerator >= (denominator << bits)) {
-            numerator -= denominator << bits;
-            quotient |= 1u << bits;
-        }
+    if ((denominator >> 32) == 0u) {
+        below = bits_of((uint32_t)denominator) - 16u;
+    }
+    while (numerator >= denominator) {
+        uint32_t lost = bits_of((uint32_t)(numerator >> 32));
+        uint32_t digits = (uint32_t)(numerator >> lost) / ((uint32_t)(denominator >> below) + 1u);
+        digits = lost >= below ? digits << (lost - below) : digits >> (below - lost);
+        digits = digits == 0u ? 1u : digits;
+        quotient += digits;
+        numerator -= digits * denominator;
     }
     return quotient;
 }
@@ -81,57 +89,65 @@ static uint32_t log2_of(uint64_t total)
     return result;
 }
 
-static uint32_t margin(const int32_t *logits, uint32_t classes)
-{
-    uint32_t best = offramp_argmax(logits, classes);
-    uint32_t smallest = UINT32_MAX;
-    uint32_t i;
-    for (i = 0u; i < classes; i++) {
-        uint32_t distance = (uint32_t)logits[best] - (uint32_t)logits[i];
-        if (i != best && distance < smallest) {
-            smallest = distance;
-        }
-    }
-    return smallest;
-}
+/* The largest logit, the first one of equals; and the largest of the others. */
+typedef struct {
+    uint32_t index;
+    uint32_t largest;
+    uint32_t second;
+} leaders_t;
 
-uint32_t offramp_argmax(const int32_t *logits, uint32_t classes)
+static leaders_t leaders_of(const int32_t *logits, uint32_t classes)
 {
-    uint32_t best = 0u;
+    int32_t largest = logits[0];
+    int32_t second = INT32_MIN;
+    uint32_t index = 0u;
     uint32_t i;
     for (i = 1u; i < classes; i++) {
-        if (logits[i] > logits[best]) {
-            best = i;
+        int32_t logit = logits[i];
+        if (logit > largest) {
+            second = largest;
+            largest = logit;
+            index = i;
+        } else if (logit > second) {
+            second = logit;
         }
     }
-    return best;
+    return (leaders_t){index, (uint32_t)largest, (uint32_t)second};
 }
 
-uint32_t offramp_confidence(offramp_measure_t measure, const int32_t *logits, uint32_t classes, uint32_t fraction_bits,
-                            uint32_t temperature_q16)
+static uint32_t softmax(offramp_measure_t measure, const int32_t *logits, uint32_t classes, scale_t scale,
+                        uint32_t largest)
 {
-    scale_t scale = scale_of(fraction_bits, temperature_q16);
-    uint32_t largest = (uint32_t)logits[offramp_argmax(logits, classes)];
     uint64_t total = 0u;
     uint64_t moment = 0u; /* sum of weight * exponent */
     uint32_t bits;
     uint32_t i;
-    if (measure == OFFRAMP_MARGIN) {
-        return margin(logits, classes);
-    }
     for (i = 0u; i < classes; i++) {
         uint64_t exponent = ((uint64_t)(largest - (uint32_t)logits[i]) * scale.mantissa) >> scale.shift;
         if (exponent < ((uint64_t)CUT_OFF << EXPONENT_BITS)) {
             uint32_t weight = power((uint32_t)exponent);
             total += weight;
-            moment += ((uint64_t)weight * exponent) >> EXPONENT_BITS;
+            if (measure == OFFRAMP_ENTROPY) {
+                moment += ((uint64_t)weight * (uint32_t)exponent) >> EXPONENT_BITS;
+            }
         }
     }
     if (measure == OFFRAMP_MAX_PROBABILITY) {
-        return (divide((uint64_t)1u << (WEIGHT_BITS + 17u), total, 18u) + 1u) >> 1;
+        return (divide((uint64_t)1u << (WEIGHT_BITS + 17u), total) + 1u) >> 1;
     }
-    bits = log2_of(total) + divide(moment << ENTROPY_BITS, total, ENTROPY_BITS + 4u);
+    bits = log2_of(total) + divide(moment << ENTROPY_BITS, total);
     return (uint32_t)(((uint64_t)bits * LN2_Q32 + ((uint64_t)1u << (15u + ENTROPY_BITS))) >> (16u + ENTROPY_BITS));
+}
+
+uint32_t offramp_confidence(offramp_measure_t measure, const int32_t *logits, uint32_t classes, uint32_t fraction_bits,
+                            uint32_t temperature_q16, uint32_t *class_index)
+{
+    leaders_t leaders = leaders_of(logits, classes);
+    *class_index = leaders.index;
+    if (measure == OFFRAMP_MARGIN) {
+        return leaders.largest - leaders.second;
+    }
+    return softmax(measure, logits, classes, scale_of(fraction_bits, temperature_q16), leaders.largest);
 }
 
 bool offramp_confident(offramp_measure_t measure, uint32_t value, uint32_t threshold)

@@ -4,5 +4,8 @@ TARGET = MAX78000
 BOARD ?= EvKit_V1
 # The Feather board: make BOARD=FTHR_RevA
 
+# Cycle figures of the core were counted at this level:
+MXC_OPTIMIZE_CFLAGS = -O2
+
 # Sleep instead of polling while the accelerator works (uses SysTick):
 # PROJ_CFLAGS += -DOFFRAMP_SLEEP=1

@@ -50,12 +50,13 @@ def twin(library: ctypes.CDLL) -> Twin:
     function.restype = ctypes.c_uint32
 
     def run(measure: Measure, logits: Logits, fraction_bits: int, temperature_q16: int) -> list[int]:
-        rows = [np.ascontiguousarray(row) for row in logits]
-        number = MEASURES.index(measure)
-        return [
-            int(function(number, row.ctypes.data_as(ctypes.c_void_p), len(row), fraction_bits, temperature_q16))
-            for row in rows
-        ]
+        found = []
+        for row in map(np.ascontiguousarray, logits):
+            best = ctypes.c_uint32()
+            values = (row.ctypes.data_as(ctypes.c_void_p), len(row), fraction_bits, temperature_q16)
+            found.append(int(function(MEASURES.index(measure), *values, ctypes.byref(best))))
+            assert best.value == int(row.argmax())  # the first of equals
+        return found
 
     return run
 
@@ -131,11 +132,13 @@ def test_temperature_scales_the_softmax_and_not_the_margin() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(INT32.min, INT32.max), min_size=1, max_size=40), st.integers(0, 40))
-def test_argmax_is_the_first_of_the_largest(library: ctypes.CDLL, values: list[int], again: int) -> None:
+def test_the_class_is_the_first_of_the_largest_and_the_margin_is_0_then(
+    twin: Twin, values: list[int], again: int
+) -> None:
     values.insert(again % (len(values) + 1), max(values))
-    array = np.array(values, np.int32)
-    found = library.offramp_argmax(array.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(len(values)))
-    assert found == values.index(max(values)) == int(array.argmax())
+    array = np.array([values], np.int32)
+    assert values.index(max(values)) == int(array[0].argmax())
+    assert twin("margin", array, 0, 65536) == [0]  # `twin` compares the class
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,19 @@
 #define OFFRAMP_STAGES 2u
 #define OFFRAMP_CLASSES 3u
 
-/* Input: signed bytes in the order channel, row, column. */
+/* Input of offramp_load_input: signed bytes in the order channel, row, column. */
 #define OFFRAMP_INPUT_CHANNELS 5u
 #define OFFRAMP_INPUT_ROWS 2u
 #define OFFRAMP_INPUT_COLUMNS 3u
 #define OFFRAMP_INPUT_PIXELS (OFFRAMP_INPUT_ROWS * OFFRAMP_INPUT_COLUMNS)
 #define OFFRAMP_INPUT_BYTES (OFFRAMP_INPUT_CHANNELS * OFFRAMP_INPUT_PIXELS)
 #define OFFRAMP_INPUT_CHW 0 /* in the accelerator: four channels a word */
+#define OFFRAMP_INPUT_RUNS 2u
 #define OFFRAMP_INPUT_WORDS 6u /* of each run */
+/* Input of offramp_load_packed: words of run after run, row by row, the lowest byte first.
+ * A word holds four channels of a pixel; a byte without a channel (-) is 0. Channels of each run:
+ *   0 1 2 3; 4 - - -
+ */
 
 /* MAX78000 */
 #define OFFRAMP_QUADRANTS 0x3u /* powered; bit q is quadrant q */
