@@ -29,7 +29,7 @@ class Diagnostic:
 
 
 class OfframpError(Exception):
-    """A failure the user is told about without a traceback. `exit_code` as in ARCHITECTURE.md."""
+    """A failure the user is told about without a traceback. `exit_code` as in README.md."""
 
     exit_code = 1
 

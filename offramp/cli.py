@@ -1,103 +1,76 @@
-"""The command line: a thin front that finds the command, catches what went wrong and exits with the right code."""
+"""The start of the program: catches what goes wrong in a command, says it, and exits with the right code."""
 
 from __future__ import annotations
 
-import argparse
-import importlib
+import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from offramp.configs.errors import OfframpError
-from offramp.configs.files import recorded_reads
+from offramp.stopping import Stopped, ignore_signals, signals_stop
 
-EPILOG = """\
-examples:
-  offramp build examples/mnist/spec.yaml -o build/mnist
-  offramp run build/mnist --images 50
-  offramp check network.yaml --checkpoint network.pth.tar --input 3x32x32
-
-exit codes: 0 done, 1 a check failed, 2 the input is wrong, 3 proved infeasible
-`offramp COMMAND --help` has more examples.
-"""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A subcommand: `module` has add_arguments(parser) and run(args) -> exit code, and is imported only when needed."""
-
-    name: str
-    module: str
-    summary: str
-
-
-COMMANDS = (
-    Command("build", "offramp.commands.build", "plan, generate, compile and verify the firmware of a spec"),
-    Command("plan", "offramp.commands.plan", "stages, thresholds and memory of a spec, without firmware"),
-    Command("compare", "offramp.commands.compare", "memory layouts side by side, as a table and as a page"),
-    Command("cost", "offramp.commands.cost", "cycles, time and energy of a network or a spec, layer by layer"),
-    Command("run", "offramp.commands.run", "run a build's firmware on the virtual board"),
-    Command("check", "offramp.commands.check", "show an ai8x network's layers, or everything that is wrong with it"),
-    Command("replay", "offramp.corpus.replay", "run the vendor tool's register programs on the accelerator model"),
-    Command("synth", "offramp.corpus.synth", "run our own placement and registers for the same networks"),
-    Command(
-        "diff", "offramp.corpus.diff", "our registers for the same networks against the vendor tool's, field by field"
-    ),
-)
+INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    command = next((command for command in COMMANDS if words and command.name == words[0]), None)
-    if command is None:
-        _front().parse_args(words or ["--help"])
-        return 2
+    """Run the command line and return the exit code. SystemExit from arguments that are wrong, and from --help.
+
+    Nothing but signals is imported before they are caught.
+    """
+    with signals_stop(to_the_end=arguments is None):
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        try:
+            try:
+                return _run(words)
+            except KeyboardInterrupt as stopped:
+                ignore_signals()
+                return _say_stopped(words, stopped)
+        except KeyboardInterrupt as stopped:  # a second signal, before the first could be answered
+            ignore_signals()
+            return _say_stopped(words, stopped)
+
+
+def _run(words: list[str]) -> int:
+    """The exit code; everything that is raised has been told."""
+    from offramp.command_line import run_command
+    from offramp.configs.errors import OfframpError
+    from offramp.output import checked_output, tell
+
     try:
-        module = importlib.import_module(command.module)
-        parser = argparse.ArgumentParser(
-            f"offramp {command.name}",
-            description=command.summary,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(parser)
-        options = parser.parse_args(words[1:])
-        with recorded_reads():
-            return int(module.run(options))
+        with checked_output():
+            return run_command(words)
     except OfframpError as error:
         for problem in error.problems:
-            print(f"offramp {command.name}: {problem}", file=sys.stderr)
+            tell(f"{_name(words)}: {problem}")
         return error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except KeyboardInterrupt:
-        print(f"offramp {command.name}: interrupted", file=sys.stderr)
-        return 130
+    except Exception as error:
+        tell(f"{_name(words)}: {_internal_error(error)}")
+        return INTERNAL_ERROR
 
 
-class _Version(argparse.Action):
-    """Asks for the version where it is wanted only: that takes as long as all else that a help text needs."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"offramp {version('offramp')}")
-        parser.exit()
+def _name(words: list[str]) -> str:
+    return f"offramp {words[0]}" if words else "offramp"
 
 
-def _front() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "offramp",
-        description="Early-exit firmware for the MAX78000 CNN accelerator: planned, placed, generated and proved.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in COMMANDS:
-        commands.add_parser(command.name, help=command.summary, add_help=False)
-    return parser
+def _say_stopped(words: list[str], error: KeyboardInterrupt) -> int:
+    from offramp.output import tell
+
+    stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
+    tell(f"{_name(words)}: {stopped}")
+    return stopped.exit_code
+
+
+def _internal_error(error: Exception) -> str:
+    """What the user is told: the error is ours. The traceback is kept in a file."""
+    import tempfile
+    import traceback
+
+    said = f"internal error: {type(error).__name__}: {error}".replace("\n", " ")
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="offramp-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace").decode("utf-8"))
+        return f"{said}; please report it with {file.name}"
+    except OSError as failed:
+        return f"{said}; no traceback could be kept: {failed.strerror}"
 
 
 if __name__ == "__main__":

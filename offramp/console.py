@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
+
+from offramp.output import shown
+from offramp.plain_console import PlainConsole
 
 WIDTH = 110
 
 
 def make_console() -> Console:
     """A console for standard output."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH, soft_wrap=True, highlight=False)
+    return PlainConsole(None if sys.stdout.isatty() else WIDTH)
 
 
 @contextmanager
@@ -23,4 +27,4 @@ def progress_on(console: Console) -> Iterator[Callable[[str], None]]:
         yield lambda text: console.print(f"{text} ...")
         return
     with console.status("") as status:
-        yield lambda text: status.update(f"{text} ...")
+        yield lambda text: status.update(Text(shown(f"{text} ...")))

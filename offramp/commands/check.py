@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from offramp.configs.device import Device
 from offramp.devices import add_device, stated_device
 from offramp.pipeline.networks import completed, load_checked, parse_shape
+from offramp.plain_console import PlainConsole
 from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.ai8x.load import Options, Source
 from offramp.planner.ai8x.weights import parse_shapes
@@ -82,9 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
     network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=TEXT_WIDTH)
+    console = PlainConsole(None if sys.stdout.isatty() else TEXT_WIDTH)
     for line in _report(completed(network, device), device):
         console.print(line, highlight=False)
     if source is None:

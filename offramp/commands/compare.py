@@ -149,7 +149,7 @@ def _table(layouts: Sequence[Layout], rows: Sequence[Row], shown: Sequence[int])
     table = Table(title="memory layouts", title_justify="left", title_style="bold", header_style="")
     table.add_column("")
     for index in shown:
-        table.add_column(Text(f"{LETTERS[index]}: {layouts[index].name}"), justify="right", overflow="fold")
+        table.add_column(f"{LETTERS[index]}: {layouts[index].name}", justify="right", overflow="fold")
     for row in rows:
         cells = [row.cells[index] for index in shown]
         table.add_row(row.name, *(_styled(f"{cell.text} {cell.change}".strip(), cell.differs) for cell in cells))

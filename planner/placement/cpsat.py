@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 from ortools.sat.python import cp_model
@@ -62,9 +63,26 @@ def assign_quadrants(
     return ("infeasible" if status == cp_model.INFEASIBLE else "undecided"), {}
 
 
+class _Solver(cp_model.CpSolver):
+    """A solver that does not keep the program from ending: OR-Tools would not let Python see a signal before it is
+    done, or kill the process."""
+
+    def solve(
+        self, model: cp_model.CpModel, solution_callback: cp_model.CpSolverSolutionCallback | None = None
+    ) -> cp_model.CpSolverStatus:
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(super().solve, model, solution_callback)
+            try:
+                return answer.result()
+            except BaseException:
+                self.stop_search()
+                raise
+
+
 def new_solver(limits: Limits) -> cp_model.CpSolver:
     """One worker, seeded, with a limit that does not depend on the machine: same model, same answer."""
-    solver = cp_model.CpSolver()
+    solver = _Solver()
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = limits.seed
     solver.parameters.max_deterministic_time = limits.effort

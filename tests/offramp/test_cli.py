@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from offramp import cli
-from offramp.cli import COMMANDS, main
+from offramp.cli import main
+from offramp.command_line import COMMANDS
 from offramp.commands import plan
 from tests.helpers.specs import FRONT, TINY, write_network, write_spec
 
@@ -21,7 +25,9 @@ def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[s
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert all(command.name in shown and command.summary.split()[0] in shown for command in COMMANDS)
-    assert "exit codes: 0 done, 1 a check failed, 2 the input is wrong, 3 proved infeasible" in shown
+    assert (
+        "exit codes: 0 done, 1 a check failed, 2 the input is wrong or an output cannot be written, 3 proved" in shown
+    )
 
 
 @pytest.mark.parametrize("words", [["bild"], ["--verbose", "build"]])
@@ -112,13 +118,96 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().err == "offramp plan: interrupted\n"
 
 
-def test_a_reader_that_goes_away(tmp_path: Path) -> None:
-    """`offramp plan ... | head -1` ends without a traceback."""
+def test_signals_end_a_command_in_order(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def waiting(number: int) -> Callable[[object], int]:
+        def run(_: object) -> int:
+            signal.raise_signal(number)
+            raise AssertionError
+
+        return run
+
+    for number, code, word in ((signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")):
+        before = signal.getsignal(number)
+        monkeypatch.setattr(plan, "run", waiting(number))
+        assert main(["plan", "spec.yaml"]) == code
+        assert capsys.readouterr().err == f"offramp plan: {word}\n"
+        assert signal.getsignal(number) is before
+
+
+def test_an_error_of_ours_is_no_failed_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One line, and a file with the traceback; not even that where no file can be written."""
+
+    def broken(_: object) -> int:
+        return [1, 2][int("2")]
+
+    monkeypatch.setattr(plan, "run", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["plan", "spec.yaml"]) == 70
+    (file,) = tmp_path.iterdir()
+    said = "offramp plan: internal error: IndexError: list index out of range"
+    assert capsys.readouterr().err == f"{said}; please report it with {file}\n"
+    assert "in broken" in file.read_text()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    assert main(["plan", "spec.yaml"]) == 70
+    assert capsys.readouterr().err == f"{said}; no traceback could be kept: No such file or directory\n"
+
+
+def program(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command line of the shell, in which `offramp` is this program."""
+    text = command.replace("offramp", f"{sys.executable} -m offramp.cli")
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", text], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+
+
+def test_output_that_cannot_be_printed(tmp_path: Path) -> None:
+    """A reader that goes away, a full disk, a closed output: never a traceback, never the code of a failed check."""
     path = write_spec(tmp_path, FRONT)
-    command = f"{sys.executable} -m offramp.cli plan {path} | head -c 1"
-    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in run.stderr
-    assert "Exception" not in run.stderr
+    for where, complaint in (
+        ("| head -c 1", ""),
+        ("> /dev/full", "offramp plan: standard output: cannot be written: No space left on device\n"),
+        (">&-", "offramp plan: standard output: is closed\n"),
+    ):
+        run = program(f"offramp plan {path} -o {tmp_path}/plan.json {where}")
+        assert (run.returncode, run.stderr) == (2, complaint)
+        assert not (tmp_path / "plan.json").exists()
+
+
+def test_terminals_that_know_little(tmp_path: Path) -> None:
+    """Characters that they lack, in names and in messages."""
+    path = write_spec(tmp_path, FRONT.replace("stages:", 'labels: ["é", "ü", "漢"]\nstages:'))
+    folder = tmp_path / "ordner-ä"
+    folder.mkdir()
+    for one in (dict(LC_ALL="C", PYTHONIOENCODING="ascii"), dict(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")):
+        assert program(f"offramp plan {path}", **one).returncode == 0
+        run = program(f"offramp plan {folder}/gone.yaml", **one)
+        assert run.returncode == 2 and "gone.yaml: cannot be read: No such file" in run.stderr
+
+
+def test_text_commands_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of layers, labels and files are text: no markup, no colours, no way to move the cursor."""
+    path = write_spec(tmp_path, FRONT.replace("stages:", 'labels: ["[bold]x", "[/]", ":smile:"]\nstages:'))
+    main_yaml = tmp_path / "main.yaml"
+    main_yaml.write_text(main_yaml.read_text().replace("name: third", 'name: "[/]\\x1b[31mred\\u202e"'))
+    assert main(["plan", str(path)]) == 0
+    assert main(["cost", str(path)]) == 0
+    assert main(["check", str(main_yaml), "--input", TINY.input, "--classes", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "[/]\\x1b[31mred\\u202e" in shown and "\x1b" not in shown and "\u202e" not in shown
+    assert main(["plan", f"{path}\x1b[31m"]) == 2
+    with pytest.raises(SystemExit):
+        main(["plan", str(path), "-\x1b[31m"])
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_line_of_a_message_has_an_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("offramp: 1\n? " + "a" * 100_000 + "\n: 1\n")
+    assert main(["plan", str(path)]) == 2
+    found = capsys.readouterr().err
+    assert "unknown key `aaa" in found and "networks" in found and len(max(found.split("\n"), key=len)) < 2100
 
 
 def test_the_program_exits_with_its_code(tmp_path: Path) -> None:

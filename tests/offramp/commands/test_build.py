@@ -147,7 +147,7 @@ def test_an_input_that_is_no_array(built: Path, tmp_path: Path, capsys: pytest.C
     assert main(["run", str(built), "--input", str(tmp_path / "x.npy")]) == 2
     assert "x.npy: is not a .npy file with a plain array" in capsys.readouterr().err
     assert main(["run", str(built), "--input", str(tmp_path / "gone.npy")]) == 2
-    assert "gone.npy: does not exist" in capsys.readouterr().err
+    assert "gone.npy: cannot be read: No such file or directory" in capsys.readouterr().err
 
 
 def test_the_judge_finds_a_wrong_weight(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

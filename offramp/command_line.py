@@ -1,0 +1,98 @@
+"""The commands and their arguments. A command is imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from offramp.configs.files import recorded_reads
+from offramp.output import shortened, shown
+from offramp.stopping import uninterrupted
+
+EPILOG = """\
+examples:
+  offramp build examples/mnist/spec.yaml -o build/mnist
+  offramp run build/mnist --images 50
+  offramp check network.yaml --checkpoint network.pth.tar --input 3x32x32
+
+exit codes: 0 done, 1 a check failed, 2 the input is wrong or an output cannot be written, 3 proved infeasible,
+            70 internal error, 130 interrupted, 143 terminated
+`offramp COMMAND --help` has more examples.
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: `module` has add_arguments(parser) and run(args) -> exit code, and is imported only when needed."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("build", "offramp.commands.build", "plan, generate, compile and verify the firmware of a spec"),
+    Command("plan", "offramp.commands.plan", "stages, thresholds and memory of a spec, without firmware"),
+    Command("compare", "offramp.commands.compare", "memory layouts side by side, as a table and as a page"),
+    Command("cost", "offramp.commands.cost", "cycles, time and energy of a network or a spec, layer by layer"),
+    Command("run", "offramp.commands.run", "run a build's firmware on the virtual board"),
+    Command("check", "offramp.commands.check", "show an ai8x network's layers, or everything that is wrong with it"),
+    Command("replay", "offramp.corpus.replay", "run the vendor tool's register programs on the accelerator model"),
+    Command("synth", "offramp.corpus.synth", "run our own placement and registers for the same networks"),
+    Command(
+        "diff", "offramp.corpus.diff", "our registers for the same networks against the vendor tool's, field by field"
+    ),
+)
+
+
+def run_command(words: Sequence[str]) -> int:
+    """Run a command and return its exit code. SystemExit from arguments that are wrong, and from --help."""
+    command = next((command for command in COMMANDS if words and command.name == words[0]), None)
+    if command is None:
+        _front().parse_args(words or ["--help"])
+        return 2
+    with uninterrupted():  # an interrupt would look like a missing library to numpy
+        module = importlib.import_module(command.module)
+    parser = _Parser(
+        f"offramp {command.name}",
+        description=command.summary,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    options = parser.parse_args(words[1:])
+    with recorded_reads():
+        return int(module.run(options))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Arguments may hold anything; what is wrong with them is still only text."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shortened(shown(message)))
+
+
+class _Version(argparse.Action):
+    """Asks for the version where it is wanted only: that takes as long as all else that a help text needs."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"offramp {version('offramp')}")
+        parser.exit()
+
+
+def _front() -> argparse.ArgumentParser:
+    parser = _Parser(
+        "offramp",
+        description="Early-exit firmware for the MAX78000 CNN accelerator: planned, placed, generated and proved.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        commands.add_parser(command.name, help=command.summary, add_help=False)
+    return parser

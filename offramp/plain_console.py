@@ -1,0 +1,20 @@
+"""A console on which text is text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from offramp.output import shown
+
+
+class PlainConsole(Console):
+    """Prints names and labels of anybody as they are: nothing in them is markup, and nothing controls the terminal."""
+
+    def __init__(self, width: int | None, quiet: bool = False) -> None:
+        super().__init__(width=width, soft_wrap=True, highlight=False, markup=False, emoji=False, quiet=quiet)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(shown(text), **options)
