@@ -8,12 +8,14 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CODE := configs planner codegen simulator offramp tests bench examples
 
-.PHONY: help install demo test check format golden bench train mutation documents clean
+.PHONY: help install demo test quick lint check format golden bench train mutation documents clean
 
 help:
 	@echo "make demo      install what it needs, build and verify examples/mnist"
 	@echo "make test      install everything, run all tests"
-	@echo "make check     linters, types and tests: what has to be green before a commit"
+	@echo "make quick     the tests without those marked slow, for between two changes"
+	@echo "make lint      linters and types"
+	@echo "make check     make lint and all tests: what has to be green before a commit; .ci/run does the same"
 	@echo "make install   .venv with everything"
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
@@ -45,12 +47,16 @@ demo: $(VENV)/.demo
 test: install
 	$(BIN)/pytest -n $(JOBS)
 
-check: install
+quick: install
+	$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+lint: install
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/mypy examples/mnist
-	$(BIN)/pytest -n $(JOBS)
+
+check: lint test
 
 format: install
 	$(BIN)/ruff check --fix $(CODE)

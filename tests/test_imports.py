@@ -1,4 +1,7 @@
-"""Who may know what: the imports of each room, as ARCHITECTURE.md has them, and what a plain start costs."""
+"""Who may know what: the imports of each room, as ARCHITECTURE.md has them, and what a plain start costs.
+
+And where tests are: in the folder of the room that they test, none importing another.
+"""
 
 from __future__ import annotations
 
@@ -120,3 +123,11 @@ def test_no_test_imports_another() -> None:
     """What tests share is in tests/helpers."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
         assert not [name for name in imported(path) if name.rpartition(".")[2].startswith("test_")], path
+
+
+def test_tests_are_in_the_folder_of_their_room() -> None:
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        folder = path.relative_to(ROOT / "tests").parent
+        assert folder == Path("whole") or (ROOT / folder).is_dir(), (
+            f"{path}: what takes several rooms is in tests/whole"
+        )

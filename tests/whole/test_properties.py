@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def sample(network: Network) -> npt.NDArray[np.int8]:
     return np.random.default_rng(0).integers(-128, 128, (shape.channels, shape.rows, shape.cols)).astype(np.int8)
 
 
+@pytest.mark.slow
 @SETTINGS
 @given(networks(), st.data())
 def test_generated_programs_give_the_reference_cut_or_not(network: Network, data: st.DataObject) -> None:

@@ -40,6 +40,7 @@ def comparable(corpus: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 def test_cycles_equal_the_vendors_in_every_case_that_does_not_stream(corpus: Path) -> None:
     folders, different = comparable(corpus), []
     for folder in folders:

@@ -109,6 +109,7 @@ def test_a_program_of_other_arrays_is_a_message(
     assert "program.npz: cannot be read: " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_a_message_or_harmless(late: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_program(late, 100)
     content, expected = (late / "program.npz").read_bytes(), cost(capsys, late)["name"]

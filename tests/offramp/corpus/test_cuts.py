@@ -79,6 +79,7 @@ def check_every_cut(network: Network) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STOCK)
 def test_stock_networks(name: str) -> None:
     folder = ROOT.parent / "shared" / "checkpoints"
@@ -87,6 +88,7 @@ def test_stock_networks(name: str) -> None:
     check_every_cut(load_network(folder / f"{name}.yaml", DEVICE, folder / STOCK[name]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["main", "front"])
 def test_example_networks(name: str) -> None:
     folder = ROOT / "examples" / "mnist"
@@ -100,6 +102,7 @@ def answer_of(case: Case, folder: Path) -> npt.NDArray[np.int32]:
     return final.reshape(shape.channels, shape.rows, shape.cols)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORPUS)
 def test_corpus_networks(corpus: Path, name: str) -> None:
     """Against the vendor's answer. Of the five largest networks a few cuts only, see `CORPUS`."""

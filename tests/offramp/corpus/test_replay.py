@@ -208,6 +208,7 @@ def test_a_damaged_case_fails_with_its_reason(case: Path, damage: object) -> Non
     assert any(reason in found for found in reasons), reasons
 
 
+@pytest.mark.slow
 def test_all_vendor_programs_give_the_vendors_answers(corpus: Path) -> None:
     cases = find_cases([corpus / "cases"])
     assert len(cases) == 285

@@ -21,6 +21,7 @@ UNEQUAL = {"test-multilayer-eltwise", "test-multilayer-eltwise__write-zero-regis
 REFUSED = {"syn-kinetics-kat"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [False, True], ids=["places of the YAML", "places chosen"])
 @pytest.mark.parametrize("part", range(8))
 def test_every_corpus_network(corpus: Path, part: int, free: bool) -> None:

@@ -244,6 +244,7 @@ def test_explicit_calibration_takes_a_risk(folder: Path) -> None:
         plan_of(write_auto(folder, networks + few + stages, "few.yaml"))
 
 
+@pytest.mark.slow
 def test_the_examples_choice_keeps_its_guarantee_on_the_test_data() -> None:
     plan = plan_of(EXAMPLES / "mnist" / "auto.yaml")
     assert plan.choice is not None and plan.choice.guarantee is not None

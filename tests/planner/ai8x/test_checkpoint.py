@@ -265,6 +265,7 @@ def test_sizes_that_lie(tmp_path: Path) -> None:
     assert "lacks archive/data/7" in refused(make.write_zip(tmp_path / "c", state(make.tensor("7", WEIGHTS)), arrays))
 
 
+@pytest.mark.slow
 def test_bombs(tmp_path: Path) -> None:
     zeros = {"0": np.zeros(1 << 22, np.float32)}
     packed = make.write_zip(tmp_path / "c", make.content(STATE), zeros, zipfile.ZIP_DEFLATED)

@@ -55,6 +55,7 @@ class Population:
         return rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fronts", "images"), [(1, 600), (2, 900)])
 def test_the_loss_exceeds_the_target_no_more_often_than_delta(fronts: int, images: int) -> None:
     rng = np.random.default_rng(7)

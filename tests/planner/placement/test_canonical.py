@@ -54,6 +54,7 @@ def _only_fixed(items: Items) -> Items:
     return Items(sizes, tuple(items.starts[item] for item in kept), conflicts, ranks, items.multiple, items.capacity)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(problem=problems("weights"), capacity=st.integers(6, 12))
 def test_weights_fit_if_and_only_if_exhaustive_search_says_so(problem: Problem, capacity: int) -> None:
@@ -103,6 +104,7 @@ def full_memory(seed: int, steps: int = 30, capacity: int = 4096) -> tuple[Buffe
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_buffers_that_fill_the_memory_without_a_gap_are_placed(seed: int) -> None:
     blocks = full_memory(seed)

@@ -30,6 +30,7 @@ def is_irreducible(core: Sequence[Block], fits: Callable[[Sequence[Block], Probl
     return not fits(core, problem) and all(fits(rest, problem) for rest in rests)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(problem=problems("weights"))
 def test_weight_reasons_are_irreducible(problem: Problem) -> None:

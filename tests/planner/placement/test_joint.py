@@ -75,6 +75,7 @@ def judge(board: Board, answer: Joint) -> None:
     assert check(replace(board.problem, weights=blocks), placement) == ()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(boards())
 def test_the_answer_is_that_of_trying_every_choice(board: Board) -> None:

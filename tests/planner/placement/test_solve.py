@@ -105,6 +105,7 @@ def test_nothing_to_place_is_a_placement() -> None:
     assert [(one.value, one.optimal) for one in placement.objectives] == [(0, True)] * 3
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(problem=problems("weights"))
 def test_no_arrangement_of_the_weights_is_better(problem: Problem) -> None:
