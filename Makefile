@@ -20,7 +20,7 @@ help:
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
 	@echo "make train     reproduce the example's checkpoints (about 50 minutes on two cores)"
-	@echo "make format    format the code; make documents: write docs/SUPPORTED.md again; make clean: remove .venv and build"
+	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv and build"
 	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
 
 $(VENV)/.created:

@@ -22,7 +22,7 @@ from offramp.pipeline.choosing import build_chains
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
 from offramp.planner.exits.choose import choose
 from offramp.planner.spec.dataset import DataSet
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist" / "auto.yaml"
 

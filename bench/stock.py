@@ -28,9 +28,9 @@ from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
 from offramp.planner.exits.frontier import Bools
 from offramp.planner.reference.confidence import confident
-from offramp.planner.spec.auto import ChoiceSpec
 from offramp.planner.spec.dataset import DataSet
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import ChoiceSpec
 
 CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
 DROPS = (0.3, 0.5, 1.0)  # percentage points

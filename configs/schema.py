@@ -14,6 +14,7 @@ from offramp.configs.errors import Diagnostic, Where
 from offramp.configs.lines import LineList, LineMap
 
 SHOWN = 60  # characters of a wrong value in a message
+LISTED = 10  # keys in a message
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,10 @@ class Section:
         """What a message says is expected."""
         required = ", ".join(f"`{key.name}`" for key in self.keys if key.required)
         optional = ", ".join(f"`{key.name}`" for key in self.keys if not key.required)
-        listed = "; optional: ".join(part for part in (required, optional) if part)
-        return f"a mapping with the keys {listed}" if listed else "a mapping of names"
+        if not self.keys or len(self.keys) > LISTED:
+            return "a mapping of keys" if self.keys else "a mapping of names"
+        listed = " and ".join(part for part in (required, optional and f"optionally {optional}") if part)
+        return f"a mapping with {listed}"
 
 
 @dataclass(frozen=True)

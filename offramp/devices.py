@@ -9,7 +9,7 @@ from pathlib import Path
 from offramp.configs.device import DEFAULT, Device, device_names, load_device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.plan import plan_device
-from offramp.planner.spec.device_name import spec_device
+from offramp.planner.spec.reader import spec_device
 
 
 def add_device(parser: argparse.ArgumentParser, subject: str) -> None:

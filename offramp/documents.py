@@ -1,10 +1,12 @@
-"""What of the documentation is made from the code: docs/SUPPORTED.md from the rules of the device.
+"""What of the documentation is made from the code: docs/SUPPORTED.md from the rules of the device, and the tables of a
+spec's keys in README.md and docs/CHOOSING.md, which stand between `<!-- NAME -->` and `<!-- end -->`.
 
-`python -m offramp.documents` writes it.
+`python -m offramp.documents` writes them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,13 @@ from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
 from offramp.planner.rules.check import GROUPS, NETWORK_RULES
 from offramp.planner.rules.messages import message_of, numbers_of
+from offramp.planner.spec.keys import CHOICE_KEYS, MANUAL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_WITH_TABLES = ("README.md", "docs/CHOOSING.md")
+_TABLES = {"keys of a spec": MANUAL_KEYS, "keys of `exits: auto`": CHOICE_KEYS}
+_MARKED = re.compile(f"(<!-- ({'|'.join(_TABLES)}) -->)\\n.*?(<!-- end -->)", re.DOTALL)
 
 _HEAD = """\
 # What a network may contain
@@ -79,5 +86,17 @@ def _meaning(key: Key) -> str:
     return key.meaning
 
 
+def with_tables(text: str) -> str:
+    """A page with the tables between its markers as the code has them."""
+    return _MARKED.sub(lambda found: f"{found[1]}\n{key_table(_TABLES[found[2]])}\n{found[3]}", text)
+
+
+def documents(device: Device) -> dict[Path, str]:
+    """What is made from the code, whole or in part: its content by its place in the repository."""
+    pages = {ROOT / name: with_tables((ROOT / name).read_text(encoding="utf-8")) for name in _WITH_TABLES}
+    return {ROOT / "docs" / "SUPPORTED.md": supported_page(device), **pages}
+
+
 if __name__ == "__main__":
-    (ROOT / "docs" / "SUPPORTED.md").write_text(supported_page(load_device()), encoding="utf-8")
+    for path, text in documents(load_device()).items():
+        path.write_text(text, encoding="utf-8")

@@ -23,7 +23,8 @@ from offramp.planner.ir.measure import Measure
 from offramp.planner.placement.check import check
 from offramp.planner.placement.problem import BiasPlace, Objective, Placement
 from offramp.planner.spec.clocks import with_clocks
-from offramp.planner.spec.spec import Spec, load_spec
+from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import Spec
 
 FORMAT = 1
 

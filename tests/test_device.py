@@ -12,7 +12,7 @@ from offramp.cli import main
 from offramp.configs.device import DEFAULT, device_file, device_names, load_device
 from offramp.configs.errors import InputError
 from offramp.devices import device_of_case, device_of_plan, device_of_spec
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
 from tests.helpers.specs import write_staged
 from tests.test_imports import MODULES, room_of
 

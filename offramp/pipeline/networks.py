@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from offramp.planner.ai8x.load import Options, Source, read_network
 from offramp.planner.hardware.cycles import with_processors
 from offramp.planner.ir.network import Layer, Network, Shape
 from offramp.planner.rules.check import check_network
+from offramp.planner.spec.keys import shape
 
 
 def load_checked(path: Path, source: Source, shape: Shape | None, options: Options, device: Device) -> Network:
@@ -28,10 +28,10 @@ def load_checked(path: Path, source: Source, shape: Shape | None, options: Optio
 
 def parse_shape(text: str) -> Shape:
     """`CxHxW`, or `CxL` for 1-D data. InputError for anything else."""
-    if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){1,2}", text):
-        raise InputError(f"--input {text}: channels x rows x columns is expected, such as 3x32x32 (1-D data: 128x64)")
-    channels, rows, cols = [*(int(part) for part in text.split("x")), 1][:3]
-    return Shape(channels, rows, cols)
+    try:
+        return shape(text)
+    except ValueError as error:
+        raise InputError(f"--input {text}: {error}") from error
 
 
 def completed(network: Network, device: Device) -> Network:

@@ -48,7 +48,8 @@ from offramp.planner.reference.profile import profile
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.dataset import DataSet
-from offramp.planner.spec.spec import Spec, load_spec
+from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import Spec
 
 
 def make_plan(path: Path, device: Device, progress: Progress) -> Plan:

@@ -20,8 +20,7 @@ from offramp.planner.ir.measure import MEASURES
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap, Shape
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.reference.confidence import to_q16, to_threshold
-from offramp.planner.spec.head import HeadSpec
-from offramp.planner.spec.spec import ExitSpec, NetworkSpec, Spec, StageSpec
+from offramp.planner.spec.spec import ExitSpec, HeadSpec, NetworkSpec, Spec, StageSpec
 
 NO_OTHER = "no other choice of the freed processors fits either"
 OTHER_UNDECIDED = "whether another choice of the freed processors fits is undecided"

@@ -19,10 +19,9 @@ from offramp.planner.ir.network import INPUT, Network
 from offramp.planner.reference.confidence import confidence
 from offramp.planner.reference.layers import Tensor, run_layers, run_network
 from offramp.planner.reference.profile import BATCH
-from offramp.planner.spec.auto import CandidateSpec, ChoiceSpec, same_names
+from offramp.planner.spec.auto import same_names
 from offramp.planner.spec.dataset import DataSet
-from offramp.planner.spec.head import HeadSpec
-from offramp.planner.spec.spec import ExitSpec, Spec, StageSpec
+from offramp.planner.spec.spec import CandidateSpec, ChoiceSpec, ExitSpec, HeadSpec, Spec, StageSpec
 
 EARLY = 3  # stages before the last one in the chains that are considered
 

@@ -29,7 +29,8 @@ from offramp.planner.exits.frontier import (
 from offramp.planner.exits.guarantee import Guarantee, certify
 from offramp.planner.exits.search import frontier
 from offramp.planner.reference.confidence import to_real
-from offramp.planner.spec.auto import QUANTITIES, ChoiceSpec
+from offramp.planner.spec.keys import QUANTITIES
+from offramp.planner.spec.spec import ChoiceSpec
 
 UNITS: Mapping[str, int] = {"cycles": 1, "energy": 10**6}  # of a chain's costs (cycles, pJ) in what is shown (uJ)
 UNIT_NAMES = {"cycles": "cycles", "energy": "uJ"}

@@ -45,7 +45,7 @@ def test_every_mistake_is_told_with_its_line() -> None:
         "f.yaml:1: `size: 10`; a whole number from 1 to 9 is expected",
         "f.yaml:4: `at` is missing",
         "f.yaml:4: `kind: c`; allowed: a, b",
-        "f.yaml:5: `stops[1]: 7`; a mapping with the keys `at`; optional: `kind` is expected",
+        "f.yaml:5: `stops[1]: 7`; a mapping with `at` and optionally `kind` is expected",
         "f.yaml:6: `at: -1`; a number >= 0 is expected",
         "f.yaml:8: `parts: [1]`; a mapping of names is expected",
     ]

@@ -14,7 +14,7 @@ from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.confidence import confident
-from offramp.planner.spec.auto import CandidateSpec, ChoiceSpec
+from offramp.planner.spec.spec import CandidateSpec, ChoiceSpec
 from tests.helpers.networks import NOWHERE, make_layer, make_network
 
 NETWORK = make_network(make_layer(Shape(1, 4, 4), 2))

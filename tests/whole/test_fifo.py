@@ -29,7 +29,7 @@ from offramp.planner.reference.confidence import to_real
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
 from offramp.planner.rules.check import check_network
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.run import run
 from tests.helpers.fake_accelerator import FakeAccelerator

@@ -21,7 +21,7 @@ from offramp.planner.reference.confidence import confident
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.dataset import DataSet, load_data
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.specs import STAGED, write_network, write_staged
 
@@ -195,12 +195,12 @@ def test_training_data_may_not_overlap(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("exits: auto", "exits: maybe", "`exits` is 'maybe'; only `auto` is allowed"),
+        ("exits: auto", "exits: maybe", "`exits: maybe`; allowed: auto"),
         ("main: main\n", "main: big\n", "`main`: there is no `big`; there are: front, head, main"),
         ("front: front}", "front: back}", "`front`: there is no `back`"),
         ("front: front}", "front: main}", "`main` is the main network; it is no candidate itself"),
-        (", head: head}", "}", "`head` is missing"),
-        ("head: head}", "head: {layers: wide}}", "`head` is the name of a network, or {layers: [names or numbers]}"),
+        (", head: head}", "}", "a candidate has either a `front` or a `head`"),
+        ("head: head}", "head: {layers: wide}}", "`; the name of a network, or {layers: [names or numbers]}"),
         ("until: wide, head: head", "head: main", "`main` is the main network; it is no candidate itself"),
         ("{until: wide, head: head}", "{front: front}", "there are several stages named `front`"),
         ("  - {until: wide, head: head}\n", "", "neither `main` nor a candidate: head"),
@@ -208,15 +208,19 @@ def test_training_data_may_not_overlap(folder: Path) -> None:
         (", accuracy_drop: 60", "", "one of `accuracy_drop` and `budget` is needed"),
         ("drop: 60", "drop: 60, budget: {cycles: 5}", "one of `accuracy_drop` and `budget` is needed"),
         ("accuracy_drop: 60", "budget: {power: 5}", "unknown key `power`; allowed: cycles, energy"),
-        ("accuracy_drop: 60", "budget: 5", "`budget` is {cycles: number} or {energy: uJ}"),
+        ("accuracy_drop: 60", "budget: 5", "`budget: 5`; {cycles: number} or {energy: uJ}"),
         ("accuracy_drop: 60", "budget: {cycles: 5}, minimise: energy", "no `minimise` and `risk` then"),
-        ("drop: 60", "drop: 60, minimise: time", "`minimise` is 'time'; `cycles`, `energy`, or weights for both"),
-        ("drop: 60", "drop: 60, minimise: {cycles: -1}", "`cycles` is -1; a weight > 0 is expected"),
-        ("drop: 60", "drop: 60, risk: 0.1", "`risk` is a mapping with `delta`"),
-        ("drop: 60", "drop: 60, risk: {delta: 2}", "`delta` is 2; a probability between 0 and 1 is expected"),
+        ("drop: 60", "drop: 60, minimise: time", "`minimise: time`; `cycles` or `energy`, or weights for both"),
+        ("drop: 60", "drop: 60, minimise: {cycles: -1}", "of each quantity a number > 0 is expected"),
+        ("drop: 60", "drop: 60, risk: 0.1", "`risk: 0.1`; a mapping with `delta`"),
+        ("drop: 60", "drop: 60, risk: {delta: 2}", "`delta: 2`; a probability between 0 and 1 is expected"),
         ("drop: 60", "drop: 0, risk: {delta: 0.1}", "a guarantee on new data needs an `accuracy_drop`"),
-        ("choose: {data: calibration, accuracy_drop: 60}", "choose: fast", "`choose` is a mapping with `data`"),
-        ("main: main\n", "main: main\nconfidence: [margin, luck]\n", "`confidence` is one of margin"),
+        ("choose: {data: calibration, accuracy_drop: 60}", "choose: fast", "`choose: fast`; a mapping with `data`"),
+        (
+            "main: main\n",
+            "main: main\nconfidence: [margin, luck]\n",
+            "one of margin, max_probability, entropy, or",
+        ),
         ("main: main\n", "main: main\nstages: []\n", "unknown key `stages`"),
         ("until: wide", "until: answer", "no cut after layer `answer`: nothing is left for the next stage"),
         ("until: wide", "until: tall", "has no layer `tall`"),

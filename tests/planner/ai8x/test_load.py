@@ -259,7 +259,7 @@ def test_all_that_is_wrong_at_once(tmp_path: Path) -> None:
         ("  - {op: conv2d, sequence: 3}\n", "in the order in which they run"),
         ("  - {op: conv2d, name: stop}\n", "cannot name a layer"),
         ("  - {op: linear, kernel_size: 3x3}\n", "has none"),
-        ("  - conv2d\n", "`layers[0]: conv2d`; a mapping with the keys `op`, "),
+        ("  - conv2d\n", "`layers[0]: conv2d`; a mapping of keys is expected"),
         ("  []\n", "`layers: []`; a list with at least one entry is expected"),
         ("  - {op: conv2d}\n  - {op: conv2d}\n", "weights for 1 (--weights `1x1x3x3`); 2 layers need some"),
         ("  - {op: none}\n  - {op: add, in_sequences: [0, -1, 0]}\n", "2 operands, but `in_sequences` names 3 layers"),

@@ -121,7 +121,7 @@ WRONG = [
         "  - {name: roll",
         "  - 7\n  - {name: roll",
         4,
-        "`data_buffer[0]: 7`; a mapping with the keys `name`, `processors`",
+        "`data_buffer[0]: 7`; a mapping with `name`, `processors`",
     ),
     ("in_dim: 9", "in_dim: 11", 8, "ask for 16x11x1, but data buffer `roll` is 16x10x1"),
     ("in_channels: 16, in_dim: 10", "in_channels: 17, in_dim: 10", 12, "ask for 17x10x1, but data buffer `roll`"),

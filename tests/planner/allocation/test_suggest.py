@@ -15,7 +15,7 @@ from offramp.planner.allocation.place import place
 from offramp.planner.allocation.suggest import _halved
 from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.chain import Chain
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
 from tests.helpers.devices import with_columns
 from tests.helpers.specs import FRONT, TINY, WIDE_STAGES, write_spec
 

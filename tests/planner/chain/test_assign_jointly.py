@@ -14,7 +14,7 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.chain import Chain
 from offramp.planner.placement.columns import weights_fit
-from offramp.planner.spec.spec import load_spec
+from offramp.planner.spec.reader import load_spec
 from tests.helpers.devices import with_columns
 from tests.helpers.specs import BRANCH, TINY, WIDE_STAGES, write_spec
 

@@ -18,7 +18,8 @@ from offramp.planner.ir.network import Shape
 from offramp.planner.reference.confidence import to_threshold
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import BATCH, exit_indices, profile
-from offramp.planner.spec.spec import ExitSpec, load_spec
+from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import ExitSpec
 from tests.helpers.networks import NOWHERE, make_layer, make_network
 from tests.helpers.specs import BRANCH, FRONT, STAGED, THREE, TINY, write_checkpoint, write_spec
 

@@ -14,7 +14,6 @@ import pytest
 from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic
 from offramp.corpus.case import load_case
-from offramp.documents import supported_page
 from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.load import Options, read_network
 from offramp.planner.ai8x.weights import parse_shapes
@@ -27,7 +26,6 @@ from offramp.planner.rules import streams as rules_stream
 from offramp.planner.rules.check import check_network
 from offramp.planner.rules.messages import message_of, numbers_of
 from tests.helpers.networks import make_layer, make_network
-from tests.helpers.paths import ROOT
 
 DEVICE = load_device()
 NUMBERS = numbers_of(DEVICE)
@@ -86,11 +84,6 @@ def test_no_network_of_the_corpus_is_refused(corpus: Path) -> None:
     for folder in sorted((corpus / "cases").iterdir()):
         if folder.name != ROLLING_BUFFER:
             assert check_network(load_case(folder, DEVICE).network, DEVICE) == (), folder.name
-
-
-def test_the_page_of_rules_is_current() -> None:
-    path = ROOT / "docs" / "SUPPORTED.md"
-    assert path.read_text(encoding="utf-8") == supported_page(DEVICE), "run `make documents`"
 
 
 def test_every_rule_of_the_modules_is_applied() -> None:

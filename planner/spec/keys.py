@@ -1,0 +1,272 @@
+"""The keys of a spec: what their values may be and what they mean. The tables in README.md and docs/CHOOSING.md are
+made from these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from offramp.configs.lines import LineList, LineMap
+from offramp.configs.schema import Items, Key, Section
+from offramp.configs.values import boolean, integer, number, one_of, positive, probability
+from offramp.planner.ir.measure import MEASURES, Measure
+from offramp.planner.ir.network import Shape
+
+FORMAT = 1
+QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # what can stand in a C string as it is; C99 has trigraphs
+
+
+def spec_format(value: Any) -> int:
+    if type(value) is not int or value != FORMAT:
+        raise ValueError(f"this program reads format {FORMAT} of specs")
+    return value
+
+
+def name(value: Any) -> str:
+    """A reference to something that the spec names."""
+    if value is None or isinstance(value, LineMap | LineList):
+        raise ValueError("a name is expected")
+    return str(value)
+
+
+def names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, LineList) or not all(type(item) in (str, int) for item in value):
+        raise ValueError("a list of names is expected")
+    return tuple(map(str, value))
+
+
+def file_name(value: Any) -> str:
+    """A name that files of the build are called by."""
+    if value is None or not _FILE_NAME.fullmatch(str(value)):
+        allowed = "letters, digits, `_`, `.` and `-`, at most 64, not the last two first"
+        raise ValueError(f"a name has {allowed}: give another `name`")
+    return str(value)
+
+
+def labels(value: Any) -> tuple[str, ...]:
+    """Names of classes, which the firmware prints."""
+    found = names(value)
+    for label in found:
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"label {label!r}: no quotes, backslashes, question marks, control characters, not empty")
+    return found
+
+
+def shape(value: Any) -> Shape:
+    """`CxHxW`, or `CxL` for 1-D data."""
+    if not re.fullmatch(r"[1-9]\d{0,4}([xX][1-9]\d{0,4}){1,2}", str(value)):
+        raise ValueError("CxHxW (channels x rows x columns), as in 1x28x28, or CxL for 1-D data is expected")
+    channels, rows, cols = [*(int(part) for part in str(value).lower().split("x")), 1][:3]
+    return Shape(channels, rows, cols)
+
+
+def layer(value: Any) -> str | int:
+    if type(value) not in (str, int):
+        raise ValueError("a layer's name or number is expected")
+    return value if isinstance(value, int) else str(value)
+
+
+def head(value: Any) -> str | tuple[str | int, ...]:
+    """The name of a network, or layers."""
+    if isinstance(value, str):
+        return value
+    layers = value.get("layers") if isinstance(value, LineMap) and set(value) == {"layers"} else None
+    if not isinstance(layers, LineList) or not layers or not all(type(item) in (str, int) for item in layers):
+        raise ValueError("the name of a network, or {layers: [names or numbers]} of the stage's own, is expected")
+    return tuple(layers)
+
+
+def measures(value: Any) -> tuple[Measure, ...]:
+    """One measure or a list of them, in the order of `MEASURES`."""
+    given = value if isinstance(value, LineList) else [value]
+    found = tuple(measure for measure in MEASURES if measure in given)
+    if not found or len(found) != len(given):
+        raise ValueError(f"one of {', '.join(MEASURES)}, or a list of some, is expected")
+    return found
+
+
+def weights(value: Any) -> Mapping[str, float]:
+    """The weight of each quantity; a quantity alone has the weight 1."""
+    if isinstance(value, LineMap) and value:
+        return _amounts(value)
+    if value not in QUANTITIES:
+        raise ValueError(f"{' or '.join(f'`{quantity}`' for quantity in QUANTITIES)}, or weights for both, is expected")
+    return {str(value): 1.0}
+
+
+def budget(value: Any) -> tuple[str, float]:
+    """A quantity and its mean of an inference."""
+    if not isinstance(value, LineMap) or len(value) != 1:
+        raise ValueError("{cycles: number} or {energy: uJ}, the mean of an inference, is expected")
+    return next(iter(_amounts(value).items()))
+
+
+def _amounts(value: LineMap) -> dict[str, float]:
+    unknown = [key for key in value if key not in QUANTITIES]
+    if unknown:
+        raise ValueError(f"unknown key `{unknown[0]}`; allowed: {', '.join(QUANTITIES)}")
+    try:
+        return {quantity: positive(value[quantity]) for quantity in QUANTITIES if quantity in value}
+    except ValueError as error:
+        raise ValueError(f"of each quantity {error}") from error
+
+
+_KEEP = one_of(("keep", "free"))
+
+NETWORK_KEYS = (
+    Key("network", name, "ai8x network YAML; paths are relative to the spec.", required=True),
+    Key("checkpoint", name, "Quantized ai8x checkpoint of it.", required=True),
+    Key("input", shape, "`CxHxW`, if the YAML's data set is not a known one."),
+    Key(
+        "offsets",
+        _KEEP,
+        "`keep`: activations stay at the YAML's `out_offset`s; `free`: the planner moves them.",
+        default="keep",
+    ),
+    Key(
+        "processors",
+        _KEEP,
+        "`keep`: layers stay on the YAML's processors; `free`: only the input does.",
+        default="keep",
+    ),
+    Key(
+        "fifo",
+        boolean,
+        "`true`: the input goes through the FIFO, as networks whose first layers stream need; all networks of the "
+        "stages must agree. The buffer given to `offramp_load_input` must not change until `offramp_infer` returns.",
+        default=False,
+    ),
+    Key(
+        "avg_pool_rounding",
+        boolean,
+        "`true`: average pooling rounds instead of truncating (the vendor tool's `--avg-pool-rounding`).",
+        default=False,
+    ),
+)
+EXIT_KEYS = (
+    Key(
+        "confidence",
+        one_of(MEASURES),
+        "`margin` (largest logit minus the second), `max_probability` or `entropy` (of the softmax, in nats).",
+        required=True,
+    ),
+    Key(
+        "threshold",
+        number,
+        "Leave if the confidence is at least (entropy: at most) this, in real units; or leave it out and `calibrate`.",
+    ),
+    Key("temperature", positive, "Factor of the logits before the softmax.", default=1.0),
+)
+STAGE_KEYS = (
+    Key("network", name, "The network that runs in the stage.", required=True),
+    Key(
+        "name",
+        file_name,
+        "Name of the stage; default: the network's, of a branch `main-0`, with the layer it is cut after.",
+    ),
+    Key("until", layer, "Of a branch: the last layer of the network that runs in the stage, by name or number."),
+    Key(
+        "head",
+        head,
+        "Of a branch: the exit head, a network of its own or `{layers: [5, 6]}`, layers of the stage's network.",
+    ),
+    Key("exit", Section(EXIT_KEYS), "When the stage's answer is the last one; every stage but the last has one."),
+)
+RISK_KEYS = (
+    Key(
+        "delta",
+        probability,
+        "Probability with which the loss on new data may exceed `accuracy_drop`.",
+        required=True,
+    ),
+)
+_RISK = Key("risk", Section(RISK_KEYS), "Keep `accuracy_drop` on new data too; without it on the given data only.")
+_DROP = "Percentage points of accuracy that may be lost against the last network alone."
+CALIBRATE_KEYS = (
+    Key("data", name, "The data set that thresholds are chosen on.", required=True),
+    Key("accuracy_drop", number, _DROP, required=True),
+    _RISK,
+)
+CANDIDATE_KEYS = (
+    Key("front", name, "A front network; a candidate has either this or `head`."),
+    Key("head", head, "An exit head: a network of its own, or `{layers: [5, 6]}`, layers of main that are the head."),
+    Key(
+        "until",
+        layer,
+        "The last layer of main before the head. Without it the head is a candidate after every layer where main can "
+        "be cut and it fits, with the layer's number at the end of its name.",
+    ),
+    Key(
+        "name",
+        file_name,
+        "Name of the stage; default: the front's name, `main-0` for a head after layer 0, `head-0` where the tool "
+        "found the place.",
+    ),
+    Key("temperature", positive, "Factor of the logits before the softmax.", default=1.0),
+)
+CHOOSE_KEYS = (
+    Key(
+        "data", name, "A data set of the spec, neither `test`, which results are judged on, nor `train`.", required=True
+    ),
+    Key(
+        "minimise",
+        weights,
+        "Mean cost of an inference: `cycles`, `energy`, or both with weights; with both, cycles and energy count as "
+        "shares of main alone; default: `cycles`.",
+        default={QUANTITIES[0]: 1.0},
+    ),
+    Key("accuracy_drop", number, "Percentage points of accuracy that may be lost against main alone."),
+    _RISK,
+    Key(
+        "budget",
+        budget,
+        "Instead of `minimise`, `accuracy_drop` and `risk`: `{cycles: 20000}` or `{energy: 15}` (uJ), the mean of an "
+        "inference; the loss of accuracy is minimised.",
+    ),
+)
+COMMON_KEYS = (
+    Key("offramp", spec_format, f"Format of the spec, {FORMAT}.", required=True),
+    Key("networks", Section((), others=Section(NETWORK_KEYS)), "The networks, by names of your choice.", required=True),
+    Key("name", file_name, "Name of the build; default: the folder's."),
+    Key(
+        "data",
+        Section((), others=name),
+        "Data sets: `.npz` files with `x` (int8, N x C x H x W, as the accelerator gets it) and `y` (labels). `test` "
+        "is what results are reported on, `train` is only compared with the others: they may not share an image.",
+    ),
+    Key("labels", labels, "Names of the classes.", default=()),
+    Key("compare", names, "Networks that are in no stage, to be run alone for comparison.", default=()),
+    Key("device", name, "The device that the spec is for; default: `MAX78000`."),
+    Key(
+        "clocks",
+        Section((), others=integer(1)),
+        "`{core_hz, cnn_hz}` that times and switches are computed for; the firmware sets the default: 100 and 50 MHz.",
+    ),
+)
+MANUAL_KEYS = (
+    *COMMON_KEYS,
+    Key("stages", Items(Section(STAGE_KEYS)), "The stages, in the order in which they run.", required=True, default=()),
+    Key(
+        "calibrate",
+        Section(CALIBRATE_KEYS),
+        "Choose all thresholds for the fewest cycles with at most `accuracy_drop` lost.",
+    ),
+)
+CHOICE_KEYS = (
+    Key("exits", one_of(("auto",)), "`auto`; then there are no `stages`.", required=True),
+    Key("main", name, "The network whose answers accuracy is measured against.", required=True),
+    Key("choose", Section(CHOOSE_KEYS), "What is kept and what is minimised.", required=True),
+    Key(
+        "candidates",
+        Items(Section(CANDIDATE_KEYS)),
+        "Stages to choose from; default: every network but `main` (and those under `compare`), as a front and as a "
+        "head after every layer of main where main can be cut and it fits.",
+        default=(),
+    ),
+    Key("confidence", measures, "One measure or a list of measures to choose from; default: all.", default=MEASURES),
+)
+AUTO_KEYS = (*COMMON_KEYS, *CHOICE_KEYS)
