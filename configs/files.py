@@ -34,8 +34,9 @@ def recorded_reads() -> Iterator[None]:
         _digests.reset(token)
 
 
-def read_bytes(path: Path, limit: int, shown_as: str | None = None) -> bytes:
-    """The content of a regular file of at most `limit` bytes; `shown_as` replaces the path in messages.
+def read_bytes(path: Path, limit: int, shown_as: str | None = None, recorded: bool = True) -> bytes:
+    """The content of a regular file of at most `limit` bytes; `shown_as` replaces the path in messages, `recorded`
+    False keeps no record of it.
 
     InputError if it cannot be read, is something else or longer, or is not what it was when the command first read it.
     """
@@ -47,7 +48,7 @@ def read_bytes(path: Path, limit: int, shown_as: str | None = None) -> bytes:
     except ValueError as error:  # a null character in the name, or what _read refuses
         raise InputError(Diagnostic(where, f"cannot be read: {error}")) from error
     digests = _digests.get()
-    if digests is not None:
+    if recorded and digests is not None:
         found = hashlib.sha256(data).hexdigest()
         if digests.setdefault(os.path.abspath(path), found) != found:
             raise InputError(Diagnostic(where, "has changed while it was being used"))
@@ -73,6 +74,11 @@ def digest_of(path: Path) -> str:
     """SHA-256, hexadecimal, of the bytes that were read within `recorded_reads`; else of the file as it is now."""
     known = (_digests.get() or {}).get(os.path.abspath(path))
     return known or hashlib.sha256(read_bytes(path, DATA_FILE)).hexdigest()
+
+
+def files_read() -> tuple[str, ...]:
+    """Absolute paths of the files that have been read within `recorded_reads`."""
+    return tuple(_digests.get() or {})
 
 
 def is_file(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from offramp.build_folder import check_free, whole_folder
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import KnownAnswer
 from offramp.codegen.lower import lower
@@ -17,7 +18,7 @@ from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.console import make_console, progress_on
 from offramp.devices import device_of_spec
-from offramp.files import whole_folder, write_text, write_tree
+from offramp.files import write_text, write_tree
 from offramp.pipeline.compile import COMPILERS, Compiled, compile_firmware
 from offramp.pipeline.emulate import Verified, run_verified
 from offramp.pipeline.evaluate import Evaluation
@@ -47,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     console = make_console()
     device = device_of_spec(args.spec)
     images = parse_images(args.images)
+    check_free(args.output)
     with progress_on(console) as progress:
         plan = make_plan(args.spec, device, progress)
         progress("running the test data through the integer reference")

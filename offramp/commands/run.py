@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
+from offramp.build_folder import check_unchanged
 from offramp.commands.build import check_verified, parse_images
 from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     plan = load_plan(path, device_of_plan(path))
     x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))
     expected = profile(plan.chain, x)
+    check_unchanged(args.build, elf.name)
     verified, found = run_verified(elf, x, plan.placed, expected, console)
     console.print(_answers(plan, found))
     if len(x) > SHOWN:

@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Outputs appear whole or not at all, and never in the place of an input."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from pathlib import Path
 import pytest
 
 from offramp.configs.errors import InputError
-from offramp.files import MARK, whole_folder, write_text, write_tree
-
-
-def build(target: Path, text: str) -> None:
-    with whole_folder(target) as folder:
-        write_tree(folder, {"deep/file.txt": text, MARK: "{}"})
-        assert folder.parent == target.parent  # a rename is enough to put it in its place
-        assert not (target / "deep" / "file.txt").exists() or (target / "deep" / "file.txt").read_text() != text
+from offramp.configs.files import read_bytes, recorded_reads
+from offramp.files import write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -53,67 +47,38 @@ def test_what_is_neither_file_nor_folder_stays(tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
 
 
-def test_a_folder(tmp_path: Path) -> None:
-    target = tmp_path / "build" / "name"
-    build(target, "one")
-    assert (target / "deep" / "file.txt").read_text() == "one"
-    assert target.stat().st_mode & 0o777 == 0o755
-    assert names(target.parent) == ["name"]
+def test_an_input_is_not_written_over(tmp_path: Path) -> None:
+    """Under whatever name."""
+    path, link = tmp_path / "spec.yaml", tmp_path / "link"
+    path.write_text("mine")
+    link.symlink_to(path)
+    os.link(path, tmp_path / "hard")
+    with recorded_reads():
+        read_bytes(path, 10)
+        for name in ("spec.yaml", "link", "hard", "../" + tmp_path.name + "/spec.yaml"):
+            with pytest.raises(InputError, match="cannot be written: it was read, and is not written over"):
+                write_text(tmp_path / name, "text")
+    assert path.read_text() == "mine"
 
 
-def test_an_earlier_build_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    target = tmp_path / "name"
-    build(target, "one")
-    (target / "stale.txt").write_text("from before")
-    build(target, "two")
-    assert names(target) == sorted(["deep", MARK])
-    assert (target / "deep" / "file.txt").read_text() == "two"
-    assert names(tmp_path) == ["name"]
+def test_a_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_text(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "text"
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_what_fails_leaves_nothing_behind(tmp_path: Path, before: bool) -> None:
-    target = tmp_path / "name"
-    if before:
-        build(target, "one")
-    with pytest.raises(KeyboardInterrupt), whole_folder(target) as folder:
-        write_tree(folder, {"deep/file.txt": "two"})
-        raise KeyboardInterrupt
-    assert names(tmp_path) == (["name"] if before else [])
-    if before:
-        assert (target / "deep" / "file.txt").read_text() == "one"
+def test_folders_that_were_made_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(InputError, match=r"plan.json: cannot be written: No space left on device"):
+        write_text(tmp_path / "a" / "b" / "plan.json", "text")
+    assert names(tmp_path) == []
 
 
-def test_a_folder_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
-    target = tmp_path / "name"
-    target.mkdir()
-    (target / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="name: exists and is not the folder of an earlier build; choose another"):
-        build(target, "one")
-    assert names(target) == ["thesis.txt"]
-
-
-def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "name").write_text("x")
-    with pytest.raises(InputError, match="exists and is not the folder of an earlier build"):
-        build(tmp_path / "name", "one")
-    assert (tmp_path / "name").read_text() == "x"
-
-
-def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
-    (tmp_path / "name").mkdir()
-    build(tmp_path / "name", "one")
-    assert (tmp_path / "name" / "deep" / "file.txt").read_text() == "one"
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match="cannot be written: Permission denied"):
-        build(tmp_path / "name", "one")
-
-
-def test_a_folder_below_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot be written"):
-        build(tmp_path / "file" / "name", "one")
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be written: (File name too long|embedded null byte)"):
+        write_text(tmp_path / name, "text")
+    assert names(tmp_path) == []

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from offramp.build_folder import MANIFEST, manifest_of
 from offramp.cli import main
 from offramp.codegen.load_images import weight_chunks
 from offramp.commands import build as build_command
@@ -151,7 +152,7 @@ def test_an_input_that_is_no_array(built: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_the_judge_finds_a_wrong_weight(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One bit of one weight in the ELF: answers differ, exit code 1."""
+    """One bit of one weight in the ELF, which the build may have written: answers differ, exit code 1."""
     words = weight_chunks(load_plan(copy / "plan.json", load_device()).placed)[0].words
     elf = (copy / "firmware.elf").read_bytes()
     table = words.astype("<u4").tobytes()
@@ -159,6 +160,9 @@ def test_the_judge_finds_a_wrong_weight(copy: Path, capsys: pytest.CaptureFixtur
     changed = words.copy()
     changed[0] ^= 1 << 30  # of the first byte sent, a weight's second highest bit
     (copy / "firmware.elf").write_bytes(elf.replace(table, changed.astype("<u4").tobytes()))
+    assert main(["run", str(copy), "--images", "all"]) == 2
+    assert "firmware.elf: is damaged: it is not what manifest.json lists" in capsys.readouterr().err
+    (copy / MANIFEST).write_text(manifest_of(copy))
     assert main(["run", str(copy), "--images", "all"]) == 1
     captured = capsys.readouterr()
     assert "answers differ from the integer reference" in captured.err
