@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -115,24 +115,23 @@ class Device:
         """Quadrant of a data memory instance, 0..15."""
         return instance // self.geometry.instances_per_quadrant
 
-    @cached_property
-    def _register_places(self) -> dict[int, Place]:
-        places: dict[int, Place] = {}
+    def register_places(self) -> Iterator[tuple[int, Place]]:
+        """Every register's bus address, and what is there."""
         for register in self.registers.values():
             replicated = "quadrant_stride" in self.blocks[register.block]
             for quadrant in range(self.geometry.quadrants if replicated else 1):
                 for layer in range(register.layers or 1):
                     address = self.register_address(register.name, quadrant, layer)
                     unit = layer if register.layers else -1
-                    if address in places:
-                        other = places[address].name
-                        raise ValueError(f"{register.name} and {other} share address {address:#x}")
-                    places[address] = Place("register", register.name, quadrant, unit, 0)
-        return places
+                    yield address, Place("register", register.name, quadrant, unit, 0)
+
+    @cached_property
+    def _registers_by_address(self) -> dict[int, Place]:
+        return dict(self.register_places())
 
     def locate(self, address: int) -> Place | None:
         """The register or memory word at a bus address (its word, for unaligned addresses); None if there is none."""
-        place = self._register_places.get(address)
+        place = self._registers_by_address.get(address)
         if place:
             return place
         for memory in self.memories.values():
@@ -215,8 +214,16 @@ def build_device(data: LineMap) -> Device:
         energy_errors=tuple(read_energy_error(error) for error in entry["energy_errors"]),
         express_stride=memories["weights"]["express_stride"],
     )
-    try:
-        _ = device._register_places
-    except ValueError as error:
-        raise InputError(Diagnostic(data.where, str(error))) from error
+    if problems := _shared_addresses(device, data.where):
+        raise InputError(problems)
     return device
+
+
+def _shared_addresses(device: Device, where: Where) -> list[Diagnostic]:
+    first: dict[int, str] = {}
+    shared: dict[tuple[str, str], int] = {}
+    for address, place in device.register_places():
+        if address in first:
+            shared.setdefault((place.name, first[address]), address)
+        first.setdefault(address, place.name)
+    return [Diagnostic(where, f"{one} and {other} share address {at:#x}") for (one, other), at in shared.items()]

@@ -89,5 +89,14 @@ def _case_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[LayerWeights,
         shape = (out, inputs, rows, cols)
         bias = _int8(arrays[f"b{index}"]) if f"b{index}" in arrays else None
         shift = int(arrays["output_shift"][index]) - (8 - int(bits))
-        found.append(LayerWeights(f"w{index}", shape, weights.reshape(shape), bias, int(bits), shift))
+        found.append(
+            LayerWeights(
+                name=f"w{index}",
+                shape=shape,
+                weights=weights.reshape(shape),
+                bias=bias,
+                bits=int(bits),
+                output_shift=shift,
+            )
+        )
     return tuple(found)

@@ -7,7 +7,7 @@ analogdevicesinc/ai8x-synthesis.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +20,14 @@ from offramp.planner.ai8x.torch_file import Tensor, TorchFile, mapping_items, re
 from offramp.planner.ai8x.weights import LayerWeights
 from offramp.planner.ir.network import Op
 
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class CheckpointLayer:
-    """Weights of one layer as the checkpoint has them: (out, in, ...), transposed convolutions (in, out, ...).
-
-    `bias`: already in units of 2**(weight_bits - 1), the 128 of the hardware for 8 bits. None: not in the file.
-    """
-
-    name: str
-    weights: Integers
-    bias: Integers | None
-    weight_bits: int | None
-    output_shift: int | None
-
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
+    """`layers`: weights as the file has them, those of transposed convolutions as (in, out, rows, cols)."""
+
     where: Where
     arch: str  # empty if the file does not say
-    layers: tuple[CheckpointLayer, ...]
+    layers: tuple[LayerWeights, ...]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -84,7 +70,7 @@ class _Reader:
             raise self.file.refuse(f"its tensors have more than {CHECKPOINT_VALUES:,} values")
         return values
 
-    def layer(self, key: str) -> CheckpointLayer | None:
+    def layer(self, key: str) -> LayerWeights | None:
         """The layer whose weights are `key`; None if `key` is something else or cannot be used."""
         levels = key.rsplit(".", 2)
         if len(levels) < 2 or levels[-1] != "weight":
@@ -96,14 +82,20 @@ class _Reader:
             return None
         weights = self.integers(key, values)
         bits = self.number(f"{layer}.weight_bits")
-        bias = self.bias(key.removesuffix("weight") + "bias", bits or 8, weights)
+        bias = self.bias(key.removesuffix("weight") + "bias", bits or 8)
         if weights is None:
             return None
-        return CheckpointLayer(
-            key.removesuffix(".weight"), weights, bias, bits or None, self.number(f"{layer}.output_shift")
+        out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
+        return LayerWeights(
+            name=key.removesuffix(".weight"),
+            shape=(out, inputs, rows, cols),
+            weights=weights.reshape(out, inputs, rows, cols),
+            bias=bias,
+            bits=bits or None,
+            output_shift=self.number(f"{layer}.output_shift"),
         )
 
-    def integers(self, key: str, values: Tensor) -> Integers | None:
+    def integers(self, key: str, values: Tensor) -> npt.NDArray[np.int8] | None:
         if not np.all(np.isfinite(values)):
             self.wrong(f"`{key}` holds values that are not finite")
             return None
@@ -111,10 +103,13 @@ class _Reader:
             example = float(values[values != np.rint(values)].flat[0])
             self.wrong(f"`{key}` holds fractions ({example:.4g}): the checkpoint is not quantized; quantize it first")
             return None
-        if values.size == 0 or np.abs(values).max() > 128:
+        if values.size == 0 or values.min() < -128 or values.max() > 127:
             self.wrong(f"`{key}` is empty or holds values outside -128..127")
             return None
-        return values.astype(np.int64)
+        if values.ndim > 4:
+            self.wrong(f"`{key}` has {values.ndim} dimensions; at most 4 are expected")
+            return None
+        return values.astype(np.int8)
 
     def number(self, key: str) -> int | None:
         """A one-element tensor, such as a layer's shift."""
@@ -126,7 +121,8 @@ class _Reader:
             return None
         return int(values.flat[0])
 
-    def bias(self, key: str, bits: int, weights: Integers | None) -> Integers | None:
+    def bias(self, key: str, bits: int) -> npt.NDArray[np.int8] | None:
+        """In units of 2**(bits - 1), the 128 of the hardware for 8 bits."""
         if key not in self.state or bits not in (1, 2, 4, 8):
             return None
         values = self.tensor(key).astype(np.float64)
@@ -137,35 +133,25 @@ class _Reader:
         if values.size == 0 or scaled.min() < -128 or scaled.max() > 127:
             self.wrong(f"`{key}` holds values outside {-128 << (bits - 1)}..{(128 << (bits - 1)) - 1}")
             return None
-        return scaled.astype(np.int64)
+        return scaled.astype(np.int8)
 
 
-def layer_weights(layer: CheckpointLayer, op: Op, bits: int | None) -> LayerWeights:
-    """Weights as a layer of kind `op` takes them; `bits`: the width that the YAML asks for.
+def layer_weights(found: LayerWeights, op: Op, bits: int | None) -> LayerWeights:
+    """A checkpoint's weights as a layer of kind `op` takes them; `bits`: the width that the YAML asks for.
 
     Kernels of transposed convolutions are rotated and their channels swapped, so that they act as a correlation.
     InputError (without a place) if the weights do not fit the width.
     """
-    weights = layer.weights
-    if op == "convtranspose2d" and weights.ndim == 4:
-        weights = np.flip(weights, (2, 3)).swapaxes(0, 1)
-    width = bits or layer.weight_bits or 8
+    weights = found.weights
+    if op == "convtranspose2d":
+        weights = np.ascontiguousarray(np.flip(weights, (2, 3)).swapaxes(0, 1))
+    width = bits or found.bits or 8
     if width not in (1, 2, 4, 8):
-        raise InputError(f"`{layer.name}` has {width} weight bits; allowed: 1, 2, 4, 8")
+        raise InputError(f"`{found.name}` has {width} weight bits; allowed: 1, 2, 4, 8")
     low, high = int(weights.min()), int(weights.max())
     if low < -(1 << (width - 1)) or high >= 1 << (width - 1):
-        raise InputError(f"the weights of `{layer.name}` range from {low} to {high}; {width} bits do not hold that")
-    if weights.ndim > 4:
-        raise InputError(f"the weights of `{layer.name}` have {weights.ndim} dimensions; at most 4 are expected")
-    out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
-    bias = layer.bias.astype(np.int8) if layer.bias is not None else None
-    if bias is not None and bias.size != out:
-        raise InputError(f"`{layer.name}` has {out} output channels, but {bias.size} biases")
-    return LayerWeights(
-        name=f"`{layer.name}`",
-        shape=(out, inputs, rows, cols),
-        weights=np.ascontiguousarray(weights).reshape(out, inputs, rows, cols).astype(np.int8),
-        bias=bias,
-        bits=width,
-        output_shift=layer.output_shift,
-    )
+        raise InputError(f"the weights of `{found.name}` range from {low} to {high}; {width} bits do not hold that")
+    out, inputs, rows, cols = weights.shape
+    if found.bias is not None and found.bias.size != out:
+        raise InputError(f"`{found.name}` has {out} output channels, but {found.bias.size} biases")
+    return replace(found, shape=(out, inputs, rows, cols), weights=weights, bits=width)

@@ -9,7 +9,7 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.description import Description, LayerDescription, find_buffer, find_layer
 from offramp.planner.ai8x.rolling_buffers import RollingBuffer
-from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.ai8x.weights import LayerWeights, WeightShape
 from offramp.planner.hardware.hw_layer import lowest_processors
 from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, Shape
 
@@ -20,7 +20,7 @@ class Inference:
 
     description: Description
     input_shape: Shape
-    weights: Mapping[int, LayerWeights]
+    weights: Mapping[int, WeightShape]
     last: int  # the last layer that is wanted
     device: Device
 
@@ -80,13 +80,13 @@ def _infer(stated: LayerDescription, done: Sequence[Layer], inference: Inference
         in_offset=buffer.offset if buffer and stated.placement.in_offset is None else _in_offset(stated, inputs, done),
         out_offset=stated.placement.out_offset,
         write_gap=stated.placement.write_gap,
-        weights=weights.weights if weights else None,
-        bias=weights.bias if weights else None,
+        weights=weights.weights if isinstance(weights, LayerWeights) else None,
+        bias=weights.bias if isinstance(weights, LayerWeights) else None,
         output=stated.output,
     )
 
 
-def _weights(stated: LayerDescription, inference: Inference) -> LayerWeights | None:
+def _weights(stated: LayerDescription, inference: Inference) -> WeightShape | None:
     if stated.op == "passthrough":
         return None
     if stated.index not in inference.weights:
@@ -95,14 +95,14 @@ def _weights(stated: LayerDescription, inference: Inference) -> LayerWeights | N
     return inference.weights[stated.index]
 
 
-def _weight_bits(stated: LayerDescription, weights: LayerWeights | None) -> int:
+def _weight_bits(stated: LayerDescription, weights: WeightShape | None) -> int:
     """As the YAML says, else as the weights' source says, else 8. Binary weights (refused elsewhere) count as 1 bit."""
     if stated.op == "passthrough":
         return 8
     return abs(stated.convolution.weight_bits or (weights and weights.bits) or 8)
 
 
-def _output_shift(stated: LayerDescription, weights: LayerWeights | None) -> int:
+def _output_shift(stated: LayerDescription, weights: WeightShape | None) -> int:
     if stated.op == "passthrough":
         return 0
     if stated.convolution.shift is not None:
@@ -251,7 +251,7 @@ def _pooled(stated: LayerDescription, shape: Shape) -> tuple[tuple[int, int], tu
     return window, (rows, cols)
 
 
-def _out_shape(stated: LayerDescription, weights: LayerWeights | None, shape: Shape, pooled: tuple[int, int]) -> Shape:
+def _out_shape(stated: LayerDescription, weights: WeightShape | None, shape: Shape, pooled: tuple[int, int]) -> Shape:
     channels = stated.out_channels or (weights.out_channels if weights else shape.channels)
     if stated.flatten:
         return Shape(channels, 1, 1)
@@ -267,7 +267,7 @@ def _out_shape(stated: LayerDescription, weights: LayerWeights | None, shape: Sh
 
 
 def _check_weights(
-    stated: LayerDescription, weights: LayerWeights | None, shape: Shape, pooled: tuple[int, int]
+    stated: LayerDescription, weights: WeightShape | None, shape: Shape, pooled: tuple[int, int]
 ) -> tuple[Diagnostic, ...]:
     """Weights must have the layer's channels and kernel."""
     if weights is None or not weights.in_known:
@@ -278,7 +278,7 @@ def _check_weights(
         return ()
     found = "x".join(str(size) for size in weights.shape)
     wanted = "x".join(str(size) for size in (weights.out_channels, *expected))
-    message = f"{stated.label}: {weights.name} has the shape {found}; {wanted} is expected for an input of {shape}"
+    message = f"{stated.label}: `{weights.name}` has the shape {found}; {wanted} is expected for an input of {shape}"
     return (Diagnostic(stated.entry.where, message),)
 
 

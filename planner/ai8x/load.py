@@ -8,11 +8,11 @@ from pathlib import Path
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.ai8x.checkpoint import Checkpoint, CheckpointLayer, layer_weights, load_checkpoint
+from offramp.planner.ai8x.checkpoint import Checkpoint, layer_weights, load_checkpoint
 from offramp.planner.ai8x.description import Description, LayerDescription, find_layer, read_description
 from offramp.planner.ai8x.infer import Inference, infer_layers
 from offramp.planner.ai8x.unsupported import check_description
-from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.ai8x.weights import LayerWeights, WeightShape
 from offramp.planner.ir.network import Network, Shape
 
 
@@ -60,7 +60,7 @@ class Options:
 DEFAULTS = Options()
 
 
-Source = Checkpoint | Sequence[LayerWeights] | None
+Source = Checkpoint | Sequence[WeightShape] | None
 
 
 def load_network(
@@ -68,7 +68,7 @@ def load_network(
     device: Device,
     checkpoint: Checkpoint | Path | None = None,
     *,
-    weights: Sequence[LayerWeights] | None = None,
+    weights: Sequence[WeightShape] | None = None,
     input_shape: Shape | None = None,
     options: Options = DEFAULTS,
 ) -> Network:
@@ -128,10 +128,11 @@ def _input_shape(description: Description, given: Shape | None) -> tuple[Shape |
 
 def _assign(
     description: Description, source: Source, last: int, options: Options
-) -> tuple[dict[int, LayerWeights], tuple[Diagnostic, ...]]:
+) -> tuple[dict[int, WeightShape], tuple[Diagnostic, ...]]:
     """Weights by layer index: in order to the layers that take some, and copied where `weight_source` says so."""
     wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
     problems: list[Diagnostic] = []
+    found: dict[int, WeightShape]
     if source is None:
         guesses = [(layer.index, _from_processors(layer, description, options.classes)) for layer in wanted]
         found = {index: guess for index, guess in guesses if guess.out_channels}
@@ -150,7 +151,11 @@ def _assign(
         else:
             message = f"{layer.label}: `weight_source: {source_layer}`; an earlier layer with weights is expected"
             problems.append(Diagnostic(layer.entry.at("weight_source"), message))
-    dropped = {index: replace(given, bias=None) for index, given in found.items() if index in options.no_bias}
+    dropped = {
+        index: replace(given, bias=None)
+        for index, given in found.items()
+        if index in options.no_bias and isinstance(given, LayerWeights)
+    }
     return found | dropped, tuple(problems)
 
 
@@ -166,7 +171,7 @@ def _count(
 
 def _from_checkpoint(
     description: Description, wanted: Sequence[LayerDescription], checkpoint: Checkpoint, problems: list[Diagnostic]
-) -> dict[int, LayerWeights]:
+) -> dict[int, WeightShape]:
     """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does.
 
     Of a layer that is there twice, with and without `module.` before its name, the first one counts.
@@ -174,12 +179,12 @@ def _from_checkpoint(
     if checkpoint.arch and description.arch.lower() not in (checkpoint.arch.lower(), "test"):
         message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"
         problems.append(Diagnostic(description.where, message))
-    first: dict[str, CheckpointLayer] = {}
+    first: dict[str, LayerWeights] = {}
     for layer in checkpoint.layers:
         first.setdefault(layer.name.removeprefix("module."), layer)
     if len(first) < len(wanted):
         problems.extend(_count(description, wanted, list(first)))
-    found = {}
+    found: dict[int, WeightShape] = {}
     for text, layer in zip(wanted, first.values(), strict=False):
         try:
             found[text.index] = layer_weights(layer, text.op, text.convolution.weight_bits)
@@ -189,7 +194,7 @@ def _from_checkpoint(
     return found
 
 
-def _from_processors(layer: LayerDescription, description: Description, classes: int | None) -> LayerWeights:
+def _from_processors(layer: LayerDescription, description: Description, classes: int | None) -> WeightShape:
     """Only a number of output channels: as many as output processors (right for up to 64 channels), the last layer one
     for each class; 0 if unknown."""
     stated = layer.out_channels
@@ -200,4 +205,4 @@ def _from_processors(layer: LayerDescription, description: Description, classes:
     known = DATASETS.get(description.dataset.lower())
     classes = 0 if following else classes or (known and known.classes) or 0
     channels = stated or processors.bit_count() or classes
-    return LayerWeights("the output processors", (channels, 0, 0, 0), in_known=False)
+    return WeightShape(name="the output processors", shape=(channels, 0, 0, 0), in_known=False)

@@ -11,18 +11,16 @@ import numpy.typing as npt
 from offramp.configs.errors import InputError
 
 
-@dataclass(frozen=True, eq=False)
-class LayerWeights:
-    """Weights of one layer in the form `planner.ir.network.Layer` has them, or only their shape.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WeightShape:
+    """Shape of one layer's weights, (out, in, rows, cols), and what else their source says of them.
 
-    `shape`: (out, in, rows, cols). `bits` and `output_shift`: None if the source does not say (a YAML may).
+    `bits` and `output_shift`: None if the source does not say (a YAML may).
     `in_known`: False if only the number of output channels is known, the rest of `shape` is then of no meaning.
     """
 
     name: str  # where they come from, for messages
     shape: tuple[int, int, int, int]
-    weights: npt.NDArray[np.int8] | None = None
-    bias: npt.NDArray[np.int8] | None = None
     bits: int | None = None
     output_shift: int | None = None
     in_known: bool = True
@@ -32,7 +30,18 @@ class LayerWeights:
         return self.shape[0]
 
 
-def parse_shapes(text: str) -> tuple[LayerWeights, ...]:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayerWeights(WeightShape):
+    """Weights of one layer, of a checkpoint or given as arrays.
+
+    `bias`: in units of 2**(bits - 1), the 128 of the hardware for 8 bits; None: there is none.
+    """
+
+    weights: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int8] | None = None
+
+
+def parse_shapes(text: str) -> tuple[WeightShape, ...]:
     """Shapes as `offramp check --weights` takes them, "60x1x3x3 10x960": out x in [x rows [x cols]] of each layer.
 
     InputError for anything else.
@@ -43,5 +52,5 @@ def parse_shapes(text: str) -> tuple[LayerWeights, ...]:
             raise InputError(f"--weights: `{word}`; OUTxIN, OUTxINxK or OUTxINxROWSxCOLS is expected")
         sizes = [int(part) for part in word.split("x")]
         out, inputs, rows, cols = sizes + [1] * (4 - len(sizes))
-        shapes.append(LayerWeights(f"--weights `{word}`", (out, inputs, rows, cols)))
+        shapes.append(WeightShape(name=f"--weights {word}", shape=(out, inputs, rows, cols)))
     return tuple(shapes)

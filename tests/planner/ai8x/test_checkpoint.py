@@ -78,7 +78,7 @@ def test_values_of_a_layer(tmp_path: Path) -> None:
         (layer,) = checkpoint.layers
         assert checkpoint.arch == "test" and layer.name == "conv1.op"
         assert np.array_equal(layer.weights, WEIGHTS)
-        assert (layer.weight_bits, layer.output_shift) == (8, -2)
+        assert (layer.bits, layer.output_shift) == (8, -2)
         assert layer.bias is not None and layer.bias.tolist() == [2, -1]  # floor(bias / 128)
 
 
@@ -91,7 +91,7 @@ def test_transposed_convolutions_become_correlations(tmp_path: Path) -> None:
     weights = np.arange(54, dtype=np.float32).reshape(2, 3, 3, 3) - 27
     (layer,) = load_checkpoint(make.save(tmp_path / "c", {"up.op.weight": weights})).layers
     turned = layer_weights(layer, "convtranspose2d", None)
-    assert turned.shape == (3, 2, 3, 3) and turned.weights is not None
+    assert turned.shape == (3, 2, 3, 3)
     assert turned.weights[2, 1, 0, 2] == weights[1, 2, 2, 0]
     plain = layer_weights(layer, "conv2d", None)
     assert np.array_equal(np.asarray(plain.weights), weights)

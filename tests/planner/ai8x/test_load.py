@@ -199,7 +199,9 @@ def test_a_layer_reads_what_lies_at_its_offset(tmp_path: Path) -> None:
 
 
 def test_sources_of_width_and_shift(tmp_path: Path) -> None:
-    weights = LayerWeights("w", (2, 1, 3, 3), np.ones((2, 1, 3, 3), np.int8), None, 2, -1)
+    weights = LayerWeights(
+        name="w", shape=(2, 1, 3, 3), weights=np.ones((2, 1, 3, 3), np.int8), bits=2, output_shift=-1
+    )
     plain = load_network(write(tmp_path, "  - {op: conv2d}\n"), DEVICE, weights=[weights]).layers[0]
     assert (plain.weight_bits, plain.output_shift) == (2, -1)
     said = load_network(
@@ -261,7 +263,7 @@ def test_all_that_is_wrong_at_once(tmp_path: Path) -> None:
         ("  - {op: linear, kernel_size: 3x3}\n", "has none"),
         ("  - conv2d\n", "`layers[0]: conv2d`; a mapping of keys is expected"),
         ("  []\n", "`layers: []`; a list with at least one entry is expected"),
-        ("  - {op: conv2d}\n  - {op: conv2d}\n", "weights for 1 (--weights `1x1x3x3`); 2 layers need some"),
+        ("  - {op: conv2d}\n  - {op: conv2d}\n", "weights for 1 (--weights 1x1x3x3); 2 layers need some"),
         ("  - {op: none}\n  - {op: add, in_sequences: [0, -1, 0]}\n", "2 operands, but `in_sequences` names 3 layers"),
         ("  - {op: none, name: a}\n  - {op: none, name: A}\n", "names layer 0 already"),
     ],
