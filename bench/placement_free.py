@@ -14,13 +14,14 @@ from offramp.configs.errors import InputError
 from offramp.corpus.case import load_case
 from offramp.corpus.synth import forget_places
 from offramp.planner.chain.bundles import movables_of
+from offramp.planner.placement.answer import Found, Impossible
+from offramp.planner.placement.board import Board, Bundle
 from offramp.planner.placement.check import check
 from offramp.planner.placement.columns import objectives_of
-from offramp.planner.placement.intervals import Limits
-from offramp.planner.placement.joint import Board, Bundle, Joint, place_jointly
+from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
+from offramp.planner.placement.joint import Joint, place_jointly
 from offramp.planner.placement.problem import Placement, Problem, WeightBlock
 
-LIMITS = Limits(effort=2.0, seed=0)
 Networks = Mapping[str, tuple[WeightBlock, ...]]
 
 
@@ -78,20 +79,19 @@ def decide(bundles: tuple[Bundle, ...], problem: Problem, device: Device) -> Dec
     geometry = device.geometry
     begin = time.perf_counter()
     board = Board(bundles, problem, geometry.processors, geometry.processors_per_instance)
-    answer = place_jointly(board, LIMITS)
+    answer = place_jointly(board, DEFAULT_LIMITS)
     seconds = time.perf_counter() - begin
-    if answer.bases is None:
-        return Decision(f"{'impossible' if answer.impossible else 'undecided'} by {answer.proof}", seconds)
-    check_joint(board, answer)
-    return Decision(f"placed by {answer.proof}", seconds)
+    if isinstance(answer, Found):
+        check_joint(board, answer.value)
+        return Decision(f"placed by {answer.value.by}", seconds)
+    return Decision(f"impossible by {answer.why}" if isinstance(answer, Impossible) else "undecided", seconds)
 
 
-def check_joint(board: Board, answer: Joint) -> None:
+def check_joint(board: Board, joint: Joint) -> None:
     """The independent checker looks at the blocks where they lie."""
-    assert answer.bases is not None and answer.weights is not None and answer.weights.starts is not None
-    blocks = board.blocks(answer.bases)
-    starts = {block.name: start for block, start in zip(blocks, answer.weights.starts, strict=True)}
-    placement = Placement(starts, {}, {}, objectives_of(blocks, answer.weights.starts))
+    blocks = board.blocks(joint.bases)
+    starts = {block.name: start for block, start in zip(blocks, joint.starts, strict=True)}
+    placement = Placement(starts, {}, {}, objectives_of(blocks, joint.starts))
     violations = check(replace(board.problem, weights=blocks), placement)
     if violations:
         raise SystemExit(violations[0].message)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from offramp.configs.errors import Infeasible, OfframpError
 from offramp.planner.placement.check import check
+from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.problem import Buffer, Problem
 from offramp.planner.placement.solve import solve
 
-EFFORT = 40.0  # the chains of a spec get 2; these instances have no word to spare
+LIMITS = Limits(effort=40.0)  # the chains of a spec get 2; these instances have no word to spare
 
 
 def report_minimalloc(folder: Path, problem: Problem) -> None:
@@ -45,7 +46,7 @@ def buffers(file: Path) -> tuple[Buffer, ...]:
 
 def place(problem: Problem) -> str:
     try:
-        placement = solve(problem, effort=EFFORT)
+        placement = solve(problem, LIMITS)
     except Infeasible:
         return "proved impossible"
     except OfframpError:

@@ -1,4 +1,4 @@
-"""The nearest thing that would fit, where a chain does not: each suggestion is tried before it is made."""
+"""The smallest change with which a chain would fit, where it does not: each is tried before it is suggested."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.ir.chain import Chain, Slot
 from offramp.planner.ir.network import Layer
 from offramp.planner.placement.columns import weights_fit
-from offramp.planner.placement.explain import weight_core
-from offramp.planner.placement.intervals import Limits
+from offramp.planner.placement.conflicts import weight_items
+from offramp.planner.placement.explain import core
+from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.problem import Problem
 from offramp.planner.placement.solve import solve
 from offramp.planner.rules.check import check_network
 
 Alternative = tuple[str, Callable[[], Chain]]  # what would be different, and the chain with it
-EFFORT = 0.2  # of each try; what takes more is not suggested
+LIMITS = Limits(effort=0.2)  # of each attempt; what takes more is not suggested
 
 
 def nearest(chain: Chain, problem: Problem, device: Device, overlap: bool, more: Iterable[Alternative]) -> str | None:
     """The first change with which everything fits: freed offsets, one of `more`, fewer weight bits. None: none found.
 
-    Those that cost no accuracy come first, then one layer of those that cannot lie together, then all of these.
+    Changes that cost no accuracy come first, then one layer of those that do not fit together, then all of these.
     """
     for words, changed in chained(_freed_offsets(chain), more, _fewer_bits(chain, problem)):
         if _fits(changed, device, overlap):
@@ -39,14 +40,14 @@ def _fits(changed: Callable[[], Chain], device: Device, overlap: bool) -> bool:
         chain = changed()
         if any(check_network(network, device) for network in chain.networks.values()):
             return False
-        solve(placement_problem(requirements_of(chain, device), overlap), effort=EFFORT)
+        solve(placement_problem(requirements_of(chain, device), overlap), LIMITS)
     except OfframpError:
         return False
     return True
 
 
 def _freed_offsets(chain: Chain) -> Iterator[Alternative]:
-    """Activations of one network where the planner likes, then of all."""
+    """The planner chooses the places of the activations of one network, then of all."""
     kept = [name for name, keep in chain.keep_offsets.items() if keep]
     for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
         freed = {**chain.keep_offsets, **dict.fromkeys(names, False)}
@@ -54,13 +55,13 @@ def _freed_offsets(chain: Chain) -> Iterator[Alternative]:
 
 
 def _fewer_bits(chain: Chain, problem: Problem) -> Iterator[Alternative]:
-    """Half the weight bits for one layer of the irreducible core, the largest first, then for all of them. None if the
-    weights are not what does not fit."""
+    """Half the weight bits for one layer of the irreducible core, the largest first, then for all of them. Nothing if
+    the weights do fit."""
     if weights_fit(problem):
         return
-    core, _ = weight_core(problem, Limits(EFFORT, 0))
+    blocks, _ = core(problem.weights, weight_items, problem, LIMITS)
     slots = {slot.name: slot for slot in chain.slots}
-    names = [block.name for block in sorted(core, key=lambda block: -block.columns * block.processors.bit_count())]
+    names = [block.name for block in sorted(blocks, key=lambda block: -block.columns * block.processors.bit_count())]
     names = [name for name in names if slots[name].layer.weight_bits > 1]
     for chosen in [[name] for name in names] + ([names] if len(names) > 1 else []):
         bits = [f"{slots[name].layer.weight_bits // 2}-bit weights for {name}" for name in chosen]
@@ -83,6 +84,6 @@ def _halved(chain: Chain, names: Collection[str]) -> Chain:
 
 
 def _half(layer: Layer) -> Layer:
-    """Quantised anew, the layer's output stays what it is: the shift makes up for the bits."""
+    """The layer, to be quantised again: the shift makes up for the bits, so its output keeps its scale."""
     bits = layer.weight_bits // 2
     return replace(layer, weight_bits=bits, output_shift=layer.output_shift + bits - layer.weight_bits)

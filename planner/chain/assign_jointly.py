@@ -9,11 +9,12 @@ from offramp.configs.device import Device
 from offramp.planner.chain.assign_processors import Tensor
 from offramp.planner.chain.bundles import fused, movables_of
 from offramp.planner.ir.network import Network, ProcessorMap
-from offramp.planner.placement.intervals import Limits
-from offramp.planner.placement.joint import Board, place_jointly
+from offramp.planner.placement.answer import Answer, Found
+from offramp.planner.placement.board import Board
+from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
+from offramp.planner.placement.joint import place_jointly
 from offramp.planner.placement.problem import Problem
 
-LIMITS = Limits(effort=2.0, seed=0)
 Maps = Mapping[str, Mapping[Tensor, ProcessorMap]]  # by network; of its tensors
 
 
@@ -26,16 +27,8 @@ class Part:
     heads: tuple[tuple[str, Tensor, Network], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Together:
-    """`maps`: of tensors, with which all kernels fit; None if none were found. `impossible`: there are none, proved."""
-
-    maps: Maps | None
-    impossible: bool
-
-
-def maps_together(parts: Sequence[Part], problem: Problem, device: Device, input_map: ProcessorMap) -> Together:
-    """Processors for all layers of some networks at once. Of `problem` the memory's size counts."""
+def maps_together(parts: Sequence[Part], problem: Problem, device: Device, input_map: ProcessorMap) -> Answer[Maps]:
+    """Maps of tensors with which all kernels of some networks fit. Of `problem` the size of the memory counts."""
     movables = [
         (part, one)
         for part in parts
@@ -45,15 +38,16 @@ def maps_together(parts: Sequence[Part], problem: Problem, device: Device, input
     ]
     geometry = device.geometry
     bundles = tuple(one.bundle for _, one in movables)
-    found = place_jointly(Board(bundles, problem, geometry.processors, geometry.processors_per_instance), LIMITS)
-    if found.bases is None:
-        return Together(None, found.impossible)
+    board = Board(bundles, problem, geometry.processors, geometry.processors_per_instance)
+    answer = place_jointly(board, DEFAULT_LIMITS)
+    if not isinstance(answer, Found):
+        return answer
     maps: dict[str, dict[Tensor, ProcessorMap]] = {}
     for part, one in movables:
         for tensor, bits in one.maps.items():
             name, index = _owner(part, tensor)
-            maps.setdefault(name, {})[index] = bits << found.bases[one.bundle.name]
-    return Together(maps, False)
+            maps.setdefault(name, {})[index] = bits << answer.value.bases[one.bundle.name]
+    return Found(maps)
 
 
 def _owner(part: Part, tensor: Tensor) -> tuple[str, Tensor]:

@@ -18,6 +18,7 @@ from offramp.planner.ir.chain import Chain, ExitRule, Slot, Stage, TensorId, hea
 from offramp.planner.ir.cuts import boundaries, legal_cuts
 from offramp.planner.ir.measure import MEASURES
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap, Shape
+from offramp.planner.placement.answer import Found, Impossible
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.reference.confidence import to_q16, to_threshold
 from offramp.planner.spec.spec import ExitSpec, HeadSpec, NetworkSpec, Spec, StageSpec
@@ -59,9 +60,9 @@ def build_chain(spec: Spec, device: Device) -> Chain:
     if weights_fit(problem):
         return chain
     found = maps_together(_parts(spec, device), problem, device, chain.first_reader.layer.processors)
-    if found.maps is None:
-        return replace(chain, remark=NO_OTHER if found.impossible else OTHER_UNDECIDED)
-    return _build(spec, device, found.maps)
+    if isinstance(found, Found):
+        return _build(spec, device, found.value)
+    return replace(chain, remark=NO_OTHER if isinstance(found, Impossible) else OTHER_UNDECIDED)
 
 
 def freed_processors(spec: Spec, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:

@@ -1,41 +1,33 @@
-"""Bias bytes: blocks into the bias memories of the quadrants, packed without gaps. Any placement that fits will do."""
+"""Bias bytes: blocks in the bias memories of the quadrants, packed without gaps. Any placement that fits will do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from offramp.planner.placement.intervals import Limits
+from offramp.planner.placement.answer import Answer, Found, Impossible
+from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.problem import BiasBlock, BiasPlace
 
 Quadrants = dict[str, int]  # block name -> quadrant
 
 
-@dataclass(frozen=True)
-class BiasAnswer:
-    """`status` tells why there are no places: "infeasible" is proved, "undecided" is not."""
-
-    status: Literal["placed", "infeasible", "undecided"]
-    places: dict[str, BiasPlace]
-
-
-def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> BiasAnswer:
-    """Places in memories of `capacity` bytes: greedily, and by CP-SAT if greedy packing fails."""
+def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> Answer[dict[str, BiasPlace]]:
+    """Places by block name, in memories of `capacity` bytes: greedily, and by CP-SAT if greedy packing fails."""
     assigned = _greedy(blocks, capacity)
     if assigned is None:
         if _crowded(blocks, capacity):
-            return BiasAnswer("infeasible", {})
+            return Impossible("bound")
         from offramp.planner.placement.cpsat import assign_quadrants  # OR-Tools is slow to import and rarely needed
 
-        status, assigned = assign_quadrants(blocks, capacity, limits)
-        if status != "placed":
-            return BiasAnswer(status, {})
-    return BiasAnswer("placed", _pack(blocks, assigned))
+        answer = assign_quadrants(blocks, capacity, limits)
+        if not isinstance(answer, Found):
+            return answer
+        assigned = answer.value
+    return Found(_pack(blocks, assigned))
 
 
 def _greedy(blocks: Sequence[BiasBlock], capacity: int) -> Quadrants | None:
-    """Those that must start at byte 0 first, then long ones first, each to the emptiest quadrant it may use."""
+    """Those that must start at byte 0 first, then long ones first, each in the emptiest quadrant it may use."""
     used: dict[int, int] = {}
     assigned: Quadrants = {}
     order = sorted(

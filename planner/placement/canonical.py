@@ -1,11 +1,12 @@
 """Search for an arrangement within the capacity, for tight instances where first fit finds none.
 
-Only canonical arrangements are looked at: every item rests on the floor, on a fixed item or on another one, and they
-are placed from the lowest start up. At each node the lowest open item is placed where it can lie lowest, or else is to
-rest on one that is still open (M. D. Moffitt, "MiniMalloc", ASPLOS 2023, which also prunes by sections of time). The
-rules of `windows` cut branches long before an item is in the way. Parts of the problem that no open item connects are
-searched one by one. Which of several lowest items comes first is a matter of luck: restarts with other orders after a
-fixed number of nodes (M. Luby, A. Sinclair, D. Zuckerman, "Optimal speedup of Las Vegas algorithms", 1993) find it.
+Only canonical arrangements are searched: every item starts at 0, or at the end of a fixed item or of another one, and
+items are placed from the lowest start up. At each node the lowest open item is placed at its least start, or else is to
+lie directly above one that is still open (M. D. Moffitt, "MiniMalloc", ASPLOS 2023, which also prunes by sections of
+time). The rules of `windows` cut branches long before an item is in the way. Parts of the problem that no open item
+connects are searched separately. Which of several lowest items has to come first is not known: the search restarts with
+another order after a fixed number of nodes (M. Luby, A. Sinclair, D. Zuckerman, "Optimal speedup of Las Vegas
+algorithms", 1993).
 Every other round prefers items of the sections where the search failed most, as constraint solvers do (F. Boussemart,
 F. Hemery, C. Lecoutre, L. Sais, "Boosting systematic search by weighting constraints", 2004).
 """
@@ -15,12 +16,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
+from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.sections import Numbers, Sections
 from offramp.planner.placement.windows import Windows
 
@@ -29,22 +31,13 @@ RUN = 1000  # nodes of the shortest run
 ORDERS = 10  # different ones, before they are varied
 SPREAD = 0.4  # how far an order's measures are varied after its first run
 
-Outcome = Literal["placed", "none", "limit"]  # of these and with the items placed so far
+Outcome = Literal["placed", "none", "limit"]  # for a group of items, given those placed before
 
 
-@dataclass(frozen=True)
-class Found:
-    """`starts` within the capacity by item; None: there are none (`impossible`), or none were found in `nodes`."""
-
-    starts: dict[int, int] | None
-    impossible: bool
-    nodes: int
-
-
-def search(sections: Sections, effort: float, seed: int) -> Found:
-    """Starts for all items of the sections. The same input gives the same answer."""
-    random = np.random.default_rng(seed)
-    most = left = round(NODES * effort)
+def search(sections: Sections, limits: Limits) -> Answer[dict[int, int]]:
+    """Starts by item within the capacity, for all items of the sections. The same input gives the same answer."""
+    random = np.random.default_rng(limits.seed)
+    left = round(NODES * limits.effort)
     everything = np.arange(len(sections.items))
     failures = np.ones(len(sections.loads))
     with _deep_enough(len(everything)):
@@ -57,15 +50,15 @@ def search(sections: Sections, effort: float, seed: int) -> Found:
             failures += run.windows.failures
             if outcome == "placed":
                 starts = (run.placed * sections.unit).tolist()
-                return Found(dict(zip(sections.items, starts, strict=True)), False, most - left)
+                return Found(dict(zip(sections.items, starts, strict=True)))
             if outcome == "none" or left <= 0:
-                return Found(None, outcome == "none", most - left)
+                return Impossible("search") if outcome == "none" else Undecided()
     raise AssertionError("there is always another order")
 
 
 @contextmanager
 def _deep_enough(count: int) -> Iterator[None]:
-    """Allow three calls upon each other for every item."""
+    """Allow three nested calls for every item."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 3 * count + 1000))
     try:
@@ -75,16 +68,17 @@ def _deep_enough(count: int) -> Iterator[None]:
 
 
 def _orders(sections: Sections, random: np.random.Generator) -> Iterator[npt.NDArray[np.float64]]:
-    """What says which of several lowest items is placed first: size, sections, both; with and without the crowd."""
+    """Measures by item: of several lowest items the one with the largest is placed first. Size, number of sections,
+    both; each as it is, and weighted by how full the item's fullest section is."""
     sizes, widths = sections.sizes.astype(float), sections.member.sum(axis=1).astype(float)
-    crowd = np.where(sections.member, sections.loads[None, :], 0).max(axis=1) / sections.capacity
+    fullest = np.where(sections.member, sections.loads[None, :], 0).max(axis=1) / sections.capacity
     plain = (sizes * widths, widths, sizes, sizes * np.sqrt(widths), widths * np.sqrt(sizes))
-    measures = [measure for one in plain for measure in (one, one * crowd**16)]
+    measures = [weighted for measure in plain for weighted in (measure, measure * fullest**16)]
     assert len(measures) == ORDERS
     yield from measures
     while True:
-        for one in measures:
-            yield one * random.uniform(1 - SPREAD, 1 + SPREAD, len(sizes))
+        for measure in measures:
+            yield measure * random.uniform(1 - SPREAD, 1 + SPREAD, len(sizes))
 
 
 def _luby(number: int) -> int:

@@ -1,4 +1,4 @@
-"""Judges a placement from the definition: bitmaps of the memories, no solver, no cleverness.
+"""Judges a placement by the definition alone: bitmaps of the memories, and nothing that `solve` uses.
 
 One rule is one function from (problem, placement) to the violations it finds. Rules about places skip blocks that
 have none; `every_block_placed` reports those.
@@ -16,7 +16,6 @@ import numpy.typing as npt
 from offramp.planner.placement.problem import (
     CYCLES,
     HIGHEST,
-    REACH,
     Buffer,
     Placement,
     Problem,
@@ -164,14 +163,11 @@ def data_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]
 
 
 def objectives_true(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """What the placement says of its objectives is what it has, and not below the bound that it claims."""
+    """Stated objectives are those of the placement, and not below the bounds that it claims."""
     placed = _placed_weights(problem, placement)
-    tops = [
-        max((start + block.columns for block, start in placed if block.processors >> processor & 1), default=0)
-        for processor in range(max((block.processors.bit_length() for block, _ in placed), default=0))
-    ]
+    highest = max((start + block.columns for block, start in placed), default=0)
     lost = sum(block.penalty * start for block, start in placed)
-    found = {CYCLES: lost, HIGHEST: max(tops, default=0), REACH: sum(tops)}
+    found = {CYCLES: lost, HIGHEST: highest}
     if [one.name for one in placement.objectives] != list(found):
         yield Violation("objectives_true", f"objectives are {', '.join(found)}, in this order")
         return

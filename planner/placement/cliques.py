@@ -1,23 +1,14 @@
-"""Cliques of a conflict graph: items that conflict pairwise lie one upon the other. Sets of items are bitmaps."""
+"""Cliques of a conflict graph: items that conflict pairwise can only be stacked, so their sizes add up."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from offramp.planner.placement.intervals import Items
-
-Bits = int  # bit i = item i
-
-
-def members(bits: Bits) -> list[int]:
-    """The items of a bitmap, ascending."""
-    return [item for item in range(bits.bit_length()) if bits >> item & 1]
+from offramp.planner.placement.interval_problem import Bits, Items, members
 
 
 def clique_bound(items: Items, clique: Bits) -> int:
-    """The least end of items that conflict pairwise: all but the last one fill whole start units."""
+    """The least end of items that conflict pairwise: all but the topmost one take whole start units."""
     chosen = members(clique)
     return sum(items.rounded(item) for item in chosen) - max(items.rounded(item) - items.sizes[item] for item in chosen)
 
@@ -44,7 +35,7 @@ def clique_cover(items: Items, among: Bits) -> list[Bits]:
 
 
 def _begun(items: Items, among: Bits) -> list[Bits]:
-    """For every item those in conflict with it that rank no higher, if they conflict pairwise: what is alive as it
+    """For every item those in conflict with it that rank no higher, if they conflict pairwise: what is live when it
     begins."""
     found, earlier = [], 0
     for item in sorted(members(among), key=lambda item: (items.ranks[item], item)):

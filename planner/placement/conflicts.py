@@ -1,10 +1,10 @@
-"""Weight and data blocks as one-dimensional items: what conflicts with what."""
+"""Weight and data blocks as items of the interval problem: what conflicts with what."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offramp.planner.placement.intervals import Items
+from offramp.planner.placement.interval_problem import Items, bits_of
 from offramp.planner.placement.problem import Buffer, Problem, WeightBlock
 
 
@@ -14,7 +14,7 @@ def weight_items(blocks: Sequence[WeightBlock], problem: Problem) -> Items:
         tuple(block.columns for block in blocks),
         tuple(block.start for block in blocks),
         tuple(
-            sum(1 << i for i, other in enumerate(blocks) if other is not block and other.processors & block.processors)
+            bits_of(i for i, other in enumerate(blocks) if other is not block and other.processors & block.processors)
             for block in blocks
         ),
         tuple((block.processors & -block.processors).bit_length() for block in blocks),
@@ -29,7 +29,7 @@ def data_items(blocks: Sequence[Buffer], problem: Problem) -> Items:
         tuple(block.words for block in blocks),
         tuple(block.offset for block in blocks),
         tuple(
-            sum(1 << i for i, other in enumerate(blocks) if other is not block and collide(block, other, problem))
+            bits_of(i for i, other in enumerate(blocks) if other is not block and collide(block, other, problem))
             for block in blocks
         ),
         tuple(block.first for block in blocks),

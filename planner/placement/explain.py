@@ -3,126 +3,123 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from offramp.configs.errors import Diagnostic
+from offramp.planner.placement.answer import Answer, Impossible, Undecided
 from offramp.planner.placement.biases import all_quadrants, place_biases
-from offramp.planner.placement.cliques import Bits, clique_bound, clique_cover, members
+from offramp.planner.placement.cliques import clique_bound, clique_cover
 from offramp.planner.placement.conflicts import collide, data_items, weight_items
-from offramp.planner.placement.intervals import Arrangement, Items, Limits, arrange
+from offramp.planner.placement.interval_problem import Bits, Items, Limits, members
+from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, WeightBlock, label
 
 Block = TypeVar("Block", WeightBlock, BiasBlock, Buffer)
+Conflicting = TypeVar("Conflicting", WeightBlock, Buffer)
 
 
-def irreducible(blocks: Sequence[Block], fits: Callable[[list[Block]], bool | None]) -> tuple[list[Block], bool]:
-    """Leave out blocks, in the given order, as long as the rest still does not fit (deletion filter).
+def irreducible(
+    blocks: Sequence[Block], place: Callable[[Sequence[Block]], Answer[object]]
+) -> tuple[list[Block], bool]:
+    """Leave out blocks, in the given order, as long as the rest still cannot be placed (deletion filter).
 
-    `fits` answers None when undecided; that block is kept. The result is in the given order; true if every set with one
+    A block without which `place` is undecided is kept. The result is in the given order; true if every set with one
     block less is proved to fit.
     """
     kept = list(blocks)
     proved = True
     for block in blocks:
         rest = [other for other in kept if other is not block]
-        answer = fits(rest)
-        if answer is False:
+        answer = place(rest)
+        if isinstance(answer, Impossible):
             kept = rest
-        proved = proved and answer is not None
+        proved = proved and not isinstance(answer, Undecided)
     return kept, proved
 
 
-def weight_core(problem: Problem, limits: Limits) -> tuple[list[WeightBlock], bool]:
-    """Weight blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
-    return _core(problem.weights, lambda blocks: weight_items(blocks, problem), limits)
+def core(
+    blocks: Sequence[Conflicting],
+    items_of: Callable[[Sequence[Conflicting], Problem], Items],
+    problem: Problem,
+    limits: Limits,
+) -> tuple[list[Conflicting], bool]:
+    """Weight or data blocks that cannot be placed together, the smallest left out first; true if each proper subset is
+    proved to be placeable. `items_of`: their items (`conflicts`)."""
 
+    def place(some: Sequence[Conflicting]) -> Answer[object]:
+        return arrange(items_of(some, problem), limits, lowest=False)
 
-def data_core(problem: Problem, limits: Limits) -> tuple[list[Buffer], bool]:
-    """Data blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
-    return _core(problem.data, lambda blocks: data_items(blocks, problem), replace(limits, lowest=False))
-
-
-def _core(
-    blocks: Sequence[Block], items_of: Callable[[Sequence[Block]], Items], limits: Limits
-) -> tuple[list[Block], bool]:
-    """Blocks that cannot be placed together, the smallest left out first."""
-    items = items_of(blocks)
-
-    def fits(some: list[Block]) -> bool | None:
-        return _fits(arrange(items_of(some), limits), items.capacity)
-
+    items = items_of(blocks, problem)
     sizes = dict(zip((block.name for block in blocks), items.sizes, strict=True))
-    core, proved = irreducible(sorted(_heaviest(blocks, items), key=lambda block: sizes[block.name]), fits)
-    return [block for block in blocks if block in core], proved
+    kept, proved = irreducible(sorted(_heaviest(blocks, items), key=lambda block: sizes[block.name]), place)
+    return [block for block in blocks if block in kept], proved
 
 
 def bias_core(problem: Problem, limits: Limits) -> tuple[list[BiasBlock], bool]:
     """Bias blocks that cannot be placed together; true if each proper subset is proved to be placeable."""
 
-    def fits(blocks: list[BiasBlock]) -> bool | None:
-        status = place_biases(blocks, problem.bias_bytes, limits).status
-        return None if status == "undecided" else status == "placed"
+    def place(blocks: Sequence[BiasBlock]) -> Answer[object]:
+        return place_biases(blocks, problem.bias_bytes, limits)
 
-    core, proved = irreducible(sorted(problem.biases, key=lambda block: block.length), fits)
-    return [block for block in problem.biases if block in core], proved
+    kept, proved = irreducible(sorted(problem.biases, key=lambda block: block.length), place)
+    return [block for block in problem.biases if block in kept], proved
 
 
 def weights(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the weights do not fit."""
-    core, proved = weight_core(problem, limits)
-    sizes = [f"{label(block)}: {block.columns} columns{_fixed(block.start, 'column')}" for block in core]
+    blocks, proved = core(problem.weights, weight_items, problem, limits)
+    sizes = [f"{label(block)}: {block.columns} columns{_fixed(block.start, 'column')}" for block in blocks]
     common = ~0
-    for block in core:
+    for block in blocks:
         common &= block.processors
-    items = weight_items(core, problem)
-    everyone = (1 << len(core)) - 1
-    if len(core) > 1 and common and clique_bound(items, everyone) > problem.columns:
+    items = weight_items(blocks, problem)
+    everyone = (1 << len(blocks)) - 1
+    if len(blocks) > 1 and common and clique_bound(items, everyone) > problem.columns:
         need = f"they need {clique_bound(items, everyone)} of {problem.columns} kernel columns in {processors(common)}"
-    elif len(core) == 1 and core[0].start is not None and core[0].start % problem.start_multiple:
+    elif len(blocks) == 1 and blocks[0].start is not None and blocks[0].start % problem.start_multiple:
         need = f"kernels start at multiples of {problem.start_multiple}"
     else:
         need = f"a processor has {problem.columns} kernel columns"
-        if len(core) > 1:
+        if len(blocks) > 1:
             need += ", and layers with a common processor may not share any"
-    return _reason("weights", core, sizes, need, proved)
+    return _reason("weights", blocks, sizes, need, proved)
 
 
 def biases(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the biases do not fit."""
-    core, proved = bias_core(problem, limits)
-    sizes = [f"{label(block)}: {block.length} bytes{' at byte 0' if block.at_zero else ''}" for block in core]
-    room = all_quadrants(core)
-    total = sum(block.length for block in core)
+    blocks, proved = bias_core(problem, limits)
+    sizes = [f"{label(block)}: {block.length} bytes{' at byte 0' if block.at_zero else ''}" for block in blocks]
+    room = all_quadrants(blocks)
+    total = sum(block.length for block in blocks)
     where = f"quadrant {room[0]}" if len(room) == 1 else f"quadrants {', '.join(str(quadrant) for quadrant in room)}"
     if not room:
         need = "no quadrant is allowed"
-    elif sum(block.at_zero for block in core) > len(room):
+    elif sum(block.at_zero for block in blocks) > len(room):
         need = f"each must start at byte 0 of its quadrant, allowed: {where}"
     else:
         need = f"they need {total} bytes in {where}; a quadrant has {problem.bias_bytes}"
-    return _reason("biases", core, sizes, need, proved)
+    return _reason("biases", blocks, sizes, need, proved)
 
 
 def data(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the tensors do not fit."""
-    core, proved = data_core(problem, limits)
+    blocks, proved = core(problem.data, data_items, problem, limits)
     sizes = [
         f"{label(block)}: {block.words} words{_fixed(block.offset, 'word')}, steps {block.first}..{block.last}"
-        for block in core
+        for block in blocks
     ]
     need = f"an instance has {problem.data_words} words"
-    if len(core) == 2 and all(block.offset is not None for block in core):
-        need = f"both occupy {_shared(core[0], core[1])}"
-    elif len(core) > 1:
-        total = clique_bound(data_items(core, problem), (1 << len(core)) - 1)
-        common = sorted(set.intersection(*(set(block.instances) for block in core)))
-        pairwise = all(collide(one, other, problem) for one in core for other in core if one is not other)
+    if len(blocks) == 2 and all(block.offset is not None for block in blocks):
+        need = f"both occupy {_shared(blocks[0], blocks[1])}"
+    elif len(blocks) > 1:
+        total = clique_bound(data_items(blocks, problem), (1 << len(blocks)) - 1)
+        common = sorted(set.intersection(*(set(block.instances) for block in blocks)))
+        pairwise = all(collide(one, other, problem) for one in blocks for other in blocks if one is not other)
         if common and pairwise and total > problem.data_words:
             need = f"they need {total} of {problem.data_words} words in instance {_numbers(common)}"
         else:
             need += ", and tensors that are live together may not share any"
-    return _reason("data", core, sizes, need, proved)
+    return _reason("data", blocks, sizes, need, proved)
 
 
 def processors(bits: Bits) -> str:
@@ -131,15 +128,15 @@ def processors(bits: Bits) -> str:
     return f"processor{'s' if len(listed) > 1 else ''} {_numbers(listed)}"
 
 
-def _reason(kind: str, core: Sequence[Block], sizes: list[str], need: str, proved: bool) -> Diagnostic:
-    count = "1 block" if len(core) == 1 else f"{len(core)} blocks"
-    if len(core) == 1:
+def _reason(kind: str, blocks: Sequence[Block], sizes: list[str], need: str, proved: bool) -> Diagnostic:
+    count = "1 block" if len(blocks) == 1 else f"{len(blocks)} blocks"
+    if len(blocks) == 1:
         rest = ""
     elif proved:
         rest = "; without any one of them the others fit"
     else:
         rest = "; whether fewer of them would do as a reason is undecided"
-    return Diagnostic(core[0].where, f"the {kind} do not fit, {count}: {'; '.join(sizes)}: {need}{rest}")
+    return Diagnostic(blocks[0].where, f"the {kind} do not fit, {count}: {'; '.join(sizes)}: {need}{rest}")
 
 
 def _shared(one: Buffer, other: Buffer) -> str:
@@ -152,7 +149,7 @@ def _shared(one: Buffer, other: Buffer) -> str:
 
 
 def _numbers(listed: Sequence[int]) -> str:
-    """Ascending numbers with runs drawn together: `0..3, 8`."""
+    """Ascending numbers, runs of them as ranges: `0..3, 8`."""
     runs: list[list[int]] = []
     for number in listed:
         if runs and number == runs[-1][1] + 1:
@@ -166,16 +163,10 @@ def _fixed(start: int | None, unit: str) -> str:
     return "" if start is None else f" fixed at {unit} {start}"
 
 
-def _heaviest(blocks: Sequence[Block], items: Items) -> list[Block]:
-    """The blocks of a clique that is proof enough, else all: a small set to start from saves solver runs."""
+def _heaviest(blocks: Sequence[Conflicting], items: Items) -> list[Conflicting]:
+    """The blocks of a clique that alone exceeds the capacity, else all: a small set to start from saves solver runs."""
     everything = (1 << len(blocks)) - 1
     cliques = clique_cover(items, everything)
     clique = max(cliques, key=lambda clique: clique_bound(items, clique))
     chosen = clique if clique_bound(items, clique) > items.capacity else everything
     return [blocks[item] for item in members(chosen)]
-
-
-def _fits(answer: Arrangement, capacity: int) -> bool | None:
-    if answer.starts is not None:
-        return True
-    return False if answer.bound > capacity else None

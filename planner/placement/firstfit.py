@@ -1,49 +1,35 @@
-"""First fit in several orders: most placements are found, and by the clique bound proved optimal, without a solver."""
+"""First fit in several orders: it finds most placements, and the clique bound proves them the lowest possible."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from offramp.planner.placement.intervals import Items
+from offramp.planner.placement.interval_problem import Items
 
-Ranges = tuple[tuple[int, int], ...]
 ROUNDS = 20  # of squeezing; more found nothing better on the corpus
 
 
-def first_fit(items: Items, busy: tuple[Ranges, ...], chosen: list[int], bound: int) -> dict[int, int]:
+def first_fit(items: Items, chosen: list[int], bound: int) -> dict[int, int]:
     """Starts of the chosen items with a low highest end, maybe above the capacity. Stops when `bound` is reached."""
     best: dict[int, int] = {}
     best_end = -1
     for key in _orders(items, chosen):
-        starts = _place(items, busy, sorted(chosen, key=key))
+        starts = _place(items, sorted(chosen, key=key))
         for _ in range(ROUNDS):
             end = _end(items, starts)
             if best_end < 0 or end < best_end:
                 best, best_end = starts, end
             if best_end <= bound:
                 return best
-            squeezed = _place(items, busy, _from_the_top(items, starts))
+            squeezed = _place(items, _from_the_top(items, starts))
             if squeezed == starts:
                 break
             starts = squeezed
     return best
 
 
-def packed(items: Items, busy: tuple[Ranges, ...], starts: dict[int, int]) -> list[dict[int, int]]:
-    """Arrangements with every item as low as those placed before it allow. The first is that of the given starts, where
-    no item ends higher than before."""
-    orders: list[Callable[[int], tuple[int, int]]] = [
-        lambda item: (starts[item], item),
-        lambda item: (items.conflicts[item].bit_count(), item),
-        *_orders(items, list(starts)),
-    ]
-    return [_place(items, busy, sorted(starts, key=order)) for order in orders]
-
-
 def _orders(items: Items, chosen: list[int]) -> list[Callable[[int], tuple[int, int]]]:
-    """Sort keys: large first, those with most conflicting cells first, both, as given, widest conflicts first."""
+    """Sort keys: large first, most conflicting cells first, both, most conflicting items first, as given."""
     crowd = {
         item: sum(items.rounded(other) for other in chosen if items.conflicts[item] >> other & 1) for item in chosen
     }
@@ -57,11 +43,11 @@ def _orders(items: Items, chosen: list[int]) -> list[Callable[[int], tuple[int, 
     ]
 
 
-def _place(items: Items, busy: tuple[Ranges, ...], order: list[int]) -> dict[int, int]:
-    """Each item in turn at the lowest start where nothing denies it."""
+def _place(items: Items, order: list[int]) -> dict[int, int]:
+    """Each item in turn at the lowest start that no fixed and no earlier item denies it."""
     starts: dict[int, int] = {}
     for item in order:
-        taken = [*busy[item]]
+        taken = [*items.busy[item]]
         taken += [(start, start + items.sizes[o]) for o, start in starts.items() if items.conflicts[item] >> o & 1]
         position = 0
         for low, high in sorted(taken):

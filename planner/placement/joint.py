@@ -1,113 +1,67 @@
 """Processors and start columns together: where bundles of weight blocks go among the processors so that all fit.
 
 Three steps. Bounds: areas under dual feasible functions (Fekete, Schepers 2004), in the processors of each position
-within a data memory instance, for bundles move by whole instances. Levelling: a local search for first processors that
-leave no processor fuller than it can be, after which start columns are an interval problem. CP-SAT for the rest.
+within a data memory instance, because bundles move by whole instances. Levelling: a local search for first processors
+that leave no processor overfull, after which start columns are an interval problem. CP-SAT decides the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from offramp.configs.device import Column
+from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
+from offramp.planner.placement.board import Board, Loads
 from offramp.planner.placement.conflicts import weight_items
-from offramp.planner.placement.intervals import Arrangement, Limits, arrange
-from offramp.planner.placement.problem import Problem, WeightBlock
+from offramp.planner.placement.interval_problem import Limits
+from offramp.planner.placement.intervals import arrange
+from offramp.planner.placement.problem import WeightBlock
 
 RESTARTS = 12  # more decided nothing more on the corpus
 MOVES = 200  # of each restart
 QUICK = 0.02  # solver effort for one choice of first processors, of which there are many
-Loads = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """Weight blocks whose processors move together. The blocks' maps are those of first processor 0."""
-
-    name: str
-    bases: tuple[int, ...]  # first processors that are allowed
-    blocks: tuple[WeightBlock, ...]
-
-    def at(self, base: int) -> tuple[WeightBlock, ...]:
-        return tuple(replace(block, processors=block.processors << base) for block in self.blocks)
 
 
 @dataclass(frozen=True)
 class Joint:
-    """`bases`: the first processor of each bundle, and `weights` the arrangement there, blocks in the order given.
+    """`bases`: the first processor of each bundle. `starts`: columns of the board's blocks there, in order. `by`: the
+    step that found them."""
 
-    `impossible`: it is proved that there is none. Neither: undecided. `proof`: what decided.
-    """
-
-    bases: dict[str, int] | None
-    weights: Arrangement | None
-    impossible: bool
-    proof: Literal["bound", "levelling", "solver", "effort"]
+    bases: dict[str, int]
+    starts: tuple[Column, ...]
+    by: Literal["levelling", "solver"]
 
 
-@dataclass(frozen=True, eq=False)
-class Board:
-    """Bundles on the processors. Heights are in start units: kernel columns divided by the multiple of starts."""
-
-    bundles: tuple[Bundle, ...]
-    problem: Problem
-    processors: int
-    per_instance: int
-
-    @property
-    def height(self) -> int:
-        return -(-self.problem.columns // self.problem.start_multiple)
-
-    def units(self, block: WeightBlock) -> int:
-        return -(-block.columns // self.problem.start_multiple)
-
-    @cached_property
-    def loads(self) -> tuple[Loads, ...]:
-        """Per bundle: start units taken of each processor (bases, processors)."""
-        return tuple(self._loads(bundle) for bundle in self.bundles)
-
-    def _loads(self, bundle: Bundle) -> Loads:
-        loads = np.zeros((len(bundle.bases), self.processors), np.int64)
-        for row, base in zip(loads, bundle.bases, strict=True):
-            for block in bundle.blocks:
-                bits = block.processors << base
-                row += self.units(block) * np.array([bits >> one & 1 for one in range(self.processors)])
-        return loads
-
-    def blocks(self, bases: dict[str, int]) -> tuple[WeightBlock, ...]:
-        return tuple(block for bundle in self.bundles for block in bundle.at(bases[bundle.name]))
-
-
-def place_jointly(board: Board, limits: Limits) -> Joint:
+def place_jointly(board: Board, limits: Limits) -> Answer[Joint]:
     """First processors with which all weights fit; `limits` bound each of two solver runs. Deterministic."""
     if any(not bundle.bases for bundle in board.bundles) or over_area(board):
-        return Joint(None, None, True, "bound")
+        return Impossible("bound")
     for choice in levelled(board, limits.seed):
-        if found := _arranged(board, choice, Limits(QUICK, limits.seed)):
-            return Joint(*found, False, "levelling")
-    from offramp.planner.placement.cpsat_joint import (
-        search,  # OR-Tools takes longer to import than most placements to find
+        if found := _arranged(board, choice, Limits(QUICK, limits.seed), "levelling"):
+            return Found(found)
+    from offramp.planner.placement.cpsat import (
+        choose_bases,  # OR-Tools takes longer to import than most boards to place
     )
 
-    chosen, impossible = search(board, limits)
-    if chosen and (found := _arranged(board, chosen, limits)):
-        return Joint(*found, False, "solver")
-    return Joint(None, None, impossible, "solver" if impossible else "effort")
+    answer = choose_bases(board, limits)
+    if not isinstance(answer, Found):
+        return answer
+    found = _arranged(board, answer.value, limits, "solver")
+    return Found(found) if found else Undecided()
 
 
-def _arranged(board: Board, choice: Sequence[int], limits: Limits) -> tuple[dict[str, int], Arrangement] | None:
+def _arranged(board: Board, choice: Sequence[int], limits: Limits, by: Literal["levelling", "solver"]) -> Joint | None:
     bases = {bundle.name: bundle.bases[one] for bundle, one in zip(board.bundles, choice, strict=True)}
     answer = arrange(weight_items(board.blocks(bases), board.problem), limits)
-    return None if answer.starts is None else (bases, answer)
+    return Joint(bases, answer.value.in_order, by) if isinstance(answer, Found) else None
 
 
 def over_area(board: Board) -> bool:
-    """Whether the blocks are more than the memory, counted under some pair of dual feasible functions."""
+    """Whether the blocks take more area than the memory has under some pair of dual feasible functions."""
     across = board.processors // board.per_instance
     blocks = [block for bundle in board.bundles for block in bundle.blocks]
     heights = np.array([board.units(block) for block in blocks])
@@ -116,7 +70,7 @@ def over_area(board: Board) -> bool:
         solid = np.array([_is_run(block, lane, board.per_instance) for block in blocks])
         for x, (wide, full) in enumerate(_functions(widths, across)):
             for y, (tall, top) in enumerate(_functions(heights, board.height)):
-                rectangles = solid | (x * y == 0)  # both ways at once, functions speak of rectangles only
+                rectangles = solid | (x * y == 0)  # functions in both directions hold for rectangles only
                 if int((wide * tall)[rectangles].sum()) > full * top:
                     return True
     return False
@@ -138,7 +92,7 @@ def _is_run(block: WeightBlock, lane: int, step: int) -> bool:
 
 
 def _functions(sizes: Loads, room: int) -> Iterator[tuple[Loads, int]]:
-    """Sizes under dual feasible functions, first as they are, with the room: what fits before fits after."""
+    """Sizes and room under dual feasible functions, first the identity: sizes that fit the room still fit it."""
     yield sizes, room
     for least in sorted({int(size) for size in sizes if 0 < size <= room // 2}):
         large, small = sizes > room - least, sizes < least
@@ -154,13 +108,13 @@ def levelled(board: Board, seed: int) -> Iterator[list[int]]:
     sizes = np.array([loads[0].sum() for loads in board.loads])
     for restart in range(RESTARTS):
         noise = random.uniform(0.6, 1.4, len(sizes)) if restart else np.ones(len(sizes))
-        choice = _stacked(board, [int(one) for one in np.argsort(-sizes * noise, kind="stable")])
+        choice = _levelled_start(board, [int(one) for one in np.argsort(-sizes * noise, kind="stable")])
         if _level(board, choice, random):
             yield choice
 
 
-def _stacked(board: Board, order: list[int]) -> list[int]:
-    """Bundles in turn where the fullest of their processors stays emptiest."""
+def _levelled_start(board: Board, order: list[int]) -> list[int]:
+    """Bundles in turn, each where its fullest processor is filled least."""
     total = np.zeros(board.processors, np.int64)
     choice = [0] * len(order)
     for bundle in order:
@@ -194,7 +148,7 @@ def _level(board: Board, choice: list[int], random: np.random.Generator) -> bool
 def _best_move(
     board: Board, choice: list[int], total: Loads, bundle: int, random: np.random.Generator
 ) -> tuple[float, int, int]:
-    """(what would be too much, bundle, its base) of the best other base of a bundle; chance decides between equals."""
+    """(columns above the height, bundle, its base) for the best other base of a bundle; ties are broken at random."""
     loads = board.loads[bundle]
     rest = total - loads[choice[bundle]]
     excess = np.maximum(rest + loads - board.height, 0).sum(axis=1) + random.uniform(0, 0.5, len(loads))

@@ -78,7 +78,7 @@ class BiasPlace:
 
 @dataclass(frozen=True)
 class Objective:
-    """Something kept low. `bound`: the least that those before it in the order leave possible, as far as proved."""
+    """A value that is minimised. `bound`: a proved lower bound of it, given the objectives before it."""
 
     name: str
     value: int
@@ -90,13 +90,12 @@ class Objective:
 
 
 CYCLES = "cycles lost to late starts"  # sum over weight blocks of penalty x start
-HIGHEST = "highest column"  # columns in use in the fullest processor, counted from 0 to the last used one
-REACH = "columns up to the last used"  # the same, summed over processors: what lies above is left in one piece
+HIGHEST = "highest column"  # columns in use in the fullest processor: from 0 to the last used one
 
 
 @dataclass(frozen=True)
 class Placement:
-    """An answer: block name -> place, and the weights' objectives in order of importance: CYCLES, HIGHEST, REACH."""
+    """An answer: block name -> place, and the weights' objectives in order of importance: CYCLES, HIGHEST."""
 
     weights: Mapping[str, Column]
     biases: Mapping[str, BiasPlace]

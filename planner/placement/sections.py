@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from offramp.planner.placement.cliques import Bits
-    from offramp.planner.placement.firstfit import Ranges
-    from offramp.planner.placement.intervals import Items
+from offramp.planner.placement.interval_problem import Bits, Items, Ranges
 
 Numbers = npt.NDArray[np.int64]
 
@@ -48,7 +44,7 @@ class Sections:
         return start
 
 
-def sections_of(items: Items, busy: Sequence[Ranges], cliques: Sequence[Bits], chosen: Sequence[int]) -> Sections:
+def sections_of(items: Items, cliques: Sequence[Bits], chosen: Sequence[int]) -> Sections:
     """Sections of the chosen items. `cliques` cover all conflicts among them."""
     sets = _ordered(cliques, items)
     member = np.array([[bool(one >> item & 1) for one in sets] for item in chosen])
@@ -64,8 +60,13 @@ def sections_of(items: Items, busy: Sequence[Ranges], cliques: Sequence[Bits], c
         last=member.shape[1] - member[:, ::-1].argmax(axis=1),
         loads=(member * sizes[:, None]).sum(axis=0),
         conflicts=np.array([[bool(items.conflicts[item] >> other & 1) for other in chosen] for item in chosen]),
-        busy=tuple(tuple((low // items.multiple, -(-high // items.multiple)) for low, high in busy[i]) for i in chosen),
+        busy=tuple(_in_units(items.busy[item], items.multiple) for item in chosen),
     )
+
+
+def _in_units(ranges: Ranges, unit: int) -> Ranges:
+    """The start units that ranges of cells touch."""
+    return tuple((low // unit, -(-high // unit)) for low, high in ranges)
 
 
 def _ordered(sets: Sequence[Bits], items: Items) -> list[Bits]:

@@ -8,7 +8,7 @@ from itertools import product
 from hypothesis import strategies as st
 
 from offramp.planner.placement.conflicts import data_items, weight_items
-from offramp.planner.placement.intervals import Items
+from offramp.planner.placement.interval_problem import Items
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, WeightBlock
 
 COLUMNS, MULTIPLE, BYTES, WORDS = 12, 2, 6, 9
@@ -23,19 +23,16 @@ def lowest_end(items: Items) -> int | None:
     return min((_end(items, starts) for starts in arrangements(items)), default=None)
 
 
-def best_values(problem: Problem) -> tuple[int, int, int] | None:
-    """The least cycles lost, then highest column, then reach, over all arrangements of the weights; None: none."""
+def best_values(problem: Problem) -> tuple[int, int] | None:
+    """The least cycles lost, then the lowest highest column, over all arrangements of the weights; None: none."""
     items = weight_items(problem.weights, problem)
     return min((_values(problem, starts) for starts in arrangements(items)), default=None)
 
 
-def _values(problem: Problem, starts: tuple[int, ...]) -> tuple[int, int, int]:
+def _values(problem: Problem, starts: tuple[int, ...]) -> tuple[int, int]:
     placed = list(zip(problem.weights, starts, strict=True))
-    tops = [
-        max((start + block.columns for block, start in placed if block.processors >> one & 1), default=0)
-        for one in range(64)
-    ]
-    return sum(block.penalty * start for block, start in placed), max(tops), sum(tops)
+    lost = sum(block.penalty * start for block, start in placed)
+    return lost, max((start + block.columns for block, start in placed), default=0)
 
 
 def _end(items: Items, starts: tuple[int, ...]) -> int:

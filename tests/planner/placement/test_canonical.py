@@ -7,23 +7,23 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from offramp.planner.placement.canonical import Found, search
+from offramp.planner.placement.answer import Answer, Found, Impossible
+from offramp.planner.placement.canonical import search
 from offramp.planner.placement.cliques import clique_bound, clique_cover
 from offramp.planner.placement.conflicts import data_items, weight_items
-from offramp.planner.placement.intervals import Items, Limits, arrange, busy_ranges
+from offramp.planner.placement.interval_problem import DEFAULT_LIMITS, Items, Limits, bits_of
+from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.problem import Buffer, Problem
 from offramp.planner.placement.sections import sections_of
 from tests.helpers.placement_instances import EMPTY, RING, lowest_end, problems
 
 
-def searched(items: Items, effort: float = 2.0, seed: int = 0) -> Found:
-    free = [item for item, start in enumerate(items.starts) if start is None]
-    cliques = clique_cover(items, sum(1 << item for item in free))
-    return search(sections_of(items, busy_ranges(items), cliques, free), effort, seed)
+def searched(items: Items, limits: Limits = DEFAULT_LIMITS) -> Answer[dict[int, int]]:
+    return search(sections_of(items, clique_cover(items, bits_of(items.free)), items.free), limits)
 
 
 def check_arrangement(items: Items, starts: dict[int, int]) -> None:
-    placed = starts | {item: start for item, start in enumerate(items.starts) if start is not None}
+    placed = starts | items.fixed
     assert len(placed) == len(items.sizes)
     for item, start in starts.items():
         assert start % items.multiple == 0 and 0 <= start <= items.capacity - items.sizes[item]
@@ -34,21 +34,19 @@ def check_arrangement(items: Items, starts: dict[int, int]) -> None:
 
 
 def check_against_exhaustive_search(items: Items) -> None:
-    fixed = [(start, size) for start, size in zip(items.starts, items.sizes, strict=True) if start is not None]
-    assume(None in items.starts)
-    assume(all(start % items.multiple == 0 and start + size <= items.capacity for start, size in fixed))
-    assume(arrange(_only_fixed(items), Limits(1.0, 0)).starts is not None)
-    found = searched(items)
-    fits = lowest_end(items) is not None
-    assert (found.starts is not None, found.impossible) == (fits, not fits)
-    if found.starts is not None:
-        check_arrangement(items, found.starts)
+    assume(items.free and isinstance(arrange(_only_fixed(items), DEFAULT_LIMITS), Found))
+    answer = searched(items)
+    if lowest_end(items) is None:
+        assert isinstance(answer, Impossible)
+    else:
+        assert isinstance(answer, Found)
+        check_arrangement(items, answer.value)
 
 
 def _only_fixed(items: Items) -> Items:
-    kept = [item for item, start in enumerate(items.starts) if start is not None]
+    kept = list(items.fixed)
     conflicts = tuple(
-        sum(1 << at for at, other in enumerate(kept) if items.conflicts[item] >> other & 1) for item in kept
+        bits_of(at for at, other in enumerate(kept) if items.conflicts[item] >> other & 1) for item in kept
     )
     sizes, ranks = (tuple(part[item] for item in kept) for part in (items.sizes, items.ranks))
     return Items(sizes, tuple(items.starts[item] for item in kept), conflicts, ranks, items.multiple, items.capacity)
@@ -77,8 +75,7 @@ def test_what_no_section_shows_is_proved_impossible() -> None:
     """A ring of five: every pair that conflicts fits, but two levels are not enough."""
     items = weight_items(RING, EMPTY)
     tight = Items(items.sizes, items.starts, items.conflicts, items.ranks, items.multiple, 8)
-    found = searched(tight)
-    assert found.impossible and found.starts is None
+    assert isinstance(searched(tight), Impossible)
 
 
 def full_memory(seed: int, steps: int = 30, capacity: int = 4096) -> tuple[Buffer, ...]:
@@ -112,7 +109,7 @@ def test_buffers_that_fill_the_memory_without_a_gap_are_placed(seed: int) -> Non
     items = data_items(blocks, problem)
     everything = (1 << len(blocks)) - 1
     assert max(clique_bound(items, clique) for clique in clique_cover(items, everything)) == 4096
-    found = searched(items, effort=5.0)
-    assert found.starts is not None and len(blocks) > 60
-    check_arrangement(items, found.starts)
-    assert searched(items, effort=5.0) == found
+    answer = searched(items, Limits(effort=5.0))
+    assert isinstance(answer, Found) and len(blocks) > 60
+    check_arrangement(items, answer.value)
+    assert searched(items, Limits(effort=5.0)) == answer

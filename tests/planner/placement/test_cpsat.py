@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from offramp.planner.placement.cliques import clique_cover
 from offramp.planner.placement.conflicts import data_items, weight_items
 from offramp.planner.placement.cpsat import improve
-from offramp.planner.placement.intervals import Items, Limits
+from offramp.planner.placement.interval_problem import Arrangement, Items, Limits, bits_of
 from offramp.planner.placement.problem import Problem
 from tests.helpers.placement_instances import lowest_end, problems
 
@@ -22,28 +22,18 @@ def improved(items: Items) -> tuple[int, int]:
 
     Fixed items are left out of the model and deny their cells to others, as in `arrange`.
     """
-    free = [item for item, start in enumerate(items.starts) if start is None]
-    denied = tuple(
-        tuple(
-            (start, start + items.sizes[other]) for other, start in fixed(items) if items.conflicts[item] >> other & 1
-        )
-        for item in range(len(items.sizes))
-    )
-    cliques = clique_cover(items, sum(1 << item for item in free))
-    known = ({item: items.capacity for item in free}, 2 * items.capacity, max(items.sizes[item] for item in free))
-    starts, end, bound = improve(items, denied, cliques, known, LIMITS)
-    assert end == 2 * items.capacity or end == max(starts[item] + items.sizes[item] for item in free)
-    return end, bound
-
-
-def fixed(items: Items) -> list[tuple[int, int]]:
-    return [(item, start) for item, start in enumerate(items.starts) if start is not None]
+    cliques = clique_cover(items, bits_of(items.free))
+    longest = max(items.sizes[item] for item in items.free)
+    known = Arrangement(dict.fromkeys(items.free, items.capacity), 2 * items.capacity, longest)
+    found = improve(items, cliques, known, LIMITS)
+    end = max(found.starts[item] + items.sizes[item] for item in items.free)
+    assert found.end in (2 * items.capacity, end)
+    return found.end, found.bound
 
 
 def check_against_exhaustive_search(items: Items) -> None:
-    legal = all(
-        start % items.multiple == 0 and start + items.sizes[item] <= items.capacity for item, start in fixed(items)
-    )
+    ends = [start + items.sizes[item] for item, start in items.fixed.items()]
+    legal = max(ends, default=0) <= items.capacity and not any(s % items.multiple for s in items.fixed.values())
     assume(None in items.starts and legal)
     only_fixed = replace(
         items, sizes=tuple(0 if s is None else n for n, s in zip(items.sizes, items.starts, strict=True))
@@ -55,7 +45,7 @@ def check_against_exhaustive_search(items: Items) -> None:
     if best is None:
         assert bound > items.capacity
     else:
-        top = max((start + items.sizes[item] for item, start in fixed(items)), default=0)
+        top = max((start + items.sizes[item] for item, start in items.fixed.items()), default=0)
         assert max(end, top) == best
         assert bound == end
 

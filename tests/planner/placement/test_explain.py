@@ -9,8 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 
 from offramp.configs.errors import Infeasible, Where
-from offramp.planner.placement.explain import Block, bias_core, data_core, irreducible, processors, weight_core
-from offramp.planner.placement.intervals import Limits
+from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
+from offramp.planner.placement.conflicts import data_items, weight_items
+from offramp.planner.placement.explain import Block, bias_core, core, irreducible, processors
+from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, WeightBlock
 from offramp.planner.placement.solve import solve
 from tests.helpers.placement_instances import EMPTY, RING, biases_fit, data_fit, problems, weights_fit
@@ -25,9 +27,9 @@ def reason(problem: Problem) -> str:
     return str(caught.value)
 
 
-def is_irreducible(core: Sequence[Block], fits: Callable[[Sequence[Block], Problem], bool], problem: Problem) -> bool:
-    rests = [[other for other in core if other is not block] for block in core]
-    return not fits(core, problem) and all(fits(rest, problem) for rest in rests)
+def is_irreducible(kept: Sequence[Block], fits: Callable[[Sequence[Block], Problem], bool], problem: Problem) -> bool:
+    rests = [[other for other in kept if other is not block] for block in kept]
+    return not fits(kept, problem) and all(fits(rest, problem) for rest in rests)
 
 
 @pytest.mark.slow
@@ -35,36 +37,38 @@ def is_irreducible(core: Sequence[Block], fits: Callable[[Sequence[Block], Probl
 @given(problem=problems("weights"))
 def test_weight_reasons_are_irreducible(problem: Problem) -> None:
     assume(not weights_fit(problem.weights, problem))
-    core, proved = weight_core(problem, LIMITS)
+    kept, proved = core(problem.weights, weight_items, problem, LIMITS)
     assert proved
-    assert is_irreducible(core, weights_fit, problem)
+    assert is_irreducible(kept, weights_fit, problem)
 
 
 @settings(max_examples=60, deadline=None)
 @given(problem=problems("data"))
 def test_data_reasons_are_irreducible(problem: Problem) -> None:
     assume(not data_fit(problem.data, problem))
-    core, proved = data_core(problem, LIMITS)
+    kept, proved = core(problem.data, data_items, problem, LIMITS)
     assert proved
-    assert is_irreducible(core, data_fit, problem)
+    assert is_irreducible(kept, data_fit, problem)
 
 
 @settings(max_examples=60, deadline=None)
 @given(problem=problems("biases"))
 def test_bias_reasons_are_irreducible(problem: Problem) -> None:
     assume(not biases_fit(problem.biases, problem))
-    core, proved = bias_core(problem, LIMITS)
+    kept, proved = bias_core(problem, LIMITS)
     assert proved
-    assert is_irreducible(core, biases_fit, problem)
+    assert is_irreducible(kept, biases_fit, problem)
 
 
 def test_an_undecided_set_is_kept_and_the_claim_is_dropped() -> None:
     blocks = [WeightBlock(name, 1, 1) for name in "abc"]
 
-    def fits(rest: list[WeightBlock]) -> bool | None:
-        return None if blocks[1] not in rest else blocks[2] not in rest
+    def place(rest: Sequence[WeightBlock]) -> Answer[None]:
+        if blocks[1] not in rest:
+            return Undecided()
+        return Impossible("bound") if blocks[2] in rest else Found(None)
 
-    assert irreducible(blocks, fits) == (blocks[1:], False)
+    assert irreducible(blocks, place) == (blocks[1:], False)
 
 
 def test_layers_that_need_too_many_columns_are_named_with_their_processors() -> None:

@@ -17,16 +17,18 @@ from offramp.corpus.synth import forget_places
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.chain.bundles import forget_processors, movables_of
 from offramp.planner.hardware.hw_layer import map_layer
+from offramp.planner.placement.answer import Answer, Found, Impossible
+from offramp.planner.placement.board import Board, Bundle
 from offramp.planner.placement.check import check
 from offramp.planner.placement.columns import objectives_of
 from offramp.planner.placement.conflicts import weight_items
-from offramp.planner.placement.cpsat_joint import search
-from offramp.planner.placement.intervals import Limits, arrange
-from offramp.planner.placement.joint import Board, Bundle, Joint, levelled, over_area, place_jointly
+from offramp.planner.placement.cpsat import choose_bases
+from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
+from offramp.planner.placement.intervals import arrange
+from offramp.planner.placement.joint import Joint, levelled, over_area, place_jointly
 from offramp.planner.placement.problem import Placement, WeightBlock
 from tests.helpers.placement_instances import EMPTY
 
-LIMITS = Limits(effort=2.0, seed=0)
 DEVICE = load_device()
 PROCESSORS, STEP = 8, 2
 
@@ -54,7 +56,7 @@ def boards(draw: st.DrawFn) -> Board:
 
 def fits_somewhere(board: Board) -> bool:
     return any(
-        arrange(weight_items(board.blocks(bases), board.problem), LIMITS).starts is not None
+        isinstance(arrange(weight_items(board.blocks(bases), board.problem), DEFAULT_LIMITS), Found)
         for bases in every_choice(board)
     )
 
@@ -65,25 +67,27 @@ def every_choice(board: Board) -> Iterator[dict[str, int]]:
         yield dict(zip(names, choice, strict=True))
 
 
-def judge(board: Board, answer: Joint) -> None:
-    """The independent checker finds nothing wrong with where the blocks lie, and the bases are allowed ones."""
-    assert answer.bases is not None and answer.weights is not None and answer.weights.starts is not None
-    assert all(answer.bases[bundle.name] in bundle.bases for bundle in board.bundles)
-    blocks = board.blocks(answer.bases)
-    starts = {block.name: start for block, start in zip(blocks, answer.weights.starts, strict=True)}
-    placement = Placement(starts, {}, {}, objectives_of(blocks, answer.weights.starts))
+def judged(board: Board, answer: Answer[Joint]) -> Joint:
+    """What was found, of which the independent checker finds nothing wrong, and whose bases are allowed ones."""
+    assert isinstance(answer, Found)
+    joint = answer.value
+    assert all(joint.bases[bundle.name] in bundle.bases for bundle in board.bundles)
+    blocks = board.blocks(joint.bases)
+    starts = {block.name: start for block, start in zip(blocks, joint.starts, strict=True)}
+    placement = Placement(starts, {}, {}, objectives_of(blocks, joint.starts))
     assert check(replace(board.problem, weights=blocks), placement) == ()
+    return joint
 
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(boards())
 def test_the_answer_is_that_of_trying_every_choice(board: Board) -> None:
-    answer = place_jointly(board, LIMITS)
+    answer = place_jointly(board, DEFAULT_LIMITS)
     if fits_somewhere(board):
-        judge(board, answer)
+        judged(board, answer)
     else:
-        assert answer.impossible and answer.bases is None
+        assert isinstance(answer, Impossible)
 
 
 @settings(max_examples=100, deadline=None)
@@ -91,23 +95,20 @@ def test_the_answer_is_that_of_trying_every_choice(board: Board) -> None:
 def test_bounds_and_solver_agree_with_trying_every_choice(board: Board) -> None:
     fits = fits_somewhere(board)
     assert not (fits and over_area(board))
-    chosen, impossible = search(board, LIMITS)
-    assert (chosen is not None, impossible) == (fits, not fits)
+    assert isinstance(choose_bases(board, DEFAULT_LIMITS), Found if fits else Impossible)
 
 
 def test_blocks_move_apart() -> None:
     board = board_of(bar("a", 4, 12), bar("b", 4, 12))
-    answer = place_jointly(board, LIMITS)
-    judge(board, answer)
-    assert answer.bases is not None and {*answer.bases.values()} == {0, 4}
+    assert {*judged(board, place_jointly(board, DEFAULT_LIMITS)).bases.values()} == {0, 4}
 
 
 def test_what_moves_together_stays_together() -> None:
     tied = Bundle("tied", (0, 2, 4), (WeightBlock("low", 0b0011, 12), WeightBlock("high", 0b1100, 12)))
     board = board_of(tied, bar("left", 2, 12, 0), bar("right", 2, 12, 6))
-    answer = place_jointly(board, LIMITS)
-    assert answer.bases == {"tied": 2, "left": 0, "right": 6}
-    assert place_jointly(board_of(tied, bar("middle", 2, 12, 4), bar("other", 2, 12, 2)), LIMITS).impossible
+    assert judged(board, place_jointly(board, DEFAULT_LIMITS)).bases == {"tied": 2, "left": 0, "right": 6}
+    crowded = board_of(tied, bar("middle", 2, 12, 4), bar("other", 2, 12, 2))
+    assert isinstance(place_jointly(crowded, DEFAULT_LIMITS), Impossible)
 
 
 @pytest.mark.parametrize(
@@ -120,8 +121,7 @@ def test_what_moves_together_stays_together() -> None:
     ],
 )
 def test_areas_prove_that_nothing_helps(bars: list[Bundle]) -> None:
-    answer = place_jointly(board_of(*bars), LIMITS)
-    assert (answer.impossible, answer.proof) == (True, "bound")
+    assert place_jointly(board_of(*bars), DEFAULT_LIMITS) == Impossible("bound")
 
 
 def test_the_same_board_gives_the_same_choices() -> None:
@@ -137,14 +137,12 @@ def test_a_network_completed_with_the_bases_has_the_blocks_that_were_placed(corp
     movables = list(movables_of(name, network, DEVICE))
     bundles = tuple(one.bundle for one in movables)
     board = Board(bundles, replace(EMPTY, columns=768), geometry.processors, geometry.processors_per_instance)
-    answer = place_jointly(board, LIMITS)
-    judge(board, answer)
-    assert answer.bases is not None
-    chosen = {tensor: bits << answer.bases[one.bundle.name] for one in movables for tensor, bits in one.maps.items()}
+    bases = judged(board, place_jointly(board, DEFAULT_LIMITS)).bases
+    chosen = {tensor: bits << bases[one.bundle.name] for one in movables for tensor, bits in one.maps.items()}
     placed = complete(network, DEVICE, no_columns_occupied(DEVICE), chosen=chosen)
     layers = [map_layer(layer, placed, DEVICE) for layer in placed.layers]
     expected = {(f"{name}/{hw.layer.index}", hw.processors, hw.columns) for hw in layers if hw.columns}
-    assert {(block.name, block.processors, block.columns) for block in board.blocks(answer.bases)} == expected
+    assert {(block.name, block.processors, block.columns) for block in board.blocks(bases)} == expected
 
 
 def test_processors_are_forgotten_but_for_the_inputs(corpus: Path) -> None:
