@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +114,11 @@ def _stops(stage: StageCode, fifo: bool, device: Device) -> list[BusWrite]:
 
 
 def _by_word(logits: Sequence[Logit]) -> list[tuple[int, list[tuple[int, Logit]]]]:
-    """(address, (index, logit) of those in the word): logits that follow each other in one word are read once."""
-    return [(address, list(found)) for address, found in groupby(enumerate(logits), lambda item: item[1].address)]
+    """(address, (index, logit) of those in the word), in the order of the first: a word of byte logits is read once."""
+    found: dict[int, list[tuple[int, Logit]]] = {}
+    for index, logit in enumerate(logits):
+        found.setdefault(logit.address, []).append((index, logit))
+    return list(found.items())
 
 
 def _mask(quadrants: Iterable[int]) -> int:

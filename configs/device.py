@@ -62,6 +62,7 @@ class Device:
     clocks: Mapping[str, int]
     costs: Mapping[str, int]
     weight_start_multiple: int
+    instructions: Mapping[str, int]
     energy: Mapping[str, int]
     energy_errors: tuple[EnergyError, ...]
     express_stride: int
@@ -210,6 +211,7 @@ def build_device(data: LineMap) -> Device:
         clocks=numbers(entry["clocks"]),
         costs=numbers(entry["costs"]),
         weight_start_multiple=memories["weights"]["start_multiple"],
+        instructions=numbers(entry["instructions"]),
         energy=numbers(entry["energy"]),
         energy_errors=tuple(read_energy_error(error) for error in entry["energy_errors"]),
         express_stride=memories["weights"]["express_stride"],

@@ -91,6 +91,7 @@ DEVICE_KEYS = (
     Key("limits", _NUMBERS, "Limits of layers.", required=True),
     Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),
     Key("costs", _NUMBERS, "What takes how long.", required=True),
+    Key("instructions", _NUMBERS, "What the core executes.", required=True),
     Key("energy", _NUMBERS, "Coefficients of the energy model.", required=True),
     Key("energy_errors", Items(Section(ENERGY_ERROR_KEYS)), "Errors of the energy model.", required=True),
 )

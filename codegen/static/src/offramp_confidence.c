@@ -22,31 +22,42 @@ static uint32_t bits_of(uint32_t number)
     return number == 0u ? 0u : 32u - (uint32_t)__builtin_clz(number);
 }
 
-/* Factor from distances between logits to exponents of two: mantissa * 2^-shift, with EXPONENT_BITS fraction bits. */
+/* From distances between logits to exponents of two with EXPONENT_BITS fraction bits: distance * 2^left * mantissa *
+ * 2^-(32 + right), of which `left` or `right` is 0. */
 typedef struct {
     uint32_t mantissa;
-    uint32_t shift;
+    uint32_t left;
+    uint32_t right;
 } scale_t;
 
 static scale_t scale_of(uint32_t fraction_bits, uint32_t temperature_q16)
 {
     uint64_t product = (uint64_t)temperature_q16 * LOG2E_Q31;
     uint32_t excess = bits_of((uint32_t)(product >> 32));
-    scale_t scale;
-    scale.mantissa = (uint32_t)(product >> excess);
-    scale.shift = 16u + 31u + fraction_bits - EXPONENT_BITS - excess;
-    return scale;
+    uint32_t shift = 16u + 31u + fraction_bits - EXPONENT_BITS - excess;
+    return (scale_t){(uint32_t)(product >> excess), shift < 32u ? 32u - shift : 0u, shift < 32u ? 0u : shift - 32u};
+}
+
+static uint32_t upper_half(uint32_t a, uint32_t b)
+{
+    return (uint32_t)(((uint64_t)a * b) >> 32);
+}
+
+/* The exponent, or CUT_OFF if it is that large: a distance that `left` would shift out has one of more than 2^31. */
+static uint32_t exponent_of(scale_t scale, uint32_t distance)
+{
+    uint32_t exponent = upper_half(distance << scale.left, scale.mantissa) >> scale.right;
+    bool small = distance <= UINT32_MAX >> scale.left && exponent < CUT_OFF << EXPONENT_BITS;
+    return small ? exponent : CUT_OFF << EXPONENT_BITS;
 }
 
 /* 2^-exponent with WEIGHT_BITS fraction bits, for exponents below CUT_OFF. */
 static uint32_t power(uint32_t exponent)
 {
-    uint32_t whole = exponent >> EXPONENT_BITS;
-    uint32_t rest = (exponent & 0x7FFFFu) << 7;
-    uint32_t u = (uint32_t)(((uint64_t)rest * LN2_Q31) >> 31);
-    uint32_t polynomial = (1u << 31) - u + (uint32_t)(((uint64_t)u * u) >> 32);
-    uint64_t product = (uint64_t)powers_q31[(exponent >> 19) & 31u] * polynomial;
-    return (uint32_t)(product >> (62u - WEIGHT_BITS + whole));
+    uint32_t u = upper_half((exponent & 0x7FFFFu) << 8, LN2_Q31);
+    uint32_t polynomial = (1u << 31) - u + upper_half(u, u);
+    uint32_t product = upper_half(powers_q31[(exponent >> 19) & 31u], polynomial);
+    return product >> (30u - WEIGHT_BITS + (exponent >> EXPONENT_BITS));
 }
 
 /* Quotient, rounded down; at most 32 bits, of a denominator of 28 to 48 bits. The core divides 32 bits by 32: each round
@@ -72,18 +83,13 @@ static uint32_t divide(uint64_t numerator, uint64_t denominator)
 /* log2 of a sum of weights, at least 1, with ENTROPY_BITS fraction bits: bit by bit, by squaring. */
 static uint32_t log2_of(uint64_t total)
 {
-    uint32_t result = 0u;
-    uint64_t mantissa;
+    uint32_t result = bits_of((uint32_t)(total >> WEIGHT_BITS)) - 1u;
+    uint32_t mantissa = (uint32_t)((total << (31u - WEIGHT_BITS)) >> result); /* 1..2, 31 fraction bits */
     uint32_t step;
-    while ((total >> (WEIGHT_BITS + 1u + result)) != 0u) {
-        result++;
-    }
-    mantissa = (total << (31u - WEIGHT_BITS)) >> result;
     for (step = 0u; step < ENTROPY_BITS; step++) {
-        uint32_t carry;
-        mantissa = (mantissa * mantissa) >> 31;
-        carry = (uint32_t)(mantissa >> 32);
-        mantissa >>= carry;
+        uint64_t square = (uint64_t)mantissa * mantissa; /* 1..4, 62 fraction bits */
+        uint32_t carry = (uint32_t)(square >> 63);
+        mantissa = (uint32_t)(square >> (31u + carry));
         result = (result << 1) | carry;
     }
     return result;
@@ -123,13 +129,11 @@ static uint32_t softmax(offramp_measure_t measure, const int32_t *logits, uint32
     uint32_t bits;
     uint32_t i;
     for (i = 0u; i < classes; i++) {
-        uint64_t exponent = ((uint64_t)(largest - (uint32_t)logits[i]) * scale.mantissa) >> scale.shift;
-        if (exponent < ((uint64_t)CUT_OFF << EXPONENT_BITS)) {
-            uint32_t weight = power((uint32_t)exponent);
+        uint32_t exponent = exponent_of(scale, largest - (uint32_t)logits[i]);
+        if (exponent < CUT_OFF << EXPONENT_BITS) {
+            uint32_t weight = power(exponent);
             total += weight;
-            if (measure == OFFRAMP_ENTROPY) {
-                moment += ((uint64_t)weight * (uint32_t)exponent) >> EXPONENT_BITS;
-            }
+            moment += ((uint64_t)weight * exponent) >> EXPONENT_BITS;
         }
     }
     if (measure == OFFRAMP_MAX_PROBABILITY) {

@@ -114,7 +114,7 @@ void offramp_input_take_packed(const uint32_t *words)
     packed_frame = words;
 }
 
-static bool send_word(const offramp_input_run_t *run, uint32_t word, uint32_t *polls)
+static inline bool send_word(const offramp_input_run_t *run, uint32_t word, uint32_t *polls)
 {
     while ((offramp_reg_read(OFFRAMP_FIFO_STAT) & run->full) != 0u) {
         if (*polls == 0u) {
@@ -137,6 +137,16 @@ static bool send_packed(uint32_t polls)
     return sent;
 }
 
+/* The same word of a block of each run. */
+static inline bool send_row(const block_t *blocks, uint32_t k, uint32_t *polls)
+{
+    bool sent = true;
+    for (uint32_t i = 0; i < OFFRAMP_INPUT_RUNS && sent; i++) {
+        sent = send_word(&offramp_input_runs[i], blocks[i].word[k], polls);
+    }
+    return sent;
+}
+
 static bool send_bytes(uint32_t polls)
 {
     source_t sources[OFFRAMP_INPUT_RUNS];
@@ -149,11 +159,8 @@ static bool send_bytes(uint32_t polls)
         for (uint32_t i = 0; i < OFFRAMP_INPUT_RUNS; i++) {
             blocks[i] = block_of(&sources[i], block);
         }
-        for (uint32_t k = 0; k < 4u; k++) {
-            for (uint32_t i = 0; i < OFFRAMP_INPUT_RUNS && sent; i++) {
-                sent = send_word(&offramp_input_runs[i], blocks[i].word[k], &polls);
-            }
-        }
+        sent = send_row(blocks, 0, &polls) && send_row(blocks, 1, &polls) && send_row(blocks, 2, &polls) &&
+               send_row(blocks, 3, &polls);
     }
     for (uint32_t index = 4u * full_blocks; index < OFFRAMP_INPUT_WORDS && sent; index++) {
         for (uint32_t i = 0; i < OFFRAMP_INPUT_RUNS && sent; i++) {

@@ -1,0 +1,141 @@
+"""Runs a firmware on the virtual board with its instructions counted, and tells the parts of an inference apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from offramp.configs.device import Device
+from offramp.pipeline.compile import compile_firmware
+from offramp.simulator.board.bus import Bus
+from offramp.simulator.board.core import Core
+from offramp.simulator.board.elf import load_image
+from offramp.simulator.board.host import SYS_WRITE0, Host
+from offramp.simulator.board.meter import Access, Meter
+
+LIMIT = 50_000_000
+PARTS = ("loading the input", "switching", "starting", "waiting", "reading logits", "deciding")
+LOAD, SWITCH, START, WAIT, READ, DECIDE = PARTS
+CHECK = (WAIT, READ, DECIDE)  # from the look that finds the accelerator done to the answer
+COMPILER = "arm-none-eabi-gcc"
+_MAIN = """\
+#include "offramp.h"
+#include "semihosting.h"
+
+int main(void)
+{
+    static uint32_t image[(%(bytes)s + 3u) / 4u];
+    static offramp_result_t result;
+    int32_t input = semihosting_open("input", false);
+    int error = offramp_init();
+    semihosting_print("");
+    semihosting_print("");
+    while (error == OFFRAMP_OK && semihosting_read(input, image, %(bytes)s)) {
+        semihosting_print("");
+        error = %(load)s((%(type)s)image);
+        semihosting_print("");
+        error = error == OFFRAMP_OK ? offramp_infer(&result) : error;
+        semihosting_print("");
+    }
+    return error;
+}
+"""
+_BYTES = {"bytes": "OFFRAMP_INPUT_BYTES", "load": "offramp_load_input", "type": "const int8_t *"}
+_PACKED = {
+    "bytes": "(4u * OFFRAMP_INPUT_RUNS * OFFRAMP_INPUT_WORDS)",
+    "load": "offramp_load_packed",
+    "type": "const uint32_t *",
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the core did in a part: instructions, and among them loads and stores on the accelerator's bus."""
+
+    instructions: int
+    reads: int = 0
+    writes: int = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.instructions + other.instructions, self.reads + other.reads, self.writes + other.writes)
+
+
+def total(parts: Mapping[str, Work], names: Sequence[str] = PARTS) -> Work:
+    """The work of some parts together."""
+    return sum((parts[name] for name in names), Work(0))
+
+
+def write_sources(files: Mapping[str, str], folder: Path) -> None:
+    """A rendered firmware as files."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+class _MarkingHost(Host):
+    """Notes how many instructions were done at each print."""
+
+    def __init__(self, images: Sequence[bytes], meter: Meter) -> None:
+        super().__init__(images)
+        self.marks: list[int] = []
+        self._meter = meter
+
+    def call(self, operation: int, argument: int, memory: Any) -> int:
+        if operation == SYS_WRITE0:
+            self.marks.append(self._meter.instructions)
+        return super().call(operation, argument, memory)
+
+
+def count(
+    folder: Path, images: Sequence[bytes], accelerator: Bus, device: Device, packed: bool = False
+) -> list[Mapping[str, Work]]:
+    """The work of each inference by part, in the order of PARTS. `folder`: a firmware's sources; they get a main() that
+    loads (in the packed form with `packed`) and infers. `images`: what each load is given."""
+    main = folder / "count.c"
+    main.write_text(_MAIN % (_PACKED if packed else _BYTES), encoding="utf-8")
+    elf = compile_firmware(folder, folder / "count.elf", COMPILER, main.name).elf
+    meter = Meter()
+    host = _MarkingHost(images, meter)
+    status = Core(load_image(elf), device, accelerator, host, meter).run(LIMIT)
+    if status:
+        raise AssertionError(f"the firmware in {folder} returned {status}")
+    first, second, *marks = host.marks
+    return [_parts(meter.accesses, marks[at : at + 3], second - first, device) for at in range(0, len(marks), 3)]
+
+
+def _parts(accesses: Sequence[Access], marks: Sequence[int], marking: int, device: Device) -> dict[str, Work]:
+    """The parts between three marks: before loading, before the inference, after it. A part ends with its last access;
+    what follows the last logit is deciding. `marking`: instructions of a mark itself."""
+    begin, between, end = marks
+    inside = [one for one in accesses if begin < one.instructions <= between]
+    found = dict.fromkeys(PARTS, Work(0)) | {LOAD: _work(between - begin - marking, inside)}
+    phase, at = START, between + marking
+    for access in (one for one in accesses if between < one.instructions <= end):
+        phase = _phase(access, phase, device)
+        found[phase] += _work(access.instructions - at, (access,))
+        at = access.instructions
+    found[DECIDE] += Work(end - at)
+    return found
+
+
+def _work(instructions: int, accesses: Sequence[Access]) -> Work:
+    writes = sum(one.write for one in accesses)
+    return Work(instructions, len(accesses) - writes, writes)
+
+
+def _phase(access: Access, before: str, device: Device) -> str:
+    """The part that an access within offramp_infer belongs to."""
+    place = device.locate(access.address)
+    assert place is not None, hex(access.address)
+    if place.kind == "data":
+        return READ
+    if place.name.startswith("FIFO"):
+        return LOAD
+    if place.name != "CTRL":
+        return SWITCH
+    if not access.write:
+        return WAIT
+    return READ if before in (WAIT, READ) else START

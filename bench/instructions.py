@@ -1,0 +1,194 @@
+"""Count the core's instructions on the virtual board: the section `instructions` of the device file.
+
+    python -m bench.instructions [--write]            small firmwares, one question each
+    python -m bench.instructions build/mnist ...      the first test image that each stage of a build answers, by part
+
+Compiled with arm-none-eabi-gcc and the options of `offramp build`. Prints what was counted and whether
+configs/max78000.yaml says the same (exit code 1 if it does not); `--write` makes it say so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.counting import CHECK, COMPILER, LOAD, START, SWITCH, Work, count, total, write_sources
+from bench.counting_build import print_build
+from offramp.codegen.firmware import BusWrite, Exit, Firmware, InputLayout, InputRun, Logit, StageCode
+from offramp.codegen.render import render
+from offramp.configs.device import DEFAULT, Device, device_file, load_device
+from offramp.pipeline.compile import find_compiler
+from offramp.planner.ir.measure import MEASURES, Measure
+from offramp.simulator.board.bus import Words
+
+FEW, MANY = 10, 110  # logits and register writes; words of an input are 16 times as many
+NEVER = (1 << 32) - 1
+FORMS = {"chw": (True, False), "hwc": (False, False), "packed": (True, True)}
+
+
+class ReadyBus:
+    """An accelerator that is done at once. Its data memory holds logits that keep the softmax busy: none is so small
+    that it would be skipped."""
+
+    done = True
+
+    def __init__(self, device: Device) -> None:
+        controls = range(device.geometry.quadrants)
+        self._control = {device.register_address("CTRL", quadrant): 0 for quadrant in controls}
+        self._fields = device.registers["CTRL"]
+        self._device = device
+
+    def write8(self, address: int, value: int) -> None:
+        """Weights: nothing to keep."""
+
+    def write_block(self, addresses: Words, values: Words) -> None:
+        for address, value in zip(addresses.tolist(), values.tolist(), strict=True):
+            if address in self._control:
+                self._control[address] = value
+
+    def read(self, address: int) -> int:
+        if address in self._control:
+            done = self._fields.encode({"done": 1}) if self._control[address] & 1 else 0
+            return self._control[address] | done
+        place = self._device.locate(address)
+        assert place is not None
+        return place.index * 37 % 101 if place.kind == "data" else 0
+
+    def power(self, quadrants: int, retain_weights: int = 0) -> None:
+        """Always on."""
+
+    def reset(self, quadrants: int) -> None:
+        """Nothing to reset."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A firmware of two stages and how it is used. `size`: words of the input; `packed`: how it is loaded; `writes`:
+    registers of the full state and of a switch; `on`: nobody leaves at the first stage."""
+
+    size: int = 16
+    chw: bool = True
+    fifo: bool = False
+    packed: bool = False
+    measure: Measure = "margin"
+    logits: int = FEW
+    quadrants: int = 1
+    writes: int = 1
+    on: bool = False
+
+    def firmware(self, device: Device) -> Firmware:
+        """Tables whose registers mean nothing to a network."""
+        written = tuple(_registers(device))[: self.writes]
+        places = tuple(Logit(device.data_address(0, 4096 + index)) for index in range(self.logits))
+        keeps_on = 0 if self.measure == "entropy" else NEVER
+        rule = Exit(self.measure, keeps_on if self.on else NEVER - keeps_on, 4)
+        quadrants = tuple(range(self.quadrants))
+        first = StageCode("first", _start(device, self.quadrants), quadrants, 1000, places, rule, self.fifo)
+        last = replace(first, name="last", exit=replace(rule, threshold=None), reads_fifo=False)
+        switches = {(0, 1): written, (1, 0): written}
+        return Firmware("count", quadrants, (), written, switches, (), (), self._layout(device), (first, last))
+
+    def _layout(self, device: Device) -> InputLayout:
+        channels = (0,) if self.chw else (0, 1, 2, 3)
+        run = InputRun(device.data_address(0, 0), 4, channels)
+        if self.fifo:
+            full = device.registers["FIFO_STAT"].encode({"full": 1})
+            run = InputRun(device.register_address("FIFO_DATA0"), 0, channels, full)
+        return InputLayout((len(channels), 4 if self.chw else 1, self.size), self.chw, (run,))
+
+    def answer(self, device: Device) -> list[Mapping[str, Work]]:
+        """The parts of three inferences."""
+        with tempfile.TemporaryDirectory() as name:
+            write_sources(render(self.firmware(device), device), Path(name))
+            return count(Path(name), [bytes(4 * self.size)] * 3, ReadyBus(device), device, self.packed)
+
+
+def _registers(device: Device) -> Iterator[BusWrite]:
+    """Registers of layers, in the order of a register program, each with a value of its own."""
+    for layer in range(16):
+        for number, register in enumerate(device.layer_registers()):
+            if layer < (register.layers or 0):
+                yield BusWrite(device.register_address(register.name, 0, layer), 4099 * number * layer & register.mask)
+
+
+def _start(device: Device, quadrants: int) -> tuple[BusWrite, ...]:
+    """As many writes as a start takes: the master twice, the others once."""
+    control = device.registers["CTRL"]
+    armed, enabled = control.encode({"clock_enable": 1}), control.encode({"clock_enable": 1, "enable": 1})
+    others = [BusWrite(device.register_address("CTRL", quadrant), enabled) for quadrant in range(1, quadrants)]
+    master = device.register_address("CTRL")
+    return (BusWrite(master, armed), *others, BusWrite(master, enabled))
+
+
+def counted(device: Device) -> dict[str, int]:
+    """The section `instructions`: a part's instructions once, and for each 100 of what it repeats."""
+    found: dict[str, int] = {}
+    for fifo in (False, True):
+        for form, (chw, packed) in FORMS.items():
+            ask = Question(chw=chw, packed=packed, fifo=fifo)
+            name = f"fifo_{form}" if fifo else f"load_{form}"
+            few, many = (instructions_of(replace(ask, size=16 * size), (LOAD,), device) for size in (FEW, MANY))
+            found |= _line(name, "words", few, many, 16)
+    start = [instructions_of(Question(quadrants=number), (START,), device) for number in (1, 3)]
+    stop = [instructions_of(Question(quadrants=number), CHECK, device) for number in (1, 3)]
+    found["start"] = start[0]
+    found["start_100_quadrants"] = (start[1] - start[0] + stop[1] - stop[0]) * 100 // 2
+    for measure in MEASURES:
+        few, many = (instructions_of(Question(measure=measure, logits=number), CHECK, device) for number in (FEW, MANY))
+        found |= _line(f"check_{measure}", "logits", few, many)
+    few, many = (instructions_of(Question(writes=number, on=True), (SWITCH,), device) for number in (FEW, MANY))
+    found["switch_100_writes"] = (many - few) // 2  # forth and back
+    few, many = (Question(writes=number).answer(device)[0][SWITCH].instructions for number in (FEW, MANY))
+    found["configure_100_writes"] = many - few
+    return found
+
+
+def instructions_of(ask: Question, parts: tuple[str, ...], device: Device) -> int:
+    """Instructions of some parts of the second inference; the first one configures."""
+    return total(ask.answer(device)[1], parts).instructions
+
+
+def _line(name: str, unit: str, few: int, many: int, scale: int = 1) -> dict[str, int]:
+    """The line through two counts, at `scale` times FEW and MANY: once, and for each 100 of the unit."""
+    each = (many - few) / (scale * (MANY - FEW))
+    return {name: round(few - scale * FEW * each), f"{name}_100_{unit}": round(100 * each)}
+
+
+def section(found: Mapping[str, int], source: str) -> str:
+    """The device file's text."""
+    lines = ["instructions:                       # of the core: estimated from what the emulator executes\n"]
+    lines += [f"  {name}: {value}\n" for name, value in found.items()]
+    return "".join([*lines, f"  source: {source}\n"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("builds", type=Path, nargs="*", metavar="BUILD_DIR")
+    parser.add_argument("--write", action="store_true", help="write the counts to the device file")
+    args = parser.parse_args()
+    device = load_device()
+    if args.builds:
+        for build in args.builds:
+            print_build(build)
+        return 0
+    found = counted(device)
+    version = find_compiler(COMPILER).version
+    text = section(found, f"counted by bench/instructions.py on the virtual board, {COMPILER} {version} -O2")
+    print(text, end="")
+    path = device_file(DEFAULT)
+    if args.write:
+        old = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"(?m)^instructions:.*\n(?:  .*\n)*", lambda _: text, old), encoding="utf-8")
+        return 0
+    same = dict(device.instructions) == found
+    print("the device file says the same" if same else "the device file DIFFERS")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
