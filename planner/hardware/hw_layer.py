@@ -250,7 +250,7 @@ def _fold_dilation(plain: HwLayer) -> HwLayer:
         weights=weights,
         out_rows=rows,
         out_cols=step,
-        surplus=step * plain.expansion * (layer.write_gap + 1) if length == 3 else 0,
+        surplus=step * plain.expansion * (layer.write_gap + 1) * plain.word_factor if length == 3 else 0,
     )
 
 

@@ -48,9 +48,10 @@ def _runs_folded(layer: Layer, device: Device) -> bool:
 
 
 def folded_offset(layer: Layer, network: Network, device: Device) -> str | None:
-    """A 1-D convolution with a kernel of 3 that spans more than {conv1d_kernel} samples writes 4 bytes for each step of
-    its dilation and each pass in front of its output: `out_offset` must leave room for them."""
-    surplus = 4 * layer.dilation * passes_of(layer.out_shape.channels, device)[0] * (layer.write_gap + 1)
+    """A 1-D convolution with a kernel of 3 that spans more than {conv1d_kernel} samples writes 4 bytes (32-bit results:
+    16) for each step of its dilation and each pass in front of its output: `out_offset` must leave room for them."""
+    passes = passes_of(layer.out_shape.channels, device)[0]
+    surplus = layer.output_width // 2 * layer.dilation * passes * (layer.write_gap + 1)
     wrong = _runs_folded(layer, device) and layer.kernel[0] == 3 and layer.out_offset is not None
     return f"`out_offset` of {layer.out_offset:#x}" if wrong and (layer.out_offset or 0) < surplus else None
 

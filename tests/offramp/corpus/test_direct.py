@@ -64,6 +64,16 @@ def test_the_reference_agrees(width: int, after: int | None) -> None:
     assert np.array_equal(found, run_network(net, np.stack(x))[2])
 
 
+@pytest.mark.parametrize("width", [8, 32])
+def test_a_widely_dilated_convolution_answers_behind_its_surplus(width: int) -> None:
+    """The surplus results of the 2-D form that it runs in are as wide as its own."""
+    layer = make_layer(Shape(2, 13, 1), 3, op="conv1d", kernel=(3, 1), pad=(0, 0), dilation=5, output_width=width)
+    net = make_network(replace(layer, processors=0x3, output_processors=0x70))
+    x = np.random.default_rng(5).integers(-128, 128, (3, 2, 13, 1)).astype(np.int8)
+    machine, _ = loaded(whole("net", net))
+    assert np.array_equal(run_all(machine, list(x)), run_network(net, x)[0])
+
+
 def test_any_tensor_can_be_read() -> None:
     """What the first stage leaves is where the second one reads it."""
     net = network()

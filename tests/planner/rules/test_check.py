@@ -197,6 +197,11 @@ BORDERS: list[tuple[str, Network, Network]] = [
     ("output_memory", one(out=64, out_offset=0x7C00, output_width=32), one(out=64, out_offset=0x7C04, output_width=32)),
     ("output_memory", one(out_offset=0x7E04, write_gap=1), one(out_offset=0x7E08, write_gap=1)),
     ("folded_offset", line(dilation=6, out_offset=24), line(dilation=6, out_offset=20)),
+    (
+        "folded_offset",
+        line(dilation=6, out_offset=96, output_width=32),
+        line(dilation=6, out_offset=92, output_width=32),
+    ),
     ("write_step", one(out=512, write_gap=1), one(out=576, write_gap=1)),
     ("kernel_columns", one(channels=768, out=64), one(channels=832, out=64)),
     ("kernel_columns", one(channels=832, out=64, weight_bits=4), one(16, 16, 32, 32, op="linear", flatten=True)),
