@@ -19,7 +19,7 @@ from offramp.configs.errors import CheckFailed, InputError
 from offramp.console import make_console, progress_on
 from offramp.devices import device_of_spec
 from offramp.files import write_text, write_tree
-from offramp.pipeline.compile import COMPILERS, Compiled, compile_firmware
+from offramp.pipeline.compile import COMPILERS, Compiled, compile_firmware, find_compiler
 from offramp.pipeline.emulate import Verified, run_verified
 from offramp.pipeline.evaluate import Evaluation
 from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
@@ -27,6 +27,8 @@ from offramp.pipeline.report import FirmwareReport, Report, VerifiedReport, prin
 from offramp.planner.plan import Plan, plan_json
 from offramp.planner.reference.profile import Profile
 from offramp.planner.spec.dataset import DataSet
+from offramp.simulator.board.core import require_board
+from offramp.simulator.board.elf import require_elftools
 
 IMAGES = 200  # test images that go through the emulator unless told otherwise
 SHOWN = 10  # mismatches that are printed
@@ -49,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
     device = device_of_spec(args.spec)
     images = parse_images(args.images)
     check_free(args.output)
+    find_compiler(args.compiler)
+    require_elftools("firmware.elf")
+    if images != 0:
+        require_board()
     with progress_on(console) as progress:
         plan = make_plan(args.spec, device, progress)
         progress("running the test data through the integer reference")

@@ -45,25 +45,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
     console = make_console()
+    if args.output:
+        _page_maker()
     if len(args.layouts) > len(LETTERS):
         raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
     with progress_on(console) as progress:
         layouts = [read_layout(path, progress) for path in args.layouts]
     print_comparison(layouts, console)
     if args.output:
-        write_text(args.output, _page(layouts))
+        write_text(args.output, _page_maker()(layouts))
         console.print(f"written: {args.output}")
     return 0
 
 
-def _page(layouts: Sequence[Layout]) -> str:
-    """The page. InputError where the plotting library, an extra, is not installed."""
+def _page_maker() -> Callable[[Sequence[Layout]], str]:
+    """What makes the page. InputError where the plotting library, an extra, is not installed."""
     try:
         from offramp.comparison.page import comparison_page
     except ModuleNotFoundError as error:
         message = f"--output needs {error.name}; in the folder of Offramp: {sys.executable} -m pip install -e '.[page]'"
         raise InputError(message) from error
-    return comparison_page(layouts)
+    return comparison_page
 
 
 def read_layout(path: Path, progress: Callable[[str], None]) -> Layout:

@@ -22,6 +22,7 @@ from offramp.pipeline.report import verified_text
 from offramp.planner.plan import Plan, load_plan
 from offramp.planner.reference.confidence import to_real
 from offramp.planner.reference.profile import profile
+from offramp.simulator.board.core import require_board
 from offramp.simulator.board.run import BoardRun
 
 SHOWN = 20  # answers that are printed one by one
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if not elf.is_file():
         message = "holds no firmware.elf; the folder of a finished `offramp build` is expected"
         raise InputError(Diagnostic(Where(str(args.build)), message))
+    require_board()
     path = args.build / "plan.json"
     plan = load_plan(path, device_of_plan(path))
     x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))

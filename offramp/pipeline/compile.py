@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.configs.errors import CheckFailed, InputError
+from offramp.files import fresh_folder, writing
+from offramp.programs import run_program
 from offramp.simulator.board.elf import EXTRA, load_image
 
 COMPILERS = ("arm-none-eabi-gcc", "zig")
@@ -25,6 +28,9 @@ _MACHINE = {
     "arm-none-eabi-gcc": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-nostdlib"),
     "zig": ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4+soft_float", "-fno-sanitize=all"),
 }
+COMPILE_SECONDS = 120  # zig compiles its own libraries the first time: some ten seconds
+VERSION_SECONDS = 10
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system", "NoSpaceLeft", "DiskQuota")
 _NEITHER = (
     "no compiler for the Cortex-M4: install arm-none-eabi-gcc (Debian: apt install gcc-arm-none-eabi), "
     f"or the Python package ziglang: {EXTRA}"
@@ -62,7 +68,10 @@ def compile_firmware(
     sources = [name for name in _sources(folder, "src") if name not in ("src/main.c", "src/platform_msdk.c")]
     sources += [name for name in _sources(folder, "emulator") if name != "emulator/main_emulator.c"]
     run_compiler(found, folder, [*sources, main], elf)
-    image = load_image(elf)
+    try:
+        image = load_image(elf)
+    except InputError as error:
+        raise InputError(f"what {found.name} ({found.command[0]}) compiles is no program: {error}") from error
     return Compiled(elf, image.flash_bytes, image.ram_bytes, f"{found.name} {found.version}")
 
 
@@ -80,7 +89,7 @@ def find_compiler(wanted: str = "auto") -> Compiler:
         if command:
             version = ["-dumpfullversion"] if name == "arm-none-eabi-gcc" else ["version"]
             base = command if name == "arm-none-eabi-gcc" else command[:-1]
-            return Compiler(name, command, _run([*base, *version], Path.cwd()).stdout.strip())
+            return Compiler(name, command, _version(name, [*base, *version]))
     raise InputError(_NEITHER if wanted == "auto" else f"{wanted} is not installed; {_NEITHER}")
 
 
@@ -98,14 +107,31 @@ def run_compiler(
     """One call that compiles and links. Paths are relative to `folder`, so that no absolute path gets into the ELF."""
     libraries = ["-lgcc"] if compiler.name == "arm-none-eabi-gcc" else []
     flags = [*_MACHINE[compiler.name], *_FLAGS, *extra]
-    outcome = _run([*compiler.command, *flags, *sources, *libraries, "-o", str(elf.absolute())], folder)
-    if outcome.returncode:
-        raise CheckFailed(f"{compiler.name} refuses the firmware in {folder}:\n{outcome.stderr.strip()}")
+    command = [*compiler.command, *flags, *sources, *libraries, "-o", str(elf.absolute())]
+    with ExitStack() as stack:
+        with writing(elf):
+            scratch = str(fresh_folder(elf, stack))
+        outcome = run_program(command, folder, "stderr", COMPILE_SECONDS, _environment(scratch))
+    if outcome.status:
+        said = f"{compiler.name} refuses the firmware in {folder}:\n{outcome.text.strip()}"
+        raise InputError(said) if any(one in outcome.text for one in _NO_ROOM) else CheckFailed(said)
+    if not elf.is_file():
+        raise InputError(f"{compiler.name} ({compiler.command[0]}) has compiled nothing")
 
 
-def _run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Without locale, and with zig's caches in a place of our own."""
+def _version(name: str, command: Sequence[str]) -> str:
+    """What a compiler calls itself. InputError if that is no version."""
+    outcome = run_program(command, Path.cwd(), "stdout", VERSION_SECONDS, _environment())
+    version = outcome.text.strip()
+    if outcome.status or not re.fullmatch(r"\d[\w.+-]{0,60}", version):
+        found = repr(version[:60]) if version else "nothing"
+        raise InputError(f"{name}: `{' '.join(command)}` prints {found}; its version is expected. Is it a compiler?")
+    return version
+
+
+def _environment(scratch: str | None = None) -> dict[str, str]:
+    """Without locale, with zig's caches in a place of our own, and temporary files in `scratch`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "offramp" / "zig"
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}
-    environment = {**os.environ, **caches, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    places = {"TMPDIR": scratch} if scratch else {}
+    return {**os.environ, **caches, **places, "LC_ALL": "C", "SOURCE_DATE_EPOCH": "0"}

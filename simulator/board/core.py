@@ -9,7 +9,7 @@ from typing import Any
 from offramp.configs.device import Device
 from offramp.configs.errors import InputError
 from offramp.simulator.board.bus import AcceleratorPort, Bus, Peripherals, SystemControl
-from offramp.simulator.board.elf import EXTRA, Image
+from offramp.simulator.board.elf import EXTRA, Image, require_elftools
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import APPLICATION_EXIT, Host
 from offramp.simulator.board.meter import Meter
@@ -26,6 +26,12 @@ PIECE = 20_000  # instructions between two looks at what has happened
 SEMIHOSTING = 0xBEAB
 WAIT_FOR_INTERRUPT = 0xBF30
 _BREAKPOINT = 7  # Unicorn's number of the exception that BKPT raises
+
+
+def require_board() -> None:
+    """InputError if the virtual board lacks what it runs on."""
+    _unicorn()
+    require_elftools("firmware")
 
 
 def _unicorn() -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from offramp.configs.errors import Diagnostic, InputError, Where
@@ -31,13 +32,20 @@ class Image:
     ram_bytes: int
 
 
+def require_elftools(name: str) -> None:
+    """InputError if what reads ELF files, such as `name`, is not installed."""
+    try:
+        import_module("elftools.elf.elffile")
+    except ImportError as error:
+        raise InputError(f"pyelftools is needed to read {name}: {EXTRA}") from error
+
+
 def load_image(path: Path) -> Image:
     """Read a 32-bit Arm ELF executable. InputError if the file is missing, is none, or pyelftools is not installed."""
-    try:
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
-    except ImportError as error:
-        raise InputError(f"pyelftools is needed to read {path.name}: {EXTRA}") from error
+    require_elftools(path.name)
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     where = Where(str(path))
     try:
         with path.open("rb") as stream:
