@@ -19,10 +19,12 @@ import numpy as np
 
 from offramp.configs.device import load_device
 from offramp.pipeline.choosing import build_chains
+from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
 from offramp.planner.exits.choose import choose
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
+from offramp.progress import SILENT
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist" / "auto.yaml"
 
@@ -37,8 +39,9 @@ def main() -> None:
     spec, device = load_spec(args.spec, load_device()), load_device()
     if spec.choice is None:
         parser.error(f"{args.spec} names its stages; one with `exits: auto` is needed")
-    candidates = _timed("networks and checkpoints", lambda: load_candidates(spec, device))
-    built = _timed("every chain placed, with its cost", lambda: build_chains(candidates, device, _quiet))
+    sources = _timed("networks and checkpoints", lambda: read_sources(spec, device))
+    candidates = _timed("candidates at their cuts", lambda: load_candidates(spec, sources, device))
+    built = _timed("every chain placed, with its cost", lambda: build_chains(candidates, sources, device, SILENT))
     data = _images(list(spec.data.values()), args.images)
     profiles, full = _timed(f"integer reference, {args.images:,} images", lambda: profile_candidates(candidates, data))
     costs = [one.cost for one in built]
@@ -59,10 +62,6 @@ def _images(files: list[Path], count: int) -> DataSet:
     x, y = (np.concatenate([part[key] for part in parts]) for key in ("x", "y"))
     kept = np.arange(count) % len(y)
     return DataSet("repeated", x[kept], y[kept].astype(np.int64))
-
-
-def _quiet(text: str) -> None:
-    del text
 
 
 def _timed(name: str, work: Callable[[], T]) -> T:

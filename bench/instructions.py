@@ -19,10 +19,11 @@ from pathlib import Path
 
 from bench.counting import CHECK, COMPILER, LOAD, START, SWITCH, Work, count, total, write_sources
 from bench.counting_build import print_build
-from offramp.codegen.firmware import BusWrite, Exit, Firmware, InputLayout, InputRun, Logit, StageCode
+from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
 from offramp.codegen.render import render
 from offramp.configs.device import DEFAULT, Device, device_file, load_device
 from offramp.pipeline.compile import find_compiler
+from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.simulator.board.bus import Words
 
@@ -86,7 +87,7 @@ class Question:
         written = tuple(_registers(device))[: self.writes]
         places = tuple(Logit(device.data_address(0, 4096 + index)) for index in range(self.logits))
         keeps_on = 0 if self.measure == "entropy" else NEVER
-        rule = Exit(self.measure, keeps_on if self.on else NEVER - keeps_on, 4)
+        rule = ExitRule(self.measure, keeps_on if self.on else NEVER - keeps_on, 4)
         quadrants = tuple(range(self.quadrants))
         first = StageCode("first", _start(device, self.quadrants), quadrants, 1000, places, rule, self.fifo)
         last = replace(first, name="last", exit=replace(rule, threshold=None), reads_fifo=False)

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from offramp.commands.choice_table import print_choice
 from offramp.configs.device import load_device
 from offramp.console import make_console
-from offramp.pipeline.choice_table import print_choice
 from offramp.pipeline.choosing import build_chains
+from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import CandidateProfile, Candidates, load_candidates, profile_candidates
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
@@ -31,6 +32,7 @@ from offramp.planner.reference.confidence import confident
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import ChoiceSpec
+from offramp.progress import SILENT
 
 CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
 DROPS = (0.3, 0.5, 1.0)  # percentage points
@@ -116,8 +118,9 @@ def profile(folder: Path) -> Profiled:
         path.write_text(SPEC.format(folder=folder))
         (Path(name) / "digits.npz").touch()
         spec = load_spec(path, device)
-        candidates: Candidates = load_candidates(spec, device)
-        costs = tuple(one.cost for one in build_chains(candidates, device, lambda text: None))
+        sources = read_sources(spec, device)
+        candidates: Candidates = load_candidates(spec, sources, device)
+        costs = tuple(one.cost for one in build_chains(candidates, sources, device, SILENT))
     pixels, labels = mnist_data()
     images = (pixels.astype(np.int16) - 128).astype(np.int8).reshape(-1, 1, 28, 28)
     profiles, full = profile_candidates(candidates, DataSet("digits", images, labels.astype(np.int64)))

@@ -9,7 +9,10 @@ import argparse
 from pathlib import Path
 
 from offramp.configs.device import load_device
-from offramp.pipeline.planning import make_plan, plan_report
+from offramp.pipeline.planning import make_plan
+from offramp.pipeline.reporting import plan_report
+from offramp.planner.spec.reader import load_spec
+from offramp.progress import SILENT
 
 EXAMPLES = [Path(__file__).parents[1] / "examples" / "mnist" / name for name in ("spec.yaml", "branch.yaml")]
 
@@ -21,7 +24,7 @@ def main() -> None:
     device = load_device()
     print(f"{'spec':<14} {'switch':<20} {'switch writes':>13} {'reload writes':>13} {'reload / switch':>15}")
     for spec in args.specs:
-        report = plan_report(make_plan(spec, device, lambda _: None), device, None)
+        report = plan_report(make_plan(load_spec(spec, device), device, SILENT), None)
         for one in report.switches:
             writes = one.register_writes + one.weight_words + one.bias_words
             ratio = one.reload_words / writes if writes else float("inf")

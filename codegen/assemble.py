@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offramp.codegen.firmware import BusWrite, Exit, Firmware, KnownAnswer, StageCode
+from offramp.codegen.firmware import BusWrite, Firmware, KnownAnswer, StageCode
 from offramp.codegen.load_images import bias_runs, input_layout, tensor_places, weight_chunks
-from offramp.codegen.lower import lower, reads_fifo
-from offramp.codegen.program import RegisterProgram, Switching, start_writes, switching
+from offramp.codegen.lower import Lowered, reads_fifo
+from offramp.codegen.program import RegisterProgram, Switching, start_writes
 from offramp.configs.device import Device
 from offramp.planner.allocation.budget import stage_cycles
 from offramp.planner.allocation.place import Placed
@@ -17,11 +17,10 @@ from offramp.planner.ir.chain import Stage
 SRAM_TIMING = {"write_negative_enable": 1, "read_margin": 3, "margin_enable": 1}
 
 
-def assemble(placed: Placed, name: str, labels: Sequence[str] = (), tests: Sequence[KnownAnswer] = ()) -> Firmware:
+def assemble(lowered: Lowered, name: str, labels: Sequence[str] = (), tests: Sequence[KnownAnswer] = ()) -> Firmware:
     """Firmware tables of a chain. Every stage has a result here; the last one has no exit rule of its own."""
+    placed, programs, states = lowered.placed, lowered.programs, lowered.switching
     device = placed.requirements.device
-    programs = lower(placed)
-    states = switching(programs, device)
     used = tuple(sorted({quadrant for program in programs for quadrant in program.quadrants}))
     return Firmware(
         name=name,
@@ -69,11 +68,6 @@ def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> Stage
         quadrants=program.quadrants,
         cycles=stage_cycles(placed, stage).cycles,
         logits=tensor_places(placed, stage.result),
-        exit=Exit(
-            measure=stage.exit.measure,
-            threshold=stage.exit.threshold,
-            fraction_bits=stage.exit.fraction_bits,
-            temperature_q16=stage.exit.temperature_q16,
-        ),
+        exit=stage.exit,
         reads_fifo=reads_fifo(placed, stage),
     )

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.planner.ir.chain import ExitRule
+
 
 @dataclass(frozen=True)
 class BusWrite:
@@ -49,19 +51,6 @@ class Logit:
 
 
 @dataclass(frozen=True)
-class Exit:
-    """How sure a stage is of its answer and from where on it keeps it; `threshold` None: always (the last stage).
-
-    The numbers are those of the integer confidence: logits have `fraction_bits` fraction bits, the temperature has 16.
-    """
-
-    measure: str  # one of planner.confidence.MEASURES
-    threshold: int | None
-    fraction_bits: int
-    temperature_q16: int = 1 << 16
-
-
-@dataclass(frozen=True)
 class StageCode:
     """What the dispatcher does for one stage, its registers being written already.
 
@@ -75,7 +64,7 @@ class StageCode:
     quadrants: tuple[int, ...]
     cycles: int
     logits: tuple[Logit, ...]
-    exit: Exit
+    exit: ExitRule
     reads_fifo: bool = False
 
 

@@ -6,8 +6,10 @@ that are not zero are set here; `lower_stage` adds the zeros, because another st
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from offramp.codegen.lower_streams import stream_registers
-from offramp.codegen.program import Fields, Key, RegisterProgram
+from offramp.codegen.program import Fields, Key, RegisterProgram, Switching, switching
 from offramp.configs.device import Device, Word
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
@@ -18,9 +20,19 @@ ELTWISE_CODE = {"sub": 0, "add": 1, "or": 2, "xor": 3}
 WEIGHT_SIZE_CODE = {8: 0, 1: 1, 2: 2, 4: 3}
 
 
-def lower(placed: Placed) -> tuple[RegisterProgram, ...]:
-    """Register programs of all stages."""
-    return tuple(lower_stage(placed, stage) for stage in placed.requirements.chain.stages)
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A placed chain with the register program of every stage, and what switching between them writes."""
+
+    placed: Placed
+    programs: tuple[RegisterProgram, ...]
+    switching: Switching
+
+
+def lower(placed: Placed) -> Lowered:
+    """Register programs of all stages. Once a chain: everything that needs them is given the result."""
+    programs = tuple(lower_stage(placed, stage) for stage in placed.requirements.chain.stages)
+    return Lowered(placed, programs, switching(programs, placed.requirements.device))
 
 
 def lower_stage(placed: Placed, stage: Stage) -> RegisterProgram:

@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.text import Text
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from offramp.output import shown
 from offramp.plain_console import PlainConsole
+from offramp.progress import Progress
 
 WIDTH = 110
 
 
-def make_console() -> Console:
-    """A console for standard output."""
-    return PlainConsole(None if sys.stdout.isatty() else WIDTH)
+def add_arguments(parser: argparse.ArgumentParser, json: str = "") -> None:
+    """Options of all commands: how much is printed. `json`: what `--json` prints, where a command has it."""
+    level = parser.add_mutually_exclusive_group()
+    level.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors; the exit code tells")
+    level.add_argument("-v", "--verbose", action="store_true", help="print how long each step takes")
+    if json:
+        parser.add_argument("--json", action="store_true", help=f"print {json} as JSON, and nothing else")
+
+
+def make_console(args: argparse.Namespace | None = None) -> Console:
+    """A console for standard output, silent where the arguments ask for less or for JSON."""
+    quiet = args is not None and (args.quiet or getattr(args, "json", False))
+    return PlainConsole(None if sys.stdout.isatty() else WIDTH, quiet=quiet)
+
+
+def print_json(text: str, args: argparse.Namespace) -> None:
+    """What `--json` asks for."""
+    if args.json and not args.quiet:
+        sys.stdout.write(text)
 
 
 @contextmanager
-def progress_on(console: Console) -> Iterator[Callable[[str], None]]:
-    """Say what is being done: a line that changes in a terminal, a line each elsewhere."""
+def shown_progress(console: Console, verbose: bool = False) -> Iterator[Progress]:
+    """Show what is being done: a line that changes in a terminal, a line for each step elsewhere. `verbose`: and how
+    long each step took."""
+    timer = _Timer(console, verbose)
     if not console.is_terminal:
-        yield lambda text: console.print(f"{text} ...")
-        return
-    with console.status("") as status:
-        yield lambda text: status.update(Text(shown(f"{text} ...")))
+        yield Progress(timer.then(lambda what: console.print(f"{what} ...")), lambda what, done, total: None)
+    else:
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+        with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+            task = bars.add_task("", total=None)
+            step = timer.then(lambda what: bars.reset(task, description=shown(f"{what} ..."), total=None))
+            yield Progress(step, lambda what, done, total: bars.update(task, completed=done, total=total))
+    timer.end()
+
+
+class _Timer:
+    """Prints the seconds of each step as the next one begins, if it is asked to."""
+
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self.console, self.verbose = console, verbose
+        self.step: tuple[str, float] | None = None
+
+    def then(self, show: Callable[[str], None]) -> Callable[[str], None]:
+        def begin(what: str) -> None:
+            self.end()
+            self.step = (what, time.monotonic())
+            show(what)
+
+        return begin
+
+    def end(self) -> None:
+        if self.step and self.verbose:
+            what, since = self.step
+            self.console.print(f"{what}: {time.monotonic() - since:.2f} s")
+        self.step = None

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
 from offramp.configs.files import digest_of, is_file
+from offramp.configs.records import converter, read_record, to_json
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.build import build_chain
+from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import chosen_spec, with_cuts
 from offramp.planner.exits.choice import Choice
-from offramp.planner.ir.chain import Chain, with_threshold
+from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
+from offramp.planner.ir.chain import Chain, Stage, with_threshold
 from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.network import Network
 from offramp.planner.placement.check import check
 from offramp.planner.placement.problem import BiasPlace, Objective, Placement
 from offramp.planner.spec.clocks import with_clocks
@@ -32,11 +34,13 @@ FORMAT = 1
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Everything the generator needs. All thresholds are known; `calibrated` says how they were found, if they were,
-    `choice` how the stages were, if the spec leaves them open; `spec` holds the chosen ones."""
+    `choice` how the stages were, if the spec leaves them open; `spec` holds the chosen ones. `compared`: networks that
+    the spec wants compared with the chain, by name."""
 
     spec: Spec
     placed: Placed
-    calibrated: Calibrated | None
+    compared: Mapping[str, Network]
+    calibrated: Calibrated | None = None
     choice: Choice | None = None
 
     @property
@@ -44,35 +48,75 @@ class Plan:
         return self.placed.requirements.chain
 
 
+@dataclass(frozen=True)
+class StageRecord:
+    """A stage: its layers in the order of execution, the tensor that is its result, and its exit in integer units."""
+
+    name: str
+    layers: tuple[str, ...]
+    result: str | None
+    confidence: Measure | None
+    threshold: int | None
+
+
+@dataclass(frozen=True)
+class PlacementRecord:
+    """Where everything lies: start columns of kernels, (quadrant, byte) of biases, first words of tensors, by name."""
+
+    weights: Mapping[str, int]
+    biases: Mapping[str, tuple[int, int]]
+    data: Mapping[str, int]
+    objectives: tuple[Objective, ...]
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """plan.json (docs/PLAN.md); its keys are these fields, in this order. Paths are relative to its folder."""
+
+    format: int
+    name: str
+    device: str
+    spec: str
+    digests: Mapping[str, str]
+    stages: tuple[StageRecord, ...]
+    calibration: CalibrationRecord | None
+    choice: ChoiceRecord | None
+    placement: PlacementRecord
+
+
 def plan_json(plan: Plan, folder: Path) -> str:
     """The plan as text, to be kept in `folder`: paths are relative to it. The same plan gives the same bytes."""
     placement = plan.placed.placement
-    content = {
-        "format": FORMAT,
-        "name": plan.spec.name,
-        "device": plan.placed.requirements.device.name,
-        "spec": _relative(Path(plan.spec.where.file), folder),
-        "digests": {_relative(path, folder): digest_of(path) for path in input_files(plan.spec)},
-        "stages": [
-            {
-                "name": stage.name,
-                "layers": [slot.name for slot in stage.slots],
-                "result": stage.result,
-                "confidence": stage.exit.measure if stage.exit else None,
-                "threshold": stage.exit.threshold if stage.exit else None,
-            }
-            for stage in plan.chain.stages
-        ],
-        "calibration": plan.calibrated.summary() if plan.calibrated else None,
-        "choice": plan.choice.summary() if plan.choice else None,
-        "placement": {
-            "weights": dict(placement.weights),
-            "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
-            "data": dict(placement.data),
-            "objectives": [asdict(one) for one in placement.objectives],
-        },
-    }
-    return json.dumps(content, indent=1) + "\n"
+    record = PlanRecord(
+        format=FORMAT,
+        name=plan.spec.name,
+        device=plan.placed.requirements.device.name,
+        spec=_relative(Path(plan.spec.where.file), folder),
+        digests={_relative(path, folder): digest_of(path) for path in input_files(plan.spec)},
+        stages=tuple(_stage_record(stage) for stage in plan.chain.stages),
+        calibration=plan.calibrated.record() if plan.calibrated else None,
+        choice=plan.choice.record() if plan.choice else None,
+        placement=PlacementRecord(
+            weights=placement.weights,
+            biases={name: (place.quadrant, place.start) for name, place in placement.biases.items()},
+            data=placement.data,
+            objectives=placement.objectives,
+        ),
+    )
+    return to_json(record, _FORM)
+
+
+def _stage_record(stage: Stage) -> StageRecord:
+    layers = tuple(slot.name for slot in stage.slots)
+    rule = stage.exit
+    return StageRecord(
+        stage.name, layers, stage.result, rule.measure if rule else None, rule.threshold if rule else None
+    )
+
+
+def read_plan(path: Path) -> PlanRecord:
+    """A plan file as it stands. InputError if it is none or damaged."""
+    return read_record(path, PlanRecord, "a plan", FORMAT, _FORM)
 
 
 def load_plan(path: Path, device: Device) -> Plan:
@@ -80,7 +124,7 @@ def load_plan(path: Path, device: Device) -> Plan:
 
     InputError if it is not a plan, or if a file it was made from is gone or has changed.
     """
-    saved = _read(path)
+    saved = read_plan(path)
     folder = path.parent
     if saved.device != device.name:
         raise InputError(Diagnostic(Where(str(path)), f"is a plan for a {saved.device}, not for a {device.name}"))
@@ -93,21 +137,27 @@ def load_plan(path: Path, device: Device) -> Plan:
         raise InputError(changed)
     spec = load_spec(folder / saved.spec, device)
     device = with_clocks(device, spec.clocks)
-    if saved.chosen:
-        spec = chosen_spec(with_cuts(spec, device), *saved.chosen)
-    chain = with_threshold(build_chain(spec, device), saved.thresholds)
+    sources = read_sources(spec, device)
+    if saved.choice:
+        chosen = saved.choice.chosen
+        spec = chosen_spec(with_cuts(spec, sources, device), chosen.stages[:-1], chosen.measures)
+    chain = with_threshold(build_chain(spec, sources, device), _thresholds(saved))
     requirements = requirements_of(chain, device)
     problem = placement_problem(requirements)
-    placement = saved.placement
+    placement = _placement(saved.placement)
     violations = check(problem, placement)
     if violations:
         raise CheckFailed(Diagnostic(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
-    return Plan(spec, Placed(requirements, problem, placement), None)
+    return Plan(spec, Placed(requirements, problem, placement), load_compared(spec, sources, device))
 
 
 def plan_device(path: Path) -> tuple[str, Where]:
     """The name of the device that a plan is for, and its place. InputError if the file is not a plan."""
-    return _read(path).device, Where(str(path))
+    return read_plan(path).device, Where(str(path))
+
+
+def _thresholds(saved: PlanRecord) -> dict[str, int]:
+    return {stage.name: stage.threshold for stage in saved.stages if stage.threshold is not None}
 
 
 def input_files(spec: Spec) -> list[Path]:
@@ -122,43 +172,13 @@ def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
-@dataclass(frozen=True)
-class Saved:
-    """What a plan file says beside what its spec says. `chosen`: stages before the last, and their measures."""
-
-    device: str
-    spec: str
-    digests: Mapping[str, str]
-    thresholds: Mapping[str, int]
-    placement: Placement
-    chosen: tuple[list[str], list[Measure]] | None
-
-
-def _read(path: Path) -> Saved:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(Diagnostic(Where(str(path)), f"is not a plan: {error}")) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(Diagnostic(Where(str(path)), f"is not a plan of format {FORMAT}"))
-    try:
-        chosen = content["choice"] and content["choice"]["chosen"]
-        return Saved(
-            device=str(content["device"]),
-            spec=str(content["spec"]),
-            digests=dict(content["digests"]),
-            thresholds={stage["name"]: stage["threshold"] for stage in content["stages"]},
-            placement=_placement(content["placement"]),
-            chosen=(chosen["stages"][:-1], chosen["measures"]) if chosen else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(Diagnostic(Where(str(path)), f"is not a plan: it is damaged ({error!r})")) from error
-
-
-def _placement(content: Mapping[str, Any]) -> Placement:
+def _placement(record: PlacementRecord) -> Placement:
     return Placement(
-        weights=dict(content["weights"]),
-        biases={name: BiasPlace(*place) for name, place in content["biases"].items()},
-        data=dict(content["data"]),
-        objectives=tuple(Objective(**one) for one in content["objectives"]),
+        weights=record.weights,
+        biases={name: BiasPlace(*place) for name, place in record.biases.items()},
+        data=record.data,
+        objectives=record.objectives,
     )
+
+
+_FORM = converter()

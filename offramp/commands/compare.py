@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from offramp.comparison.layout_plan import layout_of_plan, plan_figures
+from offramp import console as terminal
+from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layout_vendor import layout_of_case
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
 from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.console import make_console, progress_on
 from offramp.corpus.cases import is_case
 from offramp.devices import device_of_case, device_of_plan, device_of_spec
 from offramp.files import write_text
 from offramp.pipeline.chains import TEST_DATA
-from offramp.pipeline.planning import make_plan
-from offramp.planner.plan import load_plan
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import make_plan, open_plan
+from offramp.pipeline.report import read_report
+from offramp.pipeline.reporting import plan_report
+from offramp.planner.plan import read_plan
+from offramp.planner.spec.reader import load_spec
+from offramp.progress import Progress
 
 SUFFIXES = (".json", ".yaml", ".yml")
 UNLIMITED = 10_000  # characters: what a table would like to have
@@ -40,16 +44,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     accepted = "a spec (YAML), a plan (JSON), the folder of a build, or of a corpus case (the vendor tool's layout)"
     parser.add_argument("layouts", nargs="+", type=Path, metavar="LAYOUT", help=accepted)
     parser.add_argument("-o", "--output", type=Path, metavar="HTML", help="write a page with pictures of the memories")
+    terminal.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
-    console = make_console()
+    console = terminal.make_console(args)
     if args.output:
         _page_maker()
     if len(args.layouts) > len(LETTERS):
         raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
-    with progress_on(console) as progress:
+    with terminal.shown_progress(console, args.verbose) as progress:
         layouts = [read_layout(path, progress) for path in args.layouts]
     print_comparison(layouts, console)
     if args.output:
@@ -68,13 +73,13 @@ def _page_maker() -> Callable[[Sequence[Layout]], str]:
     return comparison_page
 
 
-def read_layout(path: Path, progress: Callable[[str], None]) -> Layout:
+def read_layout(path: Path, progress: Progress) -> Layout:
     """The layout that a spec, plan, build or case describes. InputError if the path is none of them."""
     if is_case(path):
-        progress(f"reading the vendor's layout in {path}")
+        progress.step(f"reading the vendor's layout in {path}")
         return layout_of_case(path, device_of_case(path))
     if (path / "plan.json").is_file():
-        progress(f"reading the build in {path}")
+        progress.step(f"reading the build in {path}")
         return _build_layout(path)
     if path.is_file() and path.suffix in SUFFIXES:
         return _plan_layout(path, progress)
@@ -85,35 +90,26 @@ def read_layout(path: Path, progress: Callable[[str], None]) -> Layout:
 
 def _build_layout(path: Path) -> Layout:
     """The layout of a build, with the figures that it noted down. InputError if they are damaged or another plan's."""
-    plan, report = load_plan(path / "plan.json", device_of_plan(path / "plan.json")), path / "report.json"
-    figures = _report(report)
-    try:
-        return layout_of_plan(plan, figures, "build", str(path))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(Diagnostic(Where(str(report)), f"does not fit plan.json beside it: {error!r}")) from error
+    plan, report = path / "plan.json", path / "report.json"
+    made, figures = open_plan(plan, device_of_plan(plan)), read_report(report)
+    names = [stage.name for stage in made.chain.stages]
+    if [stage.name for stage in figures.stages] != names:
+        found = ", ".join(stage.name for stage in figures.stages) or "no stage"
+        raise InputError(Diagnostic(Where(str(report)), f"is of {found}; plan.json beside it is of {', '.join(names)}"))
+    return layout_of_plan(made, figures, "build", str(path))
 
 
-def _plan_layout(path: Path, progress: Callable[[str], None]) -> Layout:
+def _plan_layout(path: Path, progress: Progress) -> Layout:
     """The layout of a plan or a spec, with the test data run through the integer reference."""
     is_plan = path.suffix == ".json"
     device = device_of_plan(path) if is_plan else device_of_spec(path)
-    plan = load_plan(path, device) if is_plan else make_plan(path, device, progress)
-    if TEST_DATA in plan.spec.data:
-        progress("running the test data through the integer reference")
-    figures = plan_figures(plan, device)
+    made = open_plan(path, device) if is_plan else make_plan(load_spec(path, device), device, progress)
+    if TEST_DATA in made.plan.spec.data:
+        progress.step("running the test data through the integer reference")
+    report = plan_report(made, evaluate_plan(made.plan))
     if is_plan:  # what was chosen from is only known to the file
-        figures = {**figures, "choice": json.loads(path.read_text(encoding="utf-8")).get("choice")}
-    return layout_of_plan(plan, figures, "plan" if is_plan else "spec", str(path))
-
-
-def _report(path: Path) -> Any:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(Diagnostic(Where(str(path)), f"is not the report of a build: {error}")) from error
-    if not isinstance(content, dict) or not {"stages", "switches", "cycles", "accuracy", "alone"} <= content.keys():
-        raise InputError(Diagnostic(Where(str(path)), "is not the report of a build"))
-    return content
+        report = replace(report, choice=read_plan(path).choice)
+    return layout_of_plan(made, report, "plan" if is_plan else "spec", str(path))
 
 
 def print_comparison(layouts: Sequence[Layout], console: Console) -> None:

@@ -13,24 +13,25 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from offramp import console as terminal
 from offramp.commands.check import WITHOUT_WEIGHTS, add_classes
 from offramp.comparison.layout_vendor import kernel_starts, vendor_weights
 from offramp.configs.device import Column, Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import load_yaml
 from offramp.configs.registers import EnergyError
-from offramp.console import make_console
 from offramp.corpus.case import load_case
 from offramp.corpus.registers import vendor_image
 from offramp.devices import add_device, device_of_case, device_of_plan, device_of_spec, stated_device
 from offramp.pipeline.costing import Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
 from offramp.pipeline.networks import load_checked, parse_shape
-from offramp.pipeline.planning import make_plan
+from offramp.pipeline.planning import make_plan, open_plan
 from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.ai8x.load import Options
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
-from offramp.planner.plan import load_plan
+from offramp.planner.spec.reader import load_spec
+from offramp.progress import SILENT
 
 EPILOG = """\
 examples:
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fifo", action="store_true", help="the input of NETWORK.yaml comes through the FIFO")
     add_classes(parser)
     add_device(parser, "a network YAML or a corpus case")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    terminal.add_arguments(parser, json="the costs (docs/REPORT.md)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(costs_json(costs), indent=1))
     else:
-        print_costs(costs, make_console())
+        print_costs(costs, terminal.make_console(args))
     return 0
 
 
@@ -79,11 +80,10 @@ def load_costs(args: argparse.Namespace) -> Costs:
         raise InputError(f"{path}: --device is for a network YAML or a corpus case; a spec says `device`")
     if path.suffix == ".json" or (path / "plan.json").is_file():
         saved = path if path.is_file() else path / "plan.json"
-        plan = load_plan(saved, device_of_plan(saved))
-        return chain_costs(plan.spec.name, plan.placed)
+        return chain_costs(open_plan(saved, device_of_plan(saved)))
     if path.is_file():
-        plan = make_plan(path, device_of_spec(path), lambda text: None)
-        return chain_costs(plan.spec.name, plan.placed)
+        device = device_of_spec(path)
+        return chain_costs(make_plan(load_spec(path, device), device, SILENT))
     if (path / "meta.json").is_file():
         return case_costs(path, device_of_case(path, args.device))
     found = "is a folder that is none of these" if path.is_dir() else "does not exist"

@@ -5,31 +5,37 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from offramp.console import make_console, progress_on
+from offramp import console as terminal
+from offramp.commands.tables import print_plan, print_results
 from offramp.devices import device_of_spec
 from offramp.files import write_text
-from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
-from offramp.pipeline.report import print_plan, print_results
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import make_plan
+from offramp.pipeline.report import report_json
+from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
+from offramp.planner.spec.reader import load_spec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp plan`."""
-    parser.epilog = "example:\n  offramp plan examples/mnist/spec.yaml -o plan.json"
+    parser.epilog = "examples:\n  offramp plan examples/mnist/spec.yaml -o plan.json\n  offramp plan spec.yaml --json"
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the spec (YAML)")
     parser.add_argument("-o", "--output", type=Path, metavar="PLAN", help="keep the plan in this JSON file")
+    terminal.add_arguments(parser, json="the figures (docs/REPORT.md)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make a plan, print it and what it gives on the test data; keep it if asked to."""
-    console = make_console()
+    console = terminal.make_console(args)
     device = device_of_spec(args.spec)
-    with progress_on(console) as progress:
-        plan = make_plan(args.spec, device, progress)
-        progress("running the test data through the integer reference")
-        report = plan_report(plan, device, evaluate_plan(plan))
-    print_plan(report, console)
+    with terminal.shown_progress(console, args.verbose) as progress:
+        planned = make_plan(load_spec(args.spec, device), device, progress)
+        progress.step("running the test data through the integer reference")
+        report = plan_report(planned, evaluate_plan(planned.plan))
+    print_plan(report, planned.plan.choice, console)
     print_results(report, console)
+    terminal.print_json(report_json(report), args)
     if args.output:
-        write_text(args.output, plan_json(plan, args.output.parent))
+        write_text(args.output, plan_json(planned.plan, args.output.parent))
     return 0

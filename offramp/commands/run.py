@@ -9,53 +9,66 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
+from offramp import console as terminal
 from offramp.build_folder import check_unchanged
-from offramp.commands.build import check_verified, parse_images
+from offramp.commands.build import parse_images
+from offramp.commands.tables import verified_text
 from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.console import make_console
 from offramp.devices import device_of_plan
+from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, write_answers
 from offramp.pipeline.chains import TEST_DATA, data_set
-from offramp.pipeline.emulate import run_verified
-from offramp.pipeline.report import verified_text
-from offramp.planner.plan import Plan, load_plan
-from offramp.planner.reference.confidence import to_real
+from offramp.pipeline.emulate import check_verified, verify
+from offramp.pipeline.planning import open_plan
+from offramp.planner.plan import Plan
 from offramp.planner.reference.profile import profile
 from offramp.simulator.board.core import require_board
-from offramp.simulator.board.run import BoardRun
 
 SHOWN = 20  # answers that are printed one by one
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp run`."""
-    parser.epilog = "examples:\n  offramp run build/mnist --images 50\n  offramp run build/mnist --input digit.npy"
+    parser.epilog = (
+        "examples:\n  offramp run build/mnist --images 50\n  offramp run build/mnist --input digit.npy -o answers.csv"
+    )
     parser.add_argument("build", type=Path, metavar="BUILD_DIR", help="folder that `offramp build` made")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--input", type=Path, metavar="FILE", help="int8 array (.npy), one input or several")
     choice.add_argument("--images", default="10", metavar="N", help="so many test images, or `all` (default 10)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write all answers with their logits (.csv, .npz)"
+    )
+    terminal.add_arguments(parser, json="the answers")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the firmware, print its answers and compare them with the integer reference; 1 if one differs."""
-    console = make_console()
+    if args.output:
+        check_name(args.output)
+    console = terminal.make_console(args)
     elf = args.build / "firmware.elf"
     if not elf.is_file():
         message = "holds no firmware.elf; the folder of a finished `offramp build` is expected"
         raise InputError(Diagnostic(Where(str(args.build)), message))
     require_board()
     path = args.build / "plan.json"
-    plan = load_plan(path, device_of_plan(path))
+    plan = open_plan(path, device_of_plan(path)).plan
     x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))
     expected = profile(plan.chain, x)
     check_unchanged(args.build, elf.name)
-    verified, found = run_verified(elf, x, plan.placed, expected, console)
-    console.print(_answers(plan, found))
+    with terminal.shown_progress(console, args.verbose) as progress:
+        emulated = verify(elf, x, plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
+    found = board_answers(plan.chain, emulated.run)
+    console.print(_table(found, plan))
     if len(x) > SHOWN:
         console.print(f"... and {len(x) - SHOWN} more")
-    check_verified(verified)
-    console.print(verified_text(verified.answers), style="bold green")
+    if args.output:
+        write_answers(args.output, found)
+    terminal.print_json(answers_json(found, emulated.verified.mismatches), args)
+    check_verified(emulated)
+    console.print(verified_text(emulated.verified.answers), style="bold green")
     return 0
 
 
@@ -84,16 +97,15 @@ def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     return x.reshape(-1, *wanted).astype(np.int8)
 
 
-def _answers(plan: Plan, found: BoardRun) -> Table:
+def _table(found: Answers, plan: Plan) -> Table:
     table = Table(header_style="")
     for name in ("input", "class", "left at", "confidence"):
         table.add_column(name, justify="right" if name == "input" else "left")
     for index in range(min(SHOWN, len(found.classes))):
-        stage = plan.chain.stages[int(found.stages[index])]
+        stage = plan.chain.stages[int(found.exit_index[index])]
         if stage.exit is None:
             continue
         label = int(found.classes[index])
         name = plan.spec.labels[label] if plan.spec.labels else str(label)
-        value = to_real(stage.exit.measure, int(found.confidences[index]), stage.exit.fraction_bits)
-        table.add_row(str(index), name, stage.name, f"{stage.exit.measure} {value:.4g}")
+        table.add_row(str(index), name, stage.name, f"{stage.exit.measure} {found.confidence[index]:.4g}")
     return table

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from offramp.comparison.layouts import (
     BiasUse,
@@ -18,72 +16,49 @@ from offramp.comparison.layouts import (
     WeightUse,
     sizes_of,
 )
-from offramp.configs.device import Device
-from offramp.pipeline.chains import chain_budget
-from offramp.pipeline.planning import evaluate_plan, plan_report
-from offramp.pipeline.report import report_json
-from offramp.planner.allocation.budget import Budget, energy_budget
+from offramp.pipeline.planning import Planned
+from offramp.pipeline.report import Report, StageReport, SwitchReport
 from offramp.planner.allocation.place import Placed
-from offramp.planner.chain.build import load_alone
+from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 from offramp.planner.hardware.cycles import layer_cycles
-from offramp.planner.hardware.energy import Energy, layer_energy, network_energy
+from offramp.planner.hardware.energy import layer_energy
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot
-from offramp.planner.plan import Plan
-
-Figures = Mapping[str, Any]  # content of a report.json, docs/REPORT.md
 
 
-def plan_figures(plan: Plan, device: Device) -> Figures:
-    """The figures of a plan as report.json has them. Runs the test data through the integer reference."""
-    content: Figures = json.loads(report_json(plan_report(plan, device, evaluate_plan(plan))))
-    return content
-
-
-def layout_of_plan(plan: Plan, figures: Figures, kind: str, path: str) -> Layout:
-    """The layout of a plan whose report has `figures`."""
-    placed = plan.placed
-    costs = chain_budget(placed)
-    energy = energy_budget(placed, costs)
-    stages = tuple(
-        StageUse(stage.name, cost.cycles, cost.estimate, cost_by_exit, known["share"])
-        for stage, cost, cost_by_exit, known in zip(
-            plan.chain.stages, costs.stages, costs.cost_by_exit, figures["stages"], strict=True
-        )
-    )
+def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layout:
+    """The layout of a plan, with the figures of its report."""
+    placed = made.plan.placed
     layout = Layout(
-        name=plan.spec.name,
+        name=made.plan.spec.name,
         kind=kind,
         path=path,
-        sizes=sizes_of(placed.requirements.device),
-        stages=stages,
+        sizes=sizes_of(made.device),
+        stages=tuple(
+            StageUse(stage.name, cost.cycles, cost.estimate, cost_by_exit, known.share)
+            for stage, cost, cost_by_exit, known in zip(
+                made.chain.stages, made.cycles.stages, made.cycles.cost_by_exit, report.stages, strict=True
+            )
+        ),
         layers=_layers(placed),
         weights=weight_uses(placed),
         biases=bias_uses(placed),
         data=data_uses(placed),
-        steps=step_names(placed.requirements.chain),
-        switches=tuple(SwitchUse(one["from"], one["to"], _writes(one)) for one in figures["switches"]),
-        mean_cycles=figures["cycles"]["mean"],
-        mean_energy=_mean(stages, energy),
-        accuracy=figures["accuracy"]["staged"] if figures["accuracy"] else None,
+        steps=step_names(made.chain),
+        switches=tuple(SwitchUse(one.source, one.target, _writes(one)) for one in report.switches),
+        mean_cycles=report.cycles.mean,
+        mean_energy=report.energy.mean_uj,
+        accuracy=report.accuracy.staged if report.accuracy else None,
         points=(),
         points_data="test data",
     )
-    if figures.get("choice"):
-        points = _choice_points(figures["choice"])
-        note = _choice_note(figures["choice"])
-        return replace(layout, points=points, points_data="data that the stages were chosen on", points_note=note)
-    return replace(layout, points=_known_points(plan, layout, energy, figures))
+    if report.choice:
+        data, note = "data that the stages were chosen on", _choice_note(report.choice)
+        return replace(layout, points=_choice_points(report.choice), points_data=data, points_note=note)
+    return replace(layout, points=_known_points(made, report))
 
 
-def _mean(stages: Sequence[StageUse], energy: Budget[Energy]) -> float | None:
-    """Mean microjoules of an inference; None where it is not known how many leave at each stage."""
-    shares = [stage.share for stage in stages]
-    parts = [share * spent for share, spent in zip(shares, energy.cost_by_exit, strict=True) if share is not None]
-    return sum(parts) / 10**6 if len(parts) == len(stages) else None
-
-
-def _writes(switch: Figures) -> int:
-    return int(switch["register_writes"] + switch["weight_words"] + switch["bias_words"])
+def _writes(switch: SwitchReport) -> int:
+    return switch.register_writes + switch.weight_words + switch.bias_words
 
 
 def layer_numbers(chain: Chain) -> dict[str, int]:
@@ -153,63 +128,54 @@ def step_names(chain: Chain) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _choice_points(choice: Figures) -> tuple[Point, ...]:
+def _choice_points(choice: ChoiceRecord) -> tuple[Point, ...]:
     """The fronts over cycles and energy, the chosen point and the runner-up, each once."""
-    chosen = choice["chosen"]
-    found = [*choice["pareto"]["cycles"], *choice["pareto"]["energy"], chosen, choice["runner_up"] or chosen]
+    found = [*choice.pareto["cycles"], *choice.pareto["energy"], choice.chosen, choice.runner_up or choice.chosen]
     points = {
-        _settings(one): Point(_settings(one), one["accuracy"], one["mean_cycles"], one["mean_energy_uj"], one == chosen)
+        _settings(one): Point(_settings(one), one.accuracy, one.mean_cycles, one.mean_energy_uj, one == choice.chosen)
         for one in found
     }
     return tuple(points.values())
 
 
-def _choice_note(choice: Figures) -> str:
+def _choice_note(choice: ChoiceRecord) -> str:
     """Why a point of the front need not have been chosen; empty without a bound on the risk."""
-    risk = choice.get("risk")
-    if not risk:
+    if not choice.risk:
         return ""
-    promise = f"on new data accuracy falls by more than {risk['accuracy_drop']:.2%} with probability {risk['delta']:g}"
+    risk = choice.risk
+    promise = f"on new data accuracy falls by more than {risk.accuracy_drop:.2%} with probability {risk.delta:g}"
     return f"Only settings that passed a test were chosen from: {promise} at most. The front is of these images alone."
 
 
-def _settings(outcome: Figures) -> str:
+def _settings(outcome: OutcomeRecord) -> str:
     """Stages with their thresholds: `front (margin 2.5) > main`."""
-    early = zip(outcome["stages"], outcome["measures"], outcome["thresholds"], strict=False)
-    named = [f"{stage} ({measure} {threshold:.4g})" for stage, measure, threshold in early]
-    return " > ".join([*named, *outcome["stages"][len(named) :]])
+    return _named(outcome.stages, zip(outcome.measures, outcome.thresholds, strict=True))
 
 
-def _planned_settings(stages: Sequence[Figures]) -> str:
-    early = stages[:-1]
-    return _settings(
-        {
-            "stages": [one["name"] for one in stages],
-            "measures": [one["confidence"] for one in early],
-            "thresholds": [one["threshold"] for one in early],
-        }
-    )
+def _planned_settings(stages: Sequence[StageReport]) -> str:
+    rules = [(one.confidence, one.threshold) for one in stages[:-1]]
+    return _named([one.name for one in stages], rules)
 
 
-def _known_points(plan: Plan, layout: Layout, energy: Budget[Energy], figures: Figures) -> tuple[Point, ...]:
+def _named(stages: Sequence[str], rules: Iterable[tuple[str | None, float | None]]) -> str:
+    named = [f"{stage} ({measure} {threshold:.4g})" for stage, (measure, threshold) in zip(stages, rules, strict=False)]
+    return " > ".join([*named, *stages[len(named) :]])
+
+
+def _known_points(made: Planned, report: Report) -> tuple[Point, ...]:
     """All leaving at one stage, the chain, the last network alone, and networks named for comparison."""
-    accuracy, chain = figures["accuracy"], plan.chain
-    if accuracy is None or layout.mean_cycles is None or layout.mean_energy is None:
+    accuracy, mean, mean_energy = report.accuracy, report.cycles.mean, report.energy.mean_uj
+    if accuracy is None or mean is None or mean_energy is None:
         return ()
     points = []
-    for stage, one, spent in zip(layout.stages, figures["stages"], energy.cost_by_exit, strict=True):
-        if one["accuracy_alone"] is not None and stage.cost_by_exit is not None and len(layout.stages) > 1:
-            name = f"all leave at {stage.name}"
-            points.append(Point(name, one["accuracy_alone"], stage.cost_by_exit, spent / 10**6, False))
-    name = f"as planned: {_planned_settings(figures['stages'])}"
-    points.append(Point(name, accuracy["staged"], layout.mean_cycles, layout.mean_energy, True))
-    last = chain.slots[-1].network
-    full = {"name": last, "accuracy": accuracy["full"], "cycles": figures["cycles"]["full"]}
-    alone = [*([full] if len(layout.stages) > 1 else []), *figures["alone"]]
-    networks = {**load_alone(plan.spec, plan.placed.requirements.device), last: chain.networks[last]}
-    for one in alone:
-        spent = (
-            network_energy(networks[one["name"]], plan.placed.requirements.device).picojoules + energy.check.picojoules
-        )
-        points.append(Point(f"{one['name']} alone", one["accuracy"], one["cycles"], spent / 10**6, False))
+    several = len(report.stages) > 1
+    costs = zip(report.stages, made.cycles.cost_by_exit, made.energy.cost_by_exit, strict=True)
+    for stage, cycles, energy in costs if several else ():
+        if stage.accuracy_alone is not None:
+            points.append(Point(f"all leave at {stage.name}", stage.accuracy_alone, cycles, energy / 10**6, False))
+    points.append(Point(f"as planned: {_planned_settings(report.stages)}", accuracy.staged, mean, mean_energy, True))
+    if several:
+        name = f"{made.chain.slots[-1].network} alone"
+        points.append(Point(name, accuracy.full, report.cycles.full, report.energy.full_uj, False))
+    points += [Point(f"{one.name} alone", one.accuracy, one.cycles, one.energy_uj, False) for one in report.alone]
     return tuple(points)

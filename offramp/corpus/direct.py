@@ -12,7 +12,7 @@ from offramp.codegen.firmware import BusWrite
 from offramp.codegen.load_images import bias_runs, tensor_places, weight_chunks
 from offramp.codegen.lower import fifo_ports, lower, reads_fifo
 from offramp.codegen.pack import pack_input
-from offramp.codegen.program import start_writes, stop_writes, switching
+from offramp.codegen.program import start_writes, stop_writes
 from offramp.configs.errors import OfframpError
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer
@@ -26,8 +26,8 @@ class ModelRunner:
     def __init__(self, placed: Placed, accelerator: Accelerator | None = None) -> None:
         self.placed = placed
         self.device = placed.requirements.device
-        self.programs = lower(placed)
-        self.switching = switching(self.programs, self.device)
+        lowered = lower(placed)
+        self.programs, self.switching = lowered.programs, lowered.switching
         self.accelerator = accelerator or Accelerator(self.device)
         self.stage: int | None = None  # None: registers hold anything
         self._frame: npt.NDArray[np.int8] | None = None  # input for every stage that reads the FIFO

@@ -11,7 +11,7 @@ import numpy as np
 
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.lower import lower
-from offramp.codegen.program import Key, start_writes, switching
+from offramp.codegen.program import Key, start_writes
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.corpus.replay import WRITE
@@ -45,10 +45,11 @@ class Difference:
 def our_image(placed: Placed) -> Image:
     """Registers when the only stage of a placed chain has just been started."""
     device = placed.requirements.device
-    (program,) = lower(placed)
+    lowered = lower(placed)
+    (program,) = lowered.programs
     writes = (
         *init_writes(program.quadrants, device),
-        *switching((program,), device).configure(0),
+        *lowered.switching.configure(0),
         *start_writes(program, device),
     )
     return _image(((write.address, write.value) for write in writes), device)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from offramp.codegen.lower import lower, words_sent
-from offramp.codegen.program import Switching, switching
+from offramp.codegen.lower import Lowered, words_sent
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.budget import Budget, cycle_budget
-from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.ir.chain import Chain
 from offramp.planner.spec.dataset import DataSet, check_disjoint, load_data
@@ -44,14 +42,10 @@ def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSe
     return found
 
 
-def chain_switching(placed: Placed) -> Switching:
-    return switching(lower(placed), placed.requirements.device)
-
-
-def chain_budget(placed: Placed) -> Budget[Cycles]:
+def chain_budget(lowered: Lowered) -> Budget[Cycles]:
     """Cycles of all stages and switches. Loading the input is not part of them, sending it again is: a look at the
     FIFO and a write for each word."""
-    states = chain_switching(placed)
+    placed, states = lowered.placed, lowered.switching
     count = len(states.states)
     again = [2 * words_sent(placed, stage) for stage in placed.requirements.chain.stages]
     forward = [len(states.transition(index, index + 1)) + again[index + 1] for index in range(count - 1)]

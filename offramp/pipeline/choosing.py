@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.pipeline.chains import calibration_data, chain_budget
 from offramp.planner.allocation.budget import energy_budget
-from offramp.planner.allocation.place import Placed, place
-from offramp.planner.chain.build import build_chain, freed_processors
+from offramp.planner.allocation.place import place
+from offramp.planner.chain.build import build_chain, freed_processors, with_exits
+from offramp.planner.chain.sources import Sources, load_compared
 from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import (
     Candidates,
@@ -24,11 +26,11 @@ from offramp.planner.exits.candidates import (
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
 from offramp.planner.ir.chain import with_threshold
+from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.spec import Spec
-
-Progress = Callable[[str], None]  # told what is being done
+from offramp.progress import Progress
 
 MOST_CHAINS = 1000
 TOLD = 25  # chains between two lines of progress
@@ -38,35 +40,36 @@ _FOLDERS = re.compile(r"[^\s(]*/(?=[^\s/]*\.ya?ml\b)")  # a plan is the same whe
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A chain of candidates, placed, and its cost; or the cost's reason why there is none."""
+    """A chain of candidates, placed and lowered, and its cost; or the cost's reason why there is none."""
 
     cost: Cost
-    placed: Placed | None
+    lowered: Lowered | None
 
 
-def choose_plan(spec: Spec, device: Device, progress: Progress) -> Plan:
-    """The plan with the best chain. OfframpError for everything that stands against it."""
+def choose_plan(spec: Spec, sources: Sources, device: Device, progress: Progress) -> tuple[Plan, Lowered]:
+    """The plan with the best chain, and its programs. OfframpError for everything that stands against it."""
     assert spec.choice is not None
-    candidates = load_candidates(spec, device)
-    networks = [candidates.main, *(one.network for one in candidates.entries)]
+    candidates = load_candidates(spec, sources, device)
+    compared = load_compared(spec, sources, device)
+    networks = [candidates.main, *(one.network for one in candidates.entries), *compared.values()]
     problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(dict.fromkeys(problems))
-    built = build_chains(candidates, device, progress)
-    if built[0].placed is None:
+    built = build_chains(candidates, sources, device, progress)
+    if built[0].lowered is None:
         raise Infeasible(Diagnostic(spec.choice.where, built[0].cost.reason))
-    progress("running the calibration data through the integer reference")
-    data = calibration_data(spec, built[0].placed.requirements.chain, spec.choice.data)
+    progress.step("running the calibration data through the integer reference")
+    data = calibration_data(spec, built[0].lowered.placed.requirements.chain, spec.choice.data)
     profiles, full = profile_candidates(candidates, data)
-    progress("choosing stages and thresholds")
+    progress.step("choosing stages and thresholds")
     try:
         choice = choose(spec.choice, profiles, full, [one.cost for one in built])
     except ValueError as error:
         raise InputError(Diagnostic(spec.choice.where, str(error))) from error
-    return _plan(choice, candidates, built)
+    return _plan(choice, candidates, built, compared)
 
 
-def build_chains(candidates: Candidates, device: Device, progress: Progress) -> tuple[Built, ...]:
+def build_chains(candidates: Candidates, sources: Sources, device: Device, progress: Progress) -> tuple[Built, ...]:
     """Every chain that the candidates can form, main alone first. InputError if they are too many to be tried."""
     spec = candidates.spec
     assert spec.choice is not None
@@ -78,36 +81,40 @@ def build_chains(candidates: Candidates, device: Device, progress: Progress) -> 
     for number, early in enumerate(chains):
         if number % TOLD == 0:
             rest = f": {number} of {len(chains)} done" if number else ""
-            progress(f"placing every chain of the candidates{rest}")
-        built.append(_build(candidates, early, device))
+            progress.step(f"placing every chain of the candidates{rest}")
+        built.append(_build(candidates, sources, early, device))
     return tuple(built)
 
 
-def _build(candidates: Candidates, early: Early, device: Device) -> Built:
+def _build(candidates: Candidates, sources: Sources, early: Early, device: Device) -> Built:
     assert candidates.spec.choice is not None
     names = [candidates.entries[index].name for index in early]
     spec = chosen_spec(candidates.spec, names, candidates.spec.choice.measures[:1] * len(names))
     # What would fit instead is looked for where it tells most: with one candidate at a time.
-    alternatives = freed_processors(spec, device) if len(early) <= 1 else ()
+    alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
     try:
-        placed = place(build_chain(spec, device), device, alternatives=alternatives)
+        placed = place(build_chain(spec, sources, device), device, alternatives=alternatives)
     except (InputError, Infeasible) as error:
         return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None)
-    cycles = chain_budget(placed)
+    lowered = lower(placed)
+    cycles = chain_budget(lowered)
     energy = energy_budget(placed, cycles)
-    return Built(Cost(early, {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit}), placed)
+    return Built(Cost(early, {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit}), lowered)
 
 
-def _plan(choice: Choice, candidates: Candidates, built: Sequence[Built]) -> Plan:
+def _plan(
+    choice: Choice, candidates: Candidates, built: Sequence[Built], compared: Mapping[str, Network]
+) -> tuple[Plan, Lowered]:
     chosen = choice.chosen
     names = [one.name for one in candidates.entries]
     early = tuple(names.index(name) for name in chosen.stages[:-1])
-    placed = next(one.placed for one in built if one.cost.early == early)
-    assert placed is not None
+    lowered = next(one.lowered for one in built if one.cost.early == early)
+    assert lowered is not None
+    placed = lowered.placed
     spec = chosen_spec(candidates.spec, chosen.stages[:-1], chosen.measures)
     thresholds = dict(zip(chosen.stages, chosen.thresholds, strict=False))
     # Placed without knowing the measures; what lies where does not depend on them.
-    chain = with_threshold(build_chain(spec, placed.requirements.device), thresholds)
+    chain = with_threshold(with_exits(placed.requirements.chain, spec), thresholds)
     calibrated = Calibrated(
         thresholds=chosen.thresholds,
         method=choice.method,
@@ -119,4 +126,5 @@ def _plan(choice: Choice, candidates: Candidates, built: Sequence[Built]) -> Pla
         gap=choice.gap,
         guarantee=choice.guarantee,
     )
-    return Plan(spec, replace(placed, requirements=replace(placed.requirements, chain=chain)), calibrated, choice)
+    placed = placed.with_chain(chain)
+    return Plan(spec, placed, compared, calibrated, choice), replace(lowered, placed=placed)

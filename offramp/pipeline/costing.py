@@ -8,9 +8,8 @@ from typing import Literal
 
 from offramp.codegen.load_images import weight_chunks
 from offramp.configs.device import Column, Device
-from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.networks import completed
-from offramp.planner.allocation.place import Placed
+from offramp.pipeline.planning import Planned
 from offramp.planner.hardware.cycles import (
     Cycles,
     check_cycles,
@@ -121,9 +120,9 @@ def network_costs(
     return Costs(name, device, (StageCost(name, layers),), tuple(overheads), note)
 
 
-def chain_costs(name: str, placed: Placed) -> Costs:
-    """Costs of a placed chain of stages."""
-    chain, device = placed.requirements.chain, placed.requirements.device
+def chain_costs(made: Planned) -> Costs:
+    """Costs of a plan's stages."""
+    placed, chain, device = made.plan.placed, made.chain, made.device
     stages = tuple(
         StageCost(
             stage.name,
@@ -136,14 +135,14 @@ def chain_costs(name: str, placed: Placed) -> Costs:
     )
     first = chain.networks[chain.first_reader.network]
     weight_bytes = sum(4 * len(chunk.words) for chunk in weight_chunks(placed))
-    overheads = (_weights(weight_bytes, device), _input(first, device), *_between(placed))
-    return Costs(name, device, stages, overheads)
+    overheads = (_weights(weight_bytes, device), _input(first, device), *_between(made))
+    return Costs(made.plan.spec.name, device, stages, overheads)
 
 
-def _between(placed: Placed) -> Sequence[Overhead]:
+def _between(made: Planned) -> Sequence[Overhead]:
     """Looking at results, and all switches that there are."""
-    budget, device = chain_budget(placed), placed.requirements.device
-    names = [stage.name for stage in placed.requirements.chain.stages]
+    budget, device = made.cycles, made.device
+    names = [stage.name for stage in made.chain.stages]
     parts = [_overhead("looking at a result", "each stage", budget.check, device)]
     for index, cycles in enumerate(budget.forward):
         parts.append(_overhead(f"{names[index]} -> {names[index + 1]}", "each switch", cycles, device))

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from offramp.codegen.load_images import bias_runs, weight_chunks
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed
+from offramp.pipeline.report import Verified
 from offramp.planner.allocation.place import Placed
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.profile import Profile, exit_indices
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
 from offramp.simulator.board.run import ERRORS, BoardRun, run
+
+SHOWN = 10  # mismatches that are told
 
 
 class MeteredBus:
@@ -64,21 +65,17 @@ def count_kinds(addresses: Words, device: Device) -> Counter[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Verified:
-    """Answers of the firmware against the reference. `mismatches`: one line each.
+class Emulated:
+    """What the firmware answered on the virtual board, and what that is against the reference; a line a mismatch."""
 
-    `weight_words`, `bias_words`: bus writes to these memories from power-up to the last answer.
-    """
-
-    answers: int
+    run: BoardRun
+    verified: Verified
     mismatches: tuple[str, ...]
-    weight_words: int
-    bias_words: int
 
 
 def verify(
     elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, progress: Callable[[int], None]
-) -> tuple[Verified, BoardRun]:
+) -> Emulated:
     """Boot the firmware, have it answer all of `x`, int8 (N, channels, rows, cols), and compare every bit.
 
     `expected`: the reference's profile of the same images. BoardError if the firmware is stuck or fails.
@@ -87,9 +84,9 @@ def verify(
     bus = MeteredBus(Accelerator(device), device)
     found = run(elf, x, bus, device, progress=progress)
     lines = compare(found, placed.requirements.chain, expected)
-    verified = Verified(len(x), lines, bus.writes["weights"], bus.writes["bias"])
+    verified = Verified(len(x), len(lines), bus.writes["weights"], bus.writes["bias"])
     _check_loaded_once(placed, verified)
-    return verified, found
+    return Emulated(found, verified, lines)
 
 
 def _check_loaded_once(placed: Placed, verified: Verified) -> None:
@@ -101,14 +98,12 @@ def _check_loaded_once(placed: Placed, verified: Verified) -> None:
         raise CheckFailed(f"{wrote}; loading them once takes {weights} and {biases}")
 
 
-def run_verified(
-    elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, console: Console
-) -> tuple[Verified, BoardRun]:
-    """`verify` with a progress bar."""
-    columns = (TextColumn("emulating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(x))
-        return verify(elf, x, placed, expected, lambda count: progress.update(task, completed=count))
+def check_verified(emulated: Emulated) -> None:
+    """CheckFailed with the first mismatches, if there are any."""
+    if emulated.mismatches:
+        shown = "\n  ".join(emulated.mismatches[:SHOWN])
+        count = f"{len(emulated.mismatches)} of {emulated.verified.answers} answers differ from the integer reference"
+        raise CheckFailed(f"{count}:\n  {shown}")
 
 
 def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from offramp.configs.device import Device
-from offramp.planner.allocation.budget import Budget
-from offramp.planner.hardware.cycles import Cycles, network_cycles
+from offramp.pipeline.chains import TEST_DATA, TRAIN_DATA, disjoint_data
 from offramp.planner.ir.chain import Chain
 from offramp.planner.ir.network import Network
+from offramp.planner.plan import Plan
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import Profile, exit_indices, profile
 from offramp.planner.spec.dataset import DataSet
@@ -20,11 +18,16 @@ from offramp.planner.spec.dataset import DataSet
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """`profiled`: all stages on all images; `exit_index`: stage at which each image leaves, (N,); `y`: labels, (N,)."""
+    """`profiled`: all stages on all images of `data`; `exit_index`: stage at which each image leaves, (N,)."""
 
     profiled: Profile
     exit_index: npt.NDArray[np.int64]
-    y: npt.NDArray[np.int64]
+    data: DataSet
+
+    @property
+    def y(self) -> npt.NDArray[np.int64]:
+        """Labels, (N,)."""
+        return self.data.y
 
     @property
     def answers(self) -> npt.NDArray[np.int64]:
@@ -49,29 +52,22 @@ class Evaluation:
         return float((self.profiled.answers[stage] == self.y).mean())
 
 
-@dataclass(frozen=True)
-class Alone:
-    """A network run alone, in one stage, on all images."""
-
-    name: str
-    accuracy: float
-    cycles: Cycles
-
-
 def evaluate(chain: Chain, data: DataSet) -> Evaluation:
     """Run all stages on all images; every exit must have a threshold."""
     profiled = profile(chain, data.x)
-    return Evaluation(profiled, exit_indices(chain, profiled), data.y)
+    return Evaluation(profiled, exit_indices(chain, profiled), data)
 
 
-def run_alone(
-    networks: Mapping[str, Network], data: DataSet, budget: Budget[Cycles], device: Device
-) -> tuple[Alone, ...]:
-    """Whole networks on the same images. Their cycles include reading the logits, as a chain's do."""
-    results = []
-    for name, network in networks.items():
-        logits = run_network(network, data.x)[network.layers[-1].index].reshape(len(data.x), -1)
-        inference = network_cycles(network, device)
-        total = Cycles(inference.cycles + budget.check.cycles, inference.tag, inference.source)
-        results.append(Alone(name, float((logits.argmax(axis=1) == data.y).mean()), total))
-    return tuple(results)
+def evaluate_plan(plan: Plan) -> Evaluation | None:
+    """The chain on the spec's test data; None if it has none. InputError if it is training data."""
+    if TEST_DATA not in plan.spec.data:
+        return None
+    # Where something was calibrated, all data sets were compared.
+    names = (TEST_DATA,) if plan.calibrated else (TEST_DATA, TRAIN_DATA)
+    return evaluate(plan.chain, disjoint_data(plan.spec, plan.chain, names)[0])
+
+
+def accuracy_of(network: Network, data: DataSet) -> float:
+    """Of a network alone on all images."""
+    logits = run_network(network, data.x)[network.layers[-1].index].reshape(len(data.x), -1)
+    return float((logits.argmax(axis=1) == data.y).mean())

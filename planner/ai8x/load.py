@@ -93,6 +93,18 @@ def read_network(
     `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
     description, problems = read_description(path, options.rolling_buffers)
+    return infer_network(description, problems, source, input_shape, options, device)
+
+
+def infer_network(
+    description: Description | None,
+    problems: tuple[Diagnostic, ...],
+    source: Source,
+    input_shape: Shape | None,
+    options: Options,
+    device: Device,
+) -> tuple[Network | None, tuple[Diagnostic, ...]]:
+    """`read_network` for a YAML that has been read: its description and what was wrong with it."""
     if description is None or problems:
         return None, problems + (check_description(description, device) if description else ())
     problems = check_description(description, device)

@@ -30,6 +30,10 @@ class Placed:
     problem: Problem
     placement: Placement
 
+    def with_chain(self, chain: Chain) -> Placed:
+        """The same placement of a chain that differs in its exits only."""
+        return replace(self, requirements=replace(self.requirements, chain=chain))
+
     @cached_property
     def bases(self) -> dict[TensorId, Word]:
         """First word of every tensor, the same in each of its instances."""

@@ -8,16 +8,15 @@ from functools import partial
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
-from offramp.planner.chain.bundles import forget_processors
 from offramp.planner.chain.checks import check_heads, check_inputs, check_results
+from offramp.planner.chain.sources import Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 from offramp.planner.ir.cuts import boundaries, legal_cuts
 from offramp.planner.ir.measure import MEASURES
-from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap, Shape
+from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.placement.answer import Found, Impossible
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.reference.confidence import to_q16, to_threshold
@@ -42,64 +41,66 @@ class Branch:
 class Chosen:
     """What has been chosen before a head is completed: kernels on processors, and maps of tensors by network."""
 
+    sources: Sources
     device: Device
-    load: ColumnOccupancy
+    occupied: ColumnOccupancy
     maps: Maps
 
 
-def build_chain(spec: Spec, device: Device) -> Chain:
-    """Load everything a spec names and lay out its stages. Open thresholds stay None. InputError with all problems.
+def build_chain(spec: Spec, sources: Sources, device: Device) -> Chain:
+    """Lay out the stages of a spec, whose files have been read. Open thresholds stay None. InputError with all that is
+    wrong.
 
     Processors that a YAML leaves open are chosen here: layer by layer, and all together if the spec frees some and the
     weights do not fit then.
     """
-    chain = _build(spec, device, {})
+    chain = _build(spec, sources, device, {})
     if all(entry.keep_processors for entry in spec.networks.values()):
         return chain
     problem = placement_problem(requirements_of(chain, device))
     if weights_fit(problem):
         return chain
-    found = maps_together(_parts(spec, device), problem, device, chain.first_reader.layer.processors)
+    found = maps_together(_parts(spec, sources, device), problem, device, chain.first_reader.layer.processors)
     if isinstance(found, Found):
-        return _build(spec, device, found.value)
+        return _build(spec, sources, device, found.value)
     return replace(chain, remark=NO_OTHER if isinstance(found, Impossible) else OTHER_UNDECIDED)
 
 
-def freed_processors(spec: Spec, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
+def freed_processors(spec: Spec, sources: Sources, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
     """What the spec could say of processors to give the planner more room, and the chain with it."""
     kept = [name for name, entry in spec.networks.items() if entry.keep_processors and name not in spec.compare]
     for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
         freed = {name: replace(spec.networks[name], keep_processors=False) for name in names}
         changed = replace(spec, networks={**spec.networks, **freed})
-        yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, device)
+        yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, sources, device)
 
 
-def _parts(spec: Spec, device: Device) -> list[Part]:
+def _parts(spec: Spec, sources: Sources, device: Device) -> list[Part]:
     """The networks of all stages, each with the heads that are networks of their own, before processors are chosen."""
     parts = []
     for name in dict.fromkeys(stage.network for stage in spec.stages):
-        network = _load(spec.networks[name], spec.networks[name].input_shape, device)
+        network = load(spec.networks[name], sources[name], device)
         heads = []
         for stage in spec.stages:
             if stage.network == name and stage.head and stage.head.network and stage.until is not None:
                 cut = _find(network, stage.until, stage.where)
                 entry = spec.networks[stage.head.network]
-                heads.append((entry.name, cut, _load(entry, network.layers[cut].out_shape, device, head=True)))
+                heads.append((entry.name, cut, load(entry, sources[entry.name], device, network.layers[cut].out_shape)))
         parts.append(Part(name, network, tuple(heads)))
     return parts
 
 
-def _build(spec: Spec, device: Device, maps: Maps) -> Chain:
+def _build(spec: Spec, sources: Sources, device: Device, maps: Maps) -> Chain:
     """The chain, with processors from `maps` where the YAMLs leave them open."""
     used = {stage.network for stage in spec.stages}
     check_heads(spec, used)
-    networks = {name: _load(entry, entry.input_shape, device) for name, entry in spec.networks.items() if name in used}
-    load = no_columns_occupied(device)
+    networks = {name: load(entry, sources[name], device) for name, entry in spec.networks.items() if name in used}
+    occupied = no_columns_occupied(device)
     input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
     for name, network in networks.items():
-        networks[name] = complete(network, device, load, input_map, maps.get(name, {}))
+        networks[name] = complete(network, device, occupied, input_map, maps.get(name, {}))
         input_map = input_map or _stated_input(networks[name])
-    chosen = Chosen(device, load, maps)
+    chosen = Chosen(sources, device, occupied, maps)
     branches = {name: _branch(spec, name, network, chosen) for name, network in networks.items()}
     stages = _stages(spec, branches)
     all_networks = {name: branch.backbone for name, branch in branches.items()}
@@ -113,23 +114,9 @@ def _build(spec: Spec, device: Device, maps: Maps) -> Chain:
     return Chain(all_networks, stages, keep)
 
 
-def load_alone(spec: Spec, device: Device) -> dict[str, Network]:
-    """The networks that the spec only wants compared with the chain."""
-    return {
-        name: _load(replace(spec.networks[name], keep_processors=True), spec.networks[name].input_shape, device)
-        for name in spec.compare
-    }
-
-
 def _stated_input(network: Network) -> ProcessorMap:
     """Processors that a network reads the input with; 0 if its YAML leaves them open."""
     return network.consumers(INPUT)[0].processors
-
-
-def _load(entry: NetworkSpec, shape: Shape | None, device: Device, head: bool = False) -> Network:
-    options = Options(fifo=entry.fifo, avg_pool_rounding=entry.avg_pool_rounding)
-    network = load_network(entry.network, device, entry.checkpoint, input_shape=shape, options=options)
-    return network if entry.keep_processors else forget_processors(network, head)
 
 
 def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
@@ -149,9 +136,9 @@ def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
         else:
             entry = spec.networks[stage.head.network]
             read = network.layers[cut]
-            head = _load(entry, read.out_shape, chosen.device, head=True)
+            head = load(entry, chosen.sources[entry.name], chosen.device, read.out_shape)
             own = chosen.maps.get(entry.name, {})
-            head = complete(head, chosen.device, chosen.load, read.output_processors, own)
+            head = complete(head, chosen.device, chosen.occupied, read.output_processors, own)
             _check_head(stage, head, network.layers[cut])
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
@@ -170,9 +157,9 @@ def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
     return Branch(network, kept, select(network, kept, None), {})
 
 
-def cuts_of(spec: Spec, name: str, device: Device) -> tuple[int, ...]:
+def cuts_of(spec: Spec, sources: Sources, name: str, device: Device) -> tuple[int, ...]:
     """Layers of a network, by their numbers in its YAML, after which a stage can end, without the heads left out."""
-    network = _load(spec.networks[name], spec.networks[name].input_shape, device)
+    network = load(spec.networks[name], sources[name], device)
     branch = _backbone(network, [_layers(network, head) for owner, head in spec.left_out if owner == name])
     return tuple(branch.kept[after] for after in legal_cuts(branch.backbone))
 
@@ -275,12 +262,26 @@ def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch, spec: Spec
         name, head = branch.heads[stage.name]
         slots += head_slots(name, head, result)
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
+    return Stage(stage.name, slots, result, _exit_of(stage, spec, final))
+
+
+def _exit_of(stage: StageSpec, spec: Spec, final: Layer) -> ExitRule:
+    """A stage's exit; `final` makes its logits."""
     if stage.exit:
-        return Stage(stage.name, slots, result, exit_rule(stage.exit, final))
+        return exit_rule(stage.exit, final)
     # The last stage reports the confidence of the others' measure; alone, the one that needs no exponentials.
     others = (one.exit for one in spec.stages if one.exit)
     exits = next(others, ExitSpec(stage.where, MEASURES[0], None, 1.0))
-    return Stage(stage.name, slots, result, replace(exit_rule(exits, final), threshold=None))
+    return replace(exit_rule(exits, final), threshold=None)
+
+
+def with_exits(chain: Chain, spec: Spec) -> Chain:
+    """The chain with the exits of a spec of the same stages."""
+    stages = tuple(
+        replace(stage, exit=_exit_of(entry, spec, chain.producers[stage.result or ""].layer))
+        for stage, entry in zip(chain.stages, spec.stages, strict=True)
+    )
+    return replace(chain, stages=stages)
 
 
 def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from offramp.configs.errors import CheckFailed, Infeasible
 from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, ExitScores, ThresholdSetting, to_scores
 from offramp.planner.exits.guarantee import Guarantee, certify
+from offramp.planner.exits.records import CalibrationAccuracy, CalibrationRecord
 from offramp.planner.exits.search import frontier
 from offramp.planner.ir.measure import Measure
 
@@ -56,18 +57,18 @@ class Calibrated:
     def mean_cycles(self) -> float:
         return self.cycles / self.images
 
-    def summary(self) -> dict[str, object]:
-        """For plan and report: JSON types only."""
-        return {
-            "thresholds": list(self.thresholds),
-            "method": self.method,
-            "gap": self.gap,
-            "images": self.images,
-            "accuracy": {"staged": self.correct / self.images, "full": self.full_correct / self.images},
-            "shares": [count / self.images for count in self.exit_counts],
-            "mean_cycles": self.mean_cycles,
-            "risk": self.guarantee.summary() if self.guarantee else None,
-        }
+    def record(self) -> CalibrationRecord:
+        """For plan and report."""
+        return CalibrationRecord(
+            thresholds=self.thresholds,
+            method=self.method,
+            gap=self.gap,
+            images=self.images,
+            accuracy=CalibrationAccuracy(self.correct / self.images, self.full_correct / self.images),
+            shares=tuple(count / self.images for count in self.exit_counts),
+            mean_cycles=self.mean_cycles,
+            risk=self.guarantee,
+        )
 
 
 def calibrate(

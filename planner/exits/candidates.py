@@ -12,6 +12,7 @@ import numpy.typing as npt
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.chain.build import build_chain, cuts_of, exit_rule
+from offramp.planner.chain.sources import Sources
 from offramp.planner.exits.frontier import Bools
 from offramp.planner.ir.chain import Chain, ExitRule
 from offramp.planner.ir.measure import Measure
@@ -78,7 +79,7 @@ def _own_heads(candidates: Iterable[CandidateSpec]) -> tuple[tuple[str, HeadSpec
     return tuple((one.network, one.head) for one in candidates if one.head and one.head.layers)
 
 
-def with_cuts(spec: Spec, device: Device) -> Spec:
+def with_cuts(spec: Spec, sources: Sources, device: Device) -> Spec:
     """The spec with each head whose cut is left open as several candidates, one for every legal cut that it fits; all
     networks but main where the spec names no candidates.
 
@@ -88,7 +89,9 @@ def with_cuts(spec: Spec, device: Device) -> Spec:
     assert choice is not None
     groups = [(one,) for one in choice.candidates] or _every_network(spec, choice)
     wanted = any(_open(one) for group in groups for one in group)
-    cuts = cuts_of(replace(spec, left_out=_own_heads(choice.candidates)), choice.main, device) if wanted else ()
+    cuts = (
+        cuts_of(replace(spec, left_out=_own_heads(choice.candidates)), sources, choice.main, device) if wanted else ()
+    )
     found: list[CandidateSpec] = []
     problems: list[Diagnostic] = []
     for group in groups:
@@ -96,7 +99,7 @@ def with_cuts(spec: Spec, device: Device) -> Spec:
         reasons: list[tuple[Diagnostic, ...]] = []
         for one in group:
             try:
-                fitting += _fitting(spec, one, cuts, device)
+                fitting += _fitting(spec, sources, one, cuts, device)
             except InputError as error:
                 reasons.append(error.problems)
         found += fitting
@@ -125,31 +128,35 @@ def _open(one: CandidateSpec) -> bool:
     return one.head is not None and one.until is None
 
 
-def _fitting(spec: Spec, one: CandidateSpec, cuts: Sequence[int], device: Device) -> list[CandidateSpec]:
+def _fitting(
+    spec: Spec, sources: Sources, one: CandidateSpec, cuts: Sequence[int], device: Device
+) -> list[CandidateSpec]:
     """The candidate wherever it fits, untried where the spec names it with its place. InputError if it fits nowhere."""
     assert spec.choice is not None
     if _open(one):
-        return _at_cuts(spec, one, cuts, device)
+        return _at_cuts(spec, sources, one, cuts, device)
     if not spec.choice.candidates:
-        _try(spec, one, one, device)
+        _try(spec, sources, one, one, device)
     return [one]
 
 
-def _try(spec: Spec, one: CandidateSpec, at: CandidateSpec, device: Device) -> None:
+def _try(spec: Spec, sources: Sources, one: CandidateSpec, at: CandidateSpec, device: Device) -> None:
     """Build main with the candidate `one`, as `at`, before it. InputError if it does not fit."""
     assert spec.choice is not None
     others = (other for other in spec.choice.candidates if other is not one)
     tried = replace(spec, choice=replace(spec.choice, candidates=(*others, at)))
-    build_chain(chosen_spec(tried, [at.name], spec.choice.measures[:1]), device)
+    build_chain(chosen_spec(tried, [at.name], spec.choice.measures[:1]), sources, device)
 
 
-def _at_cuts(spec: Spec, one: CandidateSpec, cuts: Sequence[int], device: Device) -> list[CandidateSpec]:
+def _at_cuts(
+    spec: Spec, sources: Sources, one: CandidateSpec, cuts: Sequence[int], device: Device
+) -> list[CandidateSpec]:
     fitting: list[CandidateSpec] = []
     reasons: dict[str, list[int]] = {}  # why it does not fit, and after which layers
     for cut in cuts:
         candidate = replace(one, name=f"{one.name}-{cut}", until=cut)
         try:
-            _try(spec, one, candidate, device)
+            _try(spec, sources, one, candidate, device)
         except InputError as error:
             reasons.setdefault(error.problems[0].message, []).append(cut)
         else:
@@ -170,16 +177,16 @@ def _exit(one: CandidateSpec, measure: Measure) -> ExitSpec:
     return ExitSpec(one.where, measure, None, one.temperature)
 
 
-def load_candidates(spec: Spec, device: Device) -> Candidates:
+def load_candidates(spec: Spec, sources: Sources, device: Device) -> Candidates:
     """Load every candidate in a chain of its own with main. InputError with the problems of all of them."""
-    spec = with_cuts(spec, device)
+    spec = with_cuts(spec, sources, device)
     choice = spec.choice
     assert choice is not None
     problems: list[Diagnostic] = []
     chains: list[Chain] = []
     for one in choice.candidates:
         try:
-            chains.append(build_chain(chosen_spec(spec, [one.name], choice.measures[:1]), device))
+            chains.append(build_chain(chosen_spec(spec, [one.name], choice.measures[:1]), sources, device))
         except InputError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:

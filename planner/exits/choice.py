@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from offramp.planner.exits.calibrate import Method
 from offramp.planner.exits.guarantee import Guarantee
+from offramp.planner.exits.records import CandidateRecord, ChainRecord, ChoiceRecord, OutcomeRecord
 from offramp.planner.ir.measure import Measure
 
 
@@ -35,17 +36,17 @@ class Outcome:
     def accuracy(self) -> float:
         return self.correct / self.images
 
-    def summary(self) -> dict[str, object]:
-        """For plan and report: JSON types only."""
-        return {
-            "stages": list(self.stages),
-            "measures": list(self.measures),
-            "thresholds": list(self.real_thresholds),
-            "accuracy": self.accuracy,
-            "shares": [count / self.images for count in self.exit_counts],
-            "mean_cycles": self.means["cycles"],
-            "mean_energy_uj": self.means["energy"],
-        }
+    def record(self) -> OutcomeRecord:
+        """For plan and report."""
+        return OutcomeRecord(
+            stages=self.stages,
+            measures=self.measures,
+            thresholds=self.real_thresholds,
+            accuracy=self.accuracy,
+            shares=tuple(count / self.images for count in self.exit_counts),
+            mean_cycles=self.means["cycles"],
+            mean_energy_uj=self.means["energy"],
+        )
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,20 @@ class Choice:
     most: int
     guarantee: Guarantee | None
 
-    def summary(self) -> dict[str, object]:
-        """For plan and report: JSON types only."""
-        return {
-            "chosen": self.chosen.summary(),
-            "runner_up": self.runner_up.summary() if self.runner_up else None,
-            "method": self.method,
-            "gap": self.gap,
-            "images": self.chosen.images,
-            "full_accuracy": self.full_correct / self.chosen.images,
-            "most_early_stages": self.most,
-            "risk": self.guarantee.summary() if self.guarantee else None,
-            "candidates": [{"name": name, "reason": reason} for name, reason in self.candidates],
-            "chains": [
-                {"stages": list(one.stages), "best": one.best.summary() if one.best else None, "reason": one.reason}
-                for one in self.verdicts
-            ],
-            "pareto": {key: [one.summary() for one in points] for key, points in self.pareto.items()},
-        }
+    def record(self) -> ChoiceRecord:
+        """For plan and report."""
+        return ChoiceRecord(
+            chosen=self.chosen.record(),
+            runner_up=self.runner_up.record() if self.runner_up else None,
+            method=self.method,
+            gap=self.gap,
+            images=self.chosen.images,
+            full_accuracy=self.full_correct / self.chosen.images,
+            most_early_stages=self.most,
+            risk=self.guarantee,
+            candidates=tuple(CandidateRecord(name, reason) for name, reason in self.candidates),
+            chains=tuple(
+                ChainRecord(one.stages, one.best.record() if one.best else None, one.reason) for one in self.verdicts
+            ),
+            pareto={key: tuple(one.record() for one in points) for key, points in self.pareto.items()},
+        )

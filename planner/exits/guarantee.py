@@ -33,7 +33,7 @@ _SAFER = [*np.arange(0.25, 0.8, 0.05).tolist(), *np.arange(0.8, 1, 0.01).tolist(
 class Guarantee:
     """Why the settings are safe: `losses` of `images` tested, `allowed` by a test at level `level`."""
 
-    rate: float
+    accuracy_drop: float  # a share of the images
     delta: float
     method: str
     images: int
@@ -41,19 +41,6 @@ class Guarantee:
     allowed: int
     p_value: float
     tested: int  # settings tested before the sequence ended
-
-    def summary(self) -> dict[str, object]:
-        """For plan and report: JSON types only."""
-        return {
-            "accuracy_drop": self.rate,
-            "delta": self.delta,
-            "method": self.method,
-            "images": self.images,
-            "losses": self.losses,
-            "allowed": self.allowed,
-            "p_value": self.p_value,
-            "tested": self.tested,
-        }
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offramp.codegen.firmware import BiasRun, BusWrite, Chunk, Exit, Firmware, InputLayout, InputRun, KnownAnswer, Logit
+from offramp.codegen.firmware import BiasRun, BusWrite, Chunk, Firmware, InputLayout, InputRun, KnownAnswer, Logit
 from offramp.codegen.firmware_check import MAX_CYCLES
 from offramp.codegen.render import render
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.pipeline.compile import compile_firmware, find_compiler, run_compiler
+from offramp.planner.ir.chain import ExitRule
 from offramp.simulator.board.run import run, run_program
 from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import COMPILERS, build, write_firmware
@@ -197,7 +198,7 @@ def test_max_probability_and_entropy_exits(tmp_path: Path) -> None:
     logits = np.array([[900, 500, -200]], dtype=np.int32)
     measures: tuple[Measure, ...] = ("max_probability", "entropy")
     for measure in measures:
-        rule = Exit(measure, None, 8, 3 << 15)
+        rule = ExitRule(measure, None, 8, 3 << 15)
         single = one_stage(small_firmware())
         firmware = replace(single, stages=(replace(single.stages[0], exit=rule),))
         fake = FakeAccelerator(firmware, DEVICE, (0,), logits.tolist())

@@ -36,7 +36,7 @@ def placed_of(*layers: Layer, **changes: Any) -> Placed:
 
 def fields(placed: Placed, register: str, quadrant: int = 0, slot: int = 0) -> Fields:
     """Fields of a register that are not zero."""
-    (program,) = lower(placed)
+    (program,) = lower(placed).programs
     return {name: value for name, value in program.settings[Key(quadrant, slot, register)].items() if value}
 
 
@@ -54,7 +54,7 @@ def mnist() -> Network:
 
 def test_the_vendors_values_for_mnist(mnist: Network) -> None:
     """Layer 1 of the vendor's program, register by register (izer's configuration of ai85-mnist, quadrant 0)."""
-    (program,) = lower(place(whole("net", mnist), DEVICE))
+    (program,) = lower(place(whole("net", mnist), DEVICE)).programs
     values = {key.name: value for key, value in program.encode(DEVICE).items() if (key.quadrant, key.layer) == (0, 1)}
     expected = {
         "RCNT": 0x2001F, "CCNT": 0x2001F, "PRCNT": 1, "PCCNT": 1, "STRIDE": 1,
@@ -72,7 +72,7 @@ def test_the_vendors_values_for_mnist(mnist: Network) -> None:
 def test_the_vendors_values_for_a_flattening_layer(mnist: Network) -> None:
     """Layer 4: ten outputs of sixteen pixels, 32 bits, bias."""
     placed = place(whole("net", mnist), DEVICE)
-    (program,) = lower(placed)
+    (program,) = lower(placed).programs
     values = {key.name: value for key, value in program.encode(DEVICE).items() if (key.quadrant, key.layer) == (0, 4)}
     bias = next(place for name, place in placed.placement.biases.items() if name.startswith("net/4"))
     assert values["ONED"] == 0x100
@@ -87,7 +87,7 @@ def test_the_vendors_values_for_a_flattening_layer(mnist: Network) -> None:
 
 def test_every_register_of_every_used_slot_is_set() -> None:
     placed = placed_of(on_low(Shape(4, 6, 6), 4), on_low(Shape(4, 6, 6), 20), on_low(Shape(20, 6, 6), 3))
-    (program,) = lower(placed)
+    (program,) = lower(placed).programs
     assert (program.quadrants, program.layers) == ((0, 1), 3)
     registers = {register.name for register in DEVICE.layer_registers()}
     for quadrant in (0, 1):
@@ -203,5 +203,5 @@ def test_pass_through_writes_what_each_quadrant_reads() -> None:
 
 def test_average_pooling_rounds_if_the_network_says_so() -> None:
     for rounding in (False, True):
-        (program,) = lower(placed_of(on_low(Shape(4, 6, 6), 4), avg_pool_rounding=rounding))
+        (program,) = lower(placed_of(on_low(Shape(4, 6, 6), 4), avg_pool_rounding=rounding)).programs
         assert program.control["pool_round"] == rounding

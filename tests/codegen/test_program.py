@@ -47,8 +47,8 @@ def small_chain() -> Chain:
 def test_golden_programs(golden: Callable[[str, str], None]) -> None:
     """Everything that two small stages want in registers, and what the switches between them write, as text."""
     placed = place(small_chain(), DEVICE)
-    programs = lower(placed)
-    states = switching(programs, DEVICE)
+    lowered = lower(placed)
+    programs, states = lowered.programs, lowered.switching
     parts = [program.text() for program in programs]
     for (before, after), writes in transitions(states).items():
         parts.append(f"switch {before} -> {after}: {len(writes)} writes\n{_listed(writes)}")
@@ -143,7 +143,7 @@ def test_switches_write_nothing_in_vain(made: tuple[RegisterProgram, ...]) -> No
 
 
 def test_configure_writes_every_register_that_any_stage_uses() -> None:
-    states = switching(lower(place(small_chain(), DEVICE)), DEVICE)
+    states = lower(place(small_chain(), DEVICE)).switching
     writes = states.configure(0)
     assert len(writes) == len(states.states[0]) == len({write.address for write in writes})
     assert any(write.value == 0 for write in writes)
@@ -157,7 +157,7 @@ def test_switches_of_three_stages_lead_on_and_back() -> None:
         Stage(str(number), slots_of("net", network, network.layers[start:end]), tensor_of("net", end - 1), None)
         for number, (start, end) in enumerate(bounds)
     )
-    states = switching(lower(place(Chain({"net": network}, stages, {"net": True}), DEVICE)), DEVICE)
+    states = lower(place(Chain({"net": network}, stages, {"net": True}), DEVICE)).switching
     found = transitions(states)
     assert sorted(found) == [(0, 1), (1, 0), (1, 2), (2, 0)]
     registers = Registers()

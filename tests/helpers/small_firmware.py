@@ -8,7 +8,6 @@ from offramp.codegen.firmware import (
     BiasRun,
     BusWrite,
     Chunk,
-    Exit,
     Firmware,
     InputLayout,
     InputRun,
@@ -17,6 +16,7 @@ from offramp.codegen.firmware import (
     StageCode,
 )
 from offramp.configs.device import load_device
+from offramp.planner.ir.chain import ExitRule
 
 DEVICE = load_device()
 CLASSES = 3
@@ -42,7 +42,7 @@ def started(*quadrants: int) -> tuple[BusWrite, ...]:
 
 
 def stage(name: str, quadrants: tuple[int, ...], logits: tuple[Logit, ...], threshold: int | None) -> StageCode:
-    return StageCode(name, started(*quadrants), quadrants, CYCLES, logits, Exit("margin", threshold, 0))
+    return StageCode(name, started(*quadrants), quadrants, CYCLES, logits, ExitRule("margin", threshold, 0))
 
 
 def small_firmware() -> Firmware:

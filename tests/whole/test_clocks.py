@@ -9,25 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from offramp.commands.tables import print_results
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.console import make_console
-from offramp.pipeline.chains import chain_budget
-from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
-from offramp.pipeline.report import print_results, report_json
-from offramp.planner.allocation.budget import energy_budget
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import open_plan
+from offramp.pipeline.report import report_json
+from offramp.pipeline.reporting import plan_report
 from offramp.planner.hardware.energy import network_energy
-from offramp.planner.plan import Plan, load_plan, plan_json
+from offramp.planner.plan import plan_json
 from offramp.planner.spec.reader import load_spec
+from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_staged
 
 DEVICE = load_device()
 
 HALF = "clocks: {core_hz: 50000000, cnn_hz: 50000000}\n"
-
-
-def plan_of(path: Path) -> Plan:
-    return make_plan(path, DEVICE, lambda text: None)
 
 
 @pytest.mark.parametrize(
@@ -47,13 +45,13 @@ def test_odd_clocks_are_refused_with_their_line(tmp_path: Path, extra: str, mess
 
 
 def test_clocks_that_are_not_given_are_the_devices(tmp_path: Path) -> None:
-    device = plan_of(write_staged(tmp_path, "clocks: {cnn_hz: 25000000}\n")).placed.requirements.device
+    device = plan_of(write_staged(tmp_path, "clocks: {cnn_hz: 25000000}\n")).device
     assert device.clocks == {**DEVICE.clocks, "cnn_hz": 25_000_000}
-    assert plan_of(write_staged(tmp_path)).placed.requirements.device is DEVICE
+    assert plan_of(write_staged(tmp_path)).device is DEVICE
 
 
 def test_a_slower_core_makes_its_work_longer_and_no_layer(tmp_path: Path) -> None:
-    default, slow = (chain_budget(plan_of(write_staged(tmp_path, extra)).placed) for extra in ("", HALF))
+    default, slow = (plan_of(write_staged(tmp_path, extra)).cycles for extra in ("", HALF))
     assert slow.stages == default.stages
     for before, after in zip((default.check, *default.forward), (slow.check, *slow.forward), strict=True):
         assert 0 <= 2 * before.cycles - after.cycles <= 1 < before.cycles
@@ -62,18 +60,18 @@ def test_a_slower_core_makes_its_work_longer_and_no_layer(tmp_path: Path) -> Non
 def test_a_plan_read_back_has_the_specs_clocks(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path, HALF))
     path = tmp_path / "plan.json"
-    path.write_text(plan_json(plan, tmp_path))
-    again = load_plan(path, DEVICE)
-    assert again.placed.requirements.device.clocks["core_hz"] == 50_000_000
-    assert chain_budget(again.placed) == chain_budget(plan.placed)
+    path.write_text(plan_json(plan.plan, tmp_path))
+    again = open_plan(path, DEVICE)
+    assert again.device.clocks["core_hz"] == 50_000_000
+    assert again.cycles == plan.cycles
 
 
 def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path))
-    evaluated = evaluate_plan(plan)
+    evaluated = evaluate_plan(plan.plan)
     assert evaluated
-    report = plan_report(plan, DEVICE, evaluated)
-    budget = energy_budget(plan.placed, chain_budget(plan.placed))
+    report = plan_report(plan, evaluated)
+    budget = plan.energy
     assert [stage.energy_uj for stage in report.stages] == [one.microjoules for one in budget.stages]
     networks = [network_energy(plan.chain.networks[name], DEVICE) for name in ("front", "main")]
     assert [one.picojoules for one in budget.stages] == [one.picojoules for one in networks]
@@ -92,7 +90,7 @@ def test_report_states_the_energy_of_stages_and_of_an_inference(tmp_path: Path) 
 
 def test_results_table_shows_the_energy(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path))
-    report = plan_report(plan, DEVICE, evaluate_plan(plan))
+    report = plan_report(plan, evaluate_plan(plan.plan))
     console = make_console()
     with console.capture() as capture:
         print_results(report, console)
@@ -102,6 +100,6 @@ def test_results_table_shows_the_energy(tmp_path: Path) -> None:
 
 def test_without_test_data_only_the_full_networks_energy_is_known(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path))
-    report = plan_report(replace(plan, spec=replace(plan.spec, data={})), DEVICE, None)
+    report = plan_report(replace(plan, plan=replace(plan.plan, spec=replace(plan.plan.spec, data={}))), None)
     assert report.energy.mean_uj is None and report.energy.ratio is None
     assert report.energy.full_uj > 0 and np.isfinite(report.energy.full_uj)

@@ -12,29 +12,26 @@ import pytest
 from offramp.cli import main
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import BusWrite, Firmware, InputRun
-from offramp.codegen.lower import lower
 from offramp.codegen.render import render
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.corpus.case import load_case
 from offramp.corpus.direct import ModelRunner, run_all
-from offramp.pipeline.chains import chain_budget
-from offramp.pipeline.planning import make_plan
+from offramp.pipeline.planning import Planned
 from offramp.planner.allocation.place import place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
-from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.chain import cut, whole
 from offramp.planner.ir.network import Shape
-from offramp.planner.plan import Plan
 from offramp.planner.reference.confidence import to_real
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
 from offramp.planner.rules.check import check_network
-from offramp.planner.spec.reader import load_spec
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.run import run
 from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import build
 from tests.helpers.networks import make_layer, make_network
+from tests.helpers.plans import chain_of
+from tests.helpers.plans import plan_of as planned_of
 from tests.helpers.small_firmware import DEVICE, control, small_firmware
 from tests.helpers.specs import STAGED, write_spec
 
@@ -67,12 +64,12 @@ def write_fifo_spec(folder: Path, stages: str, options: dict[str, str]) -> Path:
     return write_spec(folder, STAGED.spec(f"stages:\n{stages}\n", **options), STAGED)
 
 
-def plan_of(folder: Path, chain: str) -> Plan:
+def plan_of(folder: Path, chain: str) -> Planned:
     stages, options = CHAINS[chain]
-    return make_plan(write_fifo_spec(folder, stages, options), DEVICE, lambda text: None)
+    return planned_of(write_fifo_spec(folder, stages, options))
 
 
-def set_median_threshold(folder: Path, plan: Plan) -> None:
+def set_median_threshold(folder: Path, plan: Planned) -> None:
     """Change the spec so that about half of the images leave at the first stage."""
     rule = plan.chain.stages[0].exit
     assert rule
@@ -102,7 +99,7 @@ def test_which_stages_read_the_fifo(tmp_path: Path) -> None:
     reading = {}
     for chain in CHAINS:
         (tmp_path / chain).mkdir()
-        firmware = assemble(plan_of(tmp_path / chain, chain).placed, chain)
+        firmware = assemble(plan_of(tmp_path / chain, chain).lowered, chain)
         reading[chain] = [stage.reads_fifo for stage in firmware.stages]
         assert [(one.address, one.step, one.full) for one in firmware.input.runs] == [
             (PORTS[0], 0, FULL[0]),
@@ -115,13 +112,13 @@ def test_which_stages_read_the_fifo(tmp_path: Path) -> None:
 def test_sending_the_input_again_costs_a_look_and_a_write_for_each_word(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "twice")
     words = 2 * STAGED.shape[1] * STAGED.shape[2]
-    switch = chain_budget(plan.placed).forward[0].cycles
+    switch = plan.cycles.forward[0].cycles
     nanoseconds = DEVICE.costs["bus_write_ns"] * 2 * words
     assert switch >= nanoseconds * DEVICE.clocks["cnn_hz"] // 10**9
 
 
 def test_a_stage_from_memory_has_no_stream_registers(tmp_path: Path) -> None:
-    programs = lower(plan_of(tmp_path, "branch").placed)
+    programs = plan_of(tmp_path, "branch").lowered.programs
     starts = [
         {key.layer for key, word in one.encode(DEVICE).items() if key.name == "STRM0" and word} for one in programs
     ]
@@ -133,7 +130,7 @@ def test_both_readers_find_the_input(order: str, tmp_path: Path) -> None:
     """The planner puts it where the ports feed it, and leaves room for the reader that takes it as a whole."""
     plan = plan_of(tmp_path, order)
     assert {slot.layer.processors for slot in plan.chain.slots if "input" in slot.reads} == {0x3000F}
-    assert plan.placed.requirements.tensors["input"].words == STAGED.shape[1] * STAGED.shape[2]
+    assert plan.plan.placed.requirements.tensors["input"].words == STAGED.shape[1] * STAGED.shape[2]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -185,13 +182,13 @@ def test_first_layers(streaming: bool, data_format: str, pool: tuple[int, int], 
 )
 def test_refuses(stages: str, options: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        make_plan(write_fifo_spec(tmp_path, stages, options), DEVICE, lambda text: None)
+        planned_of(write_fifo_spec(tmp_path, stages, options))
 
 
 def test_average_pooling_rounds_where_the_spec_says_so(tmp_path: Path) -> None:
     stages, options = CHAINS["twice"]
     spec = write_fifo_spec(tmp_path, stages, {**options, "front": f"{FIFO}, avg_pool_rounding: true"})
-    networks = build_chain(load_spec(spec, DEVICE), DEVICE).networks
+    networks = chain_of(spec).networks
     assert {name: network.avg_pool_rounding for name, network in networks.items()} == {
         "front": True,
         "streaming": False,

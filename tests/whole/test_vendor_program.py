@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offramp.codegen.firmware import BiasRun, BusWrite, Chunk, Exit, Firmware, InputLayout, InputRun, Logit, StageCode
+from offramp.codegen.firmware import BiasRun, BusWrite, Chunk, Firmware, InputLayout, InputRun, Logit, StageCode
 from offramp.configs.device import load_device
+from offramp.planner.ir.chain import ExitRule
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.run import run
 from tests.helpers.firmware_builds import COMPILERS, build
@@ -35,7 +36,7 @@ def firmware_of(case: Path) -> Firmware:
         run_ = InputRun(int(program["input_addr"][0]), 4, (0,))
     meta = json.loads((case / "meta.json").read_text())
     shape = np.load(case / "input.npy").shape
-    exit_ = Exit("max_probability", None, 14)
+    exit_ = ExitRule("max_probability", None, 14)
     stage = StageCode("main", writes["start"], (0, 1, 2, 3), meta["latency"]["total"], logits, exit_)
     layout = InputLayout((shape[0], shape[1], shape[2]), True, (run_,))
     return Firmware(

@@ -14,11 +14,11 @@ import pytest
 from offramp.build_folder import MANIFEST, manifest_of
 from offramp.cli import main
 from offramp.codegen.load_images import weight_chunks
-from offramp.commands import build as build_command
 from offramp.commands.build import parse_images
 from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, InputError
-from offramp.pipeline.emulate import run_verified
+from offramp.pipeline import building
+from offramp.pipeline.emulate import verify
 from offramp.planner.plan import load_plan
 from tests.helpers.specs import THREE, TINY, write_spec
 
@@ -184,12 +184,12 @@ def test_a_build_whose_answers_differ_leaves_nothing(
 ) -> None:
     """Here it is the reference that is made wrong."""
 
-    def with_other_logits(elf: Path, x: Any, placed: Any, expected: Any, console: Any) -> Any:
+    def with_other_logits(elf: Path, x: Any, placed: Any, expected: Any, progress: Any) -> Any:
         for logits in expected.logits:
             logits += 1
-        return run_verified(elf, x, placed, expected, console)
+        return verify(elf, x, placed, expected, progress)
 
-    monkeypatch.setattr(build_command, "run_verified", with_other_logits)
+    monkeypatch.setattr(building, "verify", with_other_logits)
     path = built.parent / "spec.yaml"
     assert main(["build", str(path), "-o", str(tmp_path / "out"), "--images", "all"]) == 1
     assert "answers differ from the integer reference" in capsys.readouterr().err
@@ -202,7 +202,7 @@ def test_a_build_that_fails_midway_leaves_the_earlier_one(
     def refuse(*_: object) -> None:
         raise CheckFailed("the compiler refuses")
 
-    monkeypatch.setattr(build_command, "compile_firmware", refuse)
+    monkeypatch.setattr(building, "compile_firmware", refuse)
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     assert main(["build", str(copy.parent / "spec.yaml"), "-o", str(copy)]) == 1
     assert "the compiler refuses" in capsys.readouterr().err

@@ -12,10 +12,10 @@ from bench.cycles import SILICON, Measured, compare
 from offramp.cli import main
 from offramp.commands.cost import case_costs, costs_json
 from offramp.configs.device import load_device
-from offramp.pipeline.chains import chain_budget
-from offramp.pipeline.planning import make_plan, plan_report
+from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
 from tests.helpers.commands import cost
+from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_staged
 
 # The network `main` of STAGED; processors say how many channels there are.
@@ -112,8 +112,8 @@ def test_streaming_is_marked_as_an_estimate(corpus: Path, capsys: pytest.Capture
 def test_stages_of_a_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_staged(tmp_path)
     content = cost(capsys, path)
-    plan = make_plan(path, load_device(), lambda text: None)
-    budget, report = chain_budget(plan.placed), plan_report(plan, load_device(), None)
+    plan = plan_of(path)
+    budget, report = plan.cycles, plan_report(plan, None)
     stages = content["stages"]
     assert [stage["name"] for stage in stages] == ["front", "main"]
     assert [stage["cycles"]["total"] for stage in stages] == [one.cycles for one in budget.stages]
@@ -145,7 +145,7 @@ def test_a_plan_and_a_build_folder_cost_what_their_spec_costs(
     path = write_staged(tmp_path)
     folder = tmp_path / "build"
     folder.mkdir()
-    (folder / "plan.json").write_text(plan_json(make_plan(path, load_device(), lambda text: None), folder))
+    (folder / "plan.json").write_text(plan_json(plan_of(path).plan, folder))
     expected = cost(capsys, path)
     assert cost(capsys, folder) == cost(capsys, folder / "plan.json") == expected
 

@@ -21,10 +21,12 @@ from offramp.comparison.measures import rows_of
 from offramp.comparison.page import comparison_page
 from offramp.configs.device import load_device
 from offramp.console import make_console
-from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
+from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.report import report_json
+from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
 from tests.helpers.layouts import NASTY, small_layout
+from tests.helpers.plans import plan_of
 from tests.helpers.specs import DATA, write_staged
 
 DEVICE = load_device()
@@ -38,11 +40,11 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def build(spec: Path) -> Path:
     """What a build leaves that `compare` reads."""
-    plan = make_plan(spec, DEVICE, lambda text: None)
+    plan = plan_of(spec)
     folder = spec.parent / "build"
     folder.mkdir()
-    (folder / "plan.json").write_text(plan_json(plan, folder))
-    (folder / "report.json").write_text(report_json(plan_report(plan, DEVICE, evaluate_plan(plan))))
+    (folder / "plan.json").write_text(plan_json(plan.plan, folder))
+    (folder / "report.json").write_text(report_json(plan_report(plan, evaluate_plan(plan.plan))))
     return folder
 
 
@@ -185,17 +187,27 @@ def test_a_broken_report_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("stages", []), ("stages", 3), ("switches", [{}]), ("accuracy", {}), ("choice", {"chosen": {}})]
+    ("key", "value", "reason"),
+    [
+        ("stages", [], "is of no stage; plan.json beside it is of front, main"),
+        ("stages", 3, "is damaged (invalid value for type, expected tuple @ it.stages)"),
+        ("switches", [{}], "is damaged (required field missing @ it.switches[0]"),
+        ("accuracy", {}, "is damaged (required field missing @ it.accuracy.staged"),
+        ("accuracy", {"staged": "0.5", "full": 1, "images": 3}, "expected float @ it.accuracy.staged"),
+        ("choice", {"chosen": {}}, "; and "),
+        ("else", 1, "is damaged (extra fields found (else)"),
+    ],
 )
-def test_a_report_of_another_plan_is_refused(
-    build: Path, capsys: pytest.CaptureFixture[str], key: str, value: object
+def test_a_damaged_report_is_refused_with_the_key(
+    build: Path, capsys: pytest.CaptureFixture[str], key: str, value: object, reason: str
 ) -> None:
     folder = build.parent / "strange"
     shutil.copytree(build, folder, dirs_exist_ok=True)
     content = json.loads((build / "report.json").read_text())
     (folder / "report.json").write_text(json.dumps({**content, key: value}))
     assert main(["compare", str(folder)]) == 2
-    assert f"{folder / 'report.json'}: does not fit plan.json beside it" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{folder / 'report.json'}: is " in error and reason in error
 
 
 def test_a_program_that_is_cut_short_is_refused(

@@ -12,15 +12,21 @@ import pytest
 
 from offramp.codegen.program import Key
 from offramp.commands.compare import read_layout
-from offramp.comparison.layout_plan import layout_of_plan, plan_figures
+from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layout_vendor import layout_of_case, vendor_weights
 from offramp.comparison.layouts import Layout, Point, WeightUse, front
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.replay import WRITE, WRITE_BYTE
-from offramp.pipeline.planning import make_plan
-from offramp.planner.plan import Plan
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import Planned
+from offramp.pipeline.report import Report
+from offramp.pipeline.reporting import plan_report
+from offramp.planner.exits.guarantee import Guarantee
+from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
+from offramp.progress import SILENT
 from tests.helpers.layouts import small_layout
+from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_staged
 
 DEVICE = load_device()
@@ -38,41 +44,45 @@ CASES = (
 )
 
 
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return make_plan(write_staged(tmp_path_factory.mktemp("layout")), DEVICE, lambda text: None)
+def report_of(plan: Planned) -> Report:
+    return plan_report(plan, evaluate_plan(plan.plan))
 
 
 @pytest.fixture(scope="module")
-def layout(plan: Plan) -> Layout:
-    return layout_of_plan(plan, plan_figures(plan, DEVICE), "spec", "spec.yaml")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    return plan_of(write_staged(tmp_path_factory.mktemp("layout")))
 
 
-def test_layers_and_stages_are_those_of_the_chain(plan: Plan, layout: Layout) -> None:
+@pytest.fixture(scope="module")
+def layout(plan: Planned) -> Layout:
+    return layout_of_plan(plan, report_of(plan), "spec", "spec.yaml")
+
+
+def test_layers_and_stages_are_those_of_the_chain(plan: Planned, layout: Layout) -> None:
     assert [layer.name for layer in layout.layers] == [slot.name for slot in plan.chain.slots]
     assert [layer.stage for layer in layout.layers] == [0, 0, 1, 1, 1]
     for number, stage in enumerate(layout.stages):
         assert stage.cycles == 1 + sum(layer.cycles for layer in layout.layers if layer.stage == number)
 
 
-def test_sums_are_those_of_the_report(plan: Plan, layout: Layout) -> None:
-    report = plan_figures(plan, DEVICE)
-    assert layout.weight_bytes == report["memory"]["weight_bytes"]
-    assert layout.highest_column == report["memory"]["highest_column"]
-    assert layout.bias_bytes == report["memory"]["bias_bytes"]
-    assert layout.worst_cycles == report["cycles"]["worst"]
-    assert layout.mean_cycles == report["cycles"]["mean"]
-    assert layout.mean_energy == pytest.approx(report["energy"]["mean_uj"])
-    assert layout.accuracy == report["accuracy"]["staged"]
-    assert layout.switch_writes == sum(switch["register_writes"] for switch in report["switches"])
+def test_sums_are_those_of_the_report(plan: Planned, layout: Layout) -> None:
+    report = report_of(plan)
+    assert layout.weight_bytes == report.memory.weight_bytes
+    assert layout.highest_column == report.memory.highest_column
+    assert layout.bias_bytes == report.memory.bias_bytes
+    assert layout.worst_cycles == report.cycles.worst
+    assert layout.mean_cycles == report.cycles.mean
+    assert layout.mean_energy == pytest.approx(report.energy.mean_uj)
+    assert report.accuracy and layout.accuracy == report.accuracy.staged
+    assert layout.switch_writes == sum(switch.register_writes for switch in report.switches)
 
 
-def test_layers_in_the_mean_are_the_mean_of_the_report(plan: Plan, layout: Layout) -> None:
+def test_layers_in_the_mean_are_the_mean_of_the_report(plan: Planned, layout: Layout) -> None:
     assert layout.layer_means is not None
     starts = 1 + (1 - (layout.stages[0].share or 0))  # a cycle for each stage that runs
     assert 0 < (layout.stages[0].share or 0) < 1
-    report = plan_figures(plan, DEVICE)
-    assert sum(layout.layer_means) + starts == pytest.approx(report["cycles"]["accelerator_mean"])
+    report = report_of(plan)
+    assert sum(layout.layer_means) + starts == pytest.approx(report.cycles.accelerator_mean)
 
 
 def test_points_are_what_is_known(layout: Layout) -> None:
@@ -87,18 +97,22 @@ def test_points_are_what_is_known(layout: Layout) -> None:
 def test_a_network_alone_is_one_point(tmp_path: Path) -> None:
     spec = write_staged(tmp_path)
     spec.write_text(spec.read_text().split("stages:")[0] + "stages: [{network: main}]\ncompare: [front]\n")
-    names = [point.name for point in read_layout(spec, lambda text: None).points]
+    names = [point.name for point in read_layout(spec, SILENT).points]
     assert names == ["as planned: main", "front alone"]
 
 
-def test_a_choice_gives_the_points(plan: Plan) -> None:
-    chosen = {"stages": ["front", "main"], "measures": ["margin"], "thresholds": [0.5]}
-    costs = {"shares": [0.5, 0.5], "accuracy": 0.9, "mean_cycles": 10.0, "mean_energy_uj": 2.0}
-    outcome = {**chosen, **costs}
-    other = {**outcome, "thresholds": [0.25], "mean_cycles": 8.0, "accuracy": 0.8}
-    choice = {"chosen": outcome, "runner_up": None, "pareto": {"cycles": [outcome, other], "energy": [outcome]}}
-    figures = {**plan_figures(plan, DEVICE), "choice": choice}
-    layout = layout_of_plan(plan, figures, "spec", "spec.yaml")
+OUTCOME = OutcomeRecord(("front", "main"), ("margin",), (0.5,), 0.9, (0.5, 0.5), 10.0, 2.0)
+
+
+def chosen(*front: OutcomeRecord, risk: Guarantee | None = None) -> ChoiceRecord:
+    pareto = {"cycles": front, "energy": front[:1]}
+    return ChoiceRecord(front[0], None, "exact", 0.0, 40, 0.9, 3, risk, (), (), pareto)
+
+
+def test_a_choice_gives_the_points(plan: Planned) -> None:
+    other = replace(OUTCOME, thresholds=(0.25,), mean_cycles=8.0, accuracy=0.8)
+    report = replace(report_of(plan), choice=chosen(OUTCOME, other))
+    layout = layout_of_plan(plan, report, "spec", "spec.yaml")
     assert layout.points_note == ""
     assert layout.points == (
         Point("front (margin 0.5) > main", 0.9, 10.0, 2.0, True),
@@ -106,13 +120,10 @@ def test_a_choice_gives_the_points(plan: Plan) -> None:
     )
 
 
-def test_a_bound_on_the_risk_is_told(plan: Plan) -> None:
-    costs = {"shares": [1.0], "accuracy": 0.9, "mean_cycles": 10.0, "mean_energy_uj": 2.0}
-    outcome = {"stages": ["main"], "measures": [], "thresholds": [], **costs}
-    fronts = {"cycles": [outcome], "energy": [outcome]}
-    risk = {"accuracy_drop": 0.01, "delta": 0.05}
-    choice = {"chosen": outcome, "runner_up": None, "pareto": fronts, "risk": risk}
-    layout = layout_of_plan(plan, {**plan_figures(plan, DEVICE), "choice": choice}, "spec", "spec.yaml")
+def test_a_bound_on_the_risk_is_told(plan: Planned) -> None:
+    risk = Guarantee(0.01, 0.05, "a test", 40, 0, 1, 0.01, 1)
+    report = replace(report_of(plan), choice=chosen(OUTCOME, risk=risk))
+    layout = layout_of_plan(plan, report, "spec", "spec.yaml")
     assert "falls by more than 1.00% with probability 0.05 at most" in layout.points_note
 
 
@@ -124,7 +135,7 @@ def test_the_longest_run_of_free_columns_is_found() -> None:
     assert replace(small_layout(), weights=()).free_columns == (0, 768)
 
 
-def test_tensors_are_live_while_their_layers_run(plan: Plan, layout: Layout) -> None:
+def test_tensors_are_live_while_their_layers_run(plan: Planned, layout: Layout) -> None:
     tensors = {one.layer: one for one in layout.data}
     numbers = {slot.writes: number for number, slot in enumerate(plan.chain.slots)}
     for slot in plan.chain.slots:
@@ -262,4 +273,4 @@ def test_a_case_without_cycles_is_refused(corpus: Path, tmp_path: Path) -> None:
     del meta["latency"]
     (tmp_path / "meta.json").write_text(json.dumps(meta))
     with pytest.raises(InputError, match=r"has no `latency`"):
-        read_layout(tmp_path, lambda text: None)
+        read_layout(tmp_path, SILENT)

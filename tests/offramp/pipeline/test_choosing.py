@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from offramp.cli import main
+from offramp.codegen.lower import lower
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
-from offramp.pipeline.planning import evaluate_plan, make_plan, plan_report
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import planned
 from offramp.pipeline.report import report_json
+from offramp.pipeline.reporting import plan_report
 from offramp.planner.chain.build import build_chain
+from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
 from offramp.planner.ir.network import Shape
 from offramp.planner.plan import Plan, load_plan, plan_json
@@ -23,6 +27,8 @@ from offramp.planner.reference.profile import profile
 from offramp.planner.spec.dataset import DataSet, load_data
 from offramp.planner.spec.reader import load_spec
 from tests.helpers.paths import EXAMPLES
+from tests.helpers.plans import chain_of
+from tests.helpers.plans import plan_of as planned_of
 from tests.helpers.specs import STAGED, write_network, write_staged
 
 IMAGES = 300
@@ -58,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = load_spec(write_staged(folder), DEVICE)
     rng = np.random.default_rng(9)
     write_network(folder, "head", HEAD, [(8, 40, 1, 1), (STAGED.classes, 8 * 3 * 2)])
-    network = build_chain(spec, DEVICE).networks["main"]
+    network = build_chain(spec, read_sources(spec, DEVICE), DEVICE).networks["main"]
     for name in ("calibration", "test", "train"):
         x = rng.integers(-128, 128, (IMAGES, *STAGED.shape)).astype(np.int8)
         answers = run_network(network, x)[network.layers[-1].index].reshape(IMAGES, -1).argmax(axis=1)
@@ -74,7 +80,7 @@ def write_auto(folder: Path, text: str = NETWORKS + AUTO, name: str = "auto.yaml
 
 
 def plan_of(path: Path) -> Plan:
-    return make_plan(path, DEVICE, lambda _: None)
+    return planned_of(path).plan
 
 
 def data(folder: Path, name: str) -> DataSet:
@@ -84,7 +90,7 @@ def data(folder: Path, name: str) -> DataSet:
 def test_one_run_gives_what_every_chain_gives(folder: Path) -> None:
     spec = load_spec(write_auto(folder), DEVICE)
     images = data(folder, "calibration")
-    candidates = load_candidates(spec, DEVICE)
+    candidates = load_candidates(spec, read_sources(spec, DEVICE), DEVICE)
     profiles, full = profile_candidates(candidates, images)
     stages = """\
 stages:
@@ -92,7 +98,7 @@ stages:
   - {network: main, until: wide, head: head, exit: {confidence: max_probability, threshold: 1}}
   - {network: main}
 """
-    chain = build_chain(load_spec(write_auto(folder, NETWORKS + stages, "explicit.yaml"), DEVICE), DEVICE)
+    chain = chain_of(write_auto(folder, NETWORKS + stages, "explicit.yaml"))
     expected = profile(chain, images.x)
     assert spec.choice is not None
     at = spec.choice.measures.index("max_probability")
@@ -136,7 +142,7 @@ def test_plans_are_kept_read_back_and_the_same_every_time(folder: Path) -> None:
 
 def test_the_report_has_the_choice(folder: Path) -> None:
     plan = plan_of(write_auto(folder))
-    content = json.loads(report_json(plan_report(plan, DEVICE, evaluate_plan(plan))))
+    content = json.loads(report_json(plan_report(planned(plan, lower(plan.placed)), evaluate_plan(plan))))
     chosen = content["choice"]["chosen"]
     assert [stage["name"] for stage in content["stages"]] == chosen["stages"]
     assert content["choice"]["pareto"]["cycles"][0]["accuracy"] >= chosen["accuracy"]
@@ -231,7 +237,8 @@ def test_mistakes_are_told_with_their_line(folder: Path, old: str, new: str, mes
     assert old in text
     path = write_auto(folder, text.replace(old, new), "wrong.yaml")
     with pytest.raises(InputError) as caught:
-        load_candidates(load_spec(path, DEVICE), DEVICE)
+        spec = load_spec(path, DEVICE)
+        load_candidates(spec, read_sources(spec, DEVICE), DEVICE)
     assert message in str(caught.value)
     assert all(one.where and one.where.line for one in caught.value.problems)
 
@@ -255,6 +262,6 @@ def test_the_examples_choice_keeps_its_guarantee_on_the_test_data() -> None:
     assert [stage.name for stage in plan.chain.stages] == ["front", "main"]
     evaluated = evaluate_plan(plan)
     assert evaluated is not None
-    report = plan_report(plan, DEVICE, evaluated)
+    report = plan_report(planned(plan, lower(plan.placed)), evaluated)
     assert report.accuracy is not None and report.accuracy.staged >= report.accuracy.full - 0.01
     assert report.cycles.ratio is not None and report.cycles.ratio > 5

@@ -9,8 +9,8 @@ import pytest
 from offramp.cli import main
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
-from offramp.pipeline.planning import make_plan
 from offramp.planner.plan import Plan, load_plan, plan_json
+from tests.helpers.plans import plan_of as planned_of
 from tests.helpers.specs import DATA, TINY, write_network, write_spec
 
 DEVICE = load_device()
@@ -41,7 +41,7 @@ SMALL = "  - {op: mlp, processors: 0xff, flatten: true, output_width: 32, data_f
 
 
 def plan_of(path: Path) -> Plan:
-    return make_plan(path, DEVICE, lambda _: None)
+    return planned_of(path).plan
 
 
 def names(plan: Plan) -> list[str]:
@@ -66,7 +66,7 @@ def test_a_head_without_a_cut_is_tried_wherever_it_fits(tmp_path: Path) -> None:
     assert layout(read_back(plan, tmp_path)) == layout(plan)
     closed = plan_of(write_spec(tmp_path, APART.replace("head: head", "head: head, name: head-0")))
     assert closed.choice is not None and plan.choice is not None
-    assert closed.choice.summary() == plan.choice.summary()
+    assert closed.choice.record() == plan.choice.record()
 
 
 def test_a_head_that_fits_several_cuts_is_a_candidate_at_each(tmp_path: Path) -> None:

@@ -10,21 +10,15 @@ import pytest
 
 from offramp.configs.device import Device, load_device
 from offramp.configs.errors import Infeasible
-from offramp.pipeline.planning import make_plan
 from offramp.planner.allocation.place import place
 from offramp.planner.allocation.suggest import _halved
-from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.chain import Chain
-from offramp.planner.spec.reader import load_spec
 from tests.helpers.devices import with_columns
+from tests.helpers.plans import chain_of, plan_of
 from tests.helpers.specs import FRONT, TINY, WIDE_STAGES, write_spec
 
 DEVICE = load_device()
 WIDE = TINY.spec(WIDE_STAGES, front="", wide="")
-
-
-def chain_of(path: Path) -> Chain:
-    return build_chain(load_spec(path, DEVICE), DEVICE)
 
 
 def refusal(chain: Chain, device: Device) -> str:
@@ -36,9 +30,9 @@ def refusal(chain: Chain, device: Device) -> str:
 def test_freed_processors_are_suggested(tmp_path: Path) -> None:
     path, device = write_spec(tmp_path, WIDE), with_columns(40)
     with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for wide$"):
-        make_plan(path, device, lambda words: None)
+        plan_of(path, device)
     path.write_text(path.read_text().replace("wide: {", "wide: {processors: free, "))
-    assert make_plan(path, device, lambda words: None).placed.placement.highest.value <= 40
+    assert plan_of(path, device).plan.placed.placement.highest.value <= 40
 
 
 def test_chosen_stages_may_have_their_processors_freed_too(tmp_path: Path) -> None:
@@ -46,11 +40,11 @@ def test_chosen_stages_may_have_their_processors_freed_too(tmp_path: Path) -> No
     chosen = "main: wide\ncandidates: [{front: front}]\nchoose: {data: calibration, accuracy_drop: 100}\n"
     path.write_text(path.read_text().partition("stages:")[0] + "exits: auto\n" + chosen)
     with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for wide$"):
-        make_plan(path, device, lambda words: None)
+        plan_of(path, device)
     path.write_text(path.read_text().replace("wide: {", "wide: {processors: free, "))
-    plan = make_plan(path, device, lambda words: None)
+    plan = plan_of(path, device)
     assert [stage.name for stage in plan.chain.stages] == ["front", "wide"]
-    assert plan.placed.placement.highest.value <= 40
+    assert plan.plan.placed.placement.highest.value <= 40
 
 
 def test_fewer_weight_bits_are_suggested_for_one_layer(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from offramp.configs.errors import Infeasible
 from offramp.planner.allocation.place import place
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.build import build_chain
+from offramp.planner.chain.sources import read_sources
 from offramp.planner.ir.chain import Chain
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.spec.reader import load_spec
 from tests.helpers.devices import with_columns
+from tests.helpers.plans import chain_of
 from tests.helpers.specs import BRANCH, TINY, WIDE_STAGES, write_spec
 
 DEVICE = load_device()
@@ -32,7 +34,7 @@ def processors_of(chain: Chain, network: str) -> list[int]:
 
 def test_processors_are_kept_unless_the_spec_frees_them(tmp_path: Path) -> None:
     device = with_columns(32)
-    chain = build_chain(load_spec(wide_spec(tmp_path), device), device)
+    chain = chain_of(wide_spec(tmp_path), device)
     assert processors_of(chain, "wide") == [0xF, *[0xFFFFF] * 4]
     with pytest.raises(Infeasible, match="the weights do not fit"):
         place(chain, device)
@@ -40,7 +42,7 @@ def test_processors_are_kept_unless_the_spec_frees_them(tmp_path: Path) -> None:
 
 def test_freed_processors_make_room(tmp_path: Path) -> None:
     device = with_columns(32)
-    chain = build_chain(load_spec(wide_spec(tmp_path, FREE), device), device)
+    chain = chain_of(wide_spec(tmp_path, FREE), device)
     found = processors_of(chain, "wide")
     assert found[0] == 0xF and len(set(found)) > 2
     assert place(chain, device).placement.highest.value <= 32
@@ -49,7 +51,7 @@ def test_freed_processors_make_room(tmp_path: Path) -> None:
 def test_whether_other_processors_would_do_is_told(tmp_path: Path) -> None:
     """Three layers of 20 processors and the one that reads the input fill 20 columns of all 64; a fifth needs 3."""
     device = with_columns(22)
-    chain = build_chain(load_spec(wide_spec(tmp_path, FREE), device), device)
+    chain = chain_of(wide_spec(tmp_path, FREE), device)
     with pytest.raises(Infeasible, match=r"do not fit, .*; no other choice of the freed processors fits either"):
         place(chain, device)
 
@@ -57,16 +59,16 @@ def test_whether_other_processors_would_do_is_told(tmp_path: Path) -> None:
 def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: Path) -> None:
     path = write_spec(tmp_path, TINY.spec(WIDE_STAGES, front=FREE, wide=FREE))
     spec = load_spec(path, DEVICE)
-    one_by_one = placement_problem(requirements_of(build_chain(spec, DEVICE), DEVICE))
+    one_by_one = placement_problem(requirements_of(build_chain(spec, read_sources(spec, DEVICE), DEVICE), DEVICE))
     assert not weights_fit(replace(one_by_one, columns=24))
     device = with_columns(24)
-    assert place(build_chain(spec, device), device).placement.highest.value == 24
+    assert place(build_chain(spec, read_sources(spec, device), device), device).placement.highest.value == 24
 
 
 def test_a_head_moves_with_the_layer_that_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("offramp.planner.chain.build.weights_fit", lambda problem: False)
     text = BRANCH.replace("}", f", {FREE}}}", 2)
-    chain = build_chain(load_spec(write_spec(tmp_path, text), DEVICE), DEVICE)
+    chain = chain_of(write_spec(tmp_path, text))
     first, second = processors_of(chain, "main")[:2]
     assert first == 0xF
     assert processors_of(chain, "head") == [second]

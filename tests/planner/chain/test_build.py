@@ -12,7 +12,8 @@ from offramp.cli import main
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.planner.allocation.place import place
-from offramp.planner.chain.build import build_chain, exit_rule, fraction_bits, load_alone
+from offramp.planner.chain.build import build_chain, exit_rule, fraction_bits
+from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, cut, whole, with_threshold
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.confidence import to_threshold
@@ -21,6 +22,7 @@ from offramp.planner.reference.profile import BATCH, exit_indices, profile
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import ExitSpec
 from tests.helpers.networks import NOWHERE, make_layer, make_network
+from tests.helpers.plans import chain_of as unplaced_chain
 from tests.helpers.specs import BRANCH, FRONT, STAGED, THREE, TINY, write_checkpoint, write_spec
 
 DEVICE = load_device()
@@ -36,7 +38,7 @@ BY_NUMBER = {"first": 0, "inner": 1, "second": 2, "late": 3}
 
 
 def chain_of(folder: Path, text: str) -> Chain:
-    return build_chain(load_spec(write_spec(folder, text), DEVICE), DEVICE)
+    return unplaced_chain(write_spec(folder, text))
 
 
 def layout(chain: Chain) -> list[tuple[str, list[str]]]:
@@ -211,7 +213,7 @@ def test_processors_may_all_be_left_open(tmp_path: Path) -> None:
         network = tmp_path / f"{name}.yaml"
         network.write_text(re.sub(r"(output_)?processors: \w+, ", "", network.read_text()))
         assert "processors" not in network.read_text()
-    chain = build_chain(load_spec(path, DEVICE), DEVICE)
+    chain = unplaced_chain(path)
     readers = {slot.layer.processors for slot in chain.readers(INPUT_TENSOR)}
     assert len(readers) == 1
     assert place(chain, DEVICE).placement.highest.value > 0
@@ -255,8 +257,8 @@ def test_networks_to_compare_are_loaded_alone(tmp_path: Path) -> None:
         "data:", f"  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {TINY.input}}}\ncompare: [own]\ndata:"
     )
     spec = load_spec(write_spec(tmp_path, text), DEVICE)
-    assert list(load_alone(spec, DEVICE)) == ["own"]
-    assert set(build_chain(spec, DEVICE).networks) == {"front", "main"}
+    assert list(load_compared(spec, read_sources(spec, DEVICE), DEVICE)) == ["own"]
+    assert set(build_chain(spec, read_sources(spec, DEVICE), DEVICE).networks) == {"front", "main"}
 
 
 def test_fraction_bits_of_logits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import product
 
 import numpy as np
@@ -123,16 +124,16 @@ def test_entropy_leaves_below_and_nobody_can_be_expressed() -> None:
         calibrate([certain, back], back.correct, 0.0)
 
 
-def test_summary_is_plain_json() -> None:
+def test_the_record_holds_shares_of_the_images() -> None:
     front = profile("margin", [50, 40], [1, 0], 10)
     back = profile("margin", [0, 0], [1, 1], 100)
-    assert calibrate([front, back], back.correct, 0.0).summary() == {
-        "thresholds": [50],
+    assert asdict(calibrate([front, back], back.correct, 0.0).record()) == {
+        "thresholds": (50,),
         "method": "exact",
         "gap": 0.0,
         "images": 2,
         "accuracy": {"staged": 1.0, "full": 1.0},
-        "shares": [0.5, 0.5],
+        "shares": (0.5, 0.5),
         "mean_cycles": 60.0,
         "risk": None,
     }

@@ -10,10 +10,10 @@ import pytest
 from offramp.cli import main
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
-from offramp.planner.chain.build import build_chain
 from offramp.planner.ir.network import Shape
 from offramp.planner.spec.keys import shape as parse_shape
 from offramp.planner.spec.reader import load_spec
+from tests.helpers.plans import chain_of
 from tests.helpers.specs import BRANCH, FRONT, THREE, write_files, write_spec
 
 DEVICE = load_device()
@@ -204,6 +204,6 @@ def test_odd_values_anywhere_are_messages_or_fine(tmp_path: Path, text: str) -> 
         for value in ODD_VALUES:
             path.write_text(text[:start] + value + text[end:])
             try:
-                build_chain(load_spec(path, DEVICE), DEVICE)
+                chain_of(path)
             except InputError as error:
                 assert all(problem.where and problem.where.line >= 0 for problem in error.problems)

@@ -57,7 +57,7 @@ def _rules(one: Outcome) -> str:
 def _proof(choice: Choice) -> str:
     if choice.guarantee:
         one = choice.guarantee
-        text = f"accuracy on new data falls by more than {one.rate:.2%} with probability {one.delta:g} at most"
+        text = f"accuracy on new data falls by more than {one.accuracy_drop:.2%} with probability {one.delta:g} at most"
         return f"{text}: {one.losses} of {one.images:,} images lost, {one.allowed} allowed ({one.method})"
     limits = f"among chains of up to {choice.most + 1} stages, for these images"
     if choice.method == "tested":

@@ -1,0 +1,126 @@
+"""What a chain answers, input by input: of the integer reference or of the firmware, in one form, and its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.configs.errors import InputError
+from offramp.files import write_bytes
+from offramp.planner.ir.chain import Chain
+from offramp.planner.reference.confidence import to_real
+from offramp.planner.reference.profile import Profile, exit_indices
+from offramp.simulator.board.run import BoardRun
+
+SUFFIXES = (".csv", ".npz")
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answers to N inputs.
+
+    `classes`: int64 (N,). `exit_index`: int64 (N,), the stage that answered, as an index into `stages`. `confidence`:
+    float64 (N,), in real units (logits, probability, nats). `logits`: int32 (N, classes), of the stage that answered,
+    in integer units; `error`: int32 (N,), the firmware's error code, 0 where there is an answer.
+    """
+
+    stages: tuple[str, ...]
+    classes: npt.NDArray[np.int64]
+    exit_index: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    logits: npt.NDArray[np.int32]
+    error: npt.NDArray[np.int32]
+
+
+def reference_answers(chain: Chain, profiled: Profile) -> Answers:
+    """The answers of the integer reference; every exit must have a threshold."""
+    index = exit_indices(chain, profiled)
+    images = np.arange(len(index))
+    return Answers(
+        stages=tuple(stage.name for stage in chain.stages),
+        classes=np.stack(profiled.answers)[index, images],
+        exit_index=index,
+        confidence=_real(chain, index, np.stack(profiled.confidence)[index, images]),
+        logits=np.stack(profiled.logits)[index, images],
+        error=np.zeros(len(index), np.int32),
+    )
+
+
+def board_answers(chain: Chain, run: BoardRun) -> Answers:
+    """The answers of the firmware on the virtual board."""
+    index = run.stages.astype(np.int64)
+    return Answers(
+        stages=tuple(stage.name for stage in chain.stages),
+        classes=run.classes.astype(np.int64),
+        exit_index=index,
+        confidence=_real(chain, index, run.confidences),
+        logits=run.logits,
+        error=run.errors,
+    )
+
+
+def _real(chain: Chain, index: npt.NDArray[np.int64], confidence: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+    rules = [stage.exit for stage in chain.stages]
+    values = zip(index.tolist(), confidence.tolist(), strict=True)
+    exits = [(rules[stage], value) for stage, value in values]
+    return np.array([to_real(one.measure, value, one.fraction_bits) if one else 0.0 for one, value in exits])
+
+
+def check_name(path: Path) -> None:
+    """InputError if answers cannot be written in the format that a file's name asks for."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"--output {path}: a name that ends in {' or '.join(SUFFIXES)} is expected")
+
+
+def write_answers(path: Path, answers: Answers) -> None:
+    """Write a .csv with a row an input, or an .npz with the arrays of `Answers`."""
+    content = _csv(answers).encode() if path.suffix == ".csv" else _npz(answers)
+    write_bytes(path, content)
+
+
+def _csv(answers: Answers) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    logits = [f"logit_{number}" for number in range(answers.logits.shape[1])]
+    rows.writerow(["input", "class", "stage", "confidence", "error", *logits])
+    for number, values in enumerate(answers.logits.tolist()):
+        stage = answers.stages[int(answers.exit_index[number])]
+        confidence, error = float(answers.confidence[number]), int(answers.error[number])
+        rows.writerow([number, int(answers.classes[number]), stage, confidence, error, *values])
+    return text.getvalue()
+
+
+def _npz(answers: Answers) -> bytes:
+    file = io.BytesIO()
+    np.savez(
+        file,
+        stages=np.array(answers.stages),
+        classes=answers.classes,
+        exit_index=answers.exit_index,
+        confidence=answers.confidence,
+        logits=answers.logits,
+        error=answers.error,
+    )
+    return file.getvalue()
+
+
+def answers_json(answers: Answers, mismatches: int) -> str:
+    """The answers as JSON; `mismatches`: how many differ from the integer reference."""
+    entries = [
+        {
+            "class": int(answers.classes[number]),
+            "stage": answers.stages[int(answers.exit_index[number])],
+            "confidence": float(answers.confidence[number]),
+            "error": int(answers.error[number]),
+            "logits": logits,
+        }
+        for number, logits in enumerate(answers.logits.tolist())
+    ]
+    content = {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}
+    return json.dumps(content, indent=1) + "\n"

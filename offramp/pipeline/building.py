@@ -1,0 +1,92 @@
+"""From a plan to verified firmware: generated, compiled, run on the virtual board, compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from offramp.build_folder import whole_folder
+from offramp.codegen.assemble import assemble
+from offramp.codegen.firmware import KnownAnswer
+from offramp.codegen.render import render
+from offramp.files import write_text, write_tree
+from offramp.pipeline.compile import Compiled, compile_firmware
+from offramp.pipeline.emulate import check_verified, verify
+from offramp.pipeline.evaluate import Evaluation
+from offramp.pipeline.planning import Planned
+from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
+from offramp.planner.plan import plan_json
+from offramp.planner.reference.profile import Profile
+from offramp.progress import Progress
+
+IMAGES = 200  # test images that go through the emulator unless told otherwise
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """`compiler`: a name, or `auto` for the first there is. `images`: how many of the test images go through the
+    emulator, None for all; 0: the firmware is not run."""
+
+    compiler: str = "auto"
+    images: int | None = IMAGES
+
+
+def build_firmware(
+    made: Planned,
+    evaluation: Evaluation | None,
+    report: Report,
+    output: Path,
+    options: BuildOptions,
+    progress: Progress,
+) -> Report:
+    """Write the folder `output`: firmware, ELF, registers, plan and report. It appears only if every answer is right.
+
+    `report`: of the plan; returned with what was compiled and verified.
+    """
+    with whole_folder(output) as folder:
+        progress.step("generating and compiling the firmware")
+        compiled = _generate(made, evaluation, folder, options.compiler)
+        firmware = FirmwareReport(compiled.flash_bytes, compiled.ram_bytes, compiled.compiler)
+        report = replace(report, firmware=firmware)
+        if evaluation and options.images != 0:
+            verified = _emulate(made, evaluation, compiled.elf, options.images, progress)
+            report = replace(report, verified=verified)
+        # The folder takes its final place only now, but the plan's paths are relative to that place.
+        write_text(folder / "plan.json", plan_json(made.plan, output))
+        write_text(folder / "report.json", report_json(report))
+    return report
+
+
+def _generate(made: Planned, evaluation: Evaluation | None, folder: Path, compiler: str) -> Compiled:
+    """Write the firmware tree and the register programs as text, and compile the tree for the virtual board."""
+    tests = _samples(made, evaluation) if evaluation else ()
+    firmware = assemble(made.lowered, made.plan.spec.name, made.plan.spec.labels, tests)
+    write_tree(folder / "firmware", render(firmware, made.device))
+    write_tree(folder / "registers", {f"{one.name}.txt": one.text() for one in made.lowered.programs})
+    return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
+
+
+def _samples(made: Planned, evaluation: Evaluation) -> tuple[KnownAnswer, ...]:
+    """For each stage the first test image that leaves there, for the board to test itself with."""
+    samples = []
+    for stage in range(len(made.chain.stages)):
+        leaving = np.flatnonzero(evaluation.exit_index == stage)
+        if len(leaving):
+            first = int(leaving[0])
+            logits = tuple(evaluation.profiled.logits[stage][first].tolist())
+            samples.append(KnownAnswer(evaluation.data.x[first], stage, logits))
+    return tuple(samples)
+
+
+def _emulate(made: Planned, evaluation: Evaluation, elf: Path, images: int | None, progress: Progress) -> Verified:
+    """Run the firmware on the first `images` test images (None: all); CheckFailed if any answer is wrong."""
+    x = evaluation.data.x[:images]
+    expected = Profile(
+        tuple(one[: len(x)] for one in evaluation.profiled.logits),
+        tuple(one[: len(x)] for one in evaluation.profiled.confidence),
+    )
+    emulated = verify(elf, x, made.plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
+    check_verified(emulated)
+    return emulated.verified

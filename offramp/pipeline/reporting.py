@@ -1,0 +1,198 @@
+"""The figures of a plan: what report.json has, made from the plan and, if there are any, its answers to test data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from offramp.codegen.load_images import reload_words
+from offramp.configs.device import Device
+from offramp.pipeline.emulate import count_kinds
+from offramp.pipeline.evaluate import Evaluation, accuracy_of
+from offramp.pipeline.planning import Planned
+from offramp.pipeline.report import (
+    FORMAT,
+    AccuracyReport,
+    AloneReport,
+    CyclesReport,
+    EnergyReport,
+    MemoryReport,
+    Report,
+    StageReport,
+    SwitchReport,
+)
+from offramp.planner.allocation.place import Placed
+from offramp.planner.hardware.cycles import network_cycles, switch_cycles
+from offramp.planner.hardware.energy import network_energy
+from offramp.planner.hardware.hw_layer import HwLayer, set_bits
+from offramp.planner.ir.chain import ExitRule, Stage
+from offramp.planner.ir.network import Network
+from offramp.planner.reference.confidence import to_real
+
+
+def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
+    """Everything about a plan that does not need the firmware to run. `evaluation`: of the spec's test data."""
+    plan, device = made.plan, made.device
+    return Report(
+        format=FORMAT,
+        name=plan.spec.name,
+        device=device.name,
+        stages=tuple(_stage(made, index, evaluation) for index in range(len(made.chain.stages))),
+        memory=_memory(plan.placed, device),
+        switches=_switches(made),
+        cycles=_cycles(made, evaluation),
+        energy=_energy(made, evaluation),
+        accuracy=_accuracy(evaluation),
+        alone=_alone(made, evaluation) if evaluation else (),
+        calibration=plan.calibrated.record() if plan.calibrated else None,
+        choice=plan.choice.record() if plan.choice else None,
+    )
+
+
+def _accuracy(evaluation: Evaluation | None) -> AccuracyReport | None:
+    """The last stage answers as its network does alone: its layers are those of the network, whatever ran before."""
+    if evaluation is None:
+        return None
+    return AccuracyReport(evaluation.accuracy, evaluation.accuracy_alone(-1), len(evaluation.y))
+
+
+def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
+    """The networks that the spec wants compared, each in one run, its result looked at as a chain's is."""
+    return tuple(
+        AloneReport(
+            name=name,
+            accuracy=accuracy_of(network, evaluation.data),
+            cycles=network_cycles(network, made.device).cycles + made.cycles.check.cycles,
+            energy_uj=_alone_energy(network, made),
+        )
+        for name, network in made.plan.compared.items()
+    )
+
+
+def _alone_energy(network: Network, made: Planned) -> float:
+    """Microjoules of a network run alone, a look at its result included."""
+    return (network_energy(network, made.device).picojoules + made.energy.check.picojoules) / 10**6
+
+
+def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageReport:
+    stage, placed = made.chain.stages[index], made.plan.placed
+    layers = [placed.requirements.layer(slot) for slot in stage.slots]
+    rule = stage.exit
+    return StageReport(
+        name=stage.name,
+        layers=tuple(slot.name for slot in stage.slots),
+        share=evaluation.share(index) if evaluation else None,
+        accuracy=evaluation.accuracy_leaving(index) if evaluation else None,
+        accuracy_alone=evaluation.accuracy_alone(index) if evaluation else None,
+        cycles=made.cycles.stages[index].cycles,
+        cycles_tag=made.cycles.stages[index].tag,
+        energy_uj=made.energy.stages[index].microjoules,
+        weight_columns=fullest_processor(layers),
+        weight_bytes=weight_bytes(layers),
+        bias_bytes=sum(layer.bias_bytes for layer in layers),
+        data_bytes=_data_bytes(placed, stage),
+        confidence=rule.measure if rule else None,
+        threshold=_threshold(rule),
+    )
+
+
+def _threshold(rule: ExitRule | None) -> float | None:
+    """In real units; None where nothing leaves early."""
+    if rule is None or rule.threshold is None:
+        return None
+    return to_real(rule.measure, rule.threshold, rule.fraction_bits)
+
+
+def fullest_processor(layers: Sequence[HwLayer]) -> int:
+    """Kernel columns that some layers take in the processor that has most of them."""
+    used = [processor for layer in layers for processor in set_bits(layer.processors)]
+    return max(sum(layer.columns for layer in layers if layer.processors >> one & 1) for one in set(used))
+
+
+def weight_bytes(layers: Iterable[HwLayer]) -> int:
+    """Bytes of weight memory that some layers take."""
+    return sum(layer.weight_bytes for layer in layers)
+
+
+def _data_bytes(placed: Placed, stage: Stage) -> int:
+    """Data memory that the stage reads or writes."""
+    used = {tensor for slot in stage.slots for tensor in (*slot.reads, slot.writes)}
+    tensors = [placed.requirements.tensors[tensor] for tensor in used]
+    return sum(4 * tensor.words * len(tensor.instances) for tensor in tensors)
+
+
+def _memory(placed: Placed, device: Device) -> MemoryReport:
+    requirements = placed.requirements
+    layers = list(requirements.hw.values())
+    stored = [requirements.layer(slot) for slot in requirements.chain.slots if slot.name in placed.placement.weights]
+    weights, biases = device.memories["weights"], device.memories["bias"]
+    return MemoryReport(
+        highest_column=placed.placement.highest.value,
+        columns=weights.words,
+        proved_lowest=placed.placement.highest.optimal,
+        objectives=placed.placement.objectives,
+        weight_bytes=weight_bytes(stored),
+        weight_memory_bytes=device.geometry.processors * weights.words * weights.word_bytes,
+        bias_bytes=sum(layer.bias_bytes for layer in layers),
+        bias_memory_bytes=device.geometry.quadrants * biases.words,
+    )
+
+
+def _switches(made: Planned) -> tuple[SwitchReport, ...]:
+    count = len(made.chain.stages)
+    pairs = [(index, index + 1) for index in range(count - 1)] + [(index, 0) for index in range(1, count)]
+    return tuple(_switch(made, before, after) for before, after in pairs)
+
+
+def _switch(made: Planned, before: int, after: int) -> SwitchReport:
+    """What a switch writes, by what its addresses reach; and what the vendor's way of two models would write."""
+    stages, states = made.chain.stages, made.lowered.switching
+    writes = states.transition(before, after)
+    kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
+    return SwitchReport(
+        source=stages[before].name,
+        target=stages[after].name,
+        register_writes=kinds["register"],
+        weight_words=kinds["weights"],
+        bias_words=kinds["bias"],
+        reload_words=sum(reload_words(made.plan.placed, stages[after])) + len(states.configure(after)),
+        cycles=switch_cycles(made.device, len(writes)).cycles,
+    )
+
+
+def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
+    costs = made.cycles
+    full = network_cycles(_last_network(made), made.device).cycles
+    stages = np.cumsum([stage.cycles for stage in costs.stages])
+    mean = costs.mean(evaluation.exit_index) if evaluation else None
+    parts = [one for one in (*costs.stages, costs.check, *costs.forward, *costs.back) if one.cycles]
+    return CyclesReport(
+        mean=mean,
+        worst=max(costs.cost_by_exit),
+        full=full + costs.check.cycles,
+        ratio=(full + costs.check.cycles) / mean if mean else None,
+        accelerator_mean=float(stages[evaluation.exit_index].mean()) if evaluation else None,
+        accelerator_full=full,
+        tag="estimated" if any(one.estimate for one in parts) else "simulated",
+        sources=tuple(sorted({one.source for one in parts})),
+    )
+
+
+def _energy(made: Planned, evaluation: Evaluation | None) -> EnergyReport:
+    energy = made.energy
+    mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation else None
+    full = _alone_energy(_last_network(made), made)
+    parts = (*energy.stages, energy.check, *energy.forward, *energy.back)
+    return EnergyReport(
+        mean_uj=mean,
+        full_uj=full,
+        ratio=full / mean if mean else None,
+        tag="estimated",
+        source="; ".join(dict.fromkeys(one.source for one in parts)),
+    )
+
+
+def _last_network(made: Planned) -> Network:
+    """The network that the chain replaces."""
+    return made.chain.networks[made.chain.slots[-1].network]

@@ -1,0 +1,17 @@
+"""What a long run tells of itself while it works; whoever starts it decides how that is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`step(what)`: a new piece of work has begun. `count(what, done, total)`: so much of it is done."""
+
+    step: Callable[[str], None]
+    count: Callable[[str, int, int], None]
+
+
+SILENT = Progress(lambda what: None, lambda what, done, total: None)

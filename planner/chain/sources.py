@@ -1,0 +1,66 @@
+"""The files of a spec's networks, read once a command; networks of any input shape are made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
+from offramp.planner.ai8x.description import Description, read_description
+from offramp.planner.ai8x.load import Options, infer_network
+from offramp.planner.chain.bundles import forget_processors
+from offramp.planner.ir.network import Network, Shape
+from offramp.planner.spec.spec import NetworkSpec, Spec
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSource:
+    """A network's YAML and checkpoint as they stand in their files."""
+
+    description: Description
+    checkpoint: Checkpoint
+
+
+Sources = Mapping[str, NetworkSource]  # by the name that the spec gives the network
+
+
+def read_sources(spec: Spec, device: Device) -> Sources:
+    """Read the files of all networks of a spec. InputError with everything that is wrong with any of them."""
+    sources: dict[str, NetworkSource] = {}
+    problems: list[Diagnostic] = []
+    for name, entry in spec.networks.items():
+        try:
+            sources[name] = _read(entry, device)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return sources
+
+
+def _read(entry: NetworkSpec, device: Device) -> NetworkSource:
+    checkpoint = load_checkpoint(entry.checkpoint)
+    description, problems = read_description(entry.network)
+    if description is None or problems:
+        raise InputError(infer_network(description, problems, checkpoint, None, Options(), device)[1])
+    return NetworkSource(description, checkpoint)
+
+
+def load(entry: NetworkSpec, source: NetworkSource, device: Device, head_input: Shape | None = None) -> Network:
+    """The network of a spec's entry. `head_input`: the shape of the tensor that it reads where it is a head; else it
+    reads the input. InputError lists all that is wrong with it."""
+    options = Options(fifo=entry.fifo, avg_pool_rounding=entry.avg_pool_rounding)
+    shape = head_input or entry.input_shape
+    network, problems = infer_network(source.description, (), source.checkpoint, shape, options, device)
+    if problems or network is None:
+        raise InputError(problems)
+    return network if entry.keep_processors else forget_processors(network, head_input is not None)
+
+
+def load_compared(spec: Spec, sources: Sources, device: Device) -> dict[str, Network]:
+    """The networks that the spec only wants compared with the chain, as their YAML has them."""
+    return {
+        name: load(replace(spec.networks[name], keep_processors=True), sources[name], device) for name in spec.compare
+    }

@@ -1,0 +1,79 @@
+"""What plan.json and report.json keep of a choice and a calibration: their keys are these fields, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from offramp.planner.exits.guarantee import Guarantee
+from offramp.planner.ir.measure import Measure
+
+
+@dataclass(frozen=True)
+class OutcomeRecord:
+    """A chain with its settings on the data that it was chosen on. `thresholds`: in logits, as probabilities, in nats;
+    `shares`: of the images that each stage answers; means: of one inference."""
+
+    stages: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    thresholds: tuple[float, ...]
+    accuracy: float
+    shares: tuple[float, ...]
+    mean_cycles: float
+    mean_energy_uj: float
+
+
+@dataclass(frozen=True)
+class CandidateRecord:
+    """A candidate, and why it was chosen or not."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChainRecord:
+    """A chain that was considered; `best` None where no settings of it keep to the goal."""
+
+    stages: tuple[str, ...]
+    best: OutcomeRecord | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChoiceRecord:
+    """The stages that `exits: auto` has chosen, from what, and why (docs/CHOOSING.md)."""
+
+    chosen: OutcomeRecord
+    runner_up: OutcomeRecord | None
+    method: str
+    gap: float
+    images: int
+    full_accuracy: float
+    most_early_stages: int
+    risk: Guarantee | None
+    candidates: tuple[CandidateRecord, ...]
+    chains: tuple[ChainRecord, ...]
+    pareto: Mapping[str, tuple[OutcomeRecord, ...]]
+
+
+@dataclass(frozen=True)
+class CalibrationAccuracy:
+    """On the calibration data: of the chain, and of the network that it replaces."""
+
+    staged: float
+    full: float
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """How thresholds were found, in the firmware's integer units, and what they gave on the calibration data."""
+
+    thresholds: tuple[int, ...]
+    method: str
+    gap: float
+    images: int
+    accuracy: CalibrationAccuracy
+    shares: tuple[float, ...]
+    mean_cycles: float
+    risk: Guarantee | None
