@@ -6,8 +6,9 @@ import argparse
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from offramp.configs.errors import InputError
 from offramp.configs.files import recorded_reads
 from offramp.output import shortened, shown
 from offramp.stopping import uninterrupted
@@ -84,6 +85,23 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Completion(argparse.Action):
+    """Prints the script of a shell. Every command is imported for it, as its options have to be known."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: argparse.Namespace, shell: Any, *__: object) -> None:
+        try:
+            import shtab
+        except ModuleNotFoundError as error:
+            raise InputError("--completion needs shtab: pip install 'offramp[completion]'") from error
+        full = _Parser("offramp")
+        commands = full.add_subparsers()
+        for command in COMMANDS:
+            options = commands.add_parser(command.name, help=command.summary)
+            importlib.import_module(command.module).add_arguments(options)
+        print(shtab.complete(full, shell=shell))
+        parser.exit()
+
+
 def _front() -> argparse.ArgumentParser:
     parser = _Parser(
         "offramp",
@@ -92,6 +110,9 @@ def _front() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    shells = ("bash", "zsh", "tcsh")
+    text = "print a script that completes commands and options in this shell (extra `completion`)"
+    parser.add_argument("--completion", action=_Completion, choices=shells, help=text)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         commands.add_parser(command.name, help=command.summary, add_help=False)

@@ -28,10 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser, json: str = "") -> None:
         parser.add_argument("--json", action="store_true", help=f"print {json} as JSON, and nothing else")
 
 
-def make_console(args: argparse.Namespace | None = None) -> Console:
-    """A console for standard output, silent where the arguments ask for less or for JSON."""
+def make_console(args: argparse.Namespace | None = None, width: int = WIDTH) -> Console:
+    """A console for standard output, silent where the arguments ask for less or for JSON. `width`: of files and
+    pipes."""
     quiet = args is not None and (args.quiet or getattr(args, "json", False))
-    return PlainConsole(None if sys.stdout.isatty() else WIDTH, quiet=quiet)
+    return PlainConsole(None if sys.stdout.isatty() else width, quiet=quiet)
 
 
 def print_json(text: str, args: argparse.Namespace) -> None:

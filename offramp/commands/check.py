@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
+from offramp import console as terminal
 from offramp.configs.device import Device
+from offramp.configs.errors import Diagnostic, InputError
 from offramp.devices import add_device, stated_device
 from offramp.pipeline.networks import completed, load_checked, parse_shape
-from offramp.plain_console import PlainConsole
 from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.ai8x.load import Options, Source
 from offramp.planner.ai8x.weights import parse_shapes
@@ -44,6 +46,7 @@ COLUMNS = (
 WITHOUT_WEIGHTS = (
     "Without weights: as many output channels as output processors (64 at most: more need a checkpoint), no biases."
 )
+FORMAT = 1
 TEXT_WIDTH = 140  # of the table where the output is not a terminal
 
 
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fifo", action="store_true", help="the input comes through the FIFO, as streaming needs it")
     add_classes(parser)
     add_device(parser, "the network")
+    terminal.add_arguments(parser, json="the layers, or what is wrong with them,")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")
     source.add_argument("--weights", metavar="SHAPES", help='weight shapes of the layers instead, "OxIxKxK ..."')
@@ -82,13 +86,63 @@ def run(args: argparse.Namespace) -> int:
     source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
-    network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
-    console = PlainConsole(None if sys.stdout.isatty() else TEXT_WIDTH)
-    for line in _report(completed(network, device), device):
+    try:
+        network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
+    except InputError as error:
+        terminal.print_json(problems_json(error.problems), args)
+        raise
+    network = completed(network, device)
+    terminal.print_json(network_json(network, device), args)
+    console = terminal.make_console(args, TEXT_WIDTH)
+    for line in _report(network, device):
         console.print(line, highlight=False)
     if source is None:
         console.print(WITHOUT_WEIGHTS, highlight=False)
     return 0
+
+
+def network_json(network: Network, device: Device) -> str:
+    """The layers as JSON, with the numbers that the table shows."""
+    layers = [_layer_json(map_layer(layer, network, device), network) for layer in network.layers]
+    total = network_cycles(network, device)
+    content = {
+        "format": FORMAT,
+        "network": network.name,
+        "device": device.name,
+        "input": str(network.input_shape),
+        "layers": layers,
+        "cycles": {"total": total.cycles, "tag": total.tag, "source": total.source},
+        "problems": [],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _layer_json(hw: HwLayer, network: Network) -> dict[str, object]:
+    layer, cycles = hw.layer, layer_cycles(hw.layer, network, hw.device)
+    return {
+        "index": layer.index,
+        "name": layer.name,
+        "op": layer.op,
+        "input": str(layer.in_shape),
+        "output": str(layer.out_shape),
+        "output_width": layer.output_width,
+        "weight_bits": layer.weight_bits if layer.has_weights else None,
+        "output_shift": layer.output_shift if layer.has_weights else None,
+        "processors": f"{layer.processors:#x}",
+        "output_processors": f"{layer.output_processors:#x}",
+        "columns": hw.columns,
+        "bias_bytes": hw.bias_bytes,
+        "cycles": {"total": cycles.cycles, "tag": cycles.tag, "source": cycles.source},
+    }
+
+
+def problems_json(problems: Sequence[Diagnostic]) -> str:
+    """What is wrong, as JSON; `file` and `line` are null where there is no place."""
+    found = [
+        {"file": one.where and one.where.file, "line": one.where and (one.where.line or None), "message": one.message}
+        for one in problems
+    ]
+    return json.dumps({"format": FORMAT, "layers": [], "problems": found}, indent=1) + "\n"
 
 
 def _report(network: Network, device: Device) -> tuple[Table | str, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,24 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from offramp import console as terminal
-from offramp.comparison.layout_plan import layout_of_plan
-from offramp.comparison.layout_vendor import layout_of_case
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
-from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.corpus.cases import is_case
-from offramp.devices import device_of_case, device_of_plan, device_of_spec
+from offramp.comparison.read import read_layout
+from offramp.configs.errors import InputError
 from offramp.files import write_text
-from offramp.pipeline.chains import TEST_DATA
-from offramp.pipeline.evaluate import evaluate_plan
-from offramp.pipeline.planning import make_plan, open_plan
-from offramp.pipeline.report import read_report
-from offramp.pipeline.reporting import plan_report
-from offramp.planner.plan import read_plan
-from offramp.planner.spec.reader import load_spec
-from offramp.progress import Progress
 
-SUFFIXES = (".json", ".yaml", ".yml")
+FORMAT = 1
 UNLIMITED = 10_000  # characters: what a table would like to have
 
 
@@ -44,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     accepted = "a spec (YAML), a plan (JSON), the folder of a build, or of a corpus case (the vendor tool's layout)"
     parser.add_argument("layouts", nargs="+", type=Path, metavar="LAYOUT", help=accepted)
     parser.add_argument("-o", "--output", type=Path, metavar="HTML", help="write a page with pictures of the memories")
-    terminal.add_arguments(parser)
+    terminal.add_arguments(parser, json="all measures")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     with terminal.shown_progress(console, args.verbose) as progress:
         layouts = [read_layout(path, progress) for path in args.layouts]
     print_comparison(layouts, console)
+    terminal.print_json(comparison_json(layouts), args)
     if args.output:
         write_text(args.output, _page_maker()(layouts))
         console.print(f"written: {args.output}")
@@ -73,43 +63,21 @@ def _page_maker() -> Callable[[Sequence[Layout]], str]:
     return comparison_page
 
 
-def read_layout(path: Path, progress: Progress) -> Layout:
-    """The layout that a spec, plan, build or case describes. InputError if the path is none of them."""
-    if is_case(path):
-        progress.step(f"reading the vendor's layout in {path}")
-        return layout_of_case(path, device_of_case(path))
-    if (path / "plan.json").is_file():
-        progress.step(f"reading the build in {path}")
-        return _build_layout(path)
-    if path.is_file() and path.suffix in SUFFIXES:
-        return _plan_layout(path, progress)
-    found = "is none of them" if path.exists() else "does not exist"
-    wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
-    raise InputError(Diagnostic(Where(str(path)), f"{found}; expected: {wanted}"))
-
-
-def _build_layout(path: Path) -> Layout:
-    """The layout of a build, with the figures that it noted down. InputError if they are damaged or another plan's."""
-    plan, report = path / "plan.json", path / "report.json"
-    made, figures = open_plan(plan, device_of_plan(plan)), read_report(report)
-    names = [stage.name for stage in made.chain.stages]
-    if [stage.name for stage in figures.stages] != names:
-        found = ", ".join(stage.name for stage in figures.stages) or "no stage"
-        raise InputError(Diagnostic(Where(str(report)), f"is of {found}; plan.json beside it is of {', '.join(names)}"))
-    return layout_of_plan(made, figures, "build", str(path))
-
-
-def _plan_layout(path: Path, progress: Progress) -> Layout:
-    """The layout of a plan or a spec, with the test data run through the integer reference."""
-    is_plan = path.suffix == ".json"
-    device = device_of_plan(path) if is_plan else device_of_spec(path)
-    made = open_plan(path, device) if is_plan else make_plan(load_spec(path, device), device, progress)
-    if TEST_DATA in made.plan.spec.data:
-        progress.step("running the test data through the integer reference")
-    report = plan_report(made, evaluate_plan(made.plan))
-    if is_plan:  # what was chosen from is only known to the file
-        report = replace(report, choice=read_plan(path).choice)
-    return layout_of_plan(made, report, "plan" if is_plan else "spec", str(path))
+def comparison_json(layouts: Sequence[Layout]) -> str:
+    """The layouts and all measures of them as JSON."""
+    content = {
+        "format": FORMAT,
+        "layouts": [{"name": one.name, "kind": one.kind, "path": one.path} for one in layouts],
+        "measures": [
+            {
+                "name": row.name,
+                "note": row.note,
+                "cells": [{"text": cell.text, "change": cell.change, "differs": cell.differs} for cell in row.cells],
+            }
+            for row in rows_of(layouts)
+        ],
+    }
+    return json.dumps(content, indent=1) + "\n"
 
 
 def print_comparison(layouts: Sequence[Layout], console: Console) -> None:

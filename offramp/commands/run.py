@@ -17,7 +17,7 @@ from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.devices import device_of_plan
-from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, write_answers
+from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, checked_input, write_answers
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.emulate import check_verified, verify
 from offramp.pipeline.planning import open_plan
@@ -81,20 +81,7 @@ def _test_images(plan: Plan, images: int | None) -> npt.NDArray[np.int8]:
 
 
 def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
-    shape = plan.chain.networks[plan.chain.first_reader.network].input_shape
-    x = read_array(path, DATA_FILE)
-    wanted = (shape.channels, shape.rows, shape.cols)
-    if x.dtype.kind not in "iu" or x.shape[-3:] != wanted or x.ndim not in (3, 4):
-        size = ", ".join(map(str, wanted))
-        message = f"holds {x.dtype} {x.shape}; integers ({size}) or (N, {size}) are expected"
-        raise InputError(Diagnostic(Where(str(path)), message))
-    if not x.size:
-        raise InputError(Diagnostic(Where(str(path)), "is empty; at least one input is expected"))
-    if x.min() < -128 or x.max() > 127:
-        found = f"holds values from {x.min()} to {x.max()}; -128..127 are allowed"
-        hint = " (pixels 0..255 go in as pixel - 128)" if x.min() >= 0 else ""
-        raise InputError(Diagnostic(Where(str(path)), found + hint))
-    return x.reshape(-1, *wanted).astype(np.int8)
+    return checked_input(read_array(path, DATA_FILE), plan.chain, Where(str(path)))
 
 
 def _table(found: Answers, plan: Plan) -> Table:

@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.console import add_arguments as add_console_arguments
 from offramp.console import make_console
 from offramp.devices import add_device, device_of_case
+from offramp.stopping import default_signals
 
 Judge = Callable[[Path, Device], tuple[str, ...]]  # a case folder, its device -> why it fails; () if it passes
 T = TypeVar("T")
@@ -21,12 +23,13 @@ T = TypeVar("T")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    add_console_arguments(parser)
     add_device(parser, "cases whose meta.json names none")
 
 
 def judge_cases(args: argparse.Namespace, judge: Judge) -> int:
     """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0."""
-    console = make_console()
+    console = make_console(args)
     passed = failed = 0
     for case, reasons in each_case(args, partial(_judged, judge=judge, stated=args.device)):
         failed += bool(reasons)
@@ -60,7 +63,7 @@ def _results(cases: Sequence[Path], jobs: int, work: Callable[[Path], T]) -> Ite
     if jobs == 1 or len(cases) == 1:
         yield from map(work, cases)
         return
-    with multiprocessing.Pool(jobs) as pool:
+    with multiprocessing.Pool(jobs, initializer=default_signals) as pool:
         yield from pool.imap(work, cases, chunksize=4)
 
 

@@ -7,11 +7,12 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from offramp.configs.errors import InputError
+from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.files import write_bytes
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.confidence import to_real
@@ -70,6 +71,23 @@ def _real(chain: Chain, index: npt.NDArray[np.int64], confidence: npt.NDArray[np
     values = zip(index.tolist(), confidence.tolist(), strict=True)
     exits = [(rules[stage], value) for stage, value in values]
     return np.array([to_real(one.measure, value, one.fraction_bits) if one else 0.0 for one, value in exits])
+
+
+def checked_input(x: npt.NDArray[Any], chain: Chain, where: Where | None = None) -> npt.NDArray[np.int8]:
+    """Inputs of a chain as int8 (N, channels, rows, cols); one without N will do. InputError if they do not fit."""
+    shape = chain.networks[chain.first_reader.network].input_shape
+    wanted = (shape.channels, shape.rows, shape.cols)
+    if x.dtype.kind not in "iu" or x.shape[-3:] != wanted or x.ndim not in (3, 4):
+        size = ", ".join(map(str, wanted))
+        message = f"holds {x.dtype} {x.shape}; integers ({size}) or (N, {size}) are expected"
+        raise InputError(Diagnostic(where, message))
+    if not x.size:
+        raise InputError(Diagnostic(where, "is empty; at least one input is expected"))
+    if x.min() < -128 or x.max() > 127:
+        found = f"holds values from {x.min()} to {x.max()}; -128..127 are allowed"
+        hint = " (pixels 0..255 go in as pixel - 128)" if x.min() >= 0 else ""
+        raise InputError(Diagnostic(where, found + hint))
+    return x.reshape(-1, *wanted).astype(np.int8)
 
 
 def check_name(path: Path) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from offramp.codegen.program import Key
-from offramp.commands.compare import read_layout
 from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layout_vendor import layout_of_case, vendor_weights
 from offramp.comparison.layouts import Layout, Point, WeightUse, front
+from offramp.comparison.read import read_layout
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.replay import WRITE, WRITE_BYTE

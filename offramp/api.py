@@ -1,0 +1,162 @@
+"""The public Python interface (docs/API.md). Nothing here prints; what goes wrong is an OfframpError.
+
+`import offramp` alone loads none of it: names are looked up here when they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.build_folder import check_free, check_unchanged
+from offramp.comparison.layouts import LETTERS, Layout
+from offramp.comparison.measures import Row, rows_of
+from offramp.comparison.read import read_layout
+from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
+from offramp.configs.files import recorded_reads
+from offramp.devices import device_of_plan, device_of_spec
+from offramp.pipeline import building
+from offramp.pipeline.answers import Answers, board_answers, checked_input, reference_answers
+from offramp.pipeline.emulate import verify
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import Planned, make_plan, open_plan
+from offramp.pipeline.report import Report
+from offramp.pipeline.reporting import plan_report
+from offramp.planner.reference.profile import profile
+from offramp.planner.spec.reader import load_spec as read_spec
+from offramp.planner.spec.spec import Spec
+from offramp.progress import SILENT, Progress
+
+__all__ = [
+    "Answers",
+    "Built",
+    "CheckFailed",
+    "Comparison",
+    "Diagnostic",
+    "Infeasible",
+    "InputError",
+    "OfframpError",
+    "Planned",
+    "Progress",
+    "Report",
+    "Simulated",
+    "Spec",
+    "build",
+    "compare",
+    "load_plan",
+    "load_spec",
+    "plan",
+    "reference",
+    "simulate",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A finished build: its folder, the plan it was made from, and its figures (report.json)."""
+
+    folder: Path
+    planned: Planned
+    report: Report
+
+
+@dataclass(frozen=True, eq=False)
+class Simulated:
+    """Answers of a build's firmware on the virtual board, and a line for each that differs from the reference."""
+
+    answers: Answers
+    mismatches: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Memory layouts side by side. `rows`: a measure each, with a cell a layout."""
+
+    layouts: tuple[Layout, ...]
+    rows: tuple[Row, ...]
+
+    def page(self) -> str:
+        """A self-contained HTML page with pictures of the memories. Needs the extra `page`."""
+        from offramp.comparison.page import comparison_page
+
+        return comparison_page(self.layouts)
+
+
+def load_spec(path: Path | str) -> Spec:
+    """Read a spec. InputError lists everything that is wrong with it."""
+    return read_spec(Path(path), device_of_spec(Path(path)))
+
+
+def plan(spec: Spec | Path | str, *, progress: Progress = SILENT) -> Planned:
+    """Place the stages of a spec, choose stages and thresholds that it leaves open.
+
+    Infeasible if the stages are proved not to fit, InputError for what is wrong with the files.
+    """
+    loaded = spec if isinstance(spec, Spec) else load_spec(spec)
+    return make_plan(loaded, device_of_spec(Path(loaded.where.file)), progress)
+
+
+def load_plan(path: Path | str) -> Planned:
+    """The plan in a file that `offramp plan -o` or a build has written (plan.json), checked again."""
+    return open_plan(Path(path), device_of_plan(Path(path)))
+
+
+def build(
+    spec: Path | str,
+    output: Path | str,
+    *,
+    compiler: str = "auto",
+    images: int | None = building.IMAGES,
+    progress: Progress = SILENT,
+) -> Built:
+    """Plan, generate, compile and verify the firmware of a spec, as `offramp build` does.
+
+    `images`: test images that go through the virtual board, None for all. The folder `output` appears only if every
+    answer is right; CheckFailed otherwise.
+    """
+    folder = Path(output)
+    check_free(folder)
+    with recorded_reads():
+        planned = plan(Path(spec), progress=progress)
+        evaluation = evaluate_plan(planned.plan)
+        report = plan_report(planned, evaluation)
+        options = building.BuildOptions(compiler, images)
+        report = building.build_firmware(planned, evaluation, report, folder, options, progress)
+    return Built(folder, planned, report)
+
+
+def reference(planned: Planned, x: npt.NDArray[np.int8]) -> Answers:
+    """What the plan answers by the integer reference: the bits that the firmware gives.
+
+    `x`: int8 (N, channels, rows, cols) or one input without N, as the accelerator gets it.
+    """
+    inputs = checked_input(x, planned.chain)
+    return reference_answers(planned.chain, profile(planned.chain, inputs))
+
+
+def simulate(folder: Path | str, x: npt.NDArray[np.int8], *, progress: Progress = SILENT) -> Simulated:
+    """Run the firmware of a build on the virtual board (extra `board`) and compare it with the reference.
+
+    `x` as in `reference`.
+    """
+    elf = Path(folder) / "firmware.elf"
+    planned = load_plan(Path(folder) / "plan.json")
+    inputs = checked_input(x, planned.chain)
+    check_unchanged(Path(folder), elf.name)
+    expected = profile(planned.chain, inputs)
+    total = len(inputs)
+    emulated = verify(elf, inputs, planned.plan.placed, expected, lambda done: progress.count("emulating", done, total))
+    return Simulated(board_answers(planned.chain, emulated.run), emulated.mismatches)
+
+
+def compare(*paths: Path | str, progress: Progress = SILENT) -> Comparison:
+    """The memory layouts of specs, plans, builds or corpus cases, in the order given; the first is what others differ
+    from."""
+    if not 1 <= len(paths) <= len(LETTERS):
+        raise InputError(f"{len(paths)} layouts; 1 to {len(LETTERS)} are compared")
+    layouts: Sequence[Layout] = [read_layout(Path(path), progress) for path in paths]
+    return Comparison(tuple(layouts), tuple(rows_of(layouts)))

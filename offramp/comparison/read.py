@@ -1,0 +1,62 @@
+"""The layout of whatever a path names: a spec, a plan, a build, or a case of the vendor's tool."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from offramp.comparison.layout_plan import layout_of_plan
+from offramp.comparison.layout_vendor import layout_of_case
+from offramp.comparison.layouts import Layout
+from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.corpus.cases import is_case
+from offramp.devices import device_of_case, device_of_plan, device_of_spec
+from offramp.pipeline.chains import TEST_DATA
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.planning import make_plan, open_plan
+from offramp.pipeline.report import read_report
+from offramp.pipeline.reporting import plan_report
+from offramp.planner.plan import read_plan
+from offramp.planner.spec.reader import load_spec
+from offramp.progress import Progress
+
+SUFFIXES = (".json", ".yaml", ".yml")
+
+
+def read_layout(path: Path, progress: Progress) -> Layout:
+    """The layout that a spec, plan, build or case describes. InputError if the path is none of them."""
+    if is_case(path):
+        progress.step(f"reading the vendor's layout in {path}")
+        return layout_of_case(path, device_of_case(path))
+    if (path / "plan.json").is_file():
+        progress.step(f"reading the build in {path}")
+        return _build_layout(path)
+    if path.is_file() and path.suffix in SUFFIXES:
+        return _plan_layout(path, progress)
+    found = "is none of them" if path.exists() else "does not exist"
+    wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
+    raise InputError(Diagnostic(Where(str(path)), f"{found}; expected: {wanted}"))
+
+
+def _build_layout(path: Path) -> Layout:
+    """The layout of a build, with the figures that it noted down. InputError if they are damaged or another plan's."""
+    plan, report = path / "plan.json", path / "report.json"
+    made, figures = open_plan(plan, device_of_plan(plan)), read_report(report)
+    names = [stage.name for stage in made.chain.stages]
+    if [stage.name for stage in figures.stages] != names:
+        found = ", ".join(stage.name for stage in figures.stages) or "no stage"
+        raise InputError(Diagnostic(Where(str(report)), f"is of {found}; plan.json beside it is of {', '.join(names)}"))
+    return layout_of_plan(made, figures, "build", str(path))
+
+
+def _plan_layout(path: Path, progress: Progress) -> Layout:
+    """The layout of a plan or a spec, with the test data run through the integer reference."""
+    is_plan = path.suffix == ".json"
+    device = device_of_plan(path) if is_plan else device_of_spec(path)
+    made = open_plan(path, device) if is_plan else make_plan(load_spec(path, device), device, progress)
+    if TEST_DATA in made.plan.spec.data:
+        progress.step("running the test data through the integer reference")
+    report = plan_report(made, evaluate_plan(made.plan))
+    if is_plan:  # what was chosen from is only known to the file
+        report = replace(report, choice=read_plan(path).choice)
+    return layout_of_plan(made, report, "plan" if is_plan else "spec", str(path))
