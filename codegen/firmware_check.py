@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
 from offramp.configs.device import Device
+from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.measure import MEASURES
 from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16
 
@@ -69,14 +70,14 @@ def _transitions(firmware: Firmware, device: Device) -> Iterator[str]:
 
 
 def _weights(firmware: Firmware, device: Device) -> Iterator[str]:
-    memory = device.memories["weights"]
+    memory, per_quadrant = device.memories["weights"], device.geometry.processors_per_quadrant
     for chunk in firmware.weights:
         place = device.locate(chunk.address)
         if place is None or place.kind != "weights" or place.index % device.express_stride:
             yield f"weights: {chunk.address:#x} is not a kernel column of a weight memory"
             continue
-        columns = len(chunk.words) * 4 // memory.word_bytes
-        if not len(chunk.words) or place.index // device.express_stride + columns > memory.words:
+        end = place.index // device.express_stride + len(chunk.words) * WORD_BYTES // memory.word_bytes
+        if not len(chunk.words) or end > device.columns(place.quadrant * per_quadrant + place.unit):
             yield f"weights at {chunk.address:#x}: {len(chunk.words)} words; 1 to the end of the memory are allowed"
 
 
@@ -93,24 +94,24 @@ def _biases(firmware: Firmware, device: Device) -> Iterator[str]:
 def input_words(layout: InputLayout) -> int:
     """Words of each run of an input."""
     pixels = layout.shape[1] * layout.shape[2]
-    return -(-pixels // 4) if layout.chw else pixels
+    return -(-pixels // WORD_BYTES) if layout.chw else pixels
 
 
 def _input(layout: InputLayout, device: Device) -> Iterator[str]:
     given = sorted(channel for run in layout.runs for channel in run.channels if channel >= 0)
     if given != list(range(layout.shape[0])) or min(layout.shape) < 1:
         yield f"input {layout.shape}: runs hold the channels {given}; each has to be there once"
-    words = input_words(layout)
+    words, channels = input_words(layout), 1 if layout.chw else WORD_BYTES
     for run in layout.runs:
-        if len(run.channels) != (1 if layout.chw else 4):
-            yield f"input run at {run.address:#x}: {len(run.channels)} channels; 1 (CHW) or 4 (HWC) are expected"
+        if len(run.channels) != channels:
+            yield f"input run at {run.address:#x}: {len(run.channels)} channels; 1 (CHW) or 4 (HWC)"
         if layout.fifo:
             yield from _port(run, device)
             continue
         first, last = device.locate(run.address), device.locate(run.address + (words - 1) * run.step)
         inside = first and last and first.kind == "data" and (first.quadrant, first.unit) == (last.quadrant, last.unit)
-        step_fits = run.step == 4 if layout.chw else run.step % 4 == 0 and run.step >= 4
-        if not inside or run.address % 4 or not step_fits:
+        step_fits = run.step == WORD_BYTES if layout.chw else run.step % WORD_BYTES == 0 and run.step >= WORD_BYTES
+        if not inside or run.address % WORD_BYTES or not step_fits:
             yield f"input run at {run.address:#x}, step {run.step}, {words} words: not within one data memory instance"
 
 
@@ -153,9 +154,9 @@ def _stages(firmware: Firmware, device: Device) -> Iterator[str]:
 
 def _logit(what: str, logit: Logit, device: Device) -> Iterator[str]:
     place = device.locate(logit.address)
-    if place is None or place.kind != "data" or logit.address % 4:
+    if place is None or place.kind != "data" or logit.address % WORD_BYTES:
         yield f"{what}: logit at {logit.address:#x} is not a word of the data memory"
-    if not ((logit.width == 32 and logit.lane == 0) or (logit.width == 8 and 0 <= logit.lane < 4)):
+    if not ((logit.width == 32 and logit.lane == 0) or (logit.width == 8 and 0 <= logit.lane < WORD_BYTES)):
         yield f"{what}: logit of {logit.width} bits in lane {logit.lane}; 32 in lane 0 or 8 in 0..3 are allowed"
 
 

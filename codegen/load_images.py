@@ -9,7 +9,7 @@ from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pa
 from offramp.configs.device import Column, Device, Processor
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import streaming_bias_lead
-from offramp.planner.hardware.hw_layer import HwLayer, set_bits
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div, set_bits
 from offramp.planner.ir.chain import INPUT_TENSOR, Stage, TensorId
 
 
@@ -73,7 +73,7 @@ def _through_fifo(run: InputRun, device: Device) -> InputRun:
 
 def _chw_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
     return tuple(
-        InputRun(device.data_address(device.instance_of(processor), base), 4, (channel,))
+        InputRun(device.data_address(device.instance_of(processor), base), WORD_BYTES, (channel,))
         for channel, processor in enumerate(set_bits(hw.processors))
     )
 
@@ -89,7 +89,7 @@ def _hwc_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
             key = (instance, input_pass * hw.operands + operand)
             words.setdefault(key, [-1] * lanes)[lane] = operand * hw.layer.in_shape.channels + channel
     return tuple(
-        InputRun(device.data_address(instance, base + part), 4 * stride, tuple(channels))
+        InputRun(device.data_address(instance, base + part), WORD_BYTES * stride, tuple(channels))
         for (instance, part), channels in sorted(words.items())
     )
 
@@ -116,11 +116,12 @@ def tensor_places(placed: Placed, tensor: TensorId) -> tuple[Logit, ...]:
 
 def reload_words(placed: Placed, stage: Stage) -> tuple[int, int]:
     """Bus writes (weights, biases) that loading a stage's kernels and biases anew would take."""
+    column_bytes = placed.requirements.device.memories["weights"].word_bytes
     weights = biases = 0
     for slot in stage.slots:
         hw = placed.requirements.layer(slot)
         if hw.columns:
-            weights += hw.processors.bit_count() * (1 + len(express_words(np.zeros((hw.columns, 9), np.uint8))))
+            weights += hw.processors.bit_count() * (1 + ceil_div(hw.columns * column_bytes, WORD_BYTES))
         if slot.name in placed.placement.biases:
             biases += hw.bias_bytes + streaming_bias_lead(stage, slot)
     return weights, biases

@@ -12,10 +12,11 @@ from offramp.codegen.lower_streams import stream_registers
 from offramp.codegen.program import Fields, Key, RegisterProgram, Switching, switching
 from offramp.configs.device import Device, Word
 from offramp.planner.allocation.place import Placed
-from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
+from offramp.planner.hardware.hw_layer import BYTE_BITS, HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Slot, Stage
 from offramp.planner.ir.network import Network
 
+COUNTER_UNIT = 8  # steps of the kernel counter for the bytes of one kernel
 ELTWISE_CODE = {"sub": 0, "add": 1, "or": 2, "xor": 3}
 WEIGHT_SIZE_CODE = {8: 0, 1: 1, 2: 2, 4: 3}
 
@@ -119,7 +120,7 @@ def _geometry(hw: HwLayer) -> dict[str, Fields]:
     """Size, padding, pooling and row buffer. A flattening layer has no size: its pixels are passes."""
     if hw.kind == "flatten":
         extra = hw.kernel_passes - 1
-        return {"TPTR": {"start": extra, "last": 2 * extra + 1} if extra >= 16 else {}}
+        return {"TPTR": {"start": extra, "last": 2 * extra + 1} if extra > _low_passes(hw.device) else {}}
     layer = hw.layer
     rows, cols, pad = hw.rows * (hw.passes if hw.folded else 1), hw.cols, hw.pad
     if hw.kind == "transposed":
@@ -146,7 +147,7 @@ def _write_pointers(hw: HwLayer, base: Word, quadrant: int, device: Device) -> d
         several = hw.processors.bit_count() > lanes or (hw.operands > 1 and hw.passes > 1)
         return {
             "WPTR_BASE": {"pointer": device.pointer(instance, base)},
-            "WPTR_TOFF": {"step": instance_step if several else instance_step // 4},
+            "WPTR_TOFF": {"step": instance_step if several else instance_step // lanes},
             "WPTR_CHOFF": {"step": gap + 1 if hw.expansion > 1 else 0},
         }
     return {
@@ -184,9 +185,9 @@ def _oned(hw: HwLayer, device: Device) -> Fields:
 def _kernel_start(placed: Placed, slot: Slot, hw: HwLayer) -> tuple[Fields, Fields]:
     """MCNT, and the part of ONED that belongs to it: kernel units from the start of memory, and bytes beyond them."""
     if hw.weights is None:
-        return {"last": 0 if hw.folded else (hw.expansion - 1) * 8}, {}
-    unit, byte = divmod(placed.kernel_start(slot) * 9, hw.taps)
-    start = unit * 8
+        return {"last": 0 if hw.folded else (hw.expansion - 1) * COUNTER_UNIT}, {}
+    unit, byte = divmod(placed.kernel_start(slot) * hw.device.memories["weights"].word_bytes, hw.taps)
+    start = unit * COUNTER_UNIT
     return {"start": start, "last": start + (hw.kernels - 1) * hw.layer.weight_bits}, {"start_byte": byte}
 
 
@@ -214,12 +215,17 @@ def _sources(placed: Placed, slot: Slot, quadrant: int) -> Fields:
     return {"sources": sum(1 << other for other in others - {0})}
 
 
+def _low_passes(device: Device) -> int:
+    """The most that LCTRL1 holds of passes - 1; flattening layers have more bits in POST."""
+    return device.registers["LCTRL1"].by_name["passes"].limit
+
+
 def _lctrl1(hw: HwLayer) -> Fields:
     gap = hw.layer.write_gap
     if hw.kind == "passthrough":
         return {"passes": 0 if hw.folded else hw.passes - 1, "write_step": gap}
     return {
-        "passes": hw.kernel_passes - 1 & 15,
+        "passes": hw.kernel_passes - 1 & _low_passes(hw.device),
         "write_step": hw.expansion * (gap + 1) - 1,
         "expansion": (hw.slots_per_pass - 1) * hw.layer.weight_bits,
     }
@@ -227,13 +233,13 @@ def _lctrl1(hw: HwLayer) -> Fields:
 
 def _post(hw: HwLayer) -> Fields:
     layer = hw.layer
-    shift = layer.output_shift + 8 - layer.weight_bits
+    shift = layer.output_shift + BYTE_BITS - layer.weight_bits
     extra = hw.kernel_passes - 1
-    flatten = hw.kind == "flatten" and extra >= 16
+    flatten = hw.kind == "flatten" and extra > _low_passes(hw.device)
     return {
         "shift": abs(shift),
         "shift_right": int(shift < 0),
-        "passes_high": extra >> 4 if flatten else 0,
+        "passes_high": extra // (_low_passes(hw.device) + 1) if flatten else 0,
         "weight_size": WEIGHT_SIZE_CODE[layer.weight_bits],
         "time_slots": int(hw.kind == "passthrough"),
         "one_by_one": int(hw.kind == "passthrough" and hw.operands == 1),

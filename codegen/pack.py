@@ -1,8 +1,9 @@
 """Packing of weights, biases, input and output as the memories hold them.
 
-A processor's weight memory is a stream of bytes in which the bytes of each 72-bit column run backwards: stream byte B
-is column B // 9, byte 8 - B % 9. Kernel K of a layer with Q-bit weights and `taps` bytes a kernel starts at stream
-byte (K * Q // 8) * taps, its bits at (K * Q) % 8 of each byte, its taps in reverse order (izer kernels.py).
+A processor's weight memory is a stream of bytes in which the bytes of each column run backwards: with columns of 72
+bits, stream byte B is column B // 9, byte 8 - B % 9. Kernel K of a layer with Q-bit weights and `taps` bytes a kernel
+starts at stream byte (K * Q // 8) * taps, its bits at (K * Q) % 8 of each byte, its taps in reverse order (izer
+kernels.py).
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.configs.device import Column, Device, Processor
-from offramp.planner.hardware.hw_layer import HwLayer, set_bits
+from offramp.planner.hardware.hw_layer import BYTE_BITS, WORD_BYTES, HwLayer, ceil_div, set_bits
 
 Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
 class WeightRun:
-    """Consecutive kernel columns of one processor. `data`: uint8 (columns, 9), byte 0 is sent first."""
+    """Consecutive kernel columns of one processor. `data`: uint8 (columns, bytes of a column), byte 0 is sent first."""
 
     processor: Processor
     start: Column
@@ -29,7 +30,7 @@ class WeightRun:
 
 
 def pack_weights(hw: HwLayer) -> dict[Processor, Bytes]:
-    """Kernel columns of a layer for each of its processors: uint8 (columns, 9).
+    """Kernel columns of a layer for each of its processors: uint8 (columns, bytes of a column).
 
     Slots without an output channel, and channels that a ragged last pass lacks, get zeros: what lies there must not
     depend on another network's weights.
@@ -37,16 +38,17 @@ def pack_weights(hw: HwLayer) -> dict[Processor, Bytes]:
     assert hw.weights is not None
     kernels = _kernels(hw)
     bits = hw.layer.weight_bits
-    stream = np.zeros((len(kernels), hw.columns * 9), np.uint8)
+    width = hw.device.memories["weights"].word_bytes
+    stream = np.zeros((len(kernels), hw.columns * width), np.uint8)
     positions = np.arange(hw.kernels)
-    base = positions * bits // 8 * hw.taps
-    shift = (positions * bits % 8).astype(np.uint8)
+    base = positions * bits // BYTE_BITS * hw.taps
+    shift = (positions * bits % BYTE_BITS).astype(np.uint8)
     values = (kernels.view(np.uint8) & np.uint8((1 << bits) - 1)) << shift[None, :, None]
     for tap in range(hw.taps):
         index = base + hw.taps - 1 - tap
-        for part in range(8 // bits):
-            stream[:, index[part :: 8 // bits]] |= values[:, part :: 8 // bits, tap]
-    columns = stream.reshape(len(kernels), hw.columns, 9)[:, :, ::-1]
+        for part in range(BYTE_BITS // bits):
+            stream[:, index[part :: BYTE_BITS // bits]] |= values[:, part :: 8 // bits, tap]
+    columns = stream.reshape(len(kernels), hw.columns, width)[:, :, ::-1]
     return {processor: columns[place] for place, processor in enumerate(set_bits(hw.processors))}
 
 
@@ -84,9 +86,9 @@ def merge_runs(runs: Mapping[Processor, Mapping[Column, Bytes]]) -> Iterator[Wei
 
 
 def express_words(data: Bytes) -> npt.NDArray[np.uint32]:
-    """The word stream that loads kernel columns in express mode: nine bytes a column, first byte most significant."""
+    """The word stream that loads kernel columns in express mode: all bytes of a column, the first most significant."""
     flat = data.reshape(-1)
-    padded = np.zeros(-(-len(flat) // 4) * 4, np.uint8)
+    padded = np.zeros(ceil_div(len(flat), WORD_BYTES) * WORD_BYTES, np.uint8)
     padded[: len(flat)] = flat
     return padded.view(">u4").astype(np.uint32)
 
@@ -117,7 +119,7 @@ def pack_input(hw: HwLayer, base: int, x: npt.NDArray[np.int8], device: Device) 
     pixels = x.reshape(hw.operands, channels, -1)
     processors = set_bits(hw.processors)
     if hw.layer.data_format == "CHW":
-        padded = np.zeros((channels, -(-pixels.shape[2] // 4) * 4), np.int8)
+        padded = np.zeros((channels, ceil_div(pixels.shape[2], WORD_BYTES) * WORD_BYTES), np.int8)
         padded[:, : pixels.shape[2]] = pixels[0]
         values = padded.view("<u4").astype(np.uint32)
         instances = np.array([device.instance_of(processors[channel]) for channel in range(channels)])

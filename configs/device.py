@@ -11,10 +11,11 @@ from offramp.configs.device_reader import numbers, read_device_file, read_energy
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import LineMap, load_yaml
 from offramp.configs.registers import EnergyError, Memory, Register
+from offramp.configs.schema import Entry
 
-Column = int  # index of a 72-bit kernel column in a processor's weight memory, 0..767
-Word = int  # index of a 32-bit word in a data memory instance, 0..8191
-Processor = int  # 0..63, quadrant * 16 + processor in quadrant
+Column = int  # index of a kernel column (72 bits) in a processor's weight memory
+Word = int  # index of a 32-bit word in a data memory instance
+Processor = int  # over all quadrants, as instances are counted too
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Device:
-    """A MAX78000-like device. Built by `load_device`; nothing in it is written down in code."""
+    """A device with such an accelerator. Built by `load_device`; nothing in it is written down in code."""
 
     name: str
     geometry: Geometry
@@ -66,6 +67,29 @@ class Device:
     energy: Mapping[str, int]
     energy_errors: tuple[EnergyError, ...]
     express_stride: int
+    pointer_stride: int  # words from an instance to the next one in a write pointer
+    features: frozenset[str]  # of device_reader.FEATURES
+    core: Mapping[str, int]  # memory map of the chip, and the accelerator's interrupt
+
+    @property
+    def instance_bytes(self) -> int:
+        """Bytes of a data memory instance."""
+        return self.memories["data"].words * self.memories["data"].word_bytes
+
+    def columns(self, processor: Processor) -> int:
+        """Kernel columns of a processor's weight memory."""
+        return self.memories["weights"].words_in(processor)
+
+    def common_columns(self, processors: int) -> int:
+        """Kernel columns that all processors of a map have; of an empty map: those of the processors with most."""
+        chosen = [one for one in range(self.geometry.processors) if processors >> one & 1]
+        return min(map(self.columns, chosen), default=self.memories["weights"].most_words)
+
+    @property
+    def weight_memory_bytes(self) -> int:
+        """Bytes of all weight memories."""
+        columns = sum(self.columns(processor) for processor in range(self.geometry.processors))
+        return columns * self.memories["weights"].word_bytes
 
     def layer_registers(self) -> tuple[Register, ...]:
         """Per-layer registers in the order of their numbers."""
@@ -85,13 +109,13 @@ class Device:
         )
 
     def data_address(self, instance: int, word: Word) -> int:
-        """Bus address of a data word; `instance` counts over all quadrants, 0..15."""
+        """Bus address of a data word; `instance` counts over all quadrants."""
         quadrant, unit = divmod(instance, self.geometry.instances_per_quadrant)
         memory = self.memories["data"]
         return memory.base + quadrant * memory.quadrant_stride + unit * memory.unit_stride + word * memory.word_stride
 
     def weight_address(self, processor: Processor) -> int:
-        """Bus address of the first kernel column of a processor, 0..63."""
+        """Bus address of the first kernel column of a processor."""
         quadrant, unit = divmod(processor, self.geometry.processors_per_quadrant)
         memory = self.memories["weights"]
         return memory.base + quadrant * memory.quadrant_stride + unit * memory.unit_stride
@@ -102,18 +126,18 @@ class Device:
 
     def pointer(self, instance: int, word: Word) -> int:
         """A write pointer as WPTR_BASE holds it: instance over all quadrants, then word."""
-        return instance * self.memories["data"].words + word
+        return instance * self.pointer_stride + word
 
     def split_pointer(self, pointer: int) -> tuple[int, Word]:
         """Inverse of `pointer`: (instance over all quadrants, word)."""
-        return divmod(pointer, self.memories["data"].words)
+        return divmod(pointer, self.pointer_stride)
 
     def instance_of(self, processor: Processor) -> int:
-        """Data memory instance that a processor reads, 0..15."""
+        """Data memory instance that a processor reads."""
         return processor // self.geometry.processors_per_instance
 
     def quadrant(self, instance: int) -> int:
-        """Quadrant of a data memory instance, 0..15."""
+        """Quadrant of a data memory instance."""
         return instance // self.geometry.instances_per_quadrant
 
     def register_places(self) -> Iterator[tuple[int, Place]]:
@@ -142,8 +166,9 @@ class Device:
             quadrant, offset = divmod(offset, memory.quadrant_stride)
             unit, offset = divmod(offset, memory.unit_stride) if memory.unit_stride else (0, offset)
             units = self._units(memory)
-            index = offset // 4
-            if quadrant < self.geometry.quadrants and unit < units and offset < memory.words * memory.word_stride:
+            index = offset // memory.word_stride
+            size = memory.words_in(quadrant * units + unit) * memory.word_stride
+            if quadrant < self.geometry.quadrants and unit < units and offset < size:
                 return Place(memory.name, memory.name, quadrant, unit, offset if memory.name == "weights" else index)
         return None
 
@@ -187,26 +212,14 @@ def _read_device(name: str) -> Device:
 def build_device(data: LineMap) -> Device:
     """A Device from a device file's content (for instance one with a field moved on purpose)."""
     entry = read_device_file(data)
-    problems: list[Diagnostic] = []
-    geometry = Geometry(**numbers(entry["geometry"]))
-    blocks = {name: numbers(entry["blocks"][name]) for name in entry["blocks"].stated}
-    registers: dict[str, Register] = {}
-    for block in entry["registers"].stated:
-        if block not in blocks:
-            problems.append(Diagnostic(entry["registers"].at(block), f"there is no block `{block}`"))
-            continue
-        found = entry["registers"][block]
-        for name in found.stated:
-            registers[name] = read_register(name, block, found[name], blocks[block], geometry.layers, problems)
-    if problems:
-        raise InputError(problems)
     memories = entry["memories"]
+    geometry = Geometry(**numbers(entry["geometry"]))
     device = Device(
         name=entry["device"],
         geometry=geometry,
         memories={name: read_memory(name, memories[name]) for name in memories.stated},
-        registers=registers,
-        blocks=blocks,
+        registers=_registers(entry, geometry),
+        blocks={name: numbers(entry["blocks"][name]) for name in entry["blocks"].stated},
         limits=numbers(entry["limits"]),
         clocks=numbers(entry["clocks"]),
         costs=numbers(entry["costs"]),
@@ -215,7 +228,13 @@ def build_device(data: LineMap) -> Device:
         energy=numbers(entry["energy"]),
         energy_errors=tuple(read_energy_error(error) for error in entry["energy_errors"]),
         express_stride=memories["weights"]["express_stride"],
+        pointer_stride=memories["data"]["pointer_stride"],
+        features=entry["features"],
+        core=numbers(entry["core"]),
     )
+    if device.pointer_stride < device.memories["data"].words:
+        message = f"`pointer_stride` is {device.pointer_stride}; at least the words of an instance are expected"
+        raise InputError(Diagnostic(memories["data"].at("pointer_stride"), message))
     if problems := _shared_addresses(device, data.where):
         raise InputError(problems)
     return device
@@ -229,3 +248,18 @@ def _shared_addresses(device: Device, where: Where) -> list[Diagnostic]:
             shared.setdefault((place.name, first[address]), address)
         first.setdefault(address, place.name)
     return [Diagnostic(where, f"{one} and {other} share address {at:#x}") for (one, other), at in shared.items()]
+
+
+def _registers(entry: Entry, geometry: Geometry) -> dict[str, Register]:
+    problems: list[Diagnostic] = []
+    registers: dict[str, Register] = {}
+    for block in entry["registers"].stated:
+        if block not in entry["blocks"].stated:
+            problems.append(Diagnostic(entry["registers"].at(block), f"there is no block `{block}`"))
+            continue
+        strides, found = numbers(entry["blocks"][block]), entry["registers"][block]
+        for name in found.stated:
+            registers[name] = read_register(name, block, found[name], strides, geometry.layers, problems)
+    if problems:
+        raise InputError(problems)
+    return registers

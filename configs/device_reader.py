@@ -26,6 +26,28 @@ def _any(value: Any) -> int:
     return value
 
 
+# Abilities that some devices have, and in whose absence a network that asks for them is refused. A device file lists
+# those that the planner, and the lowering and the decoding of its family, know how to use.
+FEATURES = (
+    "binary_weights",
+    "bypass",
+    "calcx4",
+    "depthwise",
+    "links",
+    "pool_dilation",
+    "read_gap",
+    "readahead",
+    "snoop",
+    "tcalc",
+)
+
+
+def _features(value: Any) -> frozenset[str]:
+    if not isinstance(value, list) or not all(name in FEATURES for name in value):
+        raise ValueError(f"a list of some of {', '.join(FEATURES)} is expected")
+    return frozenset(value)
+
+
 _NUMBER = integer(0)
 _SOURCE = Key("source", text, "Where the facts come from.", required=True)
 _NUMBERS = Section((_SOURCE,), others=_NUMBER)
@@ -42,14 +64,23 @@ GEOMETRY_KEYS = (
 MEMORY_KEYS = (
     _BASE,
     Key("quadrant_stride", _NUMBER, "Bytes between quadrants.", required=True),
-    Key("processor_stride", _NUMBER, "Bytes between processors, where each has such a memory.", default=0),
-    Key("instance_stride", _NUMBER, "Bytes between instances, where a quadrant has several.", default=0),
     Key("words", _NUMBER, "Words of one of the memories.", required=True),
     Key("word_bytes", _NUMBER, "Bytes that a word holds.", default=4),
     Key("word_stride", _NUMBER, "Bytes between the addresses of words.", default=4),
-    Key("express_stride", _NUMBER, "The same in express mode (weights)."),
-    Key("start_multiple", _NUMBER, "What the start of a layer has to be a multiple of (weights)."),
     _SOURCE,
+)
+_PROCESSOR_STRIDE = Key("processor_stride", _NUMBER, "Bytes between processors.", required=True)
+DATA_KEYS = (
+    *MEMORY_KEYS,
+    Key("instance_stride", _NUMBER, "Bytes between instances.", required=True),
+    Key("pointer_stride", _NUMBER, "Words from an instance to the next one in a write pointer.", required=True),
+)
+WEIGHT_KEYS = (
+    *MEMORY_KEYS,
+    _PROCESSOR_STRIDE,
+    Key("words_of", Section((), others=_NUMBER), "Words of processors that have another number, by processor."),
+    Key("express_stride", _NUMBER, "`word_stride` in express mode.", required=True),
+    Key("start_multiple", _NUMBER, "What the start of a layer has to be a multiple of.", required=True),
 )
 BLOCK_KEYS = (
     _BASE,
@@ -59,6 +90,16 @@ BLOCK_KEYS = (
     _SOURCE,
 )
 FIELD_KEYS = (Key("bits", bits, "`high:low` or one number.", required=True),)
+CORE_KEYS = (
+    Key("flash", _NUMBER, "First address of the flash.", required=True),
+    Key("flash_bytes", _NUMBER, "Size of the flash.", required=True),
+    Key("sram", _NUMBER, "First address of the RAM.", required=True),
+    Key("sram_bytes", _NUMBER, "Size of the RAM.", required=True),
+    Key("accelerator", _NUMBER, "First address of the accelerator's window.", required=True),
+    Key("accelerator_bytes", _NUMBER, "Size of that window.", required=True),
+    Key("interrupt", _NUMBER, "Number of the accelerator's interrupt.", required=True),
+    _SOURCE,
+)
 REGISTER_KEYS = (
     Key("number", _NUMBER, "Of a register of layers: its place among them."),
     Key("offset", _NUMBER, "Of another register: bytes from the block's base."),
@@ -74,20 +115,24 @@ ENERGY_ERROR_KEYS = (
     Key("permille", _any, "Error of the model; 10 is one percent too much.", required=True),
 )
 _MEMORIES = (
-    Key(name, Section(MEMORY_KEYS), meaning, required=True)
-    for name, meaning in (
-        ("data", "Data memory, in instances."),
-        ("weights", "Kernels, a memory for each processor."),
-        ("bias", "Biases, a memory for each quadrant."),
-        ("tram", "Rows that streaming layers keep, a memory for each processor."),
-    )
+    Key("data", Section(DATA_KEYS), "Data memory, in instances.", required=True),
+    Key("weights", Section(WEIGHT_KEYS), "Kernels, a memory for each processor.", required=True),
+    Key("bias", Section(MEMORY_KEYS), "Biases, a memory for each quadrant.", required=True),
+    Key(
+        "tram",
+        Section((*MEMORY_KEYS, _PROCESSOR_STRIDE)),
+        "Rows of streaming layers.",
+        required=True,
+    ),
 )
 DEVICE_KEYS = (
     Key("device", text, "Name of the device.", required=True),
     Key("geometry", Section(GEOMETRY_KEYS), "What there is how often.", required=True),
-    Key("memories", Section(tuple(_MEMORIES)), "Memories.", required=True),
+    Key("memories", Section(_MEMORIES), "Memories.", required=True),
     Key("blocks", Section((), others=Section(BLOCK_KEYS)), "Blocks of registers by name.", required=True),
     Key("registers", Section((), others=Section((), others=Section(REGISTER_KEYS))), "By block.", required=True),
+    Key("features", _features, "Abilities that not every device has.", required=True),
+    Key("core", Section(CORE_KEYS), "What the processor core sees of the chip.", required=True),
     Key("limits", _NUMBERS, "Limits of layers.", required=True),
     Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),
     Key("costs", _NUMBERS, "What takes how long.", required=True),
@@ -112,16 +157,26 @@ def numbers(entry: Entry) -> dict[str, int]:
 
 
 def read_memory(name: str, entry: Entry) -> Memory:
+    values = entry.values
     return Memory(
         name=name,
         base=entry["base"],
         quadrant_stride=entry["quadrant_stride"],
-        unit_stride=entry["processor_stride"] or entry["instance_stride"],
+        unit_stride=values.get("processor_stride") or values.get("instance_stride") or 0,
         words=entry["words"],
         word_bytes=entry["word_bytes"],
         word_stride=entry["word_stride"],
         source=entry["source"],
+        words_of=_words_of(values.get("words_of")),
     )
+
+
+def _words_of(entry: Entry | None) -> dict[int, int]:
+    if entry is None:
+        return {}
+    if wrong := [unit for unit in entry.stated if not unit.isdecimal()]:
+        raise InputError(Diagnostic(entry.at(wrong[0]), f"`{wrong[0]}`; the number of a processor is expected"))
+    return {int(unit): entry[unit] for unit in entry.stated}
 
 
 def read_energy_error(entry: Entry) -> EnergyError:

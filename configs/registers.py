@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 
@@ -77,6 +77,16 @@ class Memory:
     word_bytes: int
     word_stride: int
     source: str
+    words_of: Mapping[int, int] = field(default_factory=dict)  # of the units that have another number of words
+
+    def words_in(self, unit: int) -> int:
+        """Words of a unit, counted over all quadrants: a processor's or an instance's."""
+        return self.words_of.get(unit, self.words)
+
+    @property
+    def most_words(self) -> int:
+        """Words of the longest unit."""
+        return max((self.words, *self.words_of.values()))
 
 
 @dataclass(frozen=True)

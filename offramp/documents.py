@@ -44,7 +44,8 @@ def supported_page(device: Device) -> str:
     parts = [_HEAD.format(device=device.name), _section("Network", NETWORK_RULES, numbers)]
     parts += [_section(title, rules, numbers) for title, rules in GROUPS]
     asked: tuple[Callable[..., Any], ...] = (*features.NETWORK_RULES, *features.LAYER_RULES)
-    parts.append(_section("What a description can ask for and will not get", asked, numbers))
+    refused = [rule for rule in asked if features.FEATURES.get(rule) not in device.features]
+    parts.append(_section("What a description can ask for and will not get", refused, numbers))
     parts.append(_titled("Keys of a network YAML", [key for key in TOP_KEYS if key.name != "layers"]))
     parts.append(_titled("Keys of a layer", LAYER_KEYS))
     parts.append(_NOTES)

@@ -9,9 +9,11 @@ from offramp.simulator.arithmetic import Eltwise
 from offramp.simulator.checks import check_fields, check_layer, check_same
 from offramp.simulator.config import Input, Kernel, LayerConfig, Output, Pooling, Quadrant, Run, Stream
 from offramp.simulator.errors import field_error
+from offramp.simulator.memory import WORD_BYTES
 from offramp.simulator.registers import RegisterFile
 
 LayerFields = Mapping[str, Mapping[str, int]]  # register name -> field name -> value
+LOW_PASSES = 16  # passes that LCTRL1 counts; POST counts multiples of them
 COUNTER_UNIT = 8  # kernel counter: bits of position within a kernel unit
 
 
@@ -67,7 +69,7 @@ def _stream(fields: LayerFields) -> Stream | None:
 def passes(fields: LayerFields) -> int:
     """Input passes; flattening extends the count by four bits."""
     low, post = fields["LCTRL1"]["passes"], fields["POST"]
-    return (post["passes_high"] * 16 + low if post["flatten"] else low) + 1
+    return (post["passes_high"] * LOW_PASSES + low if post["flatten"] else low) + 1
 
 
 def _input(fields: LayerFields, kernel: Kernel | None) -> Input:
@@ -138,7 +140,7 @@ def _output(fields: LayerFields) -> Output:
     return Output(
         group_step=fields[step]["step"],
         pass_step=fields["WPTR_CHOFF"]["step"],
-        pixel_step=(fields["LCTRL1"]["write_step"] + 1) * (4 if wide else 1),
+        pixel_step=(fields["LCTRL1"]["write_step"] + 1) * (WORD_BYTES if wide else 1),
         wide=wide,
         shift=-post["shift"] if post["shift_right"] else post["shift"],
         relu=bool(control["relu"]),

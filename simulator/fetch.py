@@ -183,13 +183,13 @@ def _quadrant_kernels(
         raise field_error(config.layer, "MCNT.start", quadrant.counter, f"a multiple of the {kernel.bits} weight bits")
     start = (counter >> 3) * taps + quadrant.start_byte
     index = start[:, None] + np.arange(taps)[::-1]
-    column = index // (weights.stream.shape[1] // weights.columns)
-    if column.max() >= weights.columns:
+    column, available = index // weights.column_bytes, weights.columns(quadrant.processors)
+    if column.max() >= available:
         raise field_error(
             config.layer,
             f"MCNT.last of quadrant {quadrant.quadrant}",
             f"beyond column {column.max()}",
-            f"the last one is {weights.columns - 1}",
+            f"the last one is {available - 1}",
         )
     processors = np.array(quadrant.processors)
     packed = weights.stream[processors[:, None, None], index] >> bit[:, None].astype(np.uint8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,29 +62,33 @@ class DataMemory:
 
 
 class WeightMemory:
-    """72-bit kernel columns of all processors, and the two ways to load them.
+    """Kernel columns of all processors, and the two ways to load them.
 
-    `stream`: uint8 (processors, columns * 9), each column's bytes in reverse order, so that a kernel is one run of
-    bytes (izer kernels.py); `valid`: bool (processors, columns). `version` changes with every write.
+    `stream`: uint8 (processors, bytes of all columns), each column's bytes in reverse order, so that a kernel is one
+    run of bytes (izer kernels.py); `valid`: bool (processors, columns). `version` changes with every write.
     """
 
     def __init__(self, device: Device) -> None:
         memory = device.memories["weights"]
-        self._columns = memory.words
+        self._columns = np.array([device.columns(one) for one in range(device.geometry.processors)])
         self._bytes = memory.word_bytes
         self._plain_stride = memory.word_stride
         self._express_stride = device.express_stride
         processors = device.geometry.processors
-        self.stream: NDArray[np.uint8] = np.full((processors, self._columns * self._bytes), GARBAGE, dtype=np.uint8)
-        self.valid: NDArray[np.bool_] = np.zeros((processors, self._columns), dtype=np.bool_)
+        self.stream: NDArray[np.uint8] = np.full((processors, memory.most_words * self._bytes), GARBAGE, dtype=np.uint8)
+        self.valid: NDArray[np.bool_] = np.zeros((processors, memory.most_words), dtype=np.bool_)
         self.version = 0
         self._cursor: dict[int, int] = {}  # express: next column of a processor
         self._pending: dict[int, bytes] = {}  # express: bytes of a column that is not complete
         self._latch: dict[int, bytearray] = {}  # plain: the column being put together
 
     @property
-    def columns(self) -> int:
-        return self._columns
+    def column_bytes(self) -> int:
+        return self._bytes
+
+    def columns(self, processors: Sequence[int]) -> int:
+        """Columns that all of some processors have."""
+        return int(self._columns[list(processors)].min())
 
     def set_start(self, processor: int, offset: int) -> None:
         """Express: the byte write that loads the column counter; what is left of an incomplete column is dropped."""
@@ -95,16 +101,16 @@ class WeightMemory:
         self._pending[processor] = b""
 
     def append(self, processor: int, words: NDArray[np.uint32]) -> None:
-        """Express: append words, most significant byte first; every 9 bytes complete a column (UG7456 mexpress)."""
+        """Express: append words, most significant byte first; they complete columns (UG7456 mexpress)."""
         if processor not in self._cursor:
             raise AcceleratorError(f"processor {processor}: weights written before a byte write set the start column")
         data = self._pending[processor] + words.astype(">u4").tobytes()
         count = len(data) // self._bytes
         start = self._cursor[processor]
-        if start + count > self._columns:
+        if start + count > self._columns[processor]:
             raise AcceleratorError(
                 f"processor {processor}: weights written to column {start + count - 1}; the last one is "
-                f"{self._columns - 1}"
+                f"{self._columns[processor] - 1}"
             )
         self._pending[processor] = data[count * self._bytes :]
         self._cursor[processor] = start + count
@@ -118,7 +124,7 @@ class WeightMemory:
         quarter = part // WORD_BYTES
         if quarter == 0:
             latch[0] = value & 0xFF
-        elif quarter == 3:
+        elif quarter == self._plain_stride // WORD_BYTES - 1:
             self._store(processor, column, np.frombuffer(bytes(latch), dtype=np.uint8)[None, :])
         else:
             latch[quarter * 4 - 3 : quarter * 4 + 1] = value.to_bytes(WORD_BYTES, "big")

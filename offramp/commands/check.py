@@ -19,7 +19,7 @@ from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.ai8x.load import Options, Source
 from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.hardware.cycles import layer_cycles, network_cycles
-from offramp.planner.hardware.hw_layer import HwLayer, map_layer, set_bits
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, map_layer, set_bits
 from offramp.planner.ir.network import Layer, Network
 
 EPILOG = """\
@@ -43,9 +43,7 @@ COLUMNS = (
     "out",
     "cycles",
 )
-WITHOUT_WEIGHTS = (
-    "Without weights: as many output channels as output processors (64 at most: more need a checkpoint), no biases."
-)
+WITHOUT_WEIGHTS = "Without weights: as many output channels as output processors (more need a checkpoint), no biases."
 FORMAT = 1
 TEXT_WIDTH = 140  # of the table where the output is not a terminal
 
@@ -153,17 +151,16 @@ def _report(network: Network, device: Device) -> tuple[Table | str, ...]:
     for hw in mapped:
         table.add_row(*_row(hw, network))
     weights = device.memories["weights"]
-    words = 4 * device.memories["data"].words
     processors = range(device.geometry.processors)
     used = [sum(hw.columns for hw in mapped if one in set_bits(hw.processors)) for one in processors]
     total = network_cycles(network, device)
     time = f"{'about ' if total.estimate else ''}{total.cycles} cycles, {total.microseconds(device):.0f} us"
     return (
         table,
-        f"kernel columns: at most {max(used)} of a processor's {weights.words}; "
+        f"kernel columns: at most {max(used)} of a processor's {weights.most_words}; "
         f"bias: {sum(hw.bias_bytes for hw in mapped)} bytes; one inference: {time}",
         f"columns: {weights.word_bytes}-byte kernel columns of each processor; "
-        f"in, out: bytes of data memory in each instance, of {words}",
+        f"in, out: bytes of data memory in each instance, of {device.instance_bytes}",
     )
 
 
@@ -185,8 +182,8 @@ def _row(hw: HwLayer, network: Network) -> tuple[str, ...]:
         str(layer.output_shift) if weighted else "",
         str(hw.columns) if weighted else "",
         str(hw.bias_bytes or ""),
-        "stream" if layer.streaming else str(4 * hw.input_words),
-        "stream" if layer.streaming and _next_streams(layer, network) else str(4 * hw.output_words),
+        "stream" if layer.streaming else str(WORD_BYTES * hw.input_words),
+        "stream" if layer.streaming and _next_streams(layer, network) else str(WORD_BYTES * hw.output_words),
         f"{'~' if cycles.estimate else ''}{cycles.cycles}",
     )
 

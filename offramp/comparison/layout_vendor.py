@@ -12,7 +12,7 @@ from typing import Any
 
 from offramp.codegen.program import Key
 from offramp.comparison.layout_plan import layer_numbers, step_names
-from offramp.comparison.layouts import BiasUse, DataUse, LayerUse, Layout, StageUse, WeightUse, sizes_of
+from offramp.comparison.layouts import WORD_BYTES, BiasUse, DataUse, LayerUse, Layout, StageUse, WeightUse, sizes_of
 from offramp.configs.device import Column, Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.corpus.case import load_case
@@ -141,8 +141,8 @@ def _data(requirements: MemoryRequirements, layers: list[Mapping[str, Any]]) -> 
 
     def base(tensor: TensorId) -> int:
         if tensor == INPUT_TENSOR:
-            return int(layers[chain.first_reader.layer.index]["in_offset"]) // 4
-        return int(layers[chain.producers[tensor].layer.index]["out_offset"]) // 4
+            return int(layers[chain.first_reader.layer.index]["in_offset"]) // WORD_BYTES
+        return int(layers[chain.producers[tensor].layer.index]["out_offset"]) // WORD_BYTES
 
     return tuple(
         DataUse(

@@ -23,6 +23,7 @@ class Sizes:
 
     processors: int
     columns: int
+    per_quadrant: int  # processors of a quadrant
     column_bytes: int
     quadrants: int
     bias_bytes: int
@@ -216,7 +217,8 @@ def sizes_of(device: Device) -> Sizes:
     weights = device.memories["weights"]
     return Sizes(
         processors=device.geometry.processors,
-        columns=weights.words,
+        columns=weights.most_words,
+        per_quadrant=device.geometry.processors_per_quadrant,
         column_bytes=weights.word_bytes,
         quadrants=device.geometry.quadrants,
         bias_bytes=device.memories["bias"].words,

@@ -10,7 +10,6 @@ from offramp.comparison.layouts import BiasUse, DataUse, Layout, WeightUse
 from offramp.comparison.palette import INPUT_LOOK, Look, look
 
 LANE = 1.6  # rem; height of a lane without blocks
-PROCESSORS_PER_LANE = 16
 STEP_TICKS = 12  # at most so many steps are named below the picture
 
 
@@ -76,8 +75,8 @@ def weight_picture(layout: Layout, letter: str) -> Picture:
     sizes = layout.sizes
     step = 100 / sizes.processors
     lanes = tuple(
-        Lane(f"{first}", first * step, PROCESSORS_PER_LANE * step)
-        for first in range(0, sizes.processors, PROCESSORS_PER_LANE)
+        Lane(f"{first}", first * step, sizes.per_quadrant * step)
+        for first in range(0, sizes.processors, sizes.per_quadrant)
     )
     looks = layer_looks(layout)
 

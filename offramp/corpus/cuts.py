@@ -19,6 +19,7 @@ from offramp.codegen.program import Key
 from offramp.configs.device import Device
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import Placed, place
+from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.chain import cut
 from offramp.planner.ir.network import Network
 
@@ -131,7 +132,9 @@ def junk_memories(machine: ModelRunner, rng: np.random.Generator) -> None:
     for processor in range(device.geometry.processors):
         address = device.weight_address(processor)
         accelerator.write8(address | 1, 1)
-        accelerator.write_words(address, random_words(weights.words * weights.word_bytes // 4, rng))
+        accelerator.write_words(
+            address, random_words(device.columns(processor) * weights.word_bytes // WORD_BYTES, rng)
+        )
     for quadrant in range(device.geometry.quadrants):
         accelerator.write_words(device.bias_address(quadrant, 0), random_words(biases.words, rng))
 
@@ -141,7 +144,7 @@ def junk_data(machine: ModelRunner, stage: int, rng: np.random.Generator) -> Non
     device = machine.device
     dead = ~live_words(machine.placed, stage)
     for instance, words in enumerate(dead):
-        addresses = device.data_address(instance, 0) + 4 * np.flatnonzero(words).astype(np.uint32)
+        addresses = device.data_address(instance, 0) + WORD_BYTES * np.flatnonzero(words).astype(np.uint32)
         machine.accelerator.write_block(addresses, random_words(len(addresses), rng))
 
 

@@ -22,6 +22,7 @@ from offramp.configs.errors import OfframpError
 from offramp.corpus import cases
 from offramp.planner.spec.dataset import UNREADABLE
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.memory import WORD_BYTES
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -186,7 +187,7 @@ def read_output(accelerator: Accelerator, layer: Mapping[str, Any], channels: in
     processor, expansion = enabled[channel % threshold], channel // threshold
     wide = layer["output_width"] == 32
     unit = (layer["write_gap"] + 1) * (group if wide else 1)
-    word = layer["out_offset"] // 4 + (np.arange(pixels) * expansions + expansion[:, None]) * unit
+    word = layer["out_offset"] // WORD_BYTES + (np.arange(pixels) * expansions + expansion[:, None]) * unit
     lane = (processor % group)[:, None]
     instance = (processor // group)[:, None]
     memory = accelerator.data

@@ -20,7 +20,7 @@ from offramp.planner.hardware.cycles import (
     with_processors,
 )
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
-from offramp.planner.hardware.hw_layer import map_layer
+from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer
 from offramp.planner.ir.network import Layer, Network
 
 When = Literal["after power-up", "each inference", "each stage", "each switch"]
@@ -134,7 +134,7 @@ def chain_costs(made: Planned) -> Costs:
         for stage in chain.stages
     )
     first = chain.networks[chain.first_reader.network]
-    weight_bytes = sum(4 * len(chunk.words) for chunk in weight_chunks(placed))
+    weight_bytes = sum(WORD_BYTES * len(chunk.words) for chunk in weight_chunks(placed))
     overheads = (_weights(weight_bytes, device), _input(first, device), *_between(made))
     return Costs(made.plan.spec.name, device, stages, overheads)
 

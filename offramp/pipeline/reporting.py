@@ -25,7 +25,7 @@ from offramp.pipeline.report import (
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.cycles import network_cycles, switch_cycles
 from offramp.planner.hardware.energy import network_energy
-from offramp.planner.hardware.hw_layer import HwLayer, set_bits
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Stage
 from offramp.planner.ir.network import Network
 from offramp.planner.reference.confidence import to_real
@@ -119,7 +119,7 @@ def _data_bytes(placed: Placed, stage: Stage) -> int:
     """Data memory that the stage reads or writes."""
     used = {tensor for slot in stage.slots for tensor in (*slot.reads, slot.writes)}
     tensors = [placed.requirements.tensors[tensor] for tensor in used]
-    return sum(4 * tensor.words * len(tensor.instances) for tensor in tensors)
+    return sum(WORD_BYTES * tensor.words * len(tensor.instances) for tensor in tensors)
 
 
 def _memory(placed: Placed, device: Device) -> MemoryReport:
@@ -129,11 +129,11 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
     weights, biases = device.memories["weights"], device.memories["bias"]
     return MemoryReport(
         highest_column=placed.placement.highest.value,
-        columns=weights.words,
+        columns=weights.most_words,
         proved_lowest=placed.placement.highest.optimal,
         objectives=placed.placement.objectives,
         weight_bytes=weight_bytes(stored),
-        weight_memory_bytes=device.geometry.processors * weights.words * weights.word_bytes,
+        weight_memory_bytes=device.weight_memory_bytes,
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         bias_memory_bytes=device.geometry.quadrants * biases.words,
     )

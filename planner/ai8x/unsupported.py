@@ -1,4 +1,4 @@
-"""What an ai8x network YAML can ask for and the MAX78000 (or Offramp) does not have: one function for each.
+"""What an ai8x network YAML can ask for and the device (or Offramp) does not have: one function for each.
 
 A rule looks at one layer's description and returns the key that asks for what is not there, or None. Its docstring is
 the user's message and a line of docs/SUPPORTED.md. Sources: README of analogdevicesinc/ai8x-synthesis, "Limitations of
@@ -7,7 +7,7 @@ MAX78000 Networks" and the notes on its keys; izer's tornadocnn.py (MAX78002 fea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic
@@ -18,12 +18,12 @@ Rule = Callable[[LayerDescription], str | None]
 
 
 def groups(layer: LayerDescription) -> str | None:
-    """Convolutions have one group: depthwise and other grouped convolutions need a MAX78002."""
+    """Convolutions have one group: depthwise and other grouped convolutions are not there."""
     return "groups" if layer.convolution.groups > 1 else None
 
 
 def binary_weights(layer: LayerDescription) -> str | None:
-    """Weights have 1, 2, 4 or 8 bits; binary (-1/+1) weights need a MAX78002 (one-bit weights are 0 and -1)."""
+    """Weights have 1, 2, 4 or 8 bits; binary (-1/+1) weights are not there (one-bit weights are 0 and -1)."""
     return "quantization" if layer.convolution.weight_bits == -1 else None
 
 
@@ -153,6 +153,21 @@ def data_buffer(description: Description) -> str | None:
     return "data_buffer" if "data_buffer" in description.features else None
 
 
+# What a rule refuses on devices without this feature (configs/device_reader.py lists them) is there on others.
+FEATURES: Mapping[Callable[..., str | None], str] = {
+    groups: "depthwise",
+    binary_weights: "binary_weights",
+    bypass: "bypass",
+    readahead: "readahead",
+    calcx4: "calcx4",
+    tcalc: "tcalc",
+    read_gap: "read_gap",
+    pool_dilation: "pool_dilation",
+    next_sequence: "links",
+    snoop_sequence: "snoop",
+    snoop: "snoop",
+}
+
 NETWORK_RULES: tuple[Callable[[Description], str | None], ...] = (snoop, unload, data_buffer)
 BUFFER_RULES = (rolling_buffer, data_buffer)
 
@@ -163,7 +178,8 @@ def check_description(description: Description, device: Device) -> tuple[Diagnos
     Rolling data buffers are refused unless they were asked for when it was read.
     """
     numbers = numbers_of(device)
-    left_out: tuple[Callable[..., str | None], ...] = () if description.buffers is None else BUFFER_RULES
+    left_out = {rule for rule, feature in FEATURES.items() if feature in device.features}
+    left_out |= set() if description.buffers is None else set(BUFFER_RULES)
     problems = []
     for rule in NETWORK_RULES:
         key = None if rule in left_out else rule(description)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -10,7 +10,7 @@ from itertools import combinations
 from offramp.configs.device import Device, Word
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.hardware.cycles import late_start_cycles
-from offramp.planner.hardware.hw_layer import HwLayer, instances_of, map_layer, passes_of, quadrants_of
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, instances_of, map_layer, passes_of, quadrants_of
 from offramp.planner.hardware.streaming import buffer_words
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
 from offramp.planner.ir.network import ProcessorMap
@@ -100,7 +100,8 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         weights=tuple(weights),
         biases=tuple(biases),
         data=tuple(_buffer_of(requirements, group) for group in requirements.groups),
-        columns=device.memories["weights"].words,
+        # What longer processors have above the shortest one in use stays free.
+        columns=device.common_columns(_union(block.processors for block in weights)),
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
         data_words=device.memories["data"].words,
@@ -167,7 +168,7 @@ def _input_tensor(chain: Chain, device: Device, hw: Mapping[TensorId, HwLayer]) 
     layer = hw[reader.writes]
     first, last = _life(chain, INPUT_TENSOR)
     # The input's place is part of the interface to the application: byte 0 unless the YAML says otherwise.
-    offset = (reader.layer.in_offset or 0) // 4
+    offset = (reader.layer.in_offset or 0) // WORD_BYTES
     instances = instances_of(layer.processors, device)
     return Tensor(INPUT_TENSOR, layer.processors, instances, layer.input_words, 0, first, last, offset)
 
@@ -180,7 +181,7 @@ def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> 
     if layer.kind == "passthrough":
         instances = instances_of(layer.output_processors, device)
     kept = chain.keep_offsets[slot.network] and slot.layer.out_offset is not None
-    offset = slot.layer.out_offset // 4 if kept and slot.layer.out_offset is not None else None
+    offset = slot.layer.out_offset // WORD_BYTES if kept and slot.layer.out_offset is not None else None
     return Tensor(
         slot.writes, layer.output_processors, instances, layer.output_words, layer.surplus, first, last, offset
     )
@@ -262,6 +263,13 @@ def _read_distances(reader: Slot, device: Device) -> dict[TensorId, int]:
     """Where a layer expects its inputs, relative to the first: operands and passes in neighbouring words."""
     interleaved = reader.layer.operands > 1 or passes_of(reader.layer.in_shape.channels, device)[0] > 1
     return {tensor: position if interleaved else 0 for position, tensor in enumerate(reader.reads)}
+
+
+def _union(maps: Iterable[ProcessorMap]) -> ProcessorMap:
+    found = 0
+    for processors in maps:
+        found |= processors
+    return found
 
 
 def _all_pairs(names: Sequence[str]) -> frozenset[frozenset[str]]:

@@ -17,7 +17,16 @@ import numpy.typing as npt
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.hardware.cycles import with_processors
-from offramp.planner.hardware.hw_layer import ceil_div, instances_of, map_layer, passes_of, set_bits, whole_instances
+from offramp.planner.hardware.hw_layer import (
+    BYTE_BITS,
+    WORD_BYTES,
+    ceil_div,
+    instances_of,
+    map_layer,
+    passes_of,
+    set_bits,
+    whole_instances,
+)
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.rules.check import check_network
 
@@ -263,6 +272,6 @@ class Chooser:
         """Words that a tensor takes in each of its instances."""
         shape = self.network.shape_of(tensor)
         if tensor == INPUT and self.network.consumers(INPUT)[0].data_format == "CHW":
-            return ceil_div(shape.pixels, 4)
-        wide = tensor != INPUT and self.network.layers[tensor].output_width == 32
-        return shape.pixels * passes_of(shape.channels, self.device)[0] * (4 if wide else 1)
+            return ceil_div(shape.pixels, WORD_BYTES)
+        width = BYTE_BITS if tensor == INPUT else self.network.layers[tensor].output_width
+        return shape.pixels * passes_of(shape.channels, self.device)[0] * (width // BYTE_BITS)

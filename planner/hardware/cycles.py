@@ -14,7 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from offramp.configs.device import Column, Device
-from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, lowest_processors, map_layer, quadrant_slice
+from offramp.planner.hardware.hw_layer import (
+    WORD_BYTES,
+    HwLayer,
+    ceil_div,
+    lowest_processors,
+    map_layer,
+    quadrant_slice,
+)
 from offramp.planner.ir.network import INPUT, Layer, Network
 
 Tag = Literal["simulated", "estimated", "published"]
@@ -107,7 +114,11 @@ def input_load_cycles(device: Device, network: Network) -> Cycles:
     """Loading one input: into data memory, or through the FIFO (then much of it passes while layers run)."""
     layer = network.consumers(INPUT)[0]
     channels, pixels = network.input_shape.channels, network.input_shape.pixels
-    words = channels * ceil_div(pixels, 4) if layer.data_format == "CHW" else ceil_div(channels, 4) * pixels
+    words = (
+        channels * ceil_div(pixels, WORD_BYTES)
+        if layer.data_format == "CHW"
+        else ceil_div(channels, WORD_BYTES) * pixels
+    )
     rate = device.costs["fifo_word_ns" if network.fifo else "input_word_ns"]
     return Cycles(core_time(words * rate, device), "published", FIFO_LOAD if network.fifo else INPUT_LOAD)
 

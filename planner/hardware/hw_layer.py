@@ -18,6 +18,7 @@ from offramp.configs.device import Device
 from offramp.planner.ir.network import Layer, Network, ProcessorMap
 
 BYTE_BITS = 8
+WORD_BYTES = 4  # of data memory; one byte for each processor of an instance
 SQUARE = 9  # taps of a 3x3 kernel
 CENTRE = 4  # the tap in its middle
 
@@ -141,7 +142,7 @@ class HwLayer:
     def input_words(self) -> int:
         """Words of each instance that the layer reads, from RPTR_BASE on."""
         pixels = self.layer.in_shape.pixels
-        return ceil_div(pixels, 4) if self.layer.data_format == "CHW" else pixels * self.passes * self.operands
+        return ceil_div(pixels, WORD_BYTES) if self.layer.data_format == "CHW" else pixels * self.passes * self.operands
 
     @property
     def output_words(self) -> int:

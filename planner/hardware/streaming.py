@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offramp.planner.hardware.hw_layer import SQUARE, HwLayer, ceil_div
+from offramp.planner.hardware.hw_layer import SQUARE, WORD_BYTES, HwLayer, ceil_div
 
 CHW_BUFFER = 12  # words of the circular buffer of a layer that reads CHW data
 
@@ -23,7 +23,7 @@ def start_words(layers: Sequence[HwLayer], index: int) -> int:
     if hw.layer.streaming:
         return rows * ((rows - 1) * hw.cols + cols)
     words = hw.rows * hw.cols
-    return rows * (ceil_div(words, 4) if hw.layer.data_format == "CHW" else words)
+    return rows * (ceil_div(words, WORD_BYTES) if hw.layer.data_format == "CHW" else words)
 
 
 def buffer_words(layers: Sequence[HwLayer], index: int) -> int:

@@ -22,7 +22,7 @@ from offramp.planner.ir.measure import Measure
 Logits = npt.NDArray[np.int32]  # (N, classes)
 Words = npt.NDArray[np.uint64]
 
-MAX_CLASSES = 1024  # output channels of a layer
+MAX_CLASSES = 1024  # for which the errors above hold
 MAX_FRACTION_BITS = 31
 MAX_TEMPERATURE_Q16 = 64 << 16
 Q16 = 1 << 16

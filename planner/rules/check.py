@@ -25,7 +25,7 @@ def layer_count(network: Network, device: Device) -> str | None:
 
 
 def quadrant_zero(network: Network, device: Device) -> str | None:
-    """Quadrant 0 (processors 0 to 15) is used by at least one layer."""
+    """Quadrant 0 (processors 0 to {last_of_quadrant}) is used by at least one layer."""
     maps = [layer.processors for layer in network.layers] + [network.layers[-1].output_processors]
     first = (1 << device.geometry.processors_per_quadrant) - 1
     return "no processor of quadrant 0" if all(maps) and not any(used & first for used in maps) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import passes_of
+from offramp.planner.hardware.hw_layer import WORD_BYTES, passes_of
 from offramp.planner.ir.network import INPUT, Layer, Network
 
 
@@ -28,8 +28,12 @@ def input_operand(layer: Layer, network: Network, device: Device) -> str | None:
 
 
 def concatenation(layer: Layer, network: Network, device: Device) -> str | None:
-    """All inputs but the last that are joined along the channels have a multiple of 4 channels."""
-    odd = [index for index in layer.inputs[:-1] if network.shape_of(index).channels % 4]
+    """All inputs but the last that are joined along the channels have a multiple of {lanes} channels."""
+    odd = [
+        index
+        for index in layer.inputs[:-1]
+        if network.shape_of(index).channels % device.geometry.processors_per_instance
+    ]
     if layer.operands > 1 or not odd:
         return None
     return f"an input of {network.shape_of(odd[0]).channels} channels"
@@ -102,11 +106,11 @@ def _share_processors(producers: Sequence[Layer]) -> bool:
 def _steps(layer: Layer, producers: Sequence[Layer], device: Device) -> list[int]:
     """Bytes from `in_offset` to each input."""
     if layer.operands > 1:
-        return [4 * position for position in range(len(producers))]
+        return [WORD_BYTES * position for position in range(len(producers))]
     steps = [0]
     for producer in producers:
         passes = passes_of(producer.out_shape.channels, device)[0] if _share_processors(producers) else 0
-        steps.append(steps[-1] + 4 * passes)
+        steps.append(steps[-1] + WORD_BYTES * passes)
     return steps[:-1]
 
 

@@ -7,14 +7,22 @@ the checks in its izer/backend/max7800x.py; the numbers are in the device file.
 from __future__ import annotations
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import ceil_div, fits_stretched, passes_of, quadrant_slice, set_bits
+from offramp.planner.hardware.hw_layer import (
+    BYTE_BITS,
+    WORD_BYTES,
+    ceil_div,
+    fits_stretched,
+    passes_of,
+    quadrant_slice,
+    set_bits,
+)
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 
 
 def offsets(layer: Layer, network: Network, device: Device) -> str | None:
     """Offsets in data memory are multiples of 4 below {instance_bytes:#x}."""
     given = [offset for offset in (layer.in_offset, layer.out_offset) if offset is not None]
-    wrong = [offset for offset in given if offset % 4 or offset >= 4 * device.memories["data"].words]
+    wrong = [offset for offset in given if offset % WORD_BYTES or offset >= device.instance_bytes]
     return f"an offset of {wrong[0]:#x}" if wrong else None
 
 
@@ -23,8 +31,8 @@ def input_memory(layer: Layer, network: Network, device: Device) -> str | None:
     on: 4 bytes for each pixel, pass and operand, or 1 byte for each pixel in CHW format."""
     pixels = layer.in_shape.pixels
     passes = passes_of(layer.in_shape.channels, device)[0]
-    size = pixels if layer.data_format == "CHW" else 4 * pixels * passes * layer.operands
-    wrong = not layer.streaming and size + (layer.in_offset or 0) > 4 * device.memories["data"].words
+    size = pixels if layer.data_format == "CHW" else WORD_BYTES * pixels * passes * layer.operands
+    wrong = not layer.streaming and size + (layer.in_offset or 0) > device.instance_bytes
     return f"an input of {layer.in_shape} ({size} bytes) at {layer.in_offset or 0:#x}" if wrong else None
 
 
@@ -35,10 +43,10 @@ def output_memory(layer: Layer, network: Network, device: Device) -> str | None:
     if _runs_folded(layer, device):
         pixels = ceil_div(layer.in_shape.rows, layer.dilation) * layer.dilation
     words = (pixels * passes_of(layer.out_shape.channels, device)[0] - 1) * (layer.write_gap + 1) + 1
-    size = 4 * words * layer.output_width // 8
+    size = WORD_BYTES * words * layer.output_width // BYTE_BITS
     following = network.layers[layer.index + 1 : layer.index + 2]
     streamed = layer.streaming and bool(following) and following[0].streaming
-    wrong = not streamed and size + (layer.out_offset or 0) > 4 * device.memories["data"].words
+    wrong = not streamed and size + (layer.out_offset or 0) > device.instance_bytes
     return f"an output of {layer.out_shape} ({size} bytes) at {layer.out_offset or 0:#x}" if wrong else None
 
 
@@ -51,7 +59,8 @@ def folded_offset(layer: Layer, network: Network, device: Device) -> str | None:
     """A 1-D convolution with a kernel of 3 that spans more than {conv1d_kernel} samples writes 4 bytes (32-bit results:
     16) for each step of its dilation and each pass in front of its output: `out_offset` must leave room for them."""
     passes = passes_of(layer.out_shape.channels, device)[0]
-    surplus = layer.output_width // 2 * layer.dilation * passes * (layer.write_gap + 1)
+    words = layer.output_width // BYTE_BITS * layer.dilation * passes * (layer.write_gap + 1)
+    surplus = WORD_BYTES * words
     wrong = _runs_folded(layer, device) and layer.kernel[0] == 3 and layer.out_offset is not None
     return f"`out_offset` of {layer.out_offset:#x}" if wrong and (layer.out_offset or 0) < surplus else None
 
@@ -67,8 +76,8 @@ def write_step(layer: Layer, network: Network, device: Device) -> str | None:
 
 
 def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None:
-    """The kernels of a layer fit the {columns} columns of 9 bytes that each processor has: one kernel for each output
-    channel and input pass (flattening: and pixel)."""
+    """The kernels of a layer fit the {columns} columns of {column_bytes} bytes that each processor has: one kernel for
+    each output channel and input pass (flattening: and pixel)."""
     if not layer.has_weights:
         return None
     taps = layer.kernel[0] * layer.kernel[1]
@@ -77,19 +86,20 @@ def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None
     passes, per_pass = passes_of(layer.out_shape.channels, device)
     kernels = passes * per_pass * passes_of(layer.in_shape.channels, device)[0]
     kernels *= layer.in_shape.pixels if layer.flatten else 1
-    columns = ceil_div(kernels * taps * layer.weight_bits, 72)
-    return f"{kernels} kernels ({columns} columns)" if columns > device.memories["weights"].words else None
+    columns = ceil_div(kernels * taps * layer.weight_bits, BYTE_BITS * device.memories["weights"].word_bytes)
+    return f"{kernels} kernels ({columns} columns)" if columns > device.common_columns(layer.processors) else None
 
 
 def input_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """A layer has as many processors as input channels in a pass (up to {processors}; beyond that, the channels of a
-    pass rounded up to a multiple of 4)."""
+    pass rounded up to a multiple of {lanes})."""
     return _count(layer.processors, layer.in_shape.channels, "input", device)
 
 
 def output_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """A layer has as many output processors as output channels in a pass (up to {processors}; beyond that, the channels
-    of a pass rounded up to a multiple of 4). Without `output_processors` they are the next layer's `processors`."""
+    of a pass rounded up to a multiple of {lanes}). Without `output_processors` they are the next layer's
+    `processors`."""
     return _count(layer.output_processors, layer.out_shape.channels, "output", device)
 
 
@@ -102,7 +112,7 @@ def _count(processors: ProcessorMap, channels: int, side: str, device: Device) -
 
 def passthrough_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """In a pass-through layer the output processors of each quadrant are adjacent, from one whose number is a multiple
-    of 4 on, and as many as its processors."""
+    of {lanes} on, and as many as its processors."""
     if layer.op != "passthrough" or not layer.processors or not layer.output_processors:
         return None
     for quadrant in range(device.geometry.quadrants):

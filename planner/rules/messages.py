@@ -17,8 +17,11 @@ def numbers_of(device: Device) -> dict[str, int]:
         "layers": geometry.layers,
         "stream_layers": geometry.stream_layers,
         "processors": geometry.processors,
-        "instance_bytes": 4 * memories["data"].words,
+        "lanes": geometry.processors_per_instance,
+        "last_of_quadrant": geometry.processors_per_quadrant - 1,
+        "instance_bytes": device.instance_bytes,
         "columns": memories["weights"].words,
+        "column_bytes": memories["weights"].word_bytes,
         "tram_words": memories["tram"].words,
     }
 

@@ -7,7 +7,7 @@ its izer/backend/max7800x.py; the numbers are in the device file.
 from __future__ import annotations
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import passes_of
+from offramp.planner.hardware.hw_layer import BYTE_BITS, passes_of
 from offramp.planner.ir.network import Layer, Network
 
 
@@ -161,7 +161,7 @@ def bias(layer: Layer, network: Network, device: Device) -> str | None:
 
 def output_shift(layer: Layer, network: Network, device: Device) -> str | None:
     """The output is shifted by at most {shift} bits, the 8 - weight bits that the hardware adds included."""
-    total = layer.output_shift + 8 - layer.weight_bits
+    total = layer.output_shift + BYTE_BITS - layer.weight_bits
     wrong = layer.has_weights and abs(total) > device.limits["shift"]
     return f"`output_shift` of {layer.output_shift} with {layer.weight_bits}-bit weights" if wrong else None
 

@@ -7,7 +7,7 @@ checks in its izer/backend/max7800x.py; the numbers are in the device file.
 from __future__ import annotations
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import ceil_div, passes_of
+from offramp.planner.hardware.hw_layer import WORD_BYTES, ceil_div, passes_of
 from offramp.planner.ir.network import INPUT, Layer, Network
 
 
@@ -68,7 +68,7 @@ def fifo_words(layer: Layer, network: Network, device: Device) -> str | None:
     if not network.fifo or layer.index != 0:
         return None
     rows, cols = layer.pool
-    words = ceil_div(layer.in_shape.pixels, 4) if layer.data_format == "CHW" else layer.in_shape.pixels
+    words = ceil_div(layer.in_shape.pixels, WORD_BYTES) if layer.data_format == "CHW" else layer.in_shape.pixels
     start = rows * ((rows - 1) * layer.in_shape.cols + cols) if layer.streaming else rows * words
     steps = (layer.pool_stride - 1, (rows - 1) * layer.in_shape.cols) if layer.streaming else (0, 0)
     needs = {
@@ -89,7 +89,7 @@ def fifo_channels(layer: Layer, network: Network, device: Device) -> str | None:
 
 
 def fifo_processors(layer: Layer, network: Network, device: Device) -> str | None:
-    """An input from the FIFOs goes to the first four processors of each quadrant (CHW format: the first one)."""
+    """An input from the FIFOs goes to the first {lanes} processors of each quadrant (CHW format: the first one)."""
     geometry = device.geometry
     lanes = (1 << (1 if layer.data_format == "CHW" else geometry.processors_per_instance)) - 1
     allowed = sum(lanes << geometry.processors_per_quadrant * quadrant for quadrant in range(geometry.quadrants))

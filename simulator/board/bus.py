@@ -22,7 +22,6 @@ NVIC_ENABLE = 0xE000E100
 NVIC_DISABLE = 0xE000E180
 NVIC_WORDS = 8
 TICK_ENABLED, TICK_INTERRUPT, TICK_COUNTED = 1 << 0, 1 << 1, 1 << 16
-CNN_INTERRUPT = 101  # MSDK max78000.h
 
 # Bits that read as 1 or 0 whatever was written: clocks are ready at once, resets are over, the cache is ready, the
 # timer has taken over what was written, the serial port's clock is ready (MSDK gcr_regs.h, icc_regs.h, tmr_regs.h and
@@ -133,7 +132,8 @@ class SystemControl:
     """SysTick and the interrupt controller, as far as waking from sleep needs them. There is no time: a tick comes when
     the core sleeps with the tick's interrupt on, and a look at the counter finds that it has counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, interrupt: int) -> None:
+        self._interrupt = interrupt  # the accelerator's
         self._words: dict[int, int] = {}
         self._enabled: set[int] = set()
 
@@ -151,7 +151,7 @@ class SystemControl:
 
     @property
     def cnn_enabled(self) -> bool:
-        return CNN_INTERRUPT in self._enabled
+        return self._interrupt in self._enabled
 
     @property
     def ticks(self) -> bool:

@@ -15,12 +15,8 @@ from offramp.simulator.board.host import APPLICATION_EXIT, Host
 from offramp.simulator.board.meter import Meter
 from offramp.simulator.errors import AcceleratorError
 
-# Memory map of the part (UG7456 chapter 3).
-FLASH, FLASH_BYTES = 0x10000000, 512 * 1024
-SRAM, SRAM_BYTES = 0x20000000, 128 * 1024
-PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x100000
-CNN, CNN_BYTES = 0x50000000, 0x1100000
-SYSTEM, SYSTEM_BYTES = 0xE000E000, 0x1000
+PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x100000  # of the chip, APB
+SYSTEM, SYSTEM_BYTES = 0xE000E000, 0x1000  # of the Cortex-M4
 
 PIECE = 20_000  # instructions between two looks at what has happened
 SEMIHOSTING = 0xBEAB
@@ -52,15 +48,17 @@ class Core:
         self._unicorn, self._arm = unicorn, arm_const = _unicorn()
         self._host = host
         self._port = AcceleratorPort(accelerator)
-        self._system = SystemControl()
+        self._system = SystemControl(device.core["interrupt"])
         self._failure: BaseException | None = None
         self._fault = ""
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
         self._engine = engine
         self._map(device, meter)
+        flash = device.core["flash"]
         for segment in image.segments:
-            if not FLASH <= segment.address <= segment.address + len(segment.data) <= FLASH + FLASH_BYTES:
+            end = segment.address + len(segment.data)
+            if not flash <= segment.address <= end <= flash + device.core["flash_bytes"]:
                 raise InputError(f"a segment of {len(segment.data)} bytes at {segment.address:#x} is outside the flash")
             engine.mem_write(segment.address, segment.data)
         stack, self._pc = (self._word(image.vectors + offset) for offset in (0, 4))
@@ -68,11 +66,12 @@ class Core:
 
     def _map(self, device: Device, meter: Meter | None) -> None:
         engine, unicorn = self._engine, self._unicorn
-        engine.mem_map(FLASH, FLASH_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-        engine.mem_map(SRAM, SRAM_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
+        core = device.core
+        engine.mem_map(core["flash"], core["flash_bytes"], unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        engine.mem_map(core["sram"], core["sram_bytes"], unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
         peripherals = Peripherals(device, self._port, self._host.say)
         for base, size, target in (
-            (CNN, CNN_BYTES, self._port),
+            (core["accelerator"], core["accelerator_bytes"], self._port),
             (PERIPHERALS, PERIPHERALS_BYTES, peripherals),
             (SYSTEM, SYSTEM_BYTES, self._system),
         ):

@@ -14,7 +14,9 @@ from offramp.comparison.layouts import (
     WeightUse,
 )
 
-SIZES = Sizes(processors=64, columns=768, column_bytes=9, quadrants=4, bias_bytes=512, instances=16, words=8192)
+SIZES = Sizes(
+    processors=64, columns=768, column_bytes=9, per_quadrant=16, quadrants=4, bias_bytes=512, instances=16, words=8192
+)
 NASTY = """<script>alert("1")</script> & '$x^{2$"""
 
 
