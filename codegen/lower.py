@@ -198,7 +198,7 @@ def _lctrl0(hw: HwLayer) -> Fields:
         "global_write": 1,
         "parallel": int(layer.data_format == "CHW"),
         "pool_enable": int(layer.pool != (1, 1)),
-        "max_pool": int(not (layer.pool_average and layer.pool != (1, 1))),
+        "max_pool": int(not layer.pool_average),
         "relu": int(layer.activation == "relu"),
         "wide": int(layer.output_width == 32),
     }

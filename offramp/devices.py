@@ -34,14 +34,14 @@ def device_of_plan(path: Path) -> Device:
 
 
 def device_of_case(folder: Path, stated: str | None = None) -> Device:
-    """The device of a corpus case's meta.json; `stated`, or the default, if it has none.
+    """The device of a corpus case's meta.json; `stated`, or the default, if it has none or there is no such file.
 
     InputError if meta.json cannot be read, or says another device than `stated`.
     """
     path = folder / "meta.json"
     where = Where(str(path))
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
         raise InputError(Diagnostic(where, f"cannot be read: {error}")) from error
     named = meta.get("device") if isinstance(meta, dict) else None

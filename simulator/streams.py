@@ -79,5 +79,6 @@ def _circle(config: LayerConfig, start: int) -> int:
     if config.input.parallel:
         return CHW_CIRCLE
     pooling, passes = config.pooling, config.input.passes
-    words = start + (pooling.rows - 1) * config.input.cols + max(pooling.stride, pooling.cols)
+    step = 2 if config.kernel and config.kernel.transposed else 1
+    words = start + (pooling.rows - 1) * config.input.cols + max(step, pooling.stride, pooling.cols)
     return -(-words // passes) * passes

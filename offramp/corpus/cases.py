@@ -72,13 +72,13 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
     cases: list[Path] = []
     problems = []
     for path in paths:
-        inside = [path] if is_case(path) else sorted(filter(is_case, path.iterdir())) if path.is_dir() else []
+        inside = [path] if is_program(path) else sorted(filter(is_program, path.iterdir())) if path.is_dir() else []
         if not inside:
             found = "is no case" if path.is_dir() else "is no folder"
             problems.append(
                 Diagnostic(
                     Where(str(path)),
-                    f"{found}; a folder with program.npz and meta.json, or one of such folders, is expected",
+                    f"{found}; a folder with program.npz, or one of such folders, is expected",
                 )
             )
         cases += inside
@@ -89,4 +89,9 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 def is_case(path: Path) -> bool:
     """Is it a folder of the corpus?"""
-    return (path / "program.npz").is_file() and (path / "meta.json").is_file()
+    return is_program(path) and (path / "meta.json").is_file()
+
+
+def is_program(path: Path) -> bool:
+    """Is it a folder with a bus program, a whole case or not?"""
+    return (path / "program.npz").is_file()

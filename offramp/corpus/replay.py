@@ -1,7 +1,8 @@
 """`offramp replay`: corpus cases (bus programs of the vendor's tool) on the simulator, compared with their answers.
 
 A case is a folder with `program.npz` and `meta.json`, and `expected.npz` and `outputs.npz` as far as they exist; the
-format is described in the corpus's README.
+format is described in the corpus's README. A bare program has no `meta.json`, or one without a list of layers: then
+`expected.npz`, what the program leaves in memory, is all that it is compared with.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -43,16 +44,22 @@ def run(args: argparse.Namespace) -> int:
 def replay_case(case: Path, device: Device) -> tuple[str, ...]:
     """Run a case's program on a fresh accelerator. What differs from its answers, or why it cannot run; () if right."""
     try:
-        meta = json.loads((case / "meta.json").read_text(encoding="utf-8"))
+        meta = json.loads((case / "meta.json").read_text(encoding="utf-8")) if (case / "meta.json").is_file() else {}
         program, expected, outputs = (_load(case / f"{name}.npz") for name in ("program", "expected", "outputs"))
     except UNREADABLE as error:
         return (f"cannot be read: {error}",)
-    missing = [key for key in ("phase_order", "layers", "final_layer") if key not in meta]
+    bare = not meta.get("layers")
+    missing = [] if bare else [key for key in ("phase_order", "final_layer") if key not in meta]
     if missing:
         return (f"cannot be read: meta.json has no `{'`, `'.join(missing)}`",)
     if not program or not (expected or outputs):
         return ("has no program, or neither expected.npz nor outputs.npz to compare with",)
-    return _judge(Accelerator(device), meta, program, (expected, outputs))
+    if bare and not expected:
+        return ("meta.json has no list of `layers`, which outputs.npz is compared by, and there is no expected.npz",)
+    accelerator = Accelerator(device)
+    if bare:
+        return _judge_bare(accelerator, meta.get("phase_order") or _phase_order(program, device), program, expected)
+    return _judge(accelerator, meta, program, (expected, outputs))
 
 
 def _judge(
@@ -69,6 +76,40 @@ def _judge(
         return (*watch.problems, *_compare_expected(accelerator, expected), *watch.final())
     except OfframpError as error:
         return (*watch.problems, str(error))
+
+
+def _judge_bare(accelerator: Accelerator, phases: Sequence[str], program: Arrays, expected: Arrays) -> tuple[str, ...]:
+    """A program without a list of its layers: what it leaves in memory. It may lack phases that it has no use for."""
+    try:
+        for phase in phases:
+            if f"{phase}_addr" in program:
+                play(accelerator, program, phase)
+        if not accelerator.layers_run:
+            return ("the program never runs the accelerator",)
+        if len(program.get("isr_addr", ())):
+            play(accelerator, program, "isr")
+        else:
+            _stop(accelerator)
+        return _compare_expected(accelerator, expected)
+    except OfframpError as error:
+        return (str(error),)
+
+
+def _phase_order(program: Arrays, device: Device) -> tuple[str, ...]:
+    """The order in which firmware goes through its phases: a FIFO is fed after the start."""
+    places = [device.locate(int(address)) for address in program.get("input_addr", np.zeros(0, np.uint32))[:2]]
+    fed = any(place is not None and place.kind == "register" for place in places)
+    return ("init", "weights", "bias", "configure", *(("start", "input") if fed else ("input", "start")))
+
+
+def _stop(accelerator: Accelerator) -> None:
+    """What the interrupt handler of generated firmware does: CTRL.enable and CTRL.done to 0 where a quadrant runs."""
+    device = accelerator.device
+    for quadrant in range(device.geometry.quadrants):
+        fields = accelerator.registers.fields("CTRL", quadrant)
+        if fields["enable"]:
+            value = device.registers["CTRL"].encode({**fields, "enable": 0, "done": 0})
+            accelerator.write(device.register_address("CTRL", quadrant), value)
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:

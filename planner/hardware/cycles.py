@@ -186,10 +186,8 @@ def _convolution(hw: HwLayer, kernel_start: Column) -> int:
     sides = 2 * pad_cols * (pad_pixel + 1)
     pad_row = sides + repeats * window.cols * (pad_pixel + 1)
     filling_row = sides + repeats * window.cols * (pixel + 1)
-    # A flattening layer's outputs are counted without the slots that have no channel.
-    outputs = hw.layer.out_shape.channels if hw.layer.flatten else hw.slots
-    produced = passes * window.out_cols * outputs
-    if outputs == 1 and passes == 1:
+    produced = passes * window.out_cols * hw.slots
+    if hw.slots == 1 and passes == 1:
         produced += 1
 
     def row(fetch: int) -> int:

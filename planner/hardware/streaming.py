@@ -31,18 +31,27 @@ def buffer_words(layers: Sequence[HwLayer], index: int) -> int:
     hw = layers[index]
     if hw.layer.data_format == "CHW":
         return CHW_BUFFER
-    ahead = (hw.layer.pool[0] - 1) * hw.cols + max(1, hw.layer.pool_stride, hw.layer.pool[1])
+    step = 2 if hw.kind == "transposed" else 1
+    ahead = (hw.layer.pool[0] - 1) * hw.cols + max(step, hw.layer.pool_stride, hw.layer.pool[1])
     return ceil_div(start_words(layers, index) + ahead, hw.passes) * hw.passes
 
 
 def padded_width(hw: HwLayer) -> int:
-    """Columns of a layer's pooled input with its padding."""
-    return hw.pooled[1] + 2 * hw.pad[1]
+    """Columns of a layer's pooled input with its padding, without the zeros that a transposed convolution puts in."""
+    return hw.pooled[1] + 2 * _padding(hw)
 
 
 def row_buffer(hw: HwLayer) -> int:
     """Entries of a processor's row buffer that a layer takes for one pass."""
-    return max(0, padded_width(hw) - 2)
+    if hw.kind not in ("conv3x3", "transposed"):
+        return 1
+    columns = 2 * hw.pooled[1] if hw.kind == "transposed" else hw.pooled[1]
+    return max(0, columns + 2 * _padding(hw) - 3) + 1
+
+
+def _padding(hw: HwLayer) -> int:
+    """Columns of padding on each side, as the hardware counts them."""
+    return 2 - hw.pad[1] if hw.kind == "transposed" else hw.pad[1]
 
 
 def _kernel(hw: HwLayer) -> tuple[int, int]:

@@ -205,3 +205,23 @@ def test_average_pooling_rounds_if_the_network_says_so() -> None:
     for rounding in (False, True):
         (program,) = lower(placed_of(on_low(Shape(4, 6, 6), 4), avg_pool_rounding=rounding)).programs
         assert program.control["pool_round"] == rounding
+
+
+def test_the_vendors_values_for_a_streaming_transposed_convolution() -> None:
+    """The row buffer holds the columns with their zeros, the circular buffer the stride of 2; what follows counts the
+    columns without the zeros (the vendor tool's registers, ab4f4c0)."""
+    first = on_low(Shape(3, 6, 5), 4, streaming=True)
+    second = on_low(first.out_shape, 4, op="convtranspose2d", pad=(0, 0), streaming=True)
+    third = on_low(second.out_shape, 5, pool=(2, 2), pool_stride=2, streaming=True)
+    placed = placed_of(first, second, third, fifo=True)
+    (program,) = lower(placed).programs
+    values = {(key.layer, key.name): value for key, value in program.encode(DEVICE).items() if key.quadrant == 0}
+    expected = {"TPTR": (4, 0x50010, 0x110016), "STRM0": (1, 0x13, 0x21), "STRM1": (0, 0x10011, 0xB0022)}
+    expected["FBUF"] = (2, 0x15, 0x2F)
+    assert {name: tuple(values[slot, name] for slot in range(3)) for name in expected} == expected
+
+
+def test_average_pooling_is_named_even_where_its_window_is_one_pixel() -> None:
+    sampled = {"pool_stride": 2, "kernel": (1, 1), "pad": (0, 0)}
+    assert "max_pool" not in of(Shape(4, 5, 5), 3, "LCTRL0", pool_average=True, **sampled)
+    assert of(Shape(4, 5, 5), 3, "LCTRL0", **sampled)["max_pool"] == 1

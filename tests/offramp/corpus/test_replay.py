@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from offramp.codegen.load_images import tensor_places
 from offramp.configs.errors import InputError
 from offramp.corpus import replay
 from offramp.corpus.cases import find_cases
+from offramp.corpus.direct import ModelRunner
+from offramp.planner.allocation.place import place
+from offramp.planner.chain.assign_processors import complete, no_columns_occupied
+from offramp.planner.ir.chain import whole
+from offramp.planner.ir.network import Shape
+from offramp.planner.reference.layers import run_network
 from offramp.simulator.accelerator import Accelerator
 from tests.helpers.accelerator_programs import (
     DEVICE,
@@ -24,6 +31,7 @@ from tests.helpers.accelerator_programs import (
     start,
     stop,
 )
+from tests.helpers.networks import make_layer, make_network
 
 # Layer 1 adds words 2x and 2x+1 of an image of 8 channels, 20 x 20. The known answer, made without --legacy-test,
 # folds the image into 16 channels of 20 x 10 and adds the first 8 to the last 8, which no program can do.
@@ -31,19 +39,29 @@ NOT_WHAT_THE_PROGRAM_SAYS = ["test-multilayer-eltwise", "test-multilayer-eltwise
 
 
 class Recorder(Accelerator):
-    """Notes all bus writes."""
+    """Notes all bus writes: address, value, kind."""
 
     def __init__(self) -> None:
         super().__init__(DEVICE)
-        self.log: list[tuple[int, int]] = []
+        self.log: list[tuple[int, int, int]] = []
 
     def write(self, address: int, value: int) -> None:
-        self.log.append((address, value))
+        place = DEVICE.locate(address)
+        if place is None or place.kind == "register":
+            self.log.append((address, value, replay.WRITE))
         super().write(address, value)
 
+    def write8(self, address: int, value: int) -> None:
+        self.log.append((address, value, replay.WRITE_BYTE))
+        super().write8(address, value)
+
+    def write_block(self, addresses: NDArray[np.uint32], values: NDArray[np.uint32]) -> None:
+        self.log += [(*pair, replay.WRITE) for pair in zip(addresses.tolist(), values.tolist(), strict=True)]
+        super().write_block(addresses, values)
+
     def take(self, name: str) -> dict[str, NDArray[np.uint32]]:
-        log, self.log = np.array(self.log, dtype=np.uint32).reshape(-1, 2), []
-        return {f"{name}_addr": log[:, 0], f"{name}_value": log[:, 1], f"{name}_kind": np.zeros(len(log), np.uint8)}
+        log, self.log = np.array(self.log, dtype=np.uint32).reshape(-1, 3), []
+        return {f"{name}_{part}": log[:, at] for at, part in enumerate(("addr", "value", "kind"))}
 
 
 @pytest.fixture
@@ -57,9 +75,9 @@ def case(tmp_path: Path) -> Path:
     put_layer(recorder, 0, pass_fields(rows=4, cols=4, inputs=4))
     program = recorder.take("configure")
     load_pixels(recorder, pixels)
+    program |= recorder.take("input")
     words = pixels.view("<u4")[:, 0].astype(np.uint32)
     addresses = np.array([DEVICE.data_address(0, word) for word in range(16)], dtype=np.uint32)
-    program |= {"input_addr": addresses, "input_value": words, "input_kind": np.zeros(16, np.uint8)}
     start(recorder)
     program |= recorder.take("start")
     stop(recorder)
@@ -92,6 +110,62 @@ def test_a_right_case_passes(case: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "1 passed, 0 failed\n"
 
 
+def bare(case: Path, *phases: str) -> None:
+    """Nothing but a program, without some of its phases, and what it leaves in memory."""
+    (case / "meta.json").unlink()
+    (case / "outputs.npz").unlink()
+    with np.load(case / "program.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays.files if name.split("_")[0] not in phases}
+    np.savez(case / "program.npz", allow_pickle=False, **kept)
+
+
+@pytest.mark.parametrize("phases", [(), ("isr",)])
+def test_a_bare_program_is_compared_with_what_it_leaves(
+    case: Path, phases: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare(case, *phases)
+    assert replay.run(arguments(case)) == 0
+    assert capsys.readouterr().out == "1 passed, 0 failed\n"
+    edit(case / "expected.npz", value=np.full(16, 7, np.uint32))
+    assert replay.run(arguments(case.parent)) == 1
+    assert "expected.npz: 16 of 16 words differ" in capsys.readouterr().out
+
+
+def test_a_bare_program_may_lack_its_start_only_if_it_runs_otherwise(case: Path) -> None:
+    bare(case, "start")
+    assert replay.replay_case(case, DEVICE) == ("the program never runs the accelerator",)
+
+
+def test_a_case_without_a_list_of_layers_is_a_bare_program(case: Path) -> None:
+    (case / "meta.json").write_text('{"phase_order": ["configure", "input", "start"]}')
+    assert replay.replay_case(case, DEVICE) == ()
+
+
+def test_a_bare_program_that_feeds_a_fifo_starts_first(tmp_path: Path) -> None:
+    network = make_network(make_layer(Shape(3, 4, 5), 4), fifo=True)
+    network = complete(network, DEVICE, no_columns_occupied(DEVICE))
+    x = random_bytes(3, 3, 4, 5)
+    recorder = Recorder()
+    machine = ModelRunner(place(whole("net", network), DEVICE), recorder)
+    machine.load()
+    machine.write_input(x)
+    program = recorder.take("init")
+    machine.run_stage(0)
+    taken = recorder.take("all")
+    fed = taken["all_addr"] == DEVICE.register_address("FIFO_DATA0")
+    first, end = np.flatnonzero(fed)[[0, -1]]
+    for phase, span in (("start", slice(0, first)), ("input", slice(first, end + 1))):
+        program |= {f"{phase}_{part}": taken[f"all_{part}"][span] for part in ("addr", "value", "kind")}
+    np.savez(tmp_path / "program.npz", allow_pickle=False, **program)
+    answer = run_network(network, x[None])[0][0]
+    places = tensor_places(machine.placed, "net/0")
+    values = answer.reshape(-1).view(np.uint8).astype(np.uint32) << [8 * place.lane for place in places]
+    addresses = np.array([place.address for place in places], np.uint32)
+    masks = np.array([0xFF << 8 * place.lane for place in places], np.uint32)
+    np.savez(tmp_path / "expected.npz", addr=addresses, mask=masks, value=values.astype(np.uint32))
+    assert replay.replay_case(tmp_path, DEVICE) == ()
+
+
 def test_a_folder_of_cases_and_a_failing_one(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = case.with_name("wrong")
     wrong.mkdir()
@@ -107,7 +181,7 @@ def test_a_folder_of_cases_and_a_failing_one(case: Path, capsys: pytest.CaptureF
 
 
 def test_what_is_no_case_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is no case; a folder with program.npz and meta.json"):
+    with pytest.raises(InputError, match=r"is no case; a folder with program.npz"):
         find_cases([tmp_path])
     with pytest.raises(InputError, match="is no folder"):
         find_cases([tmp_path / "absent"])
@@ -186,9 +260,15 @@ def no_phase(case: Path) -> str:
     return "program.npz has no `start_addr`"
 
 
-def no_layers(case: Path) -> str:
-    (case / "meta.json").write_text('{"phase_order": [], "final_layer": 0}')
-    return "cannot be read: meta.json has no `layers`"
+def no_final_layer(case: Path) -> str:
+    (case / "meta.json").write_text('{"phase_order": [], "layers": [{}]}')
+    return "cannot be read: meta.json has no `final_layer`"
+
+
+def only_outputs(case: Path) -> str:
+    (case / "meta.json").write_text('{"phase_order": ["configure", "input", "start"], "final_layer": 0}')
+    (case / "expected.npz").unlink()
+    return "meta.json has no list of `layers`, which outputs.npz is compared by, and there is no expected.npz"
 
 
 def missing_input(case: Path) -> str:
@@ -197,7 +277,7 @@ def missing_input(case: Path) -> str:
 
 
 DAMAGES = [break_expected, break_intermediate, never_ending_poll, failing_check, unknown_entry, no_start, no_answers]
-DAMAGES += [truncated, emptied, no_phase, no_layers, missing_input]
+DAMAGES += [truncated, emptied, no_phase, no_final_layer, only_outputs, missing_input]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)

@@ -148,3 +148,16 @@ def test_switch_takes_bus_time() -> None:
     assert switch_cycles(device, 1).cycles == 14
     assert switch_cycles(device, 0, 1).cycles == 12  # 11.5, rounded up
     assert result.microseconds(device) == pytest.approx(30.3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "bits", "cycles"),
+    [(Shape(5, 2, 3), 0x1C0, 8, 43), (Shape(8, 3, 3), 0xF80, 4, 91), (Shape(4, 2, 2), 0x50, 8, 21)],
+)
+def test_flattening_layers_run_the_slots_in_front_of_their_outputs(
+    shape: Shape, outputs: int, bits: int, cycles: int
+) -> None:
+    """Output processors that start within a word, or leave some out: the vendor tool's figures (ab4f4c0)."""
+    layer = make_layer(shape, outputs.bit_count(), op="linear", flatten=True, weight_bits=bits)
+    network = make_network(replace(layer, output_processors=outputs))
+    assert network_cycles(network, DEVICE).cycles == cycles
