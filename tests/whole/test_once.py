@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from offramp.cli import main
-from offramp.codegen import lower as lowering
+from offramp.codegen.lower import lower
 from offramp.configs.lines import load_yaml
-from offramp.pipeline import evaluate, planning
+from offramp.pipeline import choosing, evaluate, planning
 from offramp.planner.ai8x import description
 from offramp.planner.ai8x.checkpoint import load_checkpoint
+from offramp.planner.allocation.place import Placed
 from offramp.planner.chain import sources
-from offramp.planner.exits import candidates
-from offramp.planner.reference import profile as profiling
+from offramp.planner.exits.candidates import profile_candidates
+from offramp.planner.reference.profile import profile
+from offramp.planner.spec.dataset import DataSet
 from tests.helpers.paths import EXAMPLES
 
 
@@ -38,28 +40,31 @@ class Counts:
             self.monkeypatch.setattr(module, function.__name__, counted)
 
 
+def file_name(path: Path, *_: object) -> str:
+    return Path(path).name
+
+
+def chain_name(placed: Placed) -> str:
+    return "lower " + "+".join(slot.name for slot in placed.requirements.chain.slots)
+
+
+def images(_: object, x: Sequence[object]) -> str:
+    return f"reference {len(x)} images"
+
+
+def data_name(_: object, data: DataSet) -> str:
+    return f"candidates {data.name}"
+
+
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found = Counts(monkeypatch)
-    by_name: Callable[..., str] = lambda path, *_: Path(path).name  # noqa: E731
-    found.count(load_checkpoint, sources, by=by_name)
-    found.count(load_yaml, description, by=by_name)
-    by_chain: Callable[..., str] = lambda placed: (
-        "lower " + "+".join(slot.name for slot in placed.requirements.chain.slots)
-    )
-    modules = [module for module in (planning, _choosing()) if hasattr(module, "lower")]
-    found.count(lowering.lower, *modules, by=by_chain)
-    by_images: Callable[..., str] = lambda chain, x: f"reference {len(x)} images"  # noqa: E731
-    found.count(profiling.profile, planning, evaluate, by=by_images)
-    by_data: Callable[..., str] = lambda _, data: f"candidates {data.name}"  # noqa: E731
-    found.count(candidates.profile_candidates, _choosing(), by=by_data)
+    found.count(load_checkpoint, sources, by=file_name)
+    found.count(load_yaml, description, by=file_name)
+    found.count(lower, planning, choosing, by=chain_name)
+    found.count(profile, planning, evaluate, by=images)
+    found.count(profile_candidates, choosing, by=data_name)
     return found.calls
-
-
-def _choosing() -> Any:
-    from offramp.pipeline import choosing
-
-    return choosing
 
 
 @pytest.mark.parametrize("spec", ["spec.yaml", "branch.yaml", "auto.yaml"])

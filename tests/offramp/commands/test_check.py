@@ -89,7 +89,7 @@ def test_everything_wrong_at_once(network: Path, capsys: pytest.CaptureFixture[s
         (4, "layer 0: an output of 8x28x28 (3136 bytes) at 0x7ffc; An output that"),
         (5, "layer 1 (second): an input of 8x28x28 (3136 bytes) at 0x7ffc; An input"),
         (6, "layer 2: `calcx4: True`; There is no `calcx4`"),
-        (6, "layer 2: --weights `10x300` has the shape 10x300x1x1; 10x392x1x1 is expected"),
+        (6, "layer 2: `--weights 10x300` has the shape 10x300x1x1; 10x392x1x1 is expected"),
     ):
         assert any(line.startswith(f"offramp check: {network}:{number}: {found}") for line in lines), found
 
@@ -111,7 +111,9 @@ def test_input_and_fifo(network: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize("text", ["28", "3x", "0x3x3", "3x3x3x3", "a", "-1x3x3"])
 def test_input_shapes_that_are_none(network: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(network), f"--input={text}"]) == 2
-    assert "channels x rows x columns is expected" in capsys.readouterr().err
+    assert (
+        "CxHxW (channels x rows x columns), as in 1x28x28, or CxL for 1-D data is expected" in capsys.readouterr().err
+    )
 
 
 def test_shapes_of_one_dimensional_inputs() -> None:
