@@ -10,8 +10,6 @@ from offramp.configs.device import Column, Device, Word
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
 from offramp.planner.allocation.requirements import (
     MemoryRequirements,
-    distances,
-    group_name,
     placement_problem,
     requirements_of,
 )
@@ -37,14 +35,11 @@ class Placed:
     @cached_property
     def bases(self) -> dict[TensorId, Word]:
         """First word of every tensor, the same in each of its instances."""
-        bases: dict[TensorId, Word] = {}
-        for group in self.requirements.groups:
-            starts = distances(self.requirements, group)
-            leads = [self.requirements.tensors[tensor].lead for tensor in group]
-            lowest = min(start - lead for start, lead in zip(starts, leads, strict=True))
-            block = self.placement.data[group_name(group)]
-            bases |= {tensor: block + start - lowest for tensor, start in zip(group, starts, strict=True)}
-        return bases
+        return {
+            tensor: self.placement.data[group.name] + start
+            for group in self.requirements.groups
+            for tensor, start in zip(group.tensors, group.starts, strict=True)
+        }
 
     def kernel_start(self, slot: Slot) -> Column:
         """Start column of a layer's kernels; 0 for a layer without any."""

@@ -31,6 +31,19 @@ class Tensor:
     offset: Word | None  # of the base address, if the YAML gives it
 
 
+@dataclass(frozen=True)
+class Group:
+    """Tensors at fixed distances from each other. `starts`: their base addresses, in words above the lowest word that
+    any of them uses."""
+
+    tensors: tuple[TensorId, ...]
+    starts: tuple[Word, ...]
+
+    @property
+    def name(self) -> str:
+        return "+".join(self.tensors)
+
+
 @dataclass(frozen=True, eq=False)
 class MemoryRequirements:
     """A chain with every layer in its hardware form and every tensor's place in time."""
@@ -39,7 +52,7 @@ class MemoryRequirements:
     device: Device
     hw: Mapping[TensorId, HwLayer]  # by the tensor that the layer writes
     tensors: Mapping[TensorId, Tensor]
-    groups: tuple[tuple[TensorId, ...], ...]  # tensors that lie at fixed distances from each other
+    groups: tuple[Group, ...]  # every tensor is in one
 
     def layer(self, slot: Slot) -> HwLayer:
         return self.hw[slot.writes]
@@ -77,7 +90,8 @@ def requirements_of(chain: Chain, device: Device) -> MemoryRequirements:
     }
     for tensor, words in _buffer_words(chain, hw).items():
         tensors[tensor] = replace(tensors[tensor], words=words)
-    return MemoryRequirements(chain, device, hw, tensors, _groups(chain, tensors))
+    groups = tuple(_group(chain, device, tensors, members) for members in _read_together(chain, tensors))
+    return MemoryRequirements(chain, device, hw, tensors, groups)
 
 
 def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -> Problem:
@@ -105,7 +119,7 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
         data_words=device.memories["data"].words,
-        overlaps=_all_pairs([group_name(group) for group in requirements.groups]) if overlap else frozenset(),
+        overlaps=_all_pairs([group.name for group in requirements.groups]) if overlap else frozenset(),
     )
 
 
@@ -119,10 +133,6 @@ def _kernel_key(hw: HwLayer) -> tuple[object, ...]:
 def streaming_bias_lead(stage: Stage, slot: Slot) -> int:
     """Dummy bias bytes in front of a layer's own: a streaming layer 0 counts one ahead (izer kbias.py)."""
     return 1 if slot is stage.slots[0] and slot.layer.streaming else 0
-
-
-def group_name(group: tuple[TensorId, ...]) -> str:
-    return "+".join(group)
 
 
 def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Diagnostic]:
@@ -203,7 +213,7 @@ def _buffer_words(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId
     return buffers
 
 
-def _groups(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
+def _read_together(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
     """Tensors that one layer reads together form a group, whether side by side or in turn: it finds them all from one
     address on. Every other tensor is its own."""
     group_of = {tensor: frozenset((tensor,)) for tensor in tensors}
@@ -215,48 +225,51 @@ def _groups(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[Ten
     return tuple(tuple(tensor for tensor in tensors if tensor in group) for group in unique)
 
 
-def _buffer_of(requirements: MemoryRequirements, group: tuple[TensorId, ...]) -> Buffer:
-    members = [requirements.tensors[tensor] for tensor in group]
-    starts = distances(requirements, group)
-    base = min(start - member.lead for start, member in zip(starts, members, strict=True))
-    end = max(start - member.lead + member.words for start, member in zip(starts, members, strict=True))
-    bases = [
-        member.offset - start + base for member, start in zip(members, starts, strict=True) if member.offset is not None
-    ]
-    instances = tuple(sorted({instance for member in members for instance in member.instances}))
-    producer = requirements.chain.producers.get(group[0])
+def _group(chain: Chain, device: Device, tensors: Mapping[TensorId, Tensor], members: tuple[TensorId, ...]) -> Group:
+    distances = _distances(chain, device, tensors, members)
+    lowest = min(start - tensors[tensor].lead for tensor, start in zip(members, distances, strict=True))
+    return Group(members, tuple(start - lowest for start in distances))
+
+
+def _buffer_of(requirements: MemoryRequirements, group: Group) -> Buffer:
+    members = [requirements.tensors[tensor] for tensor in group.tensors]
+    placed = list(zip(members, group.starts, strict=True))
+    offsets = [member.offset - start for member, start in placed if member.offset is not None]
+    producer = requirements.chain.producers.get(group.tensors[0])
     where = producer.layer.where if producer else requirements.chain.first_reader.layer.where
-    if len(set(bases)) > 1:
-        message = f"`out_offset`s of {group_name(group)} do not fit together; one layer reads them side by side"
+    if len(set(offsets)) > 1:
+        message = f"`out_offset`s of {group.name} do not fit together; one layer reads them side by side"
         raise InputError(Diagnostic(where, message))
     return Buffer(
-        name=group_name(group),
-        instances=instances,
-        words=end - base,
+        name=group.name,
+        instances=tuple(sorted({instance for member in members for instance in member.instances})),
+        words=max(start - member.lead + member.words for member, start in placed),
         first=min(member.first for member in members),
         last=max(member.last for member in members),
-        offset=bases[0] if bases else None,
+        offset=offsets[0] if offsets else None,
         where=where,
     )
 
 
-def distances(requirements: MemoryRequirements, group: tuple[TensorId, ...]) -> tuple[int, ...]:
+def _distances(
+    chain: Chain, device: Device, tensors: Mapping[TensorId, Tensor], members: tuple[TensorId, ...]
+) -> tuple[int, ...]:
     """Base address of each member of a group, in words, relative to the first member's.
 
     Operands of an element-wise layer, and passes of a concatenation beyond 64 channels, lie in neighbouring words. With
     offsets in the YAML the distances are those of the YAML.
     """
-    offsets = [requirements.tensors[tensor].offset for tensor in group]
+    offsets = [tensors[tensor].offset for tensor in members]
     if all(offset is not None for offset in offsets):
         return tuple((offset or 0) - (offsets[0] or 0) for offset in offsets)
-    known = {group[0]: 0}
-    readers = [slot for slot in requirements.chain.slots if len(set(group) & set(slot.reads)) > 1]
-    while len(known) < len(group):
+    known = {members[0]: 0}
+    readers = [slot for slot in chain.slots if len(set(members) & set(slot.reads)) > 1]
+    while len(known) < len(members):
         reader = next(slot for slot in readers if set(slot.reads) & set(known) and set(slot.reads) - set(known))
-        own = _read_distances(reader, requirements.device)
+        own = _read_distances(reader, device)
         anchor = next(tensor for tensor in reader.reads if tensor in known)
         known = {tensor: known[anchor] + own[tensor] - own[anchor] for tensor in reader.reads} | known
-    return tuple(known[tensor] for tensor in group)
+    return tuple(known[tensor] for tensor in members)
 
 
 def _read_distances(reader: Slot, device: Device) -> dict[TensorId, int]:

@@ -121,7 +121,7 @@ class _Run:
         return "placed"
 
     def _solve_parts(self, parts: list[Numbers]) -> Outcome:
-        """Groups that nothing connects: each by itself, the smallest first."""
+        """Groups without a conflict between them: each separately, the smallest first."""
         done: list[Numbers] = []
         for part in sorted(parts, key=len):
             outcome = self.solve(part)

@@ -136,8 +136,8 @@ def fewest_cycles_lost(problem: Problem, starts: Starts, limits: Limits) -> tupl
 
 
 def lowest_columns(problem: Problem, most_lost: int, starts: Starts, limits: Limits) -> tuple[Starts, Column]:
-    """Starts that lose at most so many cycles, with a highest column no higher than that of the given ones, which lose
-    no more; and a lower bound of the highest column."""
+    """Starts that lose at most `most_lost` cycles, as the given ones do, with the same or a lower highest column; and a
+    lower bound of the highest column."""
     model, variables = _weight_model(problem, starts)
     model.add(_cycles_lost(problem, variables) <= most_lost)
     highest = model.new_int_var(0, problem.columns, "highest")

@@ -12,7 +12,7 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.planner.allocation.budget import stage_cycles
 from offramp.planner.allocation.place import place
-from offramp.planner.allocation.requirements import MemoryRequirements, distances, placement_problem, requirements_of
+from offramp.planner.allocation.requirements import Group, MemoryRequirements, placement_problem, requirements_of
 from offramp.planner.ir.chain import Chain, Stage, cut, head_slots, slots_of, whole
 from offramp.planner.ir.network import INPUT, Layer, Network, Shape
 from offramp.planner.placement.problem import Buffer, Problem
@@ -176,9 +176,8 @@ def test_the_input_lies_at_zero_or_where_the_yaml_says() -> None:
 
 def test_inputs_of_a_layer_are_one_block() -> None:
     requirements, problem = problem_of(joined())
-    (group,) = [group for group in requirements.groups if len(group) > 1]
-    assert group == ("net/0", "net/1")
-    assert distances(requirements, group) == (0, 0)
+    (group,) = [group for group in requirements.groups if len(group.tensors) > 1]
+    assert group == Group(("net/0", "net/1"), (0, 0))
     block = next(block for block in problem.data if block.name == "net/0+net/1")
     assert (block.instances, block.words, block.first, block.last) == ((0, 1), 36, 1, 3)
 
@@ -191,7 +190,7 @@ def test_inputs_on_different_processors_are_read_from_one_address() -> None:
 
 def test_operands_take_turns() -> None:
     requirements, problem = problem_of(added())
-    assert distances(requirements, ("net/0", "net/1")) == (0, 1)
+    assert Group(("net/0", "net/1"), (0, 1)) in requirements.groups
     block = next(block for block in problem.data if block.name == "net/0+net/1")
     assert block.words == 2 * 36
     placed = place(requirements.chain, DEVICE)
