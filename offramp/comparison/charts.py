@@ -71,10 +71,8 @@ class Scale:
 
 def common_scale(layouts: Sequence[Layout]) -> Scale:
     """For charts whose bars are to be compared."""
-    layers = [(number, layer) for layout in layouts for number, layer in enumerate(layout.layers)]
-    return Scale(
-        max(layer.cycles for _, layer in layers), max(len(_numbered(number, layer.name)) for number, layer in layers)
-    )
+    layers = [layer for layout in layouts for layer in layout.layers]
+    return Scale(max(layer.cycles for layer in layers), max(len(_short(layer.name)) for layer in layers))
 
 
 def cycles_chart(layout: Layout, scale: Scale, name: str) -> str:
@@ -106,7 +104,7 @@ def _bars(axes: Axes, layout: Layout) -> None:
         edgecolor=PAPER,
         linewidth=0,
     )
-    axes.set_yticks(numbers, [_numbered(number, layer.name) for number, layer in enumerate(layout.layers)])
+    axes.set_yticks(numbers, [_short(layer.name) for layer in layout.layers])
     axes.set_ylim(len(looks) - 0.5, -0.5)
     for number, layer in enumerate(layout.layers):
         share = layer.cycles / layout.stage_cycles
@@ -192,10 +190,9 @@ def _cost(point: Point, energy: bool) -> float:
     return point.energy if energy else point.cycles
 
 
-def _numbered(number: int, name: str) -> str:
+def _short(name: str) -> str:
     """Long names lose their middle: they begin with the network and end with the layer."""
-    short = name if len(name) <= START + 3 + END else f"{name[:START]}...{name[-END:]}"
-    return f"{number + 1} {short}"
+    return name if len(name) <= START + 3 + END else f"{name[:START]}...{name[-END:]}"
 
 
 def _number(value: float, _: object) -> str:

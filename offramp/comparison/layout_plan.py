@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from offramp.comparison.headline import headline
 from offramp.comparison.layouts import (
     BiasUse,
     DataUse,
@@ -50,6 +51,7 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         accuracy=report.accuracy.staged if report.accuracy else None,
         points=(),
         points_data="test data",
+        headline=headline(report, made.chain.slots[-1].network),
     )
     if report.choice:
         data, note = "data that the stages were chosen on", _choice_note(report.choice)
@@ -75,7 +77,7 @@ def _layer(placed: Placed, slot: Slot, stage: int) -> LayerUse:
     network, start = placed.requirements.chain.networks[slot.network], placed.kernel_start(slot)
     cycles = layer_cycles(slot.layer, network, placed.requirements.device, start)
     energy = layer_energy(slot.layer, network, placed.requirements.device, start)
-    return LayerUse(slot.name, stage, cycles.cycles, cycles.estimate, energy.microjoules)
+    return LayerUse(slot.name, slot.layer.index, stage, cycles.cycles, cycles.estimate, energy.microjoules)
 
 
 def weight_uses(placed: Placed) -> tuple[WeightUse, ...]:

@@ -108,6 +108,7 @@ def _layers(
     return tuple(
         LayerUse(
             name=slot.name,
+            number=slot.layer.index,
             stage=0,
             cycles=cycles[slot.layer.index]["cycles"],
             estimated=cycles[slot.layer.index]["streaming_estimate"],

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from offramp.comparison.headline import Statement
 from offramp.configs.device import Column, Device, Word
 
 WORD_BYTES = 4
@@ -36,6 +37,7 @@ class LayerUse:
     """A layer in the order of execution. `cycles` of the accelerator's clock; `energy` above idle in uJ, estimated."""
 
     name: str
+    number: int  # in the network's YAML
     stage: int
     cycles: int
     estimated: bool
@@ -113,6 +115,7 @@ class Layout:
 
     `mean_cycles`, `mean_energy` (uJ): of an inference over the test data; they and `accuracy` are None if unknown.
     `points`: what could have been chosen, on the data set `points_data`; `points_note`: what bound the choice.
+    `headline`: what it is worth, of plans of ours.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Layout:
     points: tuple[Point, ...]
     points_data: str
     points_note: str = ""
+    headline: tuple[Statement, ...] = ()
 
     @property
     def weight_bytes(self) -> int:

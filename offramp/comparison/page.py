@@ -76,7 +76,6 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
     highest = max(layout.highest_word for layout in layouts)
     words = min(-(-highest // WORD_STEP) * WORD_STEP, layouts[0].sizes.words)
     views = [_view(letter, layout, scale, words) for letter, layout in zip(LETTERS, layouts, strict=False)]
-    families = [Family(view.letter, view.layout.points) for view in views if view.layout.points]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -90,18 +89,24 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         views=views,
         rows=rows_of(layouts),
         words=words,
-        charts=_pareto_charts(families) if families else [],
+        charts=_pareto_charts(views),
         points=[(view, *_point_rows(view)) for view in views if view.layout.points],
     )
 
 
-def _pareto_charts(families: Sequence[Family]) -> list[tuple[str, Markup]]:
-    """Captions and charts."""
-    captions = ("Accuracy against cycles", "Accuracy against energy")
-    return [
-        (caption, Markup(pareto_chart(families, bool(number), f"front{number}")))
-        for number, caption in enumerate(captions)
-    ]
+def _pareto_charts(views: Sequence[View]) -> list[tuple[str, Markup]]:
+    """Captions and charts, two for each kind of data: results of test and of calibration data share no axis."""
+    charts = []
+    for kind, data in enumerate(dict.fromkeys(view.layout.points_data for view in views if view.layout.points)):
+        families = [
+            Family(view.letter, view.layout.points)
+            for view in views
+            if view.layout.points and view.layout.points_data == data
+        ]
+        for energy, cost in enumerate(("cycles", "energy")):
+            chart = pareto_chart(families, bool(energy), f"front{kind}{energy}")
+            charts.append((f"Accuracy on the {data} against {cost}", Markup(chart)))
+    return charts
 
 
 def _view(letter: str, layout: Layout, scale: Scale, words: int) -> View:
@@ -131,7 +136,7 @@ def _mean_text(layout: Layout) -> str:
     if means is None or len(layout.stages) == 1:
         return ""
     most = max(range(len(means)), key=lambda number: means[number])
-    where = f"{means[most] / sum(means):.0%} of it in {most + 1} {layout.layers[most].name}"
+    where = f"{means[most] / sum(means):.0%} of it in {layout.layers[most].name}"
     return f"in the mean over the test images {sum(means):,.0f}, {where}"
 
 
@@ -151,7 +156,7 @@ def _layer_row(layout: Layout, number: int) -> LayerRow:
         if one.layer == number
     ]
     return LayerRow(
-        number=number + 1,
+        number=layer.number,
         name=layer.name,
         stage=layout.stages[layer.stage].name,
         look=layer_looks(layout)[number],

@@ -87,9 +87,8 @@ def weight_picture(layout: Layout, letter: str) -> Picture:
         size = sizes.column_bytes * one.columns * len(processors)
         names = " and ".join(layer_label(layout, layer) for layer in one.layers)
         place = f"columns {span(one.start, one.columns)}, processors {ranges(processors)}, {size:,} bytes"
-        return Block(
-            f"{letter}{one.layers[0]}", f"{one.layers[0] + 1}", f"{names}: {place}", looks[one.layers[0]], boxes
-        )
+        first = one.layers[0]
+        return Block(f"{letter}{first}", f"{layout.layers[first].number}", f"{names}: {place}", looks[first], boxes)
 
     return Picture(
         title=f"{letter}: weight memory",
@@ -112,7 +111,7 @@ def bias_picture(layout: Layout, letter: str) -> Picture:
         box = Box(100 * one.start / sizes.bias_bytes, one.quadrant * step, 100 * one.length / sizes.bias_bytes, step)
         place = f"quadrant {one.quadrant}, bytes {span(one.start, one.length)}"
         label = f"{layer_label(layout, one.layer)}: {place}"
-        return Block(f"{letter}{one.layer}", f"{one.layer + 1}", label, looks[one.layer], (box,))
+        return Block(f"{letter}{one.layer}", f"{layout.layers[one.layer].number}", label, looks[one.layer], (box,))
 
     return Picture(
         title=f"{letter}: bias memory",
@@ -150,7 +149,8 @@ def data_picture(layout: Layout, letter: str, words: int) -> Picture:
         label = f"{one.name}: {place}, from `{layout.steps[one.first]}` to `{layout.steps[one.last]}`"
         if one.layer is None:
             return Block(f"{letter}input", "in", label, INPUT_LOOK, boxes)
-        return Block(f"{letter}{one.layer}", f"{one.layer + 1}", f"{one.layer + 1} {label}", looks[one.layer], boxes)
+        short = f"{layout.layers[one.layer].number}"
+        return Block(f"{letter}{one.layer}", short, label, looks[one.layer], boxes)
 
     return Picture(
         title=f"{letter}: data memory over time",
@@ -164,9 +164,9 @@ def data_picture(layout: Layout, letter: str, words: int) -> Picture:
 
 
 def layer_label(layout: Layout, layer: int) -> str:
-    """Number, name and stage."""
+    """Name and stage."""
     one = layout.layers[layer]
-    return f"{layer + 1} {one.name} (stage {layout.stages[one.stage].name})"
+    return f"{one.name} (stage {layout.stages[one.stage].name})"
 
 
 def instance_groups(layout: Layout) -> tuple[tuple[int, ...], ...]:
@@ -180,13 +180,12 @@ def _holds(layout: Layout, instance: int) -> tuple[str, ...]:
 
 
 def _step_ticks(layout: Layout) -> tuple[Tick, ...]:
-    """The middle of steps: `in`, numbers of layers, `?` where a result is looked at."""
+    """The middle of steps: `in`, numbers of layers in their YAML, `?` where a result is looked at."""
     short = []
-    layers = 0
+    layers = iter(layout.layers)
     for name in layout.steps:
         if name.startswith("run "):
-            layers += 1
-            short.append(f"{layers}")
+            short.append(f"{next(layers).number}")
         else:
             short.append("?" if short else "in")
     every = -(-len(short) // STEP_TICKS)

@@ -16,13 +16,14 @@ import pytest
 from offramp.cli import main
 from offramp.commands.compare import print_comparison
 from offramp.comparison.charts import Family, pareto_chart
+from offramp.comparison.headline import headline
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import rows_of
 from offramp.comparison.page import comparison_page
 from offramp.configs.device import load_device
 from offramp.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
-from offramp.pipeline.report import report_json
+from offramp.pipeline.report import Verified, read_report, report_json
 from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
 from tests.helpers.layouts import NASTY, small_layout
@@ -275,7 +276,7 @@ def test_the_page_answers_what_is_asked_first(page: Elements) -> None:
     assert "2 stages: front (75.0% leave here), main (25.0% leave here)" in text
     assert "columns 14-767 are free in all processors" in text
     assert "300 (59%)" in text  # of the cycles of all stages
-    assert f"in the mean over the test images 209, 52% of it in 1 front/{NASTY}" in text  # 109 + (300 + 100) / 4
+    assert f"in the mean over the test images 209, 52% of it in front/{NASTY}" in text  # 109 + (300 + 100) / 4
 
 
 def test_what_bound_the_choice_is_said() -> None:
@@ -297,11 +298,11 @@ def test_every_layer_is_in_every_picture_it_belongs_to(page: Elements) -> None:
 
 def test_blocks_say_what_they_are(page: Elements) -> None:
     labels = [found["aria-label"] for tag, found in page.elements if found.get("role") == "img"]
-    weights = f"1 front/{NASTY} (stage front) and 3 main/1 (stage main): columns 4-13, processors 0-3, 8-11, 720 bytes"
+    weights = f"front/{NASTY} (stage front) and main/1 (stage main): columns 4-13, processors 0-3, 8-11, 720 bytes"
     assert weights in labels
-    assert "3 main/1 (stage main): quadrant 3, bytes 0-3" in labels
+    assert "main/1 (stage main): quadrant 3, bytes 0-3" in labels
     live = "words 100-139 of instances 1, from `read result of front` to `run main/1`"
-    assert f"2 output of main/0: {live}" in labels
+    assert f"output of main/0: {live}" in labels
     assert len(labels) == 2 * (1 + 2 + 4)
 
 
@@ -351,3 +352,39 @@ def test_points_beyond_the_table_are_counted() -> None:
     one = small_layout()
     many = tuple(replace(one.points[2], name=f"p{number}") for number in range(20))
     assert "11 more points are on the charts" in comparison_page([replace(one, points=(*one.points, *many))])
+
+
+def test_what_a_plan_is_worth_stands_first(page: Elements) -> None:
+    """Before the numbers: the statements, as text whatever they hold."""
+    first = page.text.index("1.5 x less")
+    assert first < page.text.index("not verified") < page.text.index("Numbers Accuracy and cost")
+    assert "cycles; " + NASTY in page.text
+
+
+def test_the_headline_of_a_build_has_its_figures(build: Path) -> None:
+    report = read_report(build / "report.json")
+    assert report.accuracy and report.cycles.ratio and report.cycles.mean
+    statements = headline(report, "main")
+    assert [one.figure for one in statements] == [
+        f"{report.cycles.ratio:.2f} x less" if report.cycles.ratio >= 1 else f"{1 / report.cycles.ratio:.2f} x more",
+        f"{report.energy.ratio or 0:.2f} x less",
+        f"{100 * (report.accuracy.staged - report.accuracy.full):+.2f} points",
+        "no guarantee",
+        "not verified",
+    ]
+    assert f"{report.cycles.mean:,.0f} in the mean" in statements[0].sentence
+    verified = replace(report, verified=Verified(20, 0, 1, 1))
+    assert headline(verified, "main")[-1].figure == "20 verified"
+    assert headline(replace(report, verified=Verified(20, 3, 1, 1)), "main")[-1].figure == "WRONG"
+    without = replace(report, accuracy=None, cycles=replace(report.cycles, mean=None, ratio=None))
+    assert [one.figure for one in headline(replace(without, energy=replace(report.energy, mean_uj=None)), "main")] == [
+        "not verified"
+    ]
+
+
+def test_test_and_calibration_results_share_no_axis() -> None:
+    test = small_layout("test")
+    other = replace(small_layout("other"), points_data="data that the stages were chosen on")
+    text = comparison_page([test, other])
+    assert text.count("<figcaption>Accuracy on the ") == 4
+    assert comparison_page([test, small_layout("twin")]).count("<figcaption>Accuracy on the ") == 2

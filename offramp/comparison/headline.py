@@ -1,0 +1,74 @@
+"""What a plan is worth in a few statements, each a figure and a sentence: what a page says first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from offramp.pipeline.report import AccuracyReport, Report
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`figure`: read at a glance. `sentence`: what it is, of what, and how far it can be trusted."""
+
+    figure: str
+    sentence: str
+
+
+def headline(report: Report, main: str) -> tuple[Statement, ...]:
+    """Cost against the main network alone, accuracy against it, the guarantee, and what was verified.
+
+    `main`: the name of the network that the chain replaces.
+    """
+    statements = [_cycles(report, main), _energy(report, main)]
+    if report.accuracy:
+        statements.append(_accuracy(report.accuracy, main))
+        statements.append(_guarantee(report))
+    return (*(one for one in statements if one), _verified(report))
+
+
+def _cycles(report: Report, main: str) -> Statement | None:
+    cycles = report.cycles
+    if cycles.mean is None or cycles.ratio is None:
+        return None
+    tag = "" if cycles.tag == "simulated" else f" ({cycles.tag})"
+    what = f"cycles of an inference: {cycles.mean:,.0f} in the mean, {cycles.worst:,} at worst"
+    return Statement(_times(cycles.ratio), f"{what}; {main} alone takes {cycles.full:,}{tag}")
+
+
+def _energy(report: Report, main: str) -> Statement | None:
+    energy = report.energy
+    if energy.mean_uj is None or energy.ratio is None:
+        return None
+    what = f"energy of an inference above idle: {energy.mean_uj:.2f} uJ in the mean"
+    return Statement(_times(energy.ratio), f"{what}; {main} alone takes {energy.full_uj:.2f} uJ ({energy.tag})")
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f} x less" if ratio >= 1 else f"{1 / ratio:.2f} x more"
+
+
+def _accuracy(accuracy: AccuracyReport, main: str) -> Statement:
+    points = 100 * (accuracy.staged - accuracy.full)
+    what = f"accuracy on {accuracy.images:,} test images: {accuracy.staged:.2%}"
+    return Statement(f"{points:+.2f} points", f"{what}; {main} alone has {accuracy.full:.2%}")
+
+
+def _guarantee(report: Report) -> Statement:
+    """What is promised of new data."""
+    risk = (report.calibration and report.calibration.risk) or (report.choice and report.choice.risk)
+    if not risk:
+        return Statement("no guarantee", "of the accuracy on new data was asked for (`risk` in the spec)")
+    promise = f"that accuracy falls by {100 * risk.accuracy_drop:g} points at most on new data"
+    return Statement(f"{1 - risk.delta:.0%} guarantee", f"{promise}; tested on {risk.images:,} images")
+
+
+def _verified(report: Report) -> Statement:
+    verified = report.verified
+    if verified is None:
+        return Statement("not verified", "the firmware was not run on the virtual board; `offramp build` does that")
+    if verified.mismatches:
+        return Statement("WRONG", f"{verified.mismatches} of {verified.answers} answers differ from the reference")
+    return Statement(
+        f"{verified.answers:,} verified", "answers of the firmware equal the integer reference, bit for bit"
+    )
