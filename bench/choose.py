@@ -24,6 +24,7 @@ from offramp.planner.exits.candidates import load_candidates, profile_candidates
 from offramp.planner.exits.choose import choose
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import AutoSpec
 from offramp.progress import SILENT
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist" / "auto.yaml"
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     args = parser.parse_args()
     spec, device = load_spec(args.spec, load_device()), load_device()
-    if spec.choice is None:
+    if not isinstance(spec, AutoSpec):
         parser.error(f"{args.spec} names its stages; one with `exits: auto` is needed")
     sources = _timed("networks and checkpoints", lambda: read_sources(spec, device))
     candidates = _timed("candidates at their cuts", lambda: load_candidates(spec, sources, device))

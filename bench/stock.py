@@ -31,7 +31,7 @@ from offramp.planner.exits.frontier import Bools
 from offramp.planner.reference.confidence import confident
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
-from offramp.planner.spec.spec import ChoiceSpec
+from offramp.planner.spec.spec import AutoSpec, ChoiceSpec
 from offramp.progress import SILENT
 
 CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
@@ -118,13 +118,13 @@ def profile(folder: Path) -> Profiled:
         path.write_text(SPEC.format(folder=folder))
         (Path(name) / "digits.npz").touch()
         spec = load_spec(path, device)
+        assert isinstance(spec, AutoSpec)
         sources = read_sources(spec, device)
         candidates: Candidates = load_candidates(spec, sources, device)
         costs = tuple(one.cost for one in build_chains(candidates, sources, device, SILENT))
     pixels, labels = mnist_data()
     images = (pixels.astype(np.int16) - 128).astype(np.int8).reshape(-1, 1, 28, 28)
     profiles, full = profile_candidates(candidates, DataSet("digits", images, labels.astype(np.int64)))
-    assert spec.choice is not None
     return Profiled(spec.choice, profiles, full, costs)
 
 

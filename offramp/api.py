@@ -28,23 +28,24 @@ from offramp.pipeline.report import Report
 from offramp.pipeline.reporting import plan_report
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.reader import load_spec as read_spec
-from offramp.planner.spec.spec import Spec
+from offramp.planner.spec.spec import AutoSpec, ManualSpec
 from offramp.progress import SILENT, Progress
 
 __all__ = [
     "Answers",
+    "AutoSpec",
     "Built",
     "CheckFailed",
     "Comparison",
     "Diagnostic",
     "Infeasible",
     "InputError",
+    "ManualSpec",
     "OfframpError",
     "Planned",
     "Progress",
     "Report",
     "Simulated",
-    "Spec",
     "build",
     "compare",
     "load_plan",
@@ -86,17 +87,17 @@ class Comparison:
         return comparison_page(self.layouts)
 
 
-def load_spec(path: Path | str) -> Spec:
+def load_spec(path: Path | str) -> ManualSpec | AutoSpec:
     """Read a spec. InputError lists everything that is wrong with it."""
     return read_spec(Path(path), device_of_spec(Path(path)))
 
 
-def plan(spec: Spec | Path | str, *, progress: Progress = SILENT) -> Planned:
+def plan(spec: ManualSpec | AutoSpec | Path | str, *, progress: Progress = SILENT) -> Planned:
     """Place the stages of a spec, choose stages and thresholds that it leaves open.
 
     Infeasible if the stages are proved not to fit, InputError for what is wrong with the files.
     """
-    loaded = spec if isinstance(spec, Spec) else load_spec(spec)
+    loaded = load_spec(spec) if isinstance(spec, Path | str) else spec
     return make_plan(loaded, device_of_spec(Path(loaded.where.file)), progress)
 
 

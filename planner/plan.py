@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.calibrate import Calibrated
-from offramp.planner.exits.candidates import chosen_spec, with_cuts
+from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
 from offramp.planner.ir.chain import Chain, Stage, with_threshold
@@ -26,7 +26,7 @@ from offramp.planner.placement.check import check
 from offramp.planner.placement.problem import BiasPlace, Objective, Placement
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.reader import load_spec
-from offramp.planner.spec.spec import Spec
+from offramp.planner.spec.spec import AutoSpec, ManualSpec, Spec, StageSpec
 
 FORMAT = 1
 
@@ -138,9 +138,8 @@ def load_plan(path: Path, device: Device) -> Plan:
     spec = load_spec(folder / saved.spec, device)
     device = with_clocks(device, spec.clocks)
     sources = read_sources(spec, device)
-    if saved.choice:
-        chosen = saved.choice.chosen
-        spec = chosen_spec(with_cuts(spec, sources, device), chosen.stages[:-1], chosen.measures)
+    if isinstance(spec, AutoSpec):
+        spec = _chosen(spec, stages_to_choose(spec, sources, device), saved, Where(str(path)))
     chain = with_threshold(build_chain(spec, sources, device), _thresholds(saved))
     requirements = requirements_of(chain, device)
     problem = placement_problem(requirements)
@@ -149,6 +148,15 @@ def load_plan(path: Path, device: Device) -> Plan:
     if violations:
         raise CheckFailed(Diagnostic(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
     return Plan(spec, Placed(requirements, problem, placement), load_compared(spec, sources, device))
+
+
+def _chosen(spec: AutoSpec, stages: Sequence[StageSpec], saved: PlanRecord, where: Where) -> ManualSpec:
+    """The spec with the stages that the plan says were chosen. InputError if it does not say, or names others."""
+    by_name = {stage.name: stage for stage in stages}
+    chosen = saved.choice.chosen if saved.choice else None
+    if chosen is None or not by_name.keys() >= set(chosen.stages[:-1]):
+        raise InputError(Diagnostic(where, "does not say which stages of its spec were chosen; build again"))
+    return chosen_spec(spec, [by_name[name] for name in chosen.stages[:-1]], chosen.measures)
 
 
 def plan_device(path: Path) -> tuple[str, Where]:

@@ -11,7 +11,7 @@ from offramp.planner.allocation.budget import Budget, cycle_budget
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.ir.chain import Chain
 from offramp.planner.spec.dataset import DataSet, check_disjoint, load_data
-from offramp.planner.spec.spec import Spec
+from offramp.planner.spec.spec import Calibration, ChoiceSpec, Spec
 
 TEST_DATA = "test"  # the data set that results are reported on
 TRAIN_DATA = "train"  # the data set that the networks were trained on, only to check the others against
@@ -24,13 +24,13 @@ def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
     return load_data(name, spec.data[name], shape, last.layer.out_shape.channels)
 
 
-def calibration_data(spec: Spec, chain: Chain, name: str) -> DataSet:
+def calibration_data(spec: Spec, chain: Chain, goal: Calibration | ChoiceSpec) -> DataSet:
     """The data set that thresholds are chosen on. InputError if it, `test` and `train` are not three different ones."""
+    name = goal.data
     if name in (TEST_DATA, TRAIN_DATA):
         use = {TEST_DATA: "results are judged on it", TRAIN_DATA: "networks are surer of it than of new images"}[name]
-        place = spec.choice or spec.calibration
         found = f"thresholds cannot be chosen on data set `{name}`: {use}; name another one"
-        raise InputError(Diagnostic(place.where if place else None, found))
+        raise InputError(Diagnostic(goal.where, found))
     return disjoint_data(spec, chain, (name, TEST_DATA, TRAIN_DATA))[0]
 
 

@@ -29,7 +29,7 @@ from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
 from offramp.planner.rules.check import check_network
-from offramp.planner.spec.spec import Spec
+from offramp.planner.spec.spec import AutoSpec
 from offramp.progress import Progress
 
 MOST_CHAINS = 1000
@@ -46,9 +46,8 @@ class Built:
     lowered: Lowered | None
 
 
-def choose_plan(spec: Spec, sources: Sources, device: Device, progress: Progress) -> tuple[Plan, Lowered]:
+def choose_plan(spec: AutoSpec, sources: Sources, device: Device, progress: Progress) -> tuple[Plan, Lowered]:
     """The plan with the best chain, and its programs. OfframpError for everything that stands against it."""
-    assert spec.choice is not None
     candidates = load_candidates(spec, sources, device)
     compared = load_compared(spec, sources, device)
     networks = [candidates.main, *(one.network for one in candidates.entries), *compared.values()]
@@ -59,7 +58,7 @@ def choose_plan(spec: Spec, sources: Sources, device: Device, progress: Progress
     if built[0].lowered is None:
         raise Infeasible(Diagnostic(spec.choice.where, built[0].cost.reason))
     progress.step("running the calibration data through the integer reference")
-    data = calibration_data(spec, built[0].lowered.placed.requirements.chain, spec.choice.data)
+    data = calibration_data(spec, built[0].lowered.placed.requirements.chain, spec.choice)
     profiles, full = profile_candidates(candidates, data)
     progress.step("choosing stages and thresholds")
     try:
@@ -72,7 +71,6 @@ def choose_plan(spec: Spec, sources: Sources, device: Device, progress: Progress
 def build_chains(candidates: Candidates, sources: Sources, device: Device, progress: Progress) -> tuple[Built, ...]:
     """Every chain that the candidates can form, main alone first. InputError if they are too many to be tried."""
     spec = candidates.spec
-    assert spec.choice is not None
     chains = chains_of(candidates.entries)
     if len(chains) > MOST_CHAINS:
         found = f"{len(candidates.entries)} candidates can form {len(chains):,} chains; {MOST_CHAINS:,} are allowed"
@@ -87,9 +85,8 @@ def build_chains(candidates: Candidates, sources: Sources, device: Device, progr
 
 
 def _build(candidates: Candidates, sources: Sources, early: Early, device: Device) -> Built:
-    assert candidates.spec.choice is not None
-    names = [candidates.entries[index].name for index in early]
-    spec = chosen_spec(candidates.spec, names, candidates.spec.choice.measures[:1] * len(names))
+    stages = [candidates.entries[index].stage for index in early]
+    spec = chosen_spec(candidates.spec, stages, candidates.spec.choice.measures[:1] * len(stages))
     # What would fit instead is looked for where it tells most: with one candidate at a time.
     alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
     try:
@@ -111,7 +108,7 @@ def _plan(
     lowered = next(one.lowered for one in built if one.cost.early == early)
     assert lowered is not None
     placed = lowered.placed
-    spec = chosen_spec(candidates.spec, chosen.stages[:-1], chosen.measures)
+    spec = chosen_spec(candidates.spec, [candidates.entries[index].stage for index in early], chosen.measures)
     thresholds = dict(zip(chosen.stages, chosen.thresholds, strict=False))
     # Placed without knowing the measures; what lies where does not depend on them.
     chain = with_threshold(with_exits(placed.requirements.chain, spec), thresholds)

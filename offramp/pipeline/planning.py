@@ -24,7 +24,7 @@ from offramp.planner.plan import Plan, load_plan
 from offramp.planner.reference.profile import profile
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.clocks import with_clocks
-from offramp.planner.spec.spec import Spec
+from offramp.planner.spec.spec import AutoSpec, Calibration, ManualSpec
 from offramp.progress import Progress
 
 
@@ -53,12 +53,12 @@ def planned(plan: Plan, lowered: Lowered) -> Planned:
     return Planned(plan, lowered, cycles, energy_budget(plan.placed, cycles))
 
 
-def make_plan(spec: Spec, device: Device, progress: Progress) -> Planned:
+def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress) -> Planned:
     """Place the stages of a spec, calibrate open thresholds. OfframpError for everything that stands against it."""
     progress.step("reading networks and checkpoints")
     device = with_clocks(device, spec.clocks)
     sources = read_sources(spec, device)
-    if spec.choice:
+    if isinstance(spec, AutoSpec):
         return planned(*choose_plan(spec, sources, device, progress))
     chain, compared = build_chain(spec, sources, device), load_compared(spec, sources, device)
     networks = (*chain.networks.values(), *compared.values())
@@ -68,10 +68,10 @@ def make_plan(spec: Spec, device: Device, progress: Progress) -> Planned:
     progress.step("placing weights, biases and activations")
     placed = place(chain, device, alternatives=freed_processors(spec, sources, device))
     made = planned(Plan(spec, placed, compared), lower(placed))
-    if all(stage.exit is None or stage.exit.threshold is not None for stage in chain.stages[:-1]):
+    if spec.calibration is None:
         return made
     progress.step("calibrating thresholds")
-    calibrated = _calibrate(spec, made)
+    calibrated = _calibrate(spec, spec.calibration, made)
     names = [stage.name for stage in chain.stages]
     chain = with_threshold(chain, dict(zip(names, calibrated.thresholds, strict=False)))
     placed = placed.with_chain(chain)
@@ -85,10 +85,9 @@ def open_plan(path: Path, device: Device) -> Planned:
     return planned(plan, lower(plan.placed))
 
 
-def _calibrate(spec: Spec, made: Planned) -> Calibrated:
-    assert spec.calibration is not None
+def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned) -> Calibrated:
     chain = made.chain
-    data = calibration_data(spec, chain, spec.calibration.data)
+    data = calibration_data(spec, chain, goal)
     profiled = profile(chain, data.x)
     own = np.diff(made.cycles.cost_by_exit, prepend=0)
     profiles = [
@@ -99,7 +98,7 @@ def _calibrate(spec: Spec, made: Planned) -> Calibrated:
         if stage.exit is not None
     ]
     try:
-        drop, delta = spec.calibration.accuracy_drop / 100, spec.calibration.delta
+        drop, delta = goal.accuracy_drop / 100, goal.delta
         return calibrate(profiles, profiles[-1].correct, drop, delta)
     except ValueError as error:
-        raise InputError(Diagnostic(spec.calibration.where, str(error))) from error
+        raise InputError(Diagnostic(goal.where, str(error))) from error

@@ -12,15 +12,14 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
 from offramp.planner.chain.checks import check_heads, check_inputs, check_results
-from offramp.planner.chain.sources import Sources, load
+from offramp.planner.chain.sources import NetworkSource, Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
 from offramp.planner.ir.cuts import boundaries, legal_cuts
-from offramp.planner.ir.measure import MEASURES
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.placement.answer import Found, Impossible
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.reference.confidence import to_q16, to_threshold
-from offramp.planner.spec.spec import ExitSpec, HeadSpec, NetworkSpec, Spec, StageSpec
+from offramp.planner.spec.spec import BranchSpec, ExitSpec, HeadSpec, ManualSpec, NetworkSpec, StageSpec
 
 NO_OTHER = "no other choice of the freed processors fits either"
 OTHER_UNDECIDED = "whether another choice of the freed processors fits is undecided"
@@ -47,7 +46,7 @@ class Chosen:
     maps: Maps
 
 
-def build_chain(spec: Spec, sources: Sources, device: Device) -> Chain:
+def build_chain(spec: ManualSpec, sources: Sources, device: Device) -> Chain:
     """Lay out the stages of a spec, whose files have been read. Open thresholds stay None. InputError with all that is
     wrong.
 
@@ -66,7 +65,7 @@ def build_chain(spec: Spec, sources: Sources, device: Device) -> Chain:
     return replace(chain, remark=NO_OTHER if isinstance(found, Impossible) else OTHER_UNDECIDED)
 
 
-def freed_processors(spec: Spec, sources: Sources, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
+def freed_processors(spec: ManualSpec, sources: Sources, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
     """What the spec could say of processors to give the planner more room, and the chain with it."""
     kept = [name for name, entry in spec.networks.items() if entry.keep_processors and name not in spec.compare]
     for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
@@ -75,22 +74,22 @@ def freed_processors(spec: Spec, sources: Sources, device: Device) -> Iterator[t
         yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, sources, device)
 
 
-def _parts(spec: Spec, sources: Sources, device: Device) -> list[Part]:
+def _parts(spec: ManualSpec, sources: Sources, device: Device) -> list[Part]:
     """The networks of all stages, each with the heads that are networks of their own, before processors are chosen."""
     parts = []
     for name in dict.fromkeys(stage.network for stage in spec.stages):
         network = load(spec.networks[name], sources[name], device)
         heads = []
         for stage in spec.stages:
-            if stage.network == name and stage.head and stage.head.network and stage.until is not None:
-                cut = _find(network, stage.until, stage.where)
-                entry = spec.networks[stage.head.network]
+            if stage.network == name and stage.branch and stage.branch.head.network:
+                cut = _find(network, stage.branch.until, stage.where)
+                entry = spec.networks[stage.branch.head.network]
                 heads.append((entry.name, cut, load(entry, sources[entry.name], device, network.layers[cut].out_shape)))
         parts.append(Part(name, network, tuple(heads)))
     return parts
 
 
-def _build(spec: Spec, sources: Sources, device: Device, maps: Maps) -> Chain:
+def _build(spec: ManualSpec, sources: Sources, device: Device, maps: Maps) -> Chain:
     """The chain, with processors from `maps` where the YAMLs leave them open."""
     used = {stage.network for stage in spec.stages}
     check_heads(spec, used)
@@ -119,27 +118,26 @@ def _stated_input(network: Network) -> ProcessorMap:
     return network.consumers(INPUT)[0].processors
 
 
-def _branch(spec: Spec, name: str, network: Network, chosen: Chosen) -> Branch:
+def _branch(spec: ManualSpec, name: str, network: Network, chosen: Chosen) -> Branch:
     """Take the layers of heads out of a network; load heads that are networks of their own."""
-    staged = [stage for stage in spec.stages if stage.network == name and stage.head]
-    inner = {stage.name: _layers(network, stage.head) for stage in staged if stage.head}
+    staged = [(stage, stage.branch) for stage in spec.stages if stage.network == name and stage.branch]
+    inner = {stage.name: _layers(network, cut.head) for stage, cut in staged}
     left_out = (_layers(network, head) for owner, head in spec.left_out if owner == name)
     branch = _backbone(network, [*inner.values(), *left_out])
-    for stage in staged:
-        _check_cut(stage, branch)
+    for stage, cut in staged:
+        _check_cut(stage, cut, branch)
     heads: dict[str, tuple[str, Network]] = {}
-    for stage in staged:
-        assert stage.head is not None and stage.until is not None
-        cut = _find(network, stage.until, stage.where)
-        if stage.head.network is None:
-            heads[stage.name] = (f"{name}.{stage.name}", select(network, inner[stage.name], cut))
+    for stage, cut in staged:
+        index = _find(network, cut.until, stage.where)
+        if cut.head.network is None:
+            heads[stage.name] = (f"{name}.{stage.name}", select(network, inner[stage.name], index))
         else:
-            entry = spec.networks[stage.head.network]
-            read = network.layers[cut]
+            entry = spec.networks[cut.head.network]
+            read = network.layers[index]
             head = load(entry, chosen.sources[entry.name], chosen.device, read.out_shape)
             own = chosen.maps.get(entry.name, {})
             head = complete(head, chosen.device, chosen.occupied, read.output_processors, own)
-            _check_head(stage, head, network.layers[cut])
+            _check_head(stage, head, read)
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
     return replace(branch, heads=heads)
@@ -157,10 +155,13 @@ def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
     return Branch(network, kept, select(network, kept, None), {})
 
 
-def cuts_of(spec: Spec, sources: Sources, name: str, device: Device) -> tuple[int, ...]:
-    """Layers of a network, by their numbers in its YAML, after which a stage can end, without the heads left out."""
-    network = load(spec.networks[name], sources[name], device)
-    branch = _backbone(network, [_layers(network, head) for owner, head in spec.left_out if owner == name])
+def cuts_of(
+    entry: NetworkSpec, source: NetworkSource, own_heads: Sequence[HeadSpec], device: Device
+) -> tuple[int, ...]:
+    """Layers of a network, by their numbers in its YAML, after which a stage can end. `own_heads`: layers of it that
+    are heads, which no other stage runs."""
+    network = load(entry, source, device)
+    branch = _backbone(network, [_layers(network, head) for head in own_heads])
     return tuple(branch.kept[after] for after in legal_cuts(branch.backbone))
 
 
@@ -213,7 +214,7 @@ def select(network: Network, indices: Sequence[int], cut: int | None) -> Network
     return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
 
 
-def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
+def _stages(spec: ManualSpec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
     done = dict.fromkeys(branches, 0)  # layers of each backbone that earlier stages have run
     stages = []
     for stage in spec.stages:
@@ -225,14 +226,13 @@ def _stages(spec: Spec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
             raise InputError(Diagnostic(stage.where, message))
         done[stage.network] = first + len(layers)
         slots = slots_of(stage.network, branch.backbone, layers)
-        stages.append(_stage(stage, slots, branch, spec))
+        stages.append(_stage(stage, slots, branch))
     return tuple(stages)
 
 
-def _check_cut(stage: StageSpec, branch: Branch) -> None:
+def _check_cut(stage: StageSpec, cut: BranchSpec, branch: Branch) -> None:
     """InputError with the reason if a network cannot be cut where a stage ends."""
-    assert stage.until is not None
-    found = _find(branch.network, stage.until, stage.where)
+    found = _find(branch.network, cut.until, stage.where)
     label = branch.network.layers[found].label
     if found not in branch.kept:
         raise InputError(Diagnostic(stage.where, f"stage `{stage.name}`: layer `{label}` is part of a head"))
@@ -245,9 +245,9 @@ def _check_cut(stage: StageSpec, branch: Branch) -> None:
 
 def _end(stage: StageSpec, branch: Branch, first: int) -> int:
     """One behind the last backbone layer of a stage. InputError if an earlier stage has run it."""
-    if stage.until is None:
+    if stage.branch is None:
         return len(branch.backbone.layers)
-    found = _find(branch.network, stage.until, stage.where)
+    found = _find(branch.network, stage.branch.until, stage.where)
     index = branch.kept.index(found)
     if index < first:
         label = branch.network.layers[found].label
@@ -255,30 +255,20 @@ def _end(stage: StageSpec, branch: Branch, first: int) -> int:
     return index + 1
 
 
-def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch, spec: Spec) -> Stage:
+def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> Stage:
     result: TensorId = slots[-1].writes
     final = slots[-1].layer
     if stage.name in branch.heads:
         name, head = branch.heads[stage.name]
         slots += head_slots(name, head, result)
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
-    return Stage(stage.name, slots, result, _exit_of(stage, spec, final))
+    return Stage(stage.name, slots, result, exit_rule(stage.exit, final))
 
 
-def _exit_of(stage: StageSpec, spec: Spec, final: Layer) -> ExitRule:
-    """A stage's exit; `final` makes its logits."""
-    if stage.exit:
-        return exit_rule(stage.exit, final)
-    # The last stage reports the confidence of the others' measure; alone, the one that needs no exponentials.
-    others = (one.exit for one in spec.stages if one.exit)
-    exits = next(others, ExitSpec(stage.where, MEASURES[0], None, 1.0))
-    return replace(exit_rule(exits, final), threshold=None)
-
-
-def with_exits(chain: Chain, spec: Spec) -> Chain:
+def with_exits(chain: Chain, spec: ManualSpec) -> Chain:
     """The chain with the exits of a spec of the same stages."""
     stages = tuple(
-        replace(stage, exit=_exit_of(entry, spec, chain.producers[stage.result or ""].layer))
+        replace(stage, exit=exit_rule(entry.exit, chain.producers[stage.result or ""].layer))
         for stage, entry in zip(chain.stages, spec.stages, strict=True)
     )
     return replace(chain, stages=stages)

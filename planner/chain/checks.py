@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ir.chain import Stage
 from offramp.planner.ir.network import Network
-from offramp.planner.spec.spec import Spec
+from offramp.planner.spec.spec import ManualSpec
 
 
-def check_heads(spec: Spec, used: Collection[str]) -> None:
+def check_heads(spec: ManualSpec, used: Collection[str]) -> None:
     """A network's weights are resident once, and its tensors in one place: it has one part in the chain."""
     heads = [stage.head for stage in spec.stages if stage.head and stage.head.network]
     names = [head.network for head in heads]
@@ -25,7 +25,7 @@ def check_heads(spec: Spec, used: Collection[str]) -> None:
         raise InputError(problems)
 
 
-def check_inputs(spec: Spec, networks: Mapping[str, Network], used: set[str]) -> None:
+def check_inputs(spec: ManualSpec, networks: Mapping[str, Network], used: set[str]) -> None:
     shapes = {name: networks[name].input_shape for name in used}
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"`{name}` {shape}" for name, shape in sorted(shapes.items()))
@@ -38,7 +38,7 @@ def check_inputs(spec: Spec, networks: Mapping[str, Network], used: set[str]) ->
         raise InputError(Diagnostic(other.where, f"{found}; all networks need the same `fifo`"))
 
 
-def check_results(spec: Spec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:
+def check_results(spec: ManualSpec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:
     """All exits answer the same question: one logit a class, in as many classes."""
     problems = []
     slots = {slot.writes: slot for stage in stages for slot in stage.slots}

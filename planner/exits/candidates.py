@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
 
@@ -22,7 +22,7 @@ from offramp.planner.reference.layers import Tensor, run_layers, run_network
 from offramp.planner.reference.profile import BATCH
 from offramp.planner.spec.auto import same_names
 from offramp.planner.spec.dataset import DataSet
-from offramp.planner.spec.spec import CandidateSpec, ChoiceSpec, ExitSpec, HeadSpec, Spec, StageSpec
+from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, ManualSpec, OpenHeadSpec, StageSpec
 
 EARLY = 3  # stages before the last one in the chains that are considered
 
@@ -36,18 +36,22 @@ class Candidate:
     `part`: what a chain has once at most; candidates with the same network have the same.
     """
 
-    name: str
+    stage: StageSpec
     part: str
     network: Network
     cut: int | None
     rules: tuple[ExitRule, ...]  # one for each measure that is considered
 
+    @property
+    def name(self) -> str:
+        return self.stage.name
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """All candidates, and the main network, whose answer is the reference. `spec`: with every head at its cuts."""
+    """All candidates, with every head at its cuts, and the main network, whose answer is the reference."""
 
-    spec: Spec
+    spec: AutoSpec
     main: Network
     entries: tuple[Candidate, ...]
 
@@ -61,45 +65,54 @@ class CandidateProfile:
     right: Bools
 
 
-def chosen_spec(spec: Spec, early: Sequence[str], measures: Sequence[Measure]) -> Spec:
-    """The spec with some of its candidates, by name, as stages, and main last; thresholds are open."""
-    assert spec.choice is not None
-    by_name = {one.name: one for one in spec.choice.candidates}
-    stages = [_stage(by_name[name], measure) for name, measure in zip(early, measures, strict=True)]
-    rule = ExitSpec(spec.choice.where, measures[0] if measures else spec.choice.measures[0], None, 1.0)
-    main = StageSpec(spec.choice.main, spec.choice.where, spec.choice.main, None, None, rule)
-    used = {spec.choice.main, *spec.compare, *(network for name in early for network in by_name[name].networks)}
-    networks = {name: entry for name, entry in spec.networks.items() if name in used}
-    idle = _own_heads(one for one in by_name.values() if one.name not in early)
-    return replace(spec, networks=networks, stages=(*stages, main), choice=None, left_out=idle)
+def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[Measure]) -> ManualSpec:
+    """The spec with some candidates as stages, and main last; thresholds are open."""
+    choice = spec.choice
+    rule = ExitSpec(choice.where, measures[0] if measures else choice.measures[0], None, 1.0)
+    stages = [
+        replace(stage, exit=replace(stage.exit, measure=measure))
+        for stage, measure in zip(early, measures, strict=True)
+    ]
+    used = {choice.main, *spec.compare, *(network for stage in early for network in stage.networks)}
+    return ManualSpec(
+        name=spec.name,
+        where=spec.where,
+        networks={name: entry for name, entry in spec.networks.items() if name in used},
+        data=spec.data,
+        labels=spec.labels,
+        compare=spec.compare,
+        clocks=spec.clocks,
+        places=spec.places,
+        stages=(*stages, StageSpec(choice.main, choice.where, choice.main, None, rule)),
+        calibration=None,
+        left_out=tuple((choice.main, head) for head in _own_heads(spec)),
+    )
 
 
-def _own_heads(candidates: Iterable[CandidateSpec]) -> tuple[tuple[str, HeadSpec], ...]:
-    """Heads that are layers of the network they belong to, with its name."""
-    return tuple((one.network, one.head) for one in candidates if one.head and one.head.layers)
+def _own_heads(spec: AutoSpec) -> list[HeadSpec]:
+    """Heads that are layers of main; no stage but their own runs them."""
+    heads = [candidate.head for candidate in spec.choice.candidates]
+    return [head for head in heads if head and head.layers]
 
 
-def with_cuts(spec: Spec, sources: Sources, device: Device) -> Spec:
-    """The spec with each head whose cut is left open as several candidates, one for every legal cut that it fits; all
-    networks but main where the spec names no candidates.
+def stages_to_choose(spec: AutoSpec, sources: Sources, device: Device) -> tuple[StageSpec, ...]:
+    """The candidates, those whose cut is left open at every legal cut that they fit; all networks but main where the
+    spec names none.
 
     InputError if a network fits nowhere, with the reasons.
     """
     choice = spec.choice
-    assert choice is not None
-    groups = [(one,) for one in choice.candidates] or _every_network(spec, choice)
-    wanted = any(_open(one) for group in groups for one in group)
-    cuts = (
-        cuts_of(replace(spec, left_out=_own_heads(choice.candidates)), sources, choice.main, device) if wanted else ()
-    )
-    found: list[CandidateSpec] = []
+    groups = [(candidate,) for candidate in choice.candidates] or _every_network(spec)
+    wanted = any(isinstance(candidate, OpenHeadSpec) for group in groups for candidate in group)
+    cuts = cuts_of(spec.networks[choice.main], sources[choice.main], _own_heads(spec), device) if wanted else ()
+    found: list[StageSpec] = []
     problems: list[Diagnostic] = []
     for group in groups:
-        fitting: list[CandidateSpec] = []
+        fitting: list[StageSpec] = []
         reasons: list[tuple[Diagnostic, ...]] = []
-        for one in group:
+        for candidate in group:
             try:
-                fitting += _fitting(spec, sources, one, cuts, device)
+                fitting += _fitting(spec, sources, candidate, cuts, device)
             except InputError as error:
                 reasons.append(error.problems)
         found += fitting
@@ -108,100 +121,90 @@ def with_cuts(spec: Spec, sources: Sources, device: Device) -> Spec:
     problems += same_names(choice.main, found)
     if problems:
         raise InputError(problems)
-    return replace(spec, choice=replace(choice, candidates=tuple(found)))
+    return tuple(found)
 
 
-def _every_network(spec: Spec, choice: ChoiceSpec) -> list[tuple[CandidateSpec, ...]]:
+def _every_network(spec: AutoSpec) -> list[tuple[StageSpec | OpenHeadSpec, ...]]:
     """Every network but main as a front, and as a head at any cut."""
-    others = [entry for name, entry in spec.networks.items() if name != choice.main and name not in spec.compare]
-    fronts = [CandidateSpec(one.name, one.where, one.name, None, None, 1.0) for one in others]
-    return [(one, replace(one, network=choice.main, head=HeadSpec(one.where, one.name, ()))) for one in fronts]
+    groups: list[tuple[StageSpec | OpenHeadSpec, ...]] = []
+    for name, entry in spec.networks.items():
+        if name != spec.choice.main and name not in spec.compare:
+            rule = ExitSpec(entry.where, spec.choice.measures[0], None, 1.0)
+            front = StageSpec(name, entry.where, name, None, rule)
+            groups.append((front, OpenHeadSpec(name, entry.where, HeadSpec(entry.where, name, ()), rule)))
+    return groups
 
 
-def _nowhere(main: str, front: CandidateSpec, reasons: Sequence[tuple[Diagnostic, ...]]) -> Diagnostic:
+def _nowhere(main: str, front: StageSpec | OpenHeadSpec, reasons: Sequence[tuple[Diagnostic, ...]]) -> Diagnostic:
     """A network is neither a front nor a head."""
     why = "; and ".join(problems[0].message for problems in reasons)
     return Diagnostic(front.where, f"network `{front.name}` cannot run before `{main}`: {why}")
 
 
-def _open(one: CandidateSpec) -> bool:
-    return one.head is not None and one.until is None
-
-
 def _fitting(
-    spec: Spec, sources: Sources, one: CandidateSpec, cuts: Sequence[int], device: Device
-) -> list[CandidateSpec]:
+    spec: AutoSpec, sources: Sources, candidate: StageSpec | OpenHeadSpec, cuts: Sequence[int], device: Device
+) -> list[StageSpec]:
     """The candidate wherever it fits, untried where the spec names it with its place. InputError if it fits nowhere."""
-    assert spec.choice is not None
-    if _open(one):
-        return _at_cuts(spec, sources, one, cuts, device)
+    if isinstance(candidate, OpenHeadSpec):
+        return _at_cuts(spec, sources, candidate, cuts, device)
     if not spec.choice.candidates:
-        _try(spec, sources, one, one, device)
-    return [one]
+        _alone(spec, sources, candidate, device)
+    return [candidate]
 
 
-def _try(spec: Spec, sources: Sources, one: CandidateSpec, at: CandidateSpec, device: Device) -> None:
-    """Build main with the candidate `one`, as `at`, before it. InputError if it does not fit."""
-    assert spec.choice is not None
-    others = (other for other in spec.choice.candidates if other is not one)
-    tried = replace(spec, choice=replace(spec.choice, candidates=(*others, at)))
-    build_chain(chosen_spec(tried, [at.name], spec.choice.measures[:1]), sources, device)
+def _alone(spec: AutoSpec, sources: Sources, stage: StageSpec, device: Device) -> Chain:
+    """Main with one candidate before it. InputError if it does not fit."""
+    return build_chain(chosen_spec(spec, [stage], [stage.exit.measure]), sources, device)
 
 
 def _at_cuts(
-    spec: Spec, sources: Sources, one: CandidateSpec, cuts: Sequence[int], device: Device
-) -> list[CandidateSpec]:
-    fitting: list[CandidateSpec] = []
+    spec: AutoSpec, sources: Sources, candidate: OpenHeadSpec, cuts: Sequence[int], device: Device
+) -> list[StageSpec]:
+    main, head = spec.choice.main, candidate.head
+    fitting: list[StageSpec] = []
     reasons: dict[str, list[int]] = {}  # why it does not fit, and after which layers
     for cut in cuts:
-        candidate = replace(one, name=f"{one.name}-{cut}", until=cut)
+        branch = BranchSpec(cut, head)
+        stage = StageSpec(f"{candidate.name}-{cut}", candidate.where, main, branch, candidate.exit)
         try:
-            _try(spec, sources, one, candidate, device)
+            _alone(spec, sources, stage, device)
         except InputError as error:
             reasons.setdefault(error.problems[0].message, []).append(cut)
         else:
-            fitting.append(candidate)
+            fitting.append(stage)
     if not fitting:
         listed = "; ".join(f"after layer {', '.join(map(str, where))}: {reason}" for reason, where in reasons.items())
-        what = f"head `{one.head.network}`" if one.head and one.head.network else "the head"
-        message = f"{what} fits nowhere in `{one.network}`: {listed or 'it has no legal cut'}"
-        raise InputError(Diagnostic(one.where, message))
+        what = f"head `{head.network}`" if head.network else "the head"
+        message = f"{what} fits nowhere in `{main}`: {listed or 'it has no legal cut'}"
+        raise InputError(Diagnostic(candidate.where, message))
     return fitting
 
 
-def _stage(one: CandidateSpec, measure: Measure) -> StageSpec:
-    return StageSpec(one.name, one.where, one.network, one.until, one.head, _exit(one, measure))
-
-
-def _exit(one: CandidateSpec, measure: Measure) -> ExitSpec:
-    return ExitSpec(one.where, measure, None, one.temperature)
-
-
-def load_candidates(spec: Spec, sources: Sources, device: Device) -> Candidates:
+def load_candidates(spec: AutoSpec, sources: Sources, device: Device) -> Candidates:
     """Load every candidate in a chain of its own with main. InputError with the problems of all of them."""
-    spec = with_cuts(spec, sources, device)
-    choice = spec.choice
-    assert choice is not None
+    stages = stages_to_choose(spec, sources, device)
     problems: list[Diagnostic] = []
     chains: list[Chain] = []
-    for one in choice.candidates:
+    for stage in stages:
         try:
-            chains.append(build_chain(chosen_spec(spec, [one.name], choice.measures[:1]), sources, device))
+            chains.append(_alone(spec, sources, stage, device))
         except InputError as error:
             problems += [problem for problem in error.problems if problem not in problems]
     if problems:
         raise InputError(problems)
-    entries = [_candidate(choice, *pair) for pair in zip(choice.candidates, chains, strict=True)]
-    return Candidates(spec, chains[0].networks[choice.main], tuple(entries))
+    entries = [_candidate(spec, stage, chain) for stage, chain in zip(stages, chains, strict=True)]
+    return Candidates(spec, chains[0].networks[spec.choice.main], tuple(entries))
 
 
-def _candidate(choice: ChoiceSpec, one: CandidateSpec, chain: Chain) -> Candidate:
+def _candidate(spec: AutoSpec, stage: StageSpec, chain: Chain) -> Candidate:
     part = chain.stages[0].slots[-1].network
     network = chain.networks[part]
     # Of a branch's slots the last one that belongs to main is the layer it is cut after.
-    own = [slot.layer.index for slot in chain.stages[0].slots if slot.network == choice.main]
-    rules = tuple(exit_rule(_exit(one, measure), network.layers[-1]) for measure in choice.measures)
-    return Candidate(one.name, part, network, own[-1] if one.head else None, rules)
+    own = [slot.layer.index for slot in chain.stages[0].slots if slot.network == spec.choice.main]
+    rules = tuple(
+        exit_rule(replace(stage.exit, measure=measure), network.layers[-1]) for measure in spec.choice.measures
+    )
+    return Candidate(stage, part, network, own[-1] if stage.branch else None, rules)
 
 
 def chains_of(entries: Sequence[Candidate], most: int = EARLY) -> tuple[Early, ...]:

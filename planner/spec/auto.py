@@ -6,15 +6,17 @@ from collections.abc import Collection, Sequence
 
 from offramp.configs.errors import Diagnostic
 from offramp.configs.schema import Entry
+from offramp.planner.ir.measure import Measure
 from offramp.planner.spec.entries import Problems, check_name, known, read_delta, read_head
-from offramp.planner.spec.spec import CandidateSpec, ChoiceSpec
+from offramp.planner.spec.spec import BranchSpec, ChoiceSpec, ExitSpec, OpenHeadSpec, StageSpec
 
 
 def read_choice(entry: Entry, networks: Collection[str], files: Collection[str], problems: Problems) -> ChoiceSpec:
     """The parts of a spec with `exits: auto`."""
     main = known(entry, "main", networks, problems)
-    candidates = tuple(_candidate(item, main, networks, problems) for item in entry["candidates"] if item)
-    problems += same_names(main, [one for one in candidates if one.until is not None or one.head is None])
+    measure = entry["confidence"][0]
+    candidates = tuple(_candidate(item, main, measure, networks, problems) for item in entry["candidates"] if item)
+    problems += same_names(main, [one for one in candidates if isinstance(one, StageSpec)])
     _check_networks(entry, main, candidates, networks, problems)
     choose = entry["choose"]
     if choose is None:
@@ -40,12 +42,12 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
 def _check_networks(
     entry: Entry,
     main: str,
-    candidates: Sequence[CandidateSpec],
+    candidates: Sequence[StageSpec | OpenHeadSpec],
     networks: Collection[str],
     problems: Problems,
 ) -> None:
     """Networks have a use: where candidates are named, each is one; where none are, there is one besides main."""
-    used = {main, *entry["compare"], *(name for one in candidates for name in one.networks)}
+    used = {main, *entry["compare"], *(name for candidate in candidates for name in _networks(candidate))}
     unused = [name for name in networks if name not in used]
     if unused and "candidates" in entry:
         problems.wrong(entry.at("networks"), f"neither `main` nor a candidate: {', '.join(unused)}")
@@ -53,24 +55,32 @@ def _check_networks(
         problems.wrong(entry.at("networks"), "there is no network besides `main` that could answer early")
 
 
-def _candidate(entry: Entry, main: str, networks: Collection[str], problems: Problems) -> CandidateSpec:
+def _networks(candidate: StageSpec | OpenHeadSpec) -> tuple[str, ...]:
+    if isinstance(candidate, StageSpec):
+        return candidate.networks
+    return (candidate.head.network,) if candidate.head.network else ()
+
+
+def _candidate(
+    entry: Entry, main: str, measure: Measure, networks: Collection[str], problems: Problems
+) -> StageSpec | OpenHeadSpec:
     if ("front" in entry) == ("head" in entry):
         problems.wrong(entry.where, "a candidate has either a `front` or a `head`")
-    until, head = entry["until"], read_head(entry, networks, problems)
-    if "front" in entry:
-        if "until" in entry:
-            problems.wrong(entry.at("until"), "a front runs before main starts; it has no `until`")
-        default = network = known(entry, "front", networks, problems)
-    else:
-        network = main
-        default = f"{main}-{until}" if until is not None else (head and head.network) or main
-    if main in (head.network if head else None, entry["front"]):
+    if "front" in entry and "until" in entry:
+        problems.wrong(entry.at("until"), "a front runs before main starts; it has no `until`")
+    front, until, head = known(entry, "front", networks, problems), entry["until"], read_head(entry, networks, problems)
+    if main and main in (front, head.network if head else None):
         problems.wrong(entry.where, f"`{main}` is the main network; it is no candidate itself")
-    name = check_name(entry, default, problems)
-    return CandidateSpec(name, entry.where, network, until, head, entry["temperature"])
+    rule = ExitSpec(entry.where, measure, None, entry["temperature"])
+    if head is None:
+        return StageSpec(check_name(entry, front, problems), entry.where, front, None, rule)
+    if until is None:
+        return OpenHeadSpec(check_name(entry, head.network or main, problems), entry.where, head, rule)
+    name = check_name(entry, f"{main}-{until}", problems)
+    return StageSpec(name, entry.where, main, BranchSpec(until, head), rule)
 
 
-def same_names(main: str, candidates: Sequence[CandidateSpec]) -> tuple[Diagnostic, ...]:
+def same_names(main: str, candidates: Sequence[StageSpec]) -> tuple[Diagnostic, ...]:
     """Candidates that cannot be told apart, from each other or from main."""
     names = [main, *(one.name for one in candidates)]
     return tuple(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from offramp.planner.ir.measure import MEASURES
 from offramp.planner.spec.auto import read_choice
 from offramp.planner.spec.entries import Problems, check_name, known, read_delta, read_head
 from offramp.planner.spec.keys import AUTO_KEYS, MANUAL_KEYS
-from offramp.planner.spec.spec import Calibration, ExitSpec, NetworkSpec, Spec, StageSpec
+from offramp.planner.spec.spec import AutoSpec, BranchSpec, Calibration, ExitSpec, ManualSpec, NetworkSpec, StageSpec
 
 
 def spec_device(path: Path) -> tuple[str | None, Where]:
@@ -25,38 +26,48 @@ def spec_device(path: Path) -> tuple[str | None, Where]:
     return (str(data["device"]) if "device" in data else None), data.at("device")
 
 
-def load_spec(path: Path, device: Device) -> Spec:
+def load_spec(path: Path, device: Device) -> ManualSpec | AutoSpec:
     """Read a spec for a device (`spec_device` finds its name). InputError lists all that is wrong, with its line."""
     data = load_yaml(path)
     problems = Problems()
     automatic = "exits" in data
     entry = read_entry(data, AUTO_KEYS if automatic else MANUAL_KEYS, problems)
-    networks = _networks(entry, path.parent, problems)
-    files = _files(entry, path.parent, problems)
-    choice = read_choice(entry, networks, files, problems) if automatic else None
-    stages = () if automatic else _stages(entry, networks, problems)
-    calibration = None if automatic else _calibration(entry, files, problems)
-    _check_thresholds(stages, calibration, problems)
+    common = _common(entry, path.parent, device, problems)
+    spec = _auto(entry, common, problems) if automatic else _manual(entry, common, problems)
+    if problems:
+        raise InputError(sorted(problems, key=lambda problem: problem.where.line if problem.where else 0))
+    return spec
+
+
+def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> dict[str, Any]:
+    """What both kinds of specs say, by the fields of `Spec`."""
+    networks = _networks(entry, folder, problems)
     _check_device(entry, device, problems)
     for name in entry["compare"]:
         if name not in networks:
             problems.wrong(entry.at("compare"), f"there is no network `{name}`; there are: {', '.join(networks)}")
-    folder = re.sub("[^A-Za-z0-9_]", "_", path.parent.resolve().name)[:64] or "spec"
-    if problems:
-        raise InputError(sorted(problems, key=lambda problem: problem.where.line if problem.where else 0))
-    return Spec(
-        name=entry["name"] or folder,
-        where=entry.where,
-        networks=networks,
-        data=files,
-        stages=stages,
-        calibration=calibration,
-        labels=entry["labels"],
-        compare=entry["compare"],
-        choice=choice,
-        clocks=_named(entry["clocks"]),
-        places=entry.lines,
-    )
+    default = re.sub("[^A-Za-z0-9_]", "_", folder.resolve().name)[:64] or "spec"
+    return {
+        "name": entry["name"] or default,
+        "where": entry.where,
+        "networks": networks,
+        "data": _files(entry, folder, problems),
+        "labels": entry["labels"],
+        "compare": entry["compare"],
+        "clocks": _named(entry["clocks"]),
+        "places": entry.lines,
+    }
+
+
+def _auto(entry: Entry, common: dict[str, Any], problems: Problems) -> AutoSpec:
+    return AutoSpec(choice=read_choice(entry, common["networks"], common["data"], problems), **common)
+
+
+def _manual(entry: Entry, common: dict[str, Any], problems: Problems) -> ManualSpec:
+    stages = _stages(entry, common["networks"], problems)
+    calibration = _calibration(entry, common["data"], problems)
+    _check_thresholds(entry, problems)
+    return ManualSpec(stages=stages, calibration=calibration, **common)
 
 
 def _named(section: Entry | None) -> dict[str, Any]:
@@ -117,12 +128,15 @@ def _stages(entry: Entry, networks: Collection[str], problems: Problems) -> tupl
     for stage in found:
         if names.count(stage.name) > 1:
             problems.wrong(stage.where, f"there are several stages named `{stage.name}`; give each a `name`")
+    # The last stage reports the confidence of the first one's measure; alone, the one that needs no exponentials.
+    if len(found) > 1:
+        found[-1] = replace(found[-1], exit=replace(found[0].exit, threshold=None))
     return tuple(found)
 
 
 def _stage(entry: Entry, networks: Collection[str], last: bool, problems: Problems) -> StageSpec:
     network = known(entry, "network", networks, problems)
-    until = entry["until"]
+    until, head = entry["until"], read_head(entry, networks, problems)
     name = check_name(entry, network if until is None else f"{network}-{until}", problems)
     if last:
         for key in ("until", "head", "exit"):
@@ -130,18 +144,17 @@ def _stage(entry: Entry, networks: Collection[str], last: bool, problems: Proble
                 problems.wrong(entry.at(key), f"the last stage runs its network to the end; it has no `{key}`")
     elif "exit" not in entry:
         problems.wrong(entry.where, f"stage `{name}` is not the last one; it needs an `exit`")
-    head = read_head(entry, networks, problems)
     if not last and ("until" in entry) != ("head" in entry):
         problems.wrong(entry.where, f"stage `{name}`: a branch has both `until` and `head`, a front network neither")
-    return StageSpec(name, entry.where, network, until, head, _exit(entry))
+    branch = BranchSpec(until, head) if until is not None and head else None
+    return StageSpec(name, entry.where, network, branch, _exit(entry))
 
 
-def _exit(entry: Entry) -> ExitSpec | None:
+def _exit(entry: Entry) -> ExitSpec:
     found = entry["exit"]
     if found is None:
-        return None
-    measure = found["confidence"] or MEASURES[0]
-    return ExitSpec(entry.at("exit"), measure, found["threshold"], found["temperature"])
+        return ExitSpec(entry.where, MEASURES[0], None, 1.0)
+    return ExitSpec(entry.at("exit"), found["confidence"] or MEASURES[0], found["threshold"], found["temperature"])
 
 
 def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Calibration | None:
@@ -152,14 +165,14 @@ def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Ca
     return Calibration(found.where, data, found["accuracy_drop"] or 0.0, read_delta(found, problems))
 
 
-def _check_thresholds(stages: tuple[StageSpec, ...], calibration: Calibration | None, problems: Problems) -> None:
+def _check_thresholds(entry: Entry, problems: Problems) -> None:
     """Thresholds are given for all exits, or for none and a calibration chooses them."""
-    exits = [stage.exit for stage in stages if stage.exit]
-    if calibration is None:
+    exits = [stage["exit"] for stage in entry["stages"] if stage and stage["exit"]]
+    if "calibrate" not in entry:
         for found in exits:
-            if found.threshold is None:
+            if "threshold" not in found:
                 problems.wrong(found.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
     elif not exits:
-        problems.wrong(calibration.where, "`calibrate` chooses thresholds of exits, but no stage has an `exit`")
-    elif any(found.threshold is not None for found in exits):
-        problems.wrong(calibration.where, "`calibrate` chooses all thresholds; remove it, or those that are given")
+        problems.wrong(entry.at("calibrate"), "`calibrate` chooses thresholds of exits, but no stage has an `exit`")
+    elif any("threshold" in found for found in exits):
+        problems.wrong(entry.at("calibrate"), "`calibrate` chooses all thresholds; remove it, or those that are given")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.configs.errors import Where
@@ -33,7 +33,7 @@ class NetworkSpec:
 
 @dataclass(frozen=True)
 class ExitSpec:
-    """A stage's confidence. `threshold` in real units (probability, logits, nats); None: to be calibrated."""
+    """A stage's confidence. `threshold` in real units (probability, logits, nats); None: it is not chosen yet."""
 
     where: Where
     measure: Measure
@@ -51,15 +51,44 @@ class HeadSpec:
 
 
 @dataclass(frozen=True)
+class BranchSpec:
+    """A stage that ends inside its network: after layer `until`, whose output the head reads."""
+
+    until: str | int
+    head: HeadSpec
+
+
+@dataclass(frozen=True)
 class StageSpec:
-    """One stage. `until`: the last layer of the network that runs in it, None for all that are left."""
+    """One stage. `branch`: None for a stage that runs all of its network that is left.
+
+    `exit`: of the last stage the confidence that it reports, without a threshold.
+    """
 
     name: str
     where: Where
     network: str
-    until: str | int | None
-    head: HeadSpec | None
-    exit: ExitSpec | None
+    branch: BranchSpec | None
+    exit: ExitSpec
+
+    @property
+    def head(self) -> HeadSpec | None:
+        return self.branch.head if self.branch else None
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Networks that a chain with the stage needs."""
+        return (self.network, self.head.network) if self.head and self.head.network else (self.network,)
+
+
+@dataclass(frozen=True)
+class OpenHeadSpec:
+    """A head wherever the main network can be cut and it fits; `name` is the beginning of its stages' names."""
+
+    name: str
+    where: Where
+    head: HeadSpec
+    exit: ExitSpec
 
 
 @dataclass(frozen=True)
@@ -76,39 +105,19 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class CandidateSpec:
-    """A stage that may run before the rest of the main network.
-
-    `network`: the front network (`until` and `head` None), or main, cut after layer `until`, with an exit head. `until`
-    None with a head: wherever main can be cut and the head fits; `name` is only the beginning of a name then.
-    """
-
-    name: str
-    where: Where
-    network: str
-    until: str | int | None
-    head: HeadSpec | None
-    temperature: float
-
-    @property
-    def networks(self) -> tuple[str, ...]:
-        """Networks that a chain with the candidate needs."""
-        return (self.network, self.head.network) if self.head and self.head.network else (self.network,)
-
-
-@dataclass(frozen=True)
 class ChoiceSpec:
     """What to choose, on data set `data`.
 
     Either `accuracy_drop` (percentage points) is kept and the cost `weights` (by quantity; several: relative to main
     alone) minimised, or `budget` (quantity, mean of an inference) is kept and the loss of accuracy minimised.
-    No `candidates`: every other network is one, as a front or as a head, wherever it fits.
+    `candidates`: stages that may run before the rest of main; none: every other network is one, as a front or as a
+    head, wherever it fits.
     `delta`: the loss on new data may exceed `accuracy_drop` with at most this probability; None: no guarantee.
     """
 
     where: Where
     main: str
-    candidates: tuple[CandidateSpec, ...]
+    candidates: tuple[StageSpec | OpenHeadSpec, ...]
     measures: tuple[Measure, ...]
     data: str
     weights: Mapping[str, float]
@@ -117,17 +126,37 @@ class ChoiceSpec:
     delta: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Spec:
+    """What all specs say. `clocks`: Hz by name, the device's where not given; `places`: of the spec's keys.
+
+    `compare`: networks that are in no stage, but are run alone for comparison.
+    """
+
     name: str
     where: Where
     networks: Mapping[str, NetworkSpec]
     data: Mapping[str, Path]
+    labels: tuple[str, ...]
+    compare: tuple[str, ...]
+    clocks: Mapping[str, int]
+    places: Mapping[str, Where]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManualSpec(Spec):
+    """A spec that names its stages. `calibration`: None where all thresholds are given.
+
+    `left_out`: (network, head made of its layers) that no stage runs.
+    """
+
     stages: tuple[StageSpec, ...]
     calibration: Calibration | None
-    labels: tuple[str, ...]
-    compare: tuple[str, ...]  # networks that are in no stage, but are run alone for comparison
-    choice: ChoiceSpec | None = None  # `exits: auto`: there are no stages before they are chosen
-    clocks: Mapping[str, int] = field(default_factory=dict)  # Hz by name; the device's where not given
-    places: Mapping[str, Where] = field(default_factory=dict)  # of the spec's keys
-    left_out: tuple[tuple[str, HeadSpec], ...] = ()  # (network, head made of its layers) that no stage runs
+    left_out: tuple[tuple[str, HeadSpec], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoSpec(Spec):
+    """A spec with `exits: auto`: the stages are to be chosen."""
+
+    choice: ChoiceSpec

@@ -14,7 +14,7 @@ from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.confidence import confident
-from offramp.planner.spec.spec import CandidateSpec, ChoiceSpec
+from offramp.planner.spec.spec import ChoiceSpec, ExitSpec, StageSpec
 from tests.helpers.networks import NOWHERE, make_layer, make_network
 
 NETWORK = make_network(make_layer(Shape(1, 4, 4), 2))
@@ -22,7 +22,8 @@ FRACTION_BITS = 7
 
 
 def candidate(name: str, cut: int | None, measures: tuple[Measure, ...]) -> Candidate:
-    return Candidate(name, name, NETWORK, cut, tuple(ExitRule(one, None, FRACTION_BITS) for one in measures))
+    stage = StageSpec(name, NOWHERE, "n", None, ExitSpec(NOWHERE, measures[0], None, 1.0))
+    return Candidate(stage, name, NETWORK, cut, tuple(ExitRule(one, None, FRACTION_BITS) for one in measures))
 
 
 class Instance:
@@ -62,9 +63,9 @@ class Instance:
         return Cost(early, {"cycles": tuple(cycles), "energy": tuple(energy)})
 
     def goal(self, budget: tuple[str, float] | None = None, **weights: float) -> ChoiceSpec:
-        specs = tuple(CandidateSpec(one.candidate.name, NOWHERE, "n", None, None, 1.0) for one in self.profiles)
+        stages = tuple(one.candidate.stage for one in self.profiles)
         drop = None if budget else self.drop
-        return ChoiceSpec(NOWHERE, "main", specs, self.measures, "calibration", weights, drop, budget, None)
+        return ChoiceSpec(NOWHERE, "main", stages, self.measures, "calibration", weights, drop, budget, None)
 
     def outcomes(self) -> list[tuple[int, int, int, tuple[int, ...]]]:
         """(cycles, energy, right answers, candidates) of all chains with all settings, image by image."""

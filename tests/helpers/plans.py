@@ -10,14 +10,29 @@ from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.ir.chain import Chain
 from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import AutoSpec, ManualSpec
 from offramp.progress import SILENT
 
 
 def chain_of(spec: Path, device: Device | None = None) -> Chain:
     """The stages of a spec, not yet placed."""
     device = device or load_device()
-    loaded = load_spec(spec, device)
+    loaded = manual_spec(spec, device)
     return build_chain(loaded, read_sources(loaded, device), device)
+
+
+def manual_spec(spec: Path, device: Device | None = None) -> ManualSpec:
+    """A spec that names its stages."""
+    found = load_spec(spec, device or load_device())
+    assert isinstance(found, ManualSpec)
+    return found
+
+
+def auto_spec(spec: Path, device: Device | None = None) -> AutoSpec:
+    """A spec with `exits: auto`."""
+    found = load_spec(spec, device or load_device())
+    assert isinstance(found, AutoSpec)
+    return found
 
 
 def plan_of(spec: Path, device: Device | None = None) -> Planned:

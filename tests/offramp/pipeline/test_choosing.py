@@ -25,9 +25,8 @@ from offramp.planner.reference.confidence import confident
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.dataset import DataSet, load_data
-from offramp.planner.spec.reader import load_spec
 from tests.helpers.paths import EXAMPLES
-from tests.helpers.plans import chain_of
+from tests.helpers.plans import auto_spec, chain_of, manual_spec
 from tests.helpers.plans import plan_of as planned_of
 from tests.helpers.specs import STAGED, write_network, write_staged
 
@@ -61,7 +60,7 @@ HEAD = """\
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Networks, and data whose labels are main's answers for nine images of ten."""
     folder = tmp_path_factory.mktemp("auto")
-    spec = load_spec(write_staged(folder), DEVICE)
+    spec = manual_spec(write_staged(folder))
     rng = np.random.default_rng(9)
     write_network(folder, "head", HEAD, [(8, 40, 1, 1), (STAGED.classes, 8 * 3 * 2)])
     network = build_chain(spec, read_sources(spec, DEVICE), DEVICE).networks["main"]
@@ -88,7 +87,7 @@ def data(folder: Path, name: str) -> DataSet:
 
 
 def test_one_run_gives_what_every_chain_gives(folder: Path) -> None:
-    spec = load_spec(write_auto(folder), DEVICE)
+    spec = auto_spec(write_auto(folder))
     images = data(folder, "calibration")
     candidates = load_candidates(spec, read_sources(spec, DEVICE), DEVICE)
     profiles, full = profile_candidates(candidates, images)
@@ -100,7 +99,6 @@ stages:
 """
     chain = chain_of(write_auto(folder, NETWORKS + stages, "explicit.yaml"))
     expected = profile(chain, images.x)
-    assert spec.choice is not None
     at = spec.choice.measures.index("max_probability")
     for stage, one in enumerate(profiles):
         assert (one.confidence[at] == expected.confidence[stage]).all()
@@ -237,7 +235,7 @@ def test_mistakes_are_told_with_their_line(folder: Path, old: str, new: str, mes
     assert old in text
     path = write_auto(folder, text.replace(old, new), "wrong.yaml")
     with pytest.raises(InputError) as caught:
-        spec = load_spec(path, DEVICE)
+        spec = auto_spec(path)
         load_candidates(spec, read_sources(spec, DEVICE), DEVICE)
     assert message in str(caught.value)
     assert all(one.where and one.where.line for one in caught.value.problems)

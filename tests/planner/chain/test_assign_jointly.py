@@ -15,9 +15,8 @@ from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.ir.chain import Chain
 from offramp.planner.placement.columns import weights_fit
-from offramp.planner.spec.reader import load_spec
 from tests.helpers.devices import with_columns
-from tests.helpers.plans import chain_of
+from tests.helpers.plans import chain_of, manual_spec
 from tests.helpers.specs import BRANCH, TINY, WIDE_STAGES, write_spec
 
 DEVICE = load_device()
@@ -58,7 +57,7 @@ def test_whether_other_processors_would_do_is_told(tmp_path: Path) -> None:
 
 def test_weights_that_find_no_room_layer_by_layer_are_placed_together(tmp_path: Path) -> None:
     path = write_spec(tmp_path, TINY.spec(WIDE_STAGES, front=FREE, wide=FREE))
-    spec = load_spec(path, DEVICE)
+    spec = manual_spec(path)
     one_by_one = placement_problem(requirements_of(build_chain(spec, read_sources(spec, DEVICE), DEVICE), DEVICE))
     assert not weights_fit(replace(one_by_one, columns=24))
     device = with_columns(24)

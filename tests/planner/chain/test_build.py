@@ -19,10 +19,10 @@ from offramp.planner.ir.network import Shape
 from offramp.planner.reference.confidence import to_threshold
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import BATCH, exit_indices, profile
-from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import ExitSpec
 from tests.helpers.networks import NOWHERE, make_layer, make_network
 from tests.helpers.plans import chain_of as unplaced_chain
+from tests.helpers.plans import manual_spec
 from tests.helpers.specs import BRANCH, FRONT, STAGED, THREE, TINY, write_checkpoint, write_spec
 
 DEVICE = load_device()
@@ -256,7 +256,7 @@ def test_networks_to_compare_are_loaded_alone(tmp_path: Path) -> None:
     text = FRONT.replace(
         "data:", f"  own: {{network: own.yaml, checkpoint: own.pth.tar, input: {TINY.input}}}\ncompare: [own]\ndata:"
     )
-    spec = load_spec(write_spec(tmp_path, text), DEVICE)
+    spec = manual_spec(write_spec(tmp_path, text))
     assert list(load_compared(spec, read_sources(spec, DEVICE), DEVICE)) == ["own"]
     assert set(build_chain(spec, read_sources(spec, DEVICE), DEVICE).networks) == {"front", "main"}
 

@@ -13,7 +13,7 @@ from offramp.configs.errors import InputError
 from offramp.planner.ir.network import Shape
 from offramp.planner.spec.keys import shape as parse_shape
 from offramp.planner.spec.reader import load_spec
-from tests.helpers.plans import chain_of
+from tests.helpers.plans import chain_of, manual_spec
 from tests.helpers.specs import BRANCH, FRONT, THREE, write_files, write_spec
 
 DEVICE = load_device()
@@ -100,7 +100,7 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
     text = FRONT.replace("threshold: 0.5", "threshold: -1").replace("offramp: 1", "offramp: 3")
     with pytest.raises(InputError) as caught:
         load_spec(write_spec(tmp_path, text.replace("front.pth.tar", "gone.pth.tar")), DEVICE)
-    assert [problem.where and problem.where.line for problem in caught.value.problems] == [1, 4, 9, 9]
+    assert [problem.where and problem.where.line for problem in caught.value.problems] == [1, 4, 9]
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_a_spec_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_spec_as_read(tmp_path: Path) -> None:
-    spec = load_spec(write_spec(tmp_path, THREE.replace("name: tiny", "labels: [a, 2, c]\ncompare: [main]")), DEVICE)
+    spec = manual_spec(write_spec(tmp_path, THREE.replace("name: tiny", "labels: [a, 2, c]\ncompare: [main]")))
     assert spec.name == tmp_path.name.replace("-", "_")  # of its folder, without a name of its own
     assert (spec.labels, spec.compare) == (("a", "2", "c"), ("main",))
-    assert [(stage.name, stage.until) for stage in spec.stages] == [
+    assert [(stage.name, stage.branch and stage.branch.until) for stage in spec.stages] == [
         ("front", None),
         ("main-first", "first"),
         ("main", None),
@@ -130,7 +130,7 @@ def test_a_spec_as_read(tmp_path: Path) -> None:
     assert spec.networks["front"].input_shape == Shape(4, 6, 6)
     assert spec.networks["head"].input_shape is None
     first, second, last = (stage.exit for stage in spec.stages)
-    assert first and second and not last
+    assert (last.measure, last.threshold) == ("margin", None)  # reported only, as the first stage's
     assert (first.measure, first.threshold, first.temperature) == ("margin", 0.5, 1.0)
     assert (second.measure, second.threshold) == ("entropy", 0.6)
     assert spec.data["test"] == tmp_path / "test.npz"
@@ -149,10 +149,9 @@ def test_paths_are_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_calibration_leaves_thresholds_open(tmp_path: Path) -> None:
     text = FRONT.replace(", threshold: 0.5", "") + "calibrate: {data: calibration, accuracy_drop: 0.5}\n"
-    spec = load_spec(write_spec(tmp_path, text), DEVICE)
+    spec = manual_spec(write_spec(tmp_path, text))
     assert spec.calibration is not None
     assert (spec.calibration.data, spec.calibration.accuracy_drop) == ("calibration", 0.5)
-    assert spec.stages[0].exit is not None
     assert spec.stages[0].exit.threshold is None
 
 
