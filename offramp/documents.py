@@ -1,7 +1,8 @@
-"""What of the documentation is made from the code: docs/SUPPORTED.md from the rules of the device, and the tables of a
-spec's keys in README.md and docs/CHOOSING.md, which stand between `<!-- NAME -->` and `<!-- end -->`.
+"""The parts of the documentation that are made from the code, all written by `python -m offramp.documents`.
 
-`python -m offramp.documents` writes them.
+docs/SUPPORTED.md comes from the rules of the device; the tables of a spec's keys in README.md and docs/CHOOSING.md,
+between `<!-- NAME -->` and `<!-- end -->`, from the spec reader's; the listings of docs/TOUR.md from running the code
+above them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from offramp.configs.device import Device, load_device
 from offramp.configs.schema import Items, Key, Kind, Section
+from offramp.listings import with_listings
 from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
 from offramp.planner.rules.check import GROUPS, NETWORK_RULES
@@ -98,6 +100,12 @@ def documents(device: Device) -> dict[Path, str]:
     return {ROOT / "docs" / "SUPPORTED.md": supported_page(device), **pages}
 
 
+def tour() -> dict[Path, str]:
+    """The pages whose listings are printed by running them, by their place in the repository."""
+    path = ROOT / "docs" / "TOUR.md"
+    return {path: with_listings(path.read_text(encoding="utf-8"), ROOT)}
+
+
 if __name__ == "__main__":
-    for path, text in documents(load_device()).items():
+    for path, text in {**documents(load_device()), **tour()}.items():
         path.write_text(text, encoding="utf-8")

@@ -38,7 +38,7 @@ LEVELS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 KNOWS = {"configs": set[str](), "simulator": {"configs"}, "planner": {"configs"}, "codegen": {"configs", "planner"}}
-FRONT = {"__init__", "api", "cli", "command_line", "documents"}
+FRONT = {"__init__", "api", "cli", "command_line", "documents", "listings"}
 OTHERS = {"configs": {"yaml", "numpy", "cattrs"}, "simulator": {"numpy"}}  # outside the standard library; None: any
 BOARD = {"unicorn", "elftools"}  # for the virtual board only
 
