@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError, override, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
-from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.bounds import JSON_FILE
+from offramp.configs.errors import Damaged, Diagnostic, Where
+from offramp.configs.files import read_bytes
 
 T = TypeVar("T")
+LARGEST = 1 << 53  # number of a file; whole ones beyond are no longer exact as fractions
 SHOWN = 3  # keys of a damaged file that are told
 
 
@@ -21,7 +24,9 @@ def _as_it_stands(kind: type) -> Any:
 
     def read(value: object, _: type) -> object:
         if type(value) is not kind and not (kind is float and type(value) is int):
-            raise TypeError(f"{value!r} is no {kind.__name__}")
+            raise TypeError(f"no {kind.__name__}")
+        if isinstance(value, int | float) and not abs(value) <= LARGEST:
+            raise ValueError("out of range")
         return value
 
     return read
@@ -48,18 +53,29 @@ def to_json(record: Any, form: Converter) -> str:
 def read_record(path: Path, kind: type[T], what: str, version: int, form: Converter) -> T:
     """A JSON file as a record of type `kind`, which has a field `format`.
 
-    `what` it should be, in messages. InputError with the key and the reason if it is none of `version`, or damaged.
+    `what` it should be, in messages. Damaged with the key and the reason if it is none of `version`, or damaged.
     """
     where = Where(str(path))
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(Diagnostic(where, f"is not {what}: {error}")) from error
+    content = read_json(path, what)
     if not isinstance(content, dict) or content.get("format") != version:
-        raise InputError(Diagnostic(where, f"is not {what} of format {version}"))
+        raise Damaged(Diagnostic(where, f"is not {what} of format {version}"))
     try:
         return form.structure(content, kind)
     except (ClassValidationError, ForbiddenExtraKeysError) as error:
         found = transform_error(error, path="it")
         reasons = "; ".join(found[:SHOWN]) + (f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
-        raise InputError(Diagnostic(where, f"is not {what}: it is damaged ({reasons})")) from error
+        raise Damaged(Diagnostic(where, f"is not {what}: it is damaged ({reasons})")) from error
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The content of a JSON file that should be `what`. Damaged if it is no JSON; InputError if it cannot be read."""
+    data = read_bytes(path, JSON_FILE)
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(Diagnostic(Where(str(path)), f"is not {what}: it is damaged ({error})")) from error
+
+
+def _no_number(text: str) -> float:
+    """JSON has neither infinity nor what is not a number, but Python reads them."""
+    raise ValueError(f"{text} is no number")

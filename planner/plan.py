@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.configs.device import Device
-from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
+from offramp.configs.errors import CheckFailed, Damaged, Diagnostic, InputError, Where
 from offramp.configs.files import digest_of, is_file
 from offramp.configs.records import converter, read_record, to_json
 from offramp.planner.allocation.place import Placed
@@ -23,7 +23,7 @@ from offramp.planner.ir.chain import Chain, Stage, with_threshold
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.check import check
-from offramp.planner.placement.problem import BiasPlace, Objective, Placement
+from offramp.planner.placement.problem import CYCLES, HIGHEST, BiasPlace, Objective, Placement
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec, Spec, StageSpec
@@ -122,7 +122,8 @@ def read_plan(path: Path) -> PlanRecord:
 def load_plan(path: Path, device: Device) -> Plan:
     """Read a plan back, with its spec, networks and checkpoints, and check its placement again.
 
-    InputError if it is not a plan, or if a file it was made from is gone or has changed.
+    InputError if it is not a plan, or if a file it was made from is gone or has changed; Damaged if it does not belong
+    to its spec.
     """
     saved = read_plan(path)
     folder = path.parent
@@ -139,8 +140,12 @@ def load_plan(path: Path, device: Device) -> Plan:
     device = with_clocks(device, spec.clocks)
     sources = read_sources(spec, device)
     if isinstance(spec, AutoSpec):
-        spec = _chosen(spec, stages_to_choose(spec, sources, device), saved, Where(str(path)))
+        spec = _chosen(spec, stages_to_choose(spec, sources, device), saved, path)
+    elif saved.choice:
+        raise _damaged(path, "`choice` is there, but its spec gives the stages")
+    _check_inputs(saved, spec, path)
     chain = with_threshold(build_chain(spec, sources, device), _thresholds(saved))
+    _check_stages(saved, chain, path)
     requirements = requirements_of(chain, device)
     problem = placement_problem(requirements)
     placement = _placement(saved.placement)
@@ -150,18 +155,40 @@ def load_plan(path: Path, device: Device) -> Plan:
     return Plan(spec, Placed(requirements, problem, placement), load_compared(spec, sources, device))
 
 
-def _chosen(spec: AutoSpec, stages: Sequence[StageSpec], saved: PlanRecord, where: Where) -> ManualSpec:
-    """The spec with the stages that the plan says were chosen. InputError if it does not say, or names others."""
+def _chosen(spec: AutoSpec, stages: Sequence[StageSpec], saved: PlanRecord, path: Path) -> ManualSpec:
+    """The spec with the stages that the plan says were chosen. Damaged if it does not say, or names others."""
     by_name = {stage.name: stage for stage in stages}
     chosen = saved.choice.chosen if saved.choice else None
-    if chosen is None or not by_name.keys() >= set(chosen.stages[:-1]):
-        raise InputError(Diagnostic(where, "does not say which stages of its spec were chosen; build again"))
-    return chosen_spec(spec, [by_name[name] for name in chosen.stages[:-1]], chosen.measures)
+    early = chosen.stages[:-1] if chosen else ()
+    if chosen is None or not by_name.keys() >= set(early) or len(set(early)) != len(early):
+        raise _damaged(path, "`choice` does not say which stages of its spec were chosen; build again")
+    return chosen_spec(spec, [by_name[name] for name in early], chosen.measures)
 
 
 def plan_device(path: Path) -> tuple[str, Where]:
     """The name of the device that a plan is for, and its place. InputError if the file is not a plan."""
     return read_plan(path).device, Where(str(path))
+
+
+def _check_inputs(saved: PlanRecord, spec: Spec, path: Path) -> None:
+    """Damaged if the plan is not of this spec with all its files."""
+    missing = {_relative(one, path.parent) for one in input_files(spec)} - saved.digests.keys()
+    if missing:
+        raise _damaged(path, f"`digests` lacks {', '.join(sorted(missing))}")
+
+
+def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
+    """Damaged if the plan's stages are not those of the chain, each but the last with a threshold of 32 bits."""
+    stages = tuple(_stage_record(stage) for stage in chain.stages)
+    early = [stage.threshold for stage in saved.stages[:-1]]
+    if stages != saved.stages or not all(one is not None and 0 <= one < 1 << 32 for one in early):
+        raise _damaged(path, "`stages` are not those of its spec")
+    if [one.name for one in saved.placement.objectives] != [CYCLES, HIGHEST]:
+        raise _damaged(path, f"`placement.objectives`: {CYCLES} and {HIGHEST} are expected")
+
+
+def _damaged(path: Path, message: str) -> Damaged:
+    return Damaged(Diagnostic(Where(str(path)), f"is not a plan: it is damaged ({message})"))
 
 
 def _thresholds(saved: PlanRecord) -> dict[str, int]:

@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     plan = open_plan(path, device_of_plan(path)).plan
     x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))
     expected = profile(plan.chain, x)
-    check_unchanged(args.build, elf.name)
+    for name in (path.name, elf.name):
+        check_unchanged(args.build, name)
     with terminal.shown_progress(console, args.verbose) as progress:
         emulated = verify(elf, x, plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
     found = board_answers(plan.chain, emulated.run)

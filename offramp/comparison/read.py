@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
+from offramp.build_folder import check_unchanged
 from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layout_vendor import layout_of_case
 from offramp.comparison.layouts import Layout
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.files import is_file
 from offramp.corpus.cases import is_case
 from offramp.devices import device_of_case, device_of_plan, device_of_spec
 from offramp.pipeline.chains import TEST_DATA
@@ -28,12 +31,12 @@ def read_layout(path: Path, progress: Progress) -> Layout:
     if is_case(path):
         progress.step(f"reading the vendor's layout in {path}")
         return layout_of_case(path, device_of_case(path))
-    if (path / "plan.json").is_file():
+    if is_file(path / "plan.json"):
         progress.step(f"reading the build in {path}")
         return _build_layout(path)
-    if path.is_file() and path.suffix in SUFFIXES:
+    if is_file(path) and path.suffix in SUFFIXES:
         return _plan_layout(path, progress)
-    found = "is none of them" if path.exists() else "does not exist"
+    found = "is none of them" if os.path.exists(path) else "does not exist"
     wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
     raise InputError(Diagnostic(Where(str(path)), f"{found}; expected: {wanted}"))
 
@@ -46,6 +49,8 @@ def _build_layout(path: Path) -> Layout:
     if [stage.name for stage in figures.stages] != names:
         found = ", ".join(stage.name for stage in figures.stages) or "no stage"
         raise InputError(Diagnostic(Where(str(report)), f"is of {found}; plan.json beside it is of {', '.join(names)}"))
+    for file in (plan, report):
+        check_unchanged(path, file.name)
     return layout_of_plan(made, figures, "build", str(path))
 
 

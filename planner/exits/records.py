@@ -22,6 +22,15 @@ class OutcomeRecord:
     mean_cycles: float
     mean_energy_uj: float
 
+    def __post_init__(self) -> None:
+        """ValueError for what no outcome is."""
+        if not len(self.stages) == len(self.shares) == len(self.measures) + 1 == len(self.thresholds) + 1:
+            raise ValueError("each stage has a share, and each but the last a measure and a threshold")
+        if not all(0 <= one <= 1 for one in (self.accuracy, *self.shares)):
+            raise ValueError("accuracy and shares are from 0 to 1")
+        if self.mean_cycles <= 0 or self.mean_energy_uj <= 0:
+            raise ValueError("means are above 0")
+
 
 @dataclass(frozen=True)
 class CandidateRecord:
@@ -55,6 +64,11 @@ class ChoiceRecord:
     candidates: tuple[CandidateRecord, ...]
     chains: tuple[ChainRecord, ...]
     pareto: Mapping[str, tuple[OutcomeRecord, ...]]
+
+    def __post_init__(self) -> None:
+        """ValueError without both fronts."""
+        if self.pareto.keys() != {"cycles", "energy"}:
+            raise ValueError("`pareto` has fronts over cycles and energy")
 
 
 @dataclass(frozen=True)

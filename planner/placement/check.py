@@ -110,11 +110,12 @@ def bias_at_zero(problem: Problem, placement: Placement) -> Iterator[Violation]:
 
 def biases_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """No bias byte belongs to two blocks."""
-    placed = [(block, placement.biases[block.name]) for block in problem.biases if block.name in placement.biases]
-    quadrants = range(1 + max((place.quadrant for _, place in placed), default=0))
+    places = [(block, placement.biases[block.name]) for block in problem.biases if block.name in placement.biases]
+    placed = [(block, place) for block, place in places if place.quadrant in block.quadrants]
+    quadrants = 1 + max((place.quadrant for _, place in placed), default=0)
     maps = []
     for block, place in placed:
-        bitmap = np.zeros((len(quadrants), problem.bias_bytes), dtype=bool)
+        bitmap = np.zeros((quadrants, problem.bias_bytes), dtype=bool)
         bitmap[place.quadrant, max(place.start, 0) : max(place.start + block.length, 0)] = True
         maps.append((block, bitmap))
     for (one, one_map), (other, other_map) in combinations(maps, 2):

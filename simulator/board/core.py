@@ -61,6 +61,8 @@ class Core:
             if not flash <= segment.address <= end <= flash + device.core["flash_bytes"]:
                 raise InputError(f"a segment of {len(segment.data)} bytes at {segment.address:#x} is outside the flash")
             engine.mem_write(segment.address, segment.data)
+        if image.vectors + 8 > flash + device.core["flash_bytes"]:
+            raise InputError(f"the vector table at {image.vectors:#x} is not in the flash")
         stack, self._pc = (self._word(image.vectors + offset) for offset in (0, 4))
         engine.reg_write(arm_const.UC_ARM_REG_SP, stack)
 
@@ -175,7 +177,7 @@ class Core:
         failure = self._failure
         if isinstance(failure, AcceleratorError):
             raise self._error(Ending.ACCELERATOR, str(failure)) from failure
-        if isinstance(failure, ValueError):
+        if isinstance(failure, ValueError | self._unicorn.UcError):
             raise self._error(Ending.HOST, str(failure)) from failure
         if failure is not None:
             raise failure

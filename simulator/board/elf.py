@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 
-from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.bounds import FIRMWARE_FILE
+from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
+from offramp.configs.files import read_bytes
 
 EXTRA = "pip install 'offramp[board]'"
 _ALLOCATED = 2  # SHF_ALLOC
@@ -43,25 +46,21 @@ def require_elftools(name: str) -> None:
 def load_image(path: Path) -> Image:
     """Read a 32-bit Arm ELF executable. InputError if the file is missing, is none, or pyelftools is not installed."""
     require_elftools(path.name)
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     where = Where(str(path))
+    data = read_bytes(path, FIRMWARE_FILE)
     try:
-        with path.open("rb") as stream:
-            elf = ELFFile(stream)
-            if elf["e_machine"] != "EM_ARM" or elf["e_type"] != "ET_EXEC":
-                raise InputError(
-                    Diagnostic(where, f"a {elf['e_machine']} {elf['e_type']}; an Arm executable is expected")
-                )
-            loads = [segment for segment in elf.iter_segments("PT_LOAD") if segment["p_filesz"]]
-            segments = tuple(Segment(segment["p_paddr"], segment.data()) for segment in loads)
-            variables = [section for section in elf.iter_sections() if section["sh_flags"] & _ALLOCATED]
-            ram = sum(section["sh_size"] for section in variables if section["sh_flags"] & 1)  # SHF_WRITE
-    except OSError as error:
-        raise InputError(Diagnostic(where, f"cannot be read: {error.strerror}")) from error
-    except ELFError as error:
-        raise InputError(Diagnostic(where, f"not an ELF file: {error}")) from error
+        elf = ELFFile(BytesIO(data))
+        kind = elf["e_machine"], elf["e_type"]
+        loads = [segment for segment in elf.iter_segments("PT_LOAD") if segment["p_filesz"]]
+        segments = tuple(Segment(segment["p_paddr"], segment.data()) for segment in loads)
+        variables = [section for section in elf.iter_sections() if section["sh_flags"] & _ALLOCATED]
+        ram = sum(section["sh_size"] for section in variables if section["sh_flags"] & 1)  # SHF_WRITE
+    except Exception as error:  # pyelftools trusts what it reads: a damaged file raises anything
+        raise Damaged(Diagnostic(where, f"not an ELF file: {error or type(error).__name__}")) from error
+    if kind != ("EM_ARM", "ET_EXEC"):
+        raise InputError(Diagnostic(where, f"a {kind[0]} {kind[1]}; an Arm executable is expected"))
     if not segments:
         raise InputError(Diagnostic(where, "nothing to load in it"))
     vectors = min(segment.address for segment in segments)

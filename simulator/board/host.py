@@ -11,9 +11,12 @@ from typing import Protocol
 SYS_OPEN, SYS_WRITE0, SYS_WRITE, SYS_READ, SYS_EXIT_EXTENDED = 0x01, 0x04, 0x05, 0x06, 0x20
 APPLICATION_EXIT = 0x20026
 INPUT, RESULTS = 1, 2
+_HEAD_BYTES = 16  # of a result: error, class, stage, confidence
 _STREAMS = {b"input": INPUT, b"results": RESULTS}
 _FAILED = 0xFFFFFFFF
 _LONGEST_TEXT = 4096
+_MOST_TEXT = 1 << 20
+_LONGEST_RECORD = 1 << 14  # bytes: 4 words and a logit for each of 1,024 classes are 4112
 
 
 class Memory(Protocol):
@@ -42,7 +45,7 @@ class Host:
             return 0
         if operation == SYS_OPEN:
             name, _, length = self._block(argument, 3, memory)
-            return _STREAMS.get(bytes(memory.mem_read(name, length)), _FAILED)
+            return _STREAMS.get(bytes(memory.mem_read(name, min(length, _LONGEST_TEXT))), _FAILED)
         if operation == SYS_READ:
             return self._read(self._block(argument, 3, memory), memory)
         if operation == SYS_WRITE:
@@ -54,8 +57,10 @@ class Host:
         raise ValueError(f"semihosting operation {operation:#x}")
 
     def say(self, text: str) -> None:
-        """Print on the console."""
+        """Print on the console. ValueError if a program prints without end."""
         self.console += text
+        if len(self.console) > _MOST_TEXT:
+            raise ValueError(f"more than {_MOST_TEXT} characters printed")
 
     def _read(self, arguments: list[int], memory: Memory) -> int:
         handle, address, size = arguments
@@ -74,6 +79,11 @@ class Host:
         handle, address, size = arguments
         if handle != RESULTS:
             raise ValueError(f"a write to stream {handle}")
+        expected = len(self.records[0]) if self.records else size
+        if size != expected or size % 4 or not _HEAD_BYTES <= size <= _LONGEST_RECORD:
+            raise ValueError(f"a result of {size} bytes; {expected} bytes, whole words, are expected")
+        if len(self.records) == len(self._images):
+            raise ValueError(f"more than {len(self._images)} results")
         self.records.append(bytes(memory.mem_read(address, size)))
         if self._progress:
             self._progress(len(self.records))

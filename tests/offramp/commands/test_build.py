@@ -175,6 +175,9 @@ def test_the_judge_finds_a_wrong_threshold(copy: Path, capsys: pytest.CaptureFix
     plan = json.loads((copy / "plan.json").read_text())
     plan["stages"][0]["threshold"] = 0
     (copy / "plan.json").write_text(json.dumps(plan))
+    assert main(["run", str(copy), "--images", "all"]) == 2
+    assert "plan.json: is damaged: it is not what manifest.json lists" in capsys.readouterr().err
+    (copy / MANIFEST).write_text(manifest_of(copy))
     assert main(["run", str(copy), "--images", "all"]) == 1
     assert "stage is 1, expected 0" in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from offramp.build_folder import MANIFEST, manifest_of
 from offramp.cli import main
 from offramp.commands.compare import print_comparison
 from offramp.comparison.charts import Family, pareto_chart
@@ -46,6 +47,7 @@ def build(spec: Path) -> Path:
     folder.mkdir()
     (folder / "plan.json").write_text(plan_json(plan.plan, folder))
     (folder / "report.json").write_text(report_json(plan_report(plan, evaluate_plan(plan.plan))))
+    (folder / MANIFEST).write_text(manifest_of(folder))
     return folder
 
 
