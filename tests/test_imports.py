@@ -1,4 +1,4 @@
-"""Who may know what: the imports of each room, as ARCHITECTURE.md has them, and what a plain start costs.
+"""Who may know what: the imports of each room, as ARCHITECTURE.md has them, and what a plain start loads.
 
 And where tests are: in the folder of the room that they test, none importing another.
 """
@@ -6,6 +6,7 @@ And where tests are: in the folder of the room that they test, none importing an
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +132,35 @@ def test_tests_are_in_the_folder_of_their_room() -> None:
         assert folder == Path("whole") or (ROOT / folder).is_dir(), (
             f"{path}: what takes several rooms is in tests/whole"
         )
+
+
+def test_the_page_has_the_rooms_and_their_levels() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (\d+) \| `([\w.]+)` \|", text, re.MULTILINE)
+    assert [(int(level), room) for level, room in table] == [(LEVEL[room], room) for rooms in LEVELS for room in rooms]
+
+
+@pytest.mark.parametrize("top", [*TOPS, "offramp"])
+def test_the_page_says_what_every_file_is_for(top: str) -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text[text.index(f"### {top}\n") :].removeprefix("### ").split("\n### ")[0].split("\n## ")[0]
+    names = {path.name for module, path in MODULES.items() if path.relative_to(ROOT).parts[0] == top}
+    assert [name for name in sorted(names - {"__init__.py"}) if f"`{name}`" not in section] == []
+
+
+PAGES = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{name}.md" for name in ("TOUR", "GLOSSARY", "API")),
+]
+
+
+@pytest.mark.parametrize("page", [*PAGES, "docs/PLACEMENT.md", "docs/CHOOSING.md", "docs/PLAN.md", "docs/REPORT.md"])
+def test_the_paths_and_links_of_a_page_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    tops = "|".join((*TOPS, "offramp", "tests", "docs", "bench", "examples"))
+    named = re.findall(rf"`((?:{tops})/[\w./*]*)`", text)
+    assert [path for path in named if "NAME" not in path and not list(ROOT.glob(path))] == []
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
