@@ -11,7 +11,7 @@ from offramp.codegen.program import RegisterProgram, Switching, start_writes
 from offramp.configs.device import Device
 from offramp.planner.allocation.budget import stage_cycles
 from offramp.planner.allocation.place import Placed
-from offramp.planner.ir.chain import Stage
+from offramp.planner.ir.chain import ExitStage
 
 # Memory timing that the vendor's generated code sets: write-negative-voltage enable, read margin 3 (UG7456 27-13).
 SRAM_TIMING = {"write_negative_enable": 1, "read_margin": 3, "margin_enable": 1}
@@ -33,7 +33,7 @@ def assemble(lowered: Lowered, name: str, labels: Sequence[str] = (), tests: Seq
         input=input_layout(placed),
         stages=tuple(
             _stage_code(placed, stage, program)
-            for stage, program in zip(placed.requirements.chain.stages, programs, strict=True)
+            for stage, program in zip(placed.requirements.chain.exits, programs, strict=True)
         ),
         labels=tuple(labels),
         tests=tuple(tests),
@@ -58,10 +58,8 @@ def transitions(states: Switching) -> dict[tuple[int, int], tuple[BusWrite, ...]
     return {pair: states.transition(*pair) for pair in pairs}
 
 
-def _stage_code(placed: Placed, stage: Stage, program: RegisterProgram) -> StageCode:
+def _stage_code(placed: Placed, stage: ExitStage, program: RegisterProgram) -> StageCode:
     device = placed.requirements.device
-    assert stage.result is not None
-    assert stage.exit is not None
     return StageCode(
         name=stage.name,
         start=start_writes(program, device),

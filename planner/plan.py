@@ -19,7 +19,7 @@ from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
-from offramp.planner.ir.chain import Chain, Stage, with_threshold
+from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.check import check
@@ -54,8 +54,8 @@ class StageRecord:
 
     name: str
     layers: tuple[str, ...]
-    result: str | None
-    confidence: Measure | None
+    result: str
+    confidence: Measure
     threshold: int | None
 
 
@@ -93,7 +93,7 @@ def plan_json(plan: Plan, folder: Path) -> str:
         device=plan.placed.requirements.device.name,
         spec=_relative(Path(plan.spec.where.file), folder),
         digests={_relative(path, folder): digest_of(path) for path in input_files(plan.spec)},
-        stages=tuple(_stage_record(stage) for stage in plan.chain.stages),
+        stages=tuple(_stage_record(stage) for stage in plan.chain.exits),
         calibration=plan.calibrated.record() if plan.calibrated else None,
         choice=plan.choice.record() if plan.choice else None,
         placement=PlacementRecord(
@@ -106,12 +106,9 @@ def plan_json(plan: Plan, folder: Path) -> str:
     return to_json(record, _FORM)
 
 
-def _stage_record(stage: Stage) -> StageRecord:
+def _stage_record(stage: ExitStage) -> StageRecord:
     layers = tuple(slot.name for slot in stage.slots)
-    rule = stage.exit
-    return StageRecord(
-        stage.name, layers, stage.result, rule.measure if rule else None, rule.threshold if rule else None
-    )
+    return StageRecord(stage.name, layers, stage.result, stage.exit.measure, stage.exit.threshold)
 
 
 def read_plan(path: Path) -> PlanRecord:

@@ -90,9 +90,7 @@ def _table(found: Answers, plan: Plan) -> Table:
     for name in ("input", "class", "left at", "confidence"):
         table.add_column(name, justify="right" if name == "input" else "left")
     for index in range(min(SHOWN, len(found.classes))):
-        stage = plan.chain.stages[int(found.exit_index[index])]
-        if stage.exit is None:
-            continue
+        stage = plan.chain.exits[int(found.exit_index[index])]
         label = int(found.classes[index])
         name = plan.spec.labels[label] if plan.spec.labels else str(label)
         table.add_row(str(index), name, stage.name, f"{stage.exit.measure} {found.confidence[index]:.4g}")

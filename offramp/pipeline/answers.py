@@ -67,10 +67,10 @@ def board_answers(chain: Chain, run: BoardRun) -> Answers:
 
 
 def _real(chain: Chain, index: npt.NDArray[np.int64], confidence: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
-    rules = [stage.exit for stage in chain.stages]
+    rules = [stage.exit for stage in chain.exits]
     values = zip(index.tolist(), confidence.tolist(), strict=True)
     exits = [(rules[stage], value) for stage, value in values]
-    return np.array([to_real(one.measure, value, one.fraction_bits) if one else 0.0 for one, value in exits])
+    return np.array([to_real(one.measure, value, one.fraction_bits) for one, value in exits])
 
 
 def checked_input(x: npt.NDArray[Any], chain: Chain, where: Where | None = None) -> npt.NDArray[np.int8]:

@@ -93,9 +93,8 @@ def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned) -> Calibrated
     profiles = [
         StageProfile(stage.exit.measure, confidence, answers == data.y, int(cycles))
         for stage, confidence, answers, cycles in zip(
-            chain.stages, profiled.confidence, profiled.answers, own, strict=True
+            chain.exits, profiled.confidence, profiled.answers, own, strict=True
         )
-        if stage.exit is not None
     ]
     try:
         drop, delta = goal.accuracy_drop / 100, goal.delta

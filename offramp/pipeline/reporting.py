@@ -76,9 +76,8 @@ def _alone_energy(network: Network, made: Planned) -> float:
 
 
 def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageReport:
-    stage, placed = made.chain.stages[index], made.plan.placed
+    stage, placed = made.chain.exits[index], made.plan.placed
     layers = [placed.requirements.layer(slot) for slot in stage.slots]
-    rule = stage.exit
     return StageReport(
         name=stage.name,
         layers=tuple(slot.name for slot in stage.slots),
@@ -92,14 +91,14 @@ def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageRep
         weight_bytes=weight_bytes(layers),
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         data_bytes=_data_bytes(placed, stage),
-        confidence=rule.measure if rule else None,
-        threshold=_threshold(rule),
+        confidence=stage.exit.measure,
+        threshold=_threshold(stage.exit),
     )
 
 
-def _threshold(rule: ExitRule | None) -> float | None:
+def _threshold(rule: ExitRule) -> float | None:
     """In real units; None where nothing leaves early."""
-    if rule is None or rule.threshold is None:
+    if rule.threshold is None:
         return None
     return to_real(rule.measure, rule.threshold, rule.fraction_bits)
 

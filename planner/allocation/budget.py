@@ -64,7 +64,7 @@ def stage_energy(placed: Placed, stage: Stage) -> Energy:
 def cycle_budget(placed: Placed, forward: Sequence[int], back: Sequence[int]) -> Budget[Cycles]:
     """Cycles of a chain. `forward`, `back`: register writes of the switches, as in Budget."""
     chain, device = placed.requirements.chain, placed.requirements.device
-    logits = placed.requirements.hw[chain.stages[-1].result or ""].layer.out_shape.channels
+    logits = placed.requirements.hw[chain.stages[-1].result].layer.out_shape.channels
     return Budget(
         stages=tuple(stage_cycles(placed, stage) for stage in chain.stages),
         check=check_cycles(device, logits),

@@ -13,7 +13,7 @@ from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
 from offramp.planner.chain.checks import check_heads, check_inputs, check_results
 from offramp.planner.chain.sources import NetworkSource, Sources, load
-from offramp.planner.ir.chain import Chain, ExitRule, Slot, Stage, TensorId, head_slots, slots_of, tensor_of
+from offramp.planner.ir.chain import Chain, ExitRule, ExitStage, Slot, TensorId, head_slots, slots_of, tensor_of
 from offramp.planner.ir.cuts import boundaries, legal_cuts
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.placement.answer import Found, Impossible
@@ -214,7 +214,7 @@ def select(network: Network, indices: Sequence[int], cut: int | None) -> Network
     return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
 
 
-def _stages(spec: ManualSpec, branches: Mapping[str, Branch]) -> tuple[Stage, ...]:
+def _stages(spec: ManualSpec, branches: Mapping[str, Branch]) -> tuple[ExitStage, ...]:
     done = dict.fromkeys(branches, 0)  # layers of each backbone that earlier stages have run
     stages = []
     for stage in spec.stages:
@@ -255,21 +255,21 @@ def _end(stage: StageSpec, branch: Branch, first: int) -> int:
     return index + 1
 
 
-def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> Stage:
+def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> ExitStage:
     result: TensorId = slots[-1].writes
     final = slots[-1].layer
     if stage.name in branch.heads:
         name, head = branch.heads[stage.name]
         slots += head_slots(name, head, result)
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
-    return Stage(stage.name, slots, result, exit_rule(stage.exit, final))
+    return ExitStage(stage.name, slots, result, exit_rule(stage.exit, final))
 
 
 def with_exits(chain: Chain, spec: ManualSpec) -> Chain:
     """The chain with the exits of a spec of the same stages."""
     stages = tuple(
-        replace(stage, exit=exit_rule(entry.exit, chain.producers[stage.result or ""].layer))
-        for stage, entry in zip(chain.stages, spec.stages, strict=True)
+        replace(stage, exit=exit_rule(entry.exit, chain.producers[stage.result].layer))
+        for stage, entry in zip(chain.exits, spec.stages, strict=True)
     )
     return replace(chain, stages=stages)
 

@@ -44,7 +44,7 @@ def check_results(spec: ManualSpec, stages: Sequence[Stage], networks: Mapping[s
     slots = {slot.writes: slot for stage in stages for slot in stage.slots}
     classes = slots[stages[-1].slots[-1].writes].layer.out_shape
     for stage, entry in zip(stages, spec.stages, strict=True):
-        shape = slots[stage.result or ""].layer.out_shape
+        shape = slots[stage.result].layer.out_shape
         if shape.pixels != 1 or shape.channels < 2:
             problems.append(
                 Diagnostic(entry.where, f"stage `{stage.name}` gives {shape}; one logit a class is expected")
@@ -52,7 +52,7 @@ def check_results(spec: ManualSpec, stages: Sequence[Stage], networks: Mapping[s
         elif shape != classes:
             message = f"stage `{stage.name}` has {shape.channels} classes, the last stage {classes.channels}"
             problems.append(Diagnostic(entry.where, message))
-        last = slots[stage.result or ""].layer
+        last = slots[stage.result].layer
         if last.activation != "none":
             problems.append(Diagnostic(last.where, f"layer `{last.label}` makes logits; `activate: None` is expected"))
     if spec.labels and len(spec.labels) != classes.channels:

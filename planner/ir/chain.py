@@ -49,12 +49,18 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One run of the accelerator. `result`: the logits; None where the stage only prepares the next one."""
+    """One run of the accelerator. `result`: what it leaves, the logits or what the next stage goes on from."""
 
     name: str
     slots: tuple[Slot, ...]
-    result: TensorId | None
-    exit: ExitRule | None  # None: there is no confidence to look at
+    result: TensorId
+
+
+@dataclass(frozen=True, eq=False)
+class ExitStage(Stage):
+    """A stage whose logits software looks at, as all stages of an application are."""
+
+    exit: ExitRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,11 @@ class Chain:
     def slots(self) -> tuple[Slot, ...]:
         """Slots of all stages in the order of execution."""
         return tuple(slot for stage in self.stages for slot in stage.slots)
+
+    @cached_property
+    def exits(self) -> tuple[ExitStage, ...]:
+        """All stages of an application; of other chains those that software looks at."""
+        return tuple(stage for stage in self.stages if isinstance(stage, ExitStage))
 
     @cached_property
     def producers(self) -> dict[TensorId, Slot]:
@@ -125,15 +136,15 @@ def head_slots(name: str, head: Network, tensor: TensorId) -> tuple[Slot, ...]:
 
 def whole(name: str, network: Network) -> Chain:
     """A chain of one stage that runs the whole network."""
-    stage = Stage(name, slots_of(name, network, network.layers), tensor_of(name, network.layers[-1].index), None)
+    stage = Stage(name, slots_of(name, network, network.layers), tensor_of(name, network.layers[-1].index))
     return Chain({name: network}, (stage,), {name: True})
 
 
 def cut(name: str, network: Network, after: int) -> Chain:
     """The network in two stages, cut after layer `after`; the first stage has no exit."""
-    first = Stage(f"{name}-a", slots_of(name, network, network.layers[: after + 1]), None, None)
+    first = Stage(f"{name}-a", slots_of(name, network, network.layers[: after + 1]), tensor_of(name, after))
     rest = network.layers[after + 1 :]
-    second = Stage(f"{name}-b", slots_of(name, network, rest), tensor_of(name, rest[-1].index), None)
+    second = Stage(f"{name}-b", slots_of(name, network, rest), tensor_of(name, rest[-1].index))
     return Chain({name: network}, (first, second), {name: True})
 
 
@@ -141,7 +152,7 @@ def with_threshold(chain: Chain, thresholds: Mapping[str, int]) -> Chain:
     """The chain with the exit thresholds of the named stages replaced."""
     stages = tuple(
         replace(stage, exit=replace(stage.exit, threshold=thresholds[stage.name]))
-        if stage.exit and stage.name in thresholds
+        if isinstance(stage, ExitStage) and stage.name in thresholds
         else stage
         for stage in chain.stages
     )

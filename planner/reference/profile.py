@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Stage, TensorId
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, ExitStage, TensorId
 from offramp.planner.reference.confidence import confidence, confident
 from offramp.planner.reference.layers import Tensor, run_layer
 
@@ -28,15 +28,14 @@ class Profile:
 
 
 def profile(chain: Chain, x: npt.NDArray[np.int8]) -> Profile:
-    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must have a result and an exit."""
+    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must have an exit."""
     parts = [_run(chain, x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
     logits = tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
-    return Profile(logits, tuple(stage_confidence(s, one) for s, one in zip(chain.stages, logits, strict=True)))
+    return Profile(logits, tuple(stage_confidence(s, one) for s, one in zip(chain.exits, logits, strict=True)))
 
 
-def stage_confidence(stage: Stage, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
+def stage_confidence(stage: ExitStage, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
     """Confidence of a stage's logits, int32 (N, classes), as the firmware computes it."""
-    assert stage.exit is not None
     return confidence(stage.exit.measure, logits, stage.exit.fraction_bits, stage.exit.temperature_q16)
 
 
@@ -44,8 +43,8 @@ def exit_indices(chain: Chain, profiled: Profile) -> npt.NDArray[np.int64]:
     """Index of the stage at which each image leaves, (N,)."""
     exit_index = np.full(len(profiled.logits[0]), len(chain.stages) - 1)
     for index in reversed(range(len(chain.stages) - 1)):
-        rule = chain.stages[index].exit
-        assert rule is not None and rule.threshold is not None
+        rule = chain.exits[index].exit
+        assert rule.threshold is not None
         exit_index[confident(rule.measure, profiled.confidence[index], rule.threshold)] = index
     return exit_index
 
@@ -62,4 +61,4 @@ def _run(chain: Chain, x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int32]]:
             results[slot.writes] = tensors[slot.writes].astype(np.int32).reshape(len(x), -1)
         for tensor in [one for one in tensors if last_use.get(one, -1) <= position]:
             del tensors[tensor]
-    return [results[stage.result or ""] for stage in chain.stages]
+    return [results[stage.result] for stage in chain.stages]

@@ -154,7 +154,7 @@ def test_switches_of_three_stages_lead_on_and_back() -> None:
     network = complete(make_network(*(make_layer(shape, 4) for _ in range(4))), DEVICE, no_columns_occupied(DEVICE))
     bounds = [(0, 1), (1, 2), (2, 4)]
     stages = tuple(
-        Stage(str(number), slots_of("net", network, network.layers[start:end]), tensor_of("net", end - 1), None)
+        Stage(str(number), slots_of("net", network, network.layers[start:end]), tensor_of("net", end - 1))
         for number, (start, end) in enumerate(bounds)
     )
     states = lower(place(Chain({"net": network}, stages, {"net": True}), DEVICE)).switching

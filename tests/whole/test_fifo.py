@@ -71,7 +71,7 @@ def plan_of(folder: Path, chain: str) -> Planned:
 
 def set_median_threshold(folder: Path, plan: Planned) -> None:
     """Change the spec so that about half of the images leave at the first stage."""
-    rule = plan.chain.stages[0].exit
+    rule = plan.chain.exits[0].exit
     assert rule
     confidence = profile(plan.chain, np.load(folder / "test.npz")["x"]).confidence[0]
     value = to_real(rule.measure, int(np.median(confidence)), rule.fraction_bits)
@@ -90,7 +90,7 @@ def test_firmware_answers_as_the_reference(chain: str, tmp_path: Path) -> None:
     assert (report["verified"]["answers"], report["verified"]["mismatches"]) == (STAGED.images, 0)
     share = report["stages"][0]["share"]
     assert share == 1 if chain == "alone" else 0.25 <= share <= 0.75
-    rule = plan.chain.stages[0].exit
+    rule = plan.chain.exits[0].exit
     assert rule and report["stages"][-1]["confidence"] == rule.measure
     assert main(["run", str(out), "--images", "2"]) == 0
 

@@ -122,7 +122,7 @@ def in_two_stages(front: Network, main: Network) -> Chain:
     networks_ = {"front": front, "main": main}
     assume(not any(check_network(network, DEVICE) for network in networks_.values()))
     stages = tuple(
-        Stage(name, slots_of(name, network, network.layers), tensor_of(name, len(network.layers) - 1), None)
+        Stage(name, slots_of(name, network, network.layers), tensor_of(name, len(network.layers) - 1))
         for name, network in networks_.items()
     )
     return Chain(networks_, stages, {"front": True, "main": True})

@@ -281,7 +281,6 @@ def test_a_plan_read_back_is_the_plan(built: Path) -> None:
     saved = json.loads((built / "plan.json").read_text())
     assert [stage.name for stage in plan.chain.stages] == ["front", "main-first", "main"]
     assert dict(plan.placed.placement.weights) == saved["placement"]["weights"]
-    assert plan.chain.stages[0].exit is not None
-    assert plan.chain.stages[0].exit.threshold == saved["stages"][0]["threshold"]
+    assert plan.chain.exits[0].exit.threshold == saved["stages"][0]["threshold"]
     assert all(not Path(name).is_absolute() for name in saved["digests"])
     assert plan.chain.slots[-1].layer.out_shape.channels == TINY.classes

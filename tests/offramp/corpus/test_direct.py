@@ -108,7 +108,7 @@ def test_leaving_early_needs_no_second_stage() -> None:
     """Any order of stages a chain can take: 0, then the next inference; or 0, 1, 2 and back."""
     net = network()
     bounds = ((0, 1), (1, 2), (2, 3))
-    stages = tuple(Stage(str(a), slots_of("net", net, net.layers[a:b]), f"net/{a}", None) for a, b in bounds)
+    stages = tuple(Stage(str(a), slots_of("net", net, net.layers[a:b]), f"net/{a}") for a, b in bounds)
     machine, _ = loaded(Chain({"net": net}, stages, {"net": True}))
     x = inputs(4)
     expected = run_network(net, np.stack(x), keep=(0, 1))

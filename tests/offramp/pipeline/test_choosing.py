@@ -116,8 +116,8 @@ def test_a_plan_keeps_its_promise_on_the_calibration_data(folder: Path) -> None:
     profiled = profile(plan.chain, images.x)
     left = np.full(IMAGES, len(plan.chain.stages) - 1)
     for stage in reversed(range(len(plan.chain.stages) - 1)):
-        rule = plan.chain.stages[stage].exit
-        assert rule is not None and rule.threshold is not None
+        rule = plan.chain.exits[stage].exit
+        assert rule.threshold is not None
         left[confident(rule.measure, profiled.confidence[stage], rule.threshold)] = stage
     answers = np.stack(profiled.answers)[left, np.arange(IMAGES)]
     assert tuple(np.bincount(left, minlength=len(choice.chosen.exit_counts))) == choice.chosen.exit_counts
@@ -134,7 +134,7 @@ def test_plans_are_kept_read_back_and_the_same_every_time(folder: Path) -> None:
     assert content["choice"]["method"] == "exact" and len(content["choice"]["chains"]) == 4
     (folder / "plan.json").write_text(text)
     again = load_plan(folder / "plan.json", DEVICE)
-    assert [(one.name, one.exit) for one in again.chain.stages] == [(one.name, one.exit) for one in plan.chain.stages]
+    assert [(one.name, one.exit) for one in again.chain.exits] == [(one.name, one.exit) for one in plan.chain.exits]
     assert plan_json(again, folder).split('"placement"')[1] == text.split('"placement"')[1]
 
 

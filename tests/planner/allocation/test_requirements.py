@@ -71,8 +71,8 @@ def test_a_cut_takes_a_step_of_its_own() -> None:
 def test_a_front_keeps_the_input_for_the_next_stage() -> None:
     front, main = line(2), line(2)
     stages = (
-        Stage("front", slots_of("front", front, front.layers), "front/1", None),
-        Stage("main", slots_of("main", main, main.layers), "main/1", None),
+        Stage("front", slots_of("front", front, front.layers), "front/1"),
+        Stage("main", slots_of("main", main, main.layers), "main/1"),
     )
     chain = Chain({"front": front, "main": main}, stages, {"front": True, "main": True})
     lives = {name: (block.first, block.last) for name, block in blocks(chain).items()}
@@ -83,10 +83,8 @@ def test_a_front_keeps_the_input_for_the_next_stage() -> None:
 def test_a_head_keeps_the_tensor_at_the_cut() -> None:
     backbone, head = line(2), line(1)
     stages = (
-        Stage(
-            "a", (*slots_of("net", backbone, backbone.layers[:1]), *head_slots("head", head, "net/0")), "head/0", None
-        ),
-        Stage("b", slots_of("net", backbone, backbone.layers[1:]), "net/1", None),
+        Stage("a", (*slots_of("net", backbone, backbone.layers[:1]), *head_slots("head", head, "net/0")), "head/0"),
+        Stage("b", slots_of("net", backbone, backbone.layers[1:]), "net/1"),
     )
     chain = Chain({"net": backbone, "head": head}, stages, {"net": True, "head": True})
     found = blocks(chain)

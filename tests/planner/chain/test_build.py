@@ -69,8 +69,8 @@ def test_three_stages(tmp_path: Path) -> None:
     chain = chain_of(tmp_path, THREE)
     assert [name for name, _ in layout(chain)] == ["front", "main-first", "main"]
     assert [stage.result for stage in chain.stages] == ["front/1", "head/0", "main/3"]
-    assert [stage.exit and stage.exit.measure for stage in chain.stages] == ["margin", "entropy", "margin"]
-    assert [stage.exit and stage.exit.threshold is None for stage in chain.stages] == [False, False, True]
+    assert [stage.exit.measure for stage in chain.exits] == ["margin", "entropy", "margin"]
+    assert [stage.exit.threshold is None for stage in chain.exits] == [False, False, True]
 
 
 @pytest.mark.parametrize("names", [BY_NAME, BY_NUMBER], ids=["by name", "by number"])
@@ -117,7 +117,7 @@ def test_whole_and_cut_have_the_same_slots() -> None:
     split = cut("net", network, 1)
     assert [slot.name for slot in split.slots] == [slot.name for slot in whole("net", network).slots]
     assert [len(stage.slots) for stage in split.stages] == [2, 1]
-    assert [stage.result for stage in split.stages] == [None, "net/2"]
+    assert [stage.result for stage in split.stages] == ["net/1", "net/2"]
 
 
 # In FRONT, BRANCH, THREE or OWN: what is replaced, by what, and the complaint: file, line, and words
