@@ -176,7 +176,7 @@ def _check_inputs(saved: PlanRecord, spec: Spec, path: Path) -> None:
 
 def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
     """Damaged if the plan's stages are not those of the chain, each but the last with a threshold of 32 bits."""
-    stages = tuple(_stage_record(stage) for stage in chain.stages)
+    stages = tuple(_stage_record(stage) for stage in chain.exits)
     early = [stage.threshold for stage in saved.stages[:-1]]
     if stages != saved.stages or not all(one is not None and 0 <= one < 1 << 32 for one in early):
         raise _damaged(path, "`stages` are not those of its spec")
