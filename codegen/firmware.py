@@ -1,4 +1,4 @@
-"""What the C generator is given: every table of the firmware, as bus addresses and 32-bit values.
+"""The input of the C generator: every table of the firmware, as bus addresses and 32-bit values.
 
 The lowering fills these types from register programs; `codegen.firmware_check.problems` refuses what C cannot express;
 `codegen.render.render` prints it. Addresses are absolute bus addresses as in the device file.
@@ -52,7 +52,7 @@ class Logit:
 
 @dataclass(frozen=True)
 class StageCode:
-    """What the dispatcher does for one stage, its registers being written already.
+    """What the dispatcher does for one stage once its registers are written.
 
     quadrants: those the stage runs in, the master first; their enable and done bits are cleared after the stage.
     cycles: modelled accelerator clock cycles of the stage, from which the bound on waiting follows. reads_fifo: the

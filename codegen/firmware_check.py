@@ -18,7 +18,7 @@ _LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # no question mark: C99 has trigr
 
 
 def problems(firmware: Firmware, device: Device) -> tuple[str, ...]:
-    """Everything that the generated C could not express or that would not run; empty if it is fine."""
+    """Everything that C cannot express or that would not run; empty if there is nothing wrong."""
     if not firmware.stages:
         return ("there is no stage",)
     return (
@@ -100,7 +100,7 @@ def input_words(layout: InputLayout) -> int:
 def _input(layout: InputLayout, device: Device) -> Iterator[str]:
     given = sorted(channel for run in layout.runs for channel in run.channels if channel >= 0)
     if given != list(range(layout.shape[0])) or min(layout.shape) < 1:
-        yield f"input {layout.shape}: runs hold the channels {given}; each has to be there once"
+        yield f"input {layout.shape}: runs hold the channels {given}; each must occur once"
     words, channels = input_words(layout), 1 if layout.chw else WORD_BYTES
     for run in layout.runs:
         if len(run.channels) != channels:
@@ -127,7 +127,7 @@ def _port(run: InputRun, device: Device) -> Iterator[str]:
 
 
 def _fifo(firmware: Firmware) -> Iterator[str]:
-    """The first stage has the input from where the layout puts it."""
+    """The first stage must read the input from where the layout puts it."""
     first, *later = firmware.stages
     if first.reads_fifo != firmware.input.fifo or any(one.reads_fifo and not firmware.input.fifo for one in later):
         readers = [stage.name for stage in firmware.stages if stage.reads_fifo]

@@ -31,7 +31,7 @@ class Lowered:
 
 
 def lower(placed: Placed) -> Lowered:
-    """Register programs of all stages. Once a chain: everything that needs them is given the result."""
+    """Register programs of all stages. Called once per chain; what needs them is given the result."""
     programs = tuple(lower_stage(placed, stage) for stage in placed.requirements.chain.stages)
     return Lowered(placed, programs, switching(programs, placed.requirements.device))
 

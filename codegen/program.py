@@ -62,14 +62,14 @@ class Switching:
 
     `states[i]` covers every register that any stage uses. Where stage i does not care - slots behind its last layer,
     quadrants that it does not use - the state holds what the next stage that does care will want, so that switching
-    forth and back writes as little as possible.
+    back and forth writes as little as possible.
     """
 
     device: Device
     states: tuple[Mapping[Key, int], ...]
 
     def configure(self, stage: int) -> tuple[BusWrite, ...]:
-        """Bring the registers into the state of a stage from any state whatever: every register is written."""
+        """Bring the registers into the state of a stage, whatever state they are in: every register is written."""
         return self._writes(self.states[stage])
 
     def transition(self, before: int, after: int) -> tuple[BusWrite, ...]:
@@ -114,7 +114,7 @@ def start_writes(program: RegisterProgram, device: Device) -> tuple[BusWrite, ..
         BusWrite(device.register_address("CTRL", quadrant), control.encode(waiting | {"enable": 1}))
         for quadrant in others
     ]
-    # With FIFO input the master goes on following a source, itself.
+    # With FIFO input the master keeps following a source: itself.
     started = dict(program.control) | {"enable": 1, "sync_enable": program.control.get("fifo", 0)}
     writes.append(BusWrite(device.register_address("CTRL", master), control.encode(started)))
     return tuple(writes)

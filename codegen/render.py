@@ -60,7 +60,7 @@ def static_files() -> dict[str, str]:
 
 
 def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
-    """Everything the templates name."""
+    """All values that the templates use."""
     return {
         "firmware": firmware,
         "device": device,
@@ -89,20 +89,20 @@ def _with_starts(items: Sequence[Any], lengths: Sequence[int]) -> list[tuple[Any
 
 
 def _offsets(layout: InputLayout, run: InputRun) -> list[str]:
-    """Where the channels of a run begin in the application's bytes; any of them where a lane has none."""
+    """Where the channels of a run start in the application's bytes; that of any channel for a lane without one."""
     pixels = layout.shape[1] * layout.shape[2]
     any_channel = max(run.channels)
     return [f"{pixels * (channel if channel >= 0 else any_channel)}u" for channel in run.channels]
 
 
 def _run_channels(layout: InputLayout) -> list[str]:
-    """The channels of all runs, some runs a line."""
+    """The channels of all runs, several runs to a line."""
     texts = [" ".join(str(channel) if channel >= 0 else "-" for channel in run.channels) for run in layout.runs]
     return ["; ".join(texts[first : first + 6]) for first in range(0, len(texts), 6)]
 
 
 def _stops(stage: StageCode, fifo: bool, device: Device) -> list[BusWrite]:
-    """What CTRL holds while the stage runs, without the bits that have to go."""
+    """CTRL of each quadrant as it is while the stage runs, without the bits that stopping clears."""
     control = device.registers["CTRL"]
     running = ("enable", "done", "fifo", "stream", "circular", "sync_enable") if fifo else ("enable", "done")
     addresses = {device.register_address("CTRL", quadrant) for quadrant in stage.quadrants}
@@ -126,8 +126,8 @@ def _mask(quadrants: Iterable[int]) -> int:
 
 
 def _register(device: Device, address: int) -> str:
-    """What a bus address is, for a comment: `quadrant 1 layer 3 RCNT`."""
+    """The register at a bus address, for a comment: `quadrant 1 layer 3 RCNT`."""
     place = device.locate(address)
-    assert place is not None  # firmware_check has seen every address
+    assert place is not None  # firmware_check has checked every address
     layer = f" layer {place.unit}" if place.unit >= 0 else ""
     return f"quadrant {place.quadrant}{layer} {place.name}"

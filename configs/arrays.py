@@ -35,7 +35,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, Runt
 
 @dataclass(frozen=True)
 class Header:
-    """What an array's file says of it. `order`: of its axes in the file, C or F."""
+    """What the file says about an array. `order`: of its axes in the file, C or F."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -76,7 +76,7 @@ class ArrayFile:
         return Damaged(Diagnostic(self._where, f"is not an .npz file with plain arrays: {message}"))
 
     def _header(self, entry: zipfile.ZipInfo) -> Header:
-        """ValueError for what is no plain array as long as its entry."""
+        """ValueError if it is not a plain array that fills its entry."""
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{entry.filename} is compressed in a way that is not read; numpy's savez writes it plain")
         with self._archive.open(entry) as stream:
@@ -125,7 +125,7 @@ def read_header(stream: IO[bytes]) -> tuple[Header, int]:
     not one of plain numbers. Source: numpy/lib/format.py."""
     start = stream.read(8)
     if len(start) < 8 or start[:6] != _MAGIC or start[6] not in (1, 2, 3):
-        raise ValueError("it does not begin as an array of numpy")
+        raise ValueError("it does not start like an array of numpy")
     size = 2 if start[6] == 1 else 4
     length = int.from_bytes(stream.read(size), "little")
     if length > _LONGEST_HEADER:
@@ -162,6 +162,6 @@ def read_data(stream: IO[bytes], header: Header) -> Array:
         data[have : have + len(chunk)] = np.frombuffer(chunk, np.uint8)
         have += len(chunk)
     if stream.read(1):
-        raise ValueError(f"it goes on after {have} bytes")
+        raise ValueError(f"it has more than {have} bytes")
     values: Array = data.view(header.dtype).reshape(header.shape, order="F" if header.order == "F" else "C")
     return values

@@ -1,4 +1,4 @@
-"""How large things of a user may be: what fits the device is not refused, what does not cannot take all memory.
+"""How large a user's files and arrays may be: what fits the device passes, and nothing can take all memory.
 
 In the device's terms: all of its weight memory in weights of 1 bit is 3.5 million values, its data memory 0.5 million
 bytes, and the largest input that streams, 3 x 1023 x 1023, 3.1 million.
@@ -15,4 +15,4 @@ FIRMWARE_FILE = 16 << 20  # bytes of an ELF file; the part has 512 KiB of flash
 CORPUS_FILE = 64 << 20  # bytes of a corpus case's file, and of all arrays in it
 JSON_FILE = 16 << 20  # bytes
 YAML_VALUES = 100_000  # keys and values of a YAML file, each alias counted as what it stands for
-DEPTH = 64  # mappings and lists within each other
+DEPTH = 64  # depth of nested mappings and lists

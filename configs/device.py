@@ -41,7 +41,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Place:
-    """What a bus address is: a register (layer -1 if it has none) or a word of a memory."""
+    """What lies at a bus address: a register (layer -1 if it has none) or a word of a memory."""
 
     kind: str  # "register", "data", "weights", "bias" or "tram"
     name: str  # register or memory name
@@ -52,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Device:
-    """A device with such an accelerator. Built by `load_device`; nothing in it is written down in code."""
+    """A device with a CNN accelerator of this kind. Built by `load_device`; its numbers are in no other code."""
 
     name: str
     geometry: Geometry
@@ -183,7 +183,7 @@ DEFAULT = "MAX78000"
 
 
 def device_names() -> tuple[str, ...]:
-    """Devices that there are: each is a file NAME.yaml beside this one, in lower case."""
+    """Names of the known devices: each is a file NAME.yaml beside this one, in lower case."""
     return tuple(sorted(path.stem.upper() for path in Path(__file__).parent.glob("*.yaml")))
 
 
@@ -192,8 +192,9 @@ def device_file(name: str) -> Path:
 
 
 def load_device(name: str = DEFAULT, where: Where | None = None) -> Device:
-    """The device of a name, in upper case or lower. `where`: what names it. InputError if there is none of this name,
-    or with everything that is wrong with its file."""
+    """The device with a name, in upper or lower case. `where`: the place that names it. InputError if there is none of
+    this name, or with everything that is wrong with its file.
+    """
     if name.upper() not in device_names():
         raise InputError(Diagnostic(where, f"there is no device `{name}`; there are: {', '.join(device_names())}"))
     return _read_device(name.upper())

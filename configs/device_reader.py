@@ -78,9 +78,9 @@ DATA_KEYS = (
 WEIGHT_KEYS = (
     *MEMORY_KEYS,
     _PROCESSOR_STRIDE,
-    Key("words_of", Section((), others=_NUMBER), "Words of processors that have another number, by processor."),
+    Key("words_of", Section((), others=_NUMBER), "Words of each processor whose memory has another length."),
     Key("express_stride", _NUMBER, "`word_stride` in express mode.", required=True),
-    Key("start_multiple", _NUMBER, "What the start of a layer has to be a multiple of.", required=True),
+    Key("start_multiple", _NUMBER, "The start column of a layer is a multiple of this.", required=True),
 )
 BLOCK_KEYS = (
     _BASE,
@@ -111,7 +111,12 @@ ENERGY_ERROR_KEYS = (
     Key("row", text, "What was measured.", required=True),
     _SOURCE,
     Key("part", one_of(("layers", "core")), "What consumed the energy.", required=True),
-    Key("use", one_of(("fit", "again", "test")), "In the fit, in it in another way, or kept out of it.", required=True),
+    Key(
+        "use",
+        one_of(("fit", "again", "test")),
+        "Part of the fit, part of it measured otherwise, or kept out.",
+        required=True,
+    ),
     Key("permille", _any, "Error of the model; 10 is one percent too much.", required=True),
 )
 _MEMORIES = (
@@ -127,16 +132,16 @@ _MEMORIES = (
 )
 DEVICE_KEYS = (
     Key("device", text, "Name of the device.", required=True),
-    Key("geometry", Section(GEOMETRY_KEYS), "What there is how often.", required=True),
+    Key("geometry", Section(GEOMETRY_KEYS), "How many units of each kind there are.", required=True),
     Key("memories", Section(_MEMORIES), "Memories.", required=True),
     Key("blocks", Section((), others=Section(BLOCK_KEYS)), "Blocks of registers by name.", required=True),
     Key("registers", Section((), others=Section((), others=Section(REGISTER_KEYS))), "By block.", required=True),
     Key("features", _features, "Abilities that not every device has.", required=True),
-    Key("core", Section(CORE_KEYS), "What the processor core sees of the chip.", required=True),
+    Key("core", Section(CORE_KEYS), "Memory map of the chip as the core sees it.", required=True),
     Key("limits", _NUMBERS, "Limits of layers.", required=True),
     Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),
-    Key("costs", _NUMBERS, "What takes how long.", required=True),
-    Key("instructions", _NUMBERS, "What the core executes.", required=True),
+    Key("costs", _NUMBERS, "How long the core's work takes.", required=True),
+    Key("instructions", _NUMBERS, "Instructions that the core executes.", required=True),
     Key("energy", _NUMBERS, "Coefficients of the energy model.", required=True),
     Key("energy_errors", Items(Section(ENERGY_ERROR_KEYS)), "Errors of the energy model.", required=True),
 )

@@ -1,4 +1,4 @@
-"""What goes wrong, as values: problems are collected to the end of a stage and reported once."""
+"""Errors as values: problems are collected to the end of a stage and reported together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Diagnostic:
 
 
 class OfframpError(Exception):
-    """A failure the user is told about without a traceback. `exit_code` as in README.md."""
+    """A failure that is reported to the user without a traceback. `exit_code` as in README.md."""
 
     exit_code = 1
 
@@ -53,7 +53,7 @@ class InputError(OfframpError):
 
 
 class Damaged(InputError):
-    """A file that a program has written is not as it was written (exit code 2)."""
+    """A file that a program has written is damaged or was edited (exit code 2)."""
 
 
 class Infeasible(OfframpError):

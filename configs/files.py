@@ -1,4 +1,4 @@
-"""Files of a user, read with care: regular ones, as a whole, no longer than a bound; digests are of what was read."""
+"""Reading a user's files: regular ones only, whole, within a bound. Digests are of the bytes that were read."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 
-# SHA-256 of the files that have been read, by absolute path; None: nobody wants to know.
+# SHA-256 of the files that have been read, by absolute path; None: no record is kept.
 _digests: ContextVar[dict[str, str] | None] = ContextVar("digests", default=None)
 
 
 @contextmanager
 def recorded_reads() -> Iterator[None]:
-    """Within the block `digest_of` speaks of the bytes that `read_bytes` has returned, not of files as they are now."""
+    """Within the block `digest_of` is about the bytes that `read_bytes` returned, not about files as they are now."""
     token = _digests.set({})
     try:
         yield
@@ -66,7 +66,7 @@ def _read(path: Path, limit: int) -> bytes:
             raise ValueError(f"{status.st_size:,} bytes; at most {limit:,} are allowed")
         data = file.read(status.st_size + 1)
     if len(data) != status.st_size:
-        raise ValueError("it changes while it is read")
+        raise ValueError("it changed while it was read")
     return data
 
 

@@ -44,7 +44,7 @@ def load_yaml(path: Path | str, shown_as: str | None = None) -> LineMap:
     """Read a YAML file whose top level is a mapping.
 
     `shown_as` replaces the path in messages. Raises InputError for a missing, malformed or unreasonably large file
-    (configs/bounds.py), a duplicate key, a tag that is no plain value's, or another top level.
+    (configs/bounds.py), a duplicate key, a tag other than those of plain values, or another top level.
     """
     name = shown_as or str(path)
     try:
@@ -74,7 +74,7 @@ def parse_yaml(text: str, name: str) -> LineMap:
 
 
 class _Builder:
-    """Makes values of YAML nodes, and counts them: an alias stands for all of what it names."""
+    """Turns YAML nodes into values and counts them: an alias counts as everything that it stands for."""
 
     def __init__(self, loader: Any, name: str) -> None:
         self.loader = loader

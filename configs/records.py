@@ -16,7 +16,7 @@ from offramp.configs.files import read_bytes
 
 T = TypeVar("T")
 LARGEST = 1 << 53  # number of a file; whole ones beyond are no longer exact as fractions
-SHOWN = 3  # keys of a damaged file that are told
+SHOWN = 3  # problems of a damaged file that a message lists
 
 
 def _as_it_stands(kind: type) -> Any:
@@ -53,7 +53,8 @@ def to_json(record: Any, form: Converter) -> str:
 def read_record(path: Path, kind: type[T], what: str, version: int, form: Converter) -> T:
     """A JSON file as a record of type `kind`, which has a field `format`.
 
-    `what` it should be, in messages. Damaged with the key and the reason if it is none of `version`, or damaged.
+    `what`: a name for such a file, for messages. Damaged with the key and the reason if it is none of `version`, or
+    damaged.
     """
     where = Where(str(path))
     content = read_json(path, what)
@@ -77,5 +78,5 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def _no_number(text: str) -> float:
-    """JSON has neither infinity nor what is not a number, but Python reads them."""
+    """JSON has neither infinities nor NaN, but Python's reader accepts them."""
     raise ValueError(f"{text} is no number")

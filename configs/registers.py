@@ -1,4 +1,4 @@
-"""What a device file is made of: registers and their fields (all shifting and masking), memories, model errors."""
+"""The parts of a device file: registers and their fields (all shifting and masking), memories, model errors."""
 
 from __future__ import annotations
 

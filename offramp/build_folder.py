@@ -1,4 +1,4 @@
-"""The folder of a build, with a manifest of what is in it. It takes its place at once, and only a build gives way."""
+"""The folder of a build, with a manifest of its files. It is put in place in one step and replaces only a build."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from offramp.stopping import uninterrupted
 MANIFEST = "manifest.json"
 FORMAT = 1
 NO_BUILD = "exists and is not the folder of an earlier build; choose another"
-_SHOWN = 5  # files that are in the way, by name
+_SHOWN = 5  # files in the way that a message names
 _AT_FDCWD, _EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 @contextmanager
 def whole_folder(target: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `target` if the block ends well, and vanishes if it does not.
+    """A new folder that takes the place of `target` if the block succeeds, and is removed if it does not.
 
-    InputError if something else than a build of ours is at that place, before the block or after it.
+    InputError if anything but a build of ours is at that place, before the block or after it.
     """
     check_free(target)
     with ExitStack() as stack:
@@ -114,7 +114,7 @@ def _others(folder: Path) -> Iterator[str]:
 
 
 def _take_place(fresh: Path, place: Path, target: Path) -> None:
-    """Rename `fresh` to `place`. What is there is looked at again, and is `fresh` afterwards."""
+    """Rename `fresh` to `place`. What is there is checked again, and is called `fresh` afterwards."""
     try:
         os.rename(fresh, place)  # onto nothing, or an empty folder
         return
@@ -130,11 +130,11 @@ def _take_place(fresh: Path, place: Path, target: Path) -> None:
     if others:  # it has changed between the two
         _swap(fresh, place)
         check_free(target)
-        raise InputError(Diagnostic(Where(str(target)), f"is not replaced: it changes ({others[0]})"))
+        raise InputError(Diagnostic(Where(str(target)), f"is not replaced: it keeps changing ({others[0]})"))
 
 
 def _swap(one: Path, other: Path) -> None:
-    """Let two folders change their names: at once, or where the system has no way to, through a third."""
+    """Exchange the names of two folders: in one step or, where the system cannot, through a third name."""
     exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if exchange and not exchange(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE):
         return

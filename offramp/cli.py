@@ -1,4 +1,4 @@
-"""The start of the program: catches what goes wrong in a command, says it, and exits with the right code."""
+"""The start of the program: catches the errors of a command, reports them, and exits with the right code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    """The exit code; everything that is raised has been told."""
+    """The exit code; whatever was raised has been reported."""
     from offramp.command_line import run_command
     from offramp.configs.errors import OfframpError
     from offramp.output import checked_output, tell
@@ -60,7 +60,7 @@ def _say_stopped(words: list[str], error: KeyboardInterrupt) -> int:
 
 
 def _internal_error(error: Exception) -> str:
-    """What the user is told: the error is ours. The traceback is kept in a file."""
+    """The message for an error of ours. The traceback is kept in a file."""
     import tempfile
     import traceback
 

@@ -69,14 +69,14 @@ def run_command(words: Sequence[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Arguments may hold anything; what is wrong with them is still only text."""
+    """Errors about arguments are printed as text, whatever characters the arguments contain."""
 
     def error(self, message: str) -> NoReturn:
         super().error(shortened(shown(message)))
 
 
 class _Version(argparse.Action):
-    """Asks for the version where it is wanted only: that takes as long as all else that a help text needs."""
+    """Looks the version up only when it is asked for: that takes as long as the rest of a help text."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
@@ -105,7 +105,7 @@ class _Completion(argparse.Action):
 def _front() -> argparse.ArgumentParser:
     parser = _Parser(
         "offramp",
-        description="Early-exit firmware for the MAX78000 CNN accelerator: planned, placed, generated and proved.",
+        description="Early-exit firmware for the MAX78000 CNN accelerator: planned, placed, generated and verified.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

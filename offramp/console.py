@@ -22,7 +22,7 @@ WIDTH = 110
 def add_arguments(parser: argparse.ArgumentParser, json: str = "") -> None:
     """Options of all commands: how much is printed. `json`: what `--json` prints, where a command has it."""
     level = parser.add_mutually_exclusive_group()
-    level.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors; the exit code tells")
+    level.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     level.add_argument("-v", "--verbose", action="store_true", help="print how long each step takes")
     if json:
         parser.add_argument("--json", action="store_true", help=f"print {json} as JSON, and nothing else")

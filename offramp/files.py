@@ -47,7 +47,7 @@ def write_tree(folder: Path, files: Mapping[str, str]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What the system says against writing `path` becomes an InputError."""
+    """An error of the system while writing `path` becomes an InputError."""
     try:
         yield
     except (OSError, ValueError) as error:
@@ -79,7 +79,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def _hidden(place: Path) -> str:
-    """How names of temporary neighbours begin. A long name is not made longer."""
+    """How the names of temporary files beside a path start. A long name is not made longer."""
     return f".{place.name[:40]}."
 
 

@@ -1,4 +1,4 @@
-"""Standard output and error as every terminal, file and pipe can take them, and text of users that commands nothing."""
+"""Standard output and error for any terminal, file and pipe; text of users cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LONGEST = 2000  # characters of a line of a message
 
 
 class CannotPrint(InputError):
-    """Standard output takes no more. Without problems where its reader has gone away, which is nobody's mistake."""
+    """Standard output cannot be written. Without problems where its reader has gone away, which is no error."""
 
 
 def shown(text: str) -> str:
-    """Text of anybody as it can be printed: what would control a terminal is escaped, the end of a line is kept."""
+    """Text that is safe to print: what would control a terminal is escaped, line ends are kept."""
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def shortened(text: str) -> str:
-    """The text; a line of endless length loses its middle."""
+    """The text; a line that is too long loses its middle."""
     half = LONGEST // 2
     lines = text.split("\n")
     return "\n".join(one if len(one) <= LONGEST else f"{one[:half]} ... {one[-half:]}" for one in lines)
@@ -93,6 +93,6 @@ def checked_output() -> Iterator[None]:
 
 
 def _abandon(stream: TextIO) -> None:
-    """What is still to be written is lost: nothing may fail a second time at the end of the process."""
+    """Discard what is still to be written: nothing may fail a second time at the end of the process."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

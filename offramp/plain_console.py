@@ -1,4 +1,4 @@
-"""A console on which text is text."""
+"""A console that prints text literally."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from offramp.output import shown
 
 
 class PlainConsole(Console):
-    """Prints names and labels of anybody as they are: nothing in them is markup, and nothing controls the terminal."""
+    """Prints text as it is: nothing in it is markup, and nothing controls the terminal."""
 
     def __init__(self, width: int | None, quiet: bool = False) -> None:
         super().__init__(width=width, soft_wrap=True, highlight=False, markup=False, emoji=False, quiet=quiet)

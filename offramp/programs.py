@@ -1,4 +1,4 @@
-"""Other programs, trusted with nothing: they may be none, hang, print without end, and leave children behind."""
+"""Running other programs without trust: they may not exist, hang, print without end, or leave children behind."""
 
 from __future__ import annotations
 

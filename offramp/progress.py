@@ -1,4 +1,4 @@
-"""What a long run tells of itself while it works; whoever starts it decides how that is shown."""
+"""Progress of a long run; its caller decides how it is shown."""
 
 from __future__ import annotations
 

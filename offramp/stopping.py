@@ -48,14 +48,14 @@ def signals_stop(to_the_end: bool) -> Iterator[None]:
 
 
 def default_signals() -> None:
-    """For the processes of a pool: their parent is told, and ends them."""
+    """For the processes of a pool: their parent gets the signal too, and ends them."""
     for one in STOPPING:
         signal.signal(one, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def ignore_signals() -> None:
-    """For the last words of the program."""
+    """For the end of the program, which nothing may interrupt."""
     if threading.current_thread() is threading.main_thread():
         for one in STOPPING:
             signal.signal(one, signal.SIG_IGN)

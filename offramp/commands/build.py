@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "examples:\n  offramp build spec.yaml -o build/name\n  offramp build spec.yaml -o out --images all"
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the spec (YAML)")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", required=True, help="folder for plan and firmware")
-    parser.add_argument("--compiler", choices=("auto", *COMPILERS), default="auto", help="default: the first there is")
+    parser.add_argument("--compiler", choices=("auto", *COMPILERS), default="auto", help="default: the first installed")
     parser.add_argument(
         "--images", default=str(IMAGES), metavar="N", help=f"test images for the emulator, or `all` (default {IMAGES})"
     )

@@ -24,7 +24,7 @@ def print_choice(choice: Choice, console: Console) -> None:
 
 
 def _chains(choice: Choice) -> Table:
-    images = f"{choice.chosen.images:,} images to choose by"
+    images = f"{choice.chosen.images:,} calibration images"
     table = _table(f"chains, {images}", ("stages", "leaves if", "early", "accuracy", "mean cycles", "mean uJ", ""), 2)
     order = sorted(choice.verdicts, key=lambda one: _rank(one.best, choice))
     for one in order[:_CHAINS]:
@@ -61,7 +61,7 @@ def _proof(choice: Choice) -> str:
         return f"{text}: {one.losses} of {one.images:,} images lost, {one.allowed} allowed ({one.method})"
     limits = f"among chains of up to {choice.most + 1} stages, for these images"
     if choice.method == "tested":
-        return "no early exit passed the test of new data"
+        return "no early exit passed the test for new data"
     return f"proved the best {limits}" if choice.method == "exact" else f"within {choice.gap:.3%} of the best {limits}"
 
 

@@ -21,7 +21,7 @@ from offramp.configs.errors import InputError
 from offramp.files import write_text
 
 FORMAT = 1
-UNLIMITED = 10_000  # characters: what a table would like to have
+UNLIMITED = 10_000  # characters that a table needs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _page_maker() -> Callable[[Sequence[Layout]], str]:
-    """What makes the page. InputError where the plotting library, an extra, is not installed."""
+    """The function that makes the page. InputError where the plotting library, an extra, is not installed."""
     try:
         from offramp.comparison.page import comparison_page
     except ModuleNotFoundError as error:

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load_costs(args: argparse.Namespace) -> Costs:
-    """Costs of what the command line names. InputError if it is none of what can be read."""
+    """Costs of the subject that the command line names. InputError if it is nothing that has costs."""
     path: Path = args.subject
     if path.is_file() and path.suffix != ".json" and "offramp" not in load_yaml(path):
         return _network_file(args, stated_device(args.device))

@@ -1,4 +1,4 @@
-"""What the figures of a plan look like on the terminal."""
+"""The figures of a plan on the terminal."""
 
 from __future__ import annotations
 

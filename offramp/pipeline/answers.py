@@ -1,4 +1,4 @@
-"""What a chain answers, input by input: of the integer reference or of the firmware, in one form, and its files."""
+"""A chain's answers to inputs, from the integer reference or the firmware in the same form, and their files."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def check_name(path: Path) -> None:
 
 
 def write_answers(path: Path, answers: Answers) -> None:
-    """Write a .csv with a row an input, or an .npz with the arrays of `Answers`."""
+    """Write a .csv with a row per input, or an .npz with the arrays of `Answers`."""
     content = _csv(answers).encode() if path.suffix == ".csv" else _npz(answers)
     write_bytes(path, content)
 

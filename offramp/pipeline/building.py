@@ -26,8 +26,9 @@ IMAGES = 200  # test images that go through the emulator unless told otherwise
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """`compiler`: a name, or `auto` for the first there is. `images`: how many of the test images go through the
-    emulator, None for all; 0: the firmware is not run."""
+    """`compiler`: a name, or `auto` for the first that is installed. `images`: how many of the test images go through
+    the emulator, None for all; 0: the firmware is not run.
+    """
 
     compiler: str = "auto"
     images: int | None = IMAGES

@@ -40,14 +40,14 @@ _FOLDERS = re.compile(r"[^\s(]*/(?=[^\s/]*\.ya?ml\b)")  # a plan is the same whe
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A chain of candidates, placed and lowered, and its cost; or the cost's reason why there is none."""
+    """A chain of candidates, placed and lowered, and its cost; `lowered` is None where `cost` says why."""
 
     cost: Cost
     lowered: Lowered | None
 
 
 def choose_plan(spec: AutoSpec, sources: Sources, device: Device, progress: Progress) -> tuple[Plan, Lowered]:
-    """The plan with the best chain, and its programs. OfframpError for everything that stands against it."""
+    """The plan with the best chain, and its programs. OfframpError lists everything that prevents it."""
     candidates = load_candidates(spec, sources, device)
     compared = load_compared(spec, sources, device)
     networks = [candidates.main, *(one.network for one in candidates.entries), *compared.values()]
@@ -87,7 +87,7 @@ def build_chains(candidates: Candidates, sources: Sources, device: Device, progr
 def _build(candidates: Candidates, sources: Sources, early: Early, device: Device) -> Built:
     stages = [candidates.entries[index].stage for index in early]
     spec = chosen_spec(candidates.spec, stages, candidates.spec.choice.measures[:1] * len(stages))
-    # What would fit instead is looked for where it tells most: with one candidate at a time.
+    # What would fit instead is searched only where it says most: for chains of one candidate.
     alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
     try:
         placed = place(build_chain(spec, sources, device), device, alternatives=alternatives)

@@ -80,7 +80,7 @@ def _sources(folder: Path, part: str) -> list[str]:
 
 
 def find_compiler(wanted: str = "auto") -> Compiler:
-    """The compiler of that name, or with "auto" the first there is. InputError says how to get one."""
+    """The compiler of that name, or with "auto" the first that is installed. InputError says how to get one."""
     if wanted not in ("auto", *COMPILERS):
         raise InputError(f"compiler `{wanted}`; auto, {' or '.join(COMPILERS)} is expected")
     names = COMPILERS if wanted == "auto" else (wanted,)

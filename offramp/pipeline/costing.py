@@ -1,4 +1,4 @@
-"""What running costs, layer by layer and stage by stage, and what the core adds: loads, looks at results, switches."""
+"""What running costs, layer by layer and stage by stage, and what the core adds: loads, checks of results, switches."""
 
 from __future__ import annotations
 
@@ -113,9 +113,7 @@ def network_costs(
     result = network.layers[-1].out_shape
     overheads = [_weights(weight_bytes, device), _input(network, device)]
     if result.pixels == 1:
-        overheads.append(
-            _overhead("looking at the result", "each stage", check_cycles(device, result.channels), device)
-        )
+        overheads.append(_overhead("checking the result", "each stage", check_cycles(device, result.channels), device))
     note = ROLLING if network.rolling_buffers else None
     return Costs(name, device, (StageCost(name, layers),), tuple(overheads), note)
 
@@ -140,10 +138,10 @@ def chain_costs(made: Planned) -> Costs:
 
 
 def _between(made: Planned) -> Sequence[Overhead]:
-    """Looking at results, and all switches that there are."""
+    """Checks of results, and all switches that can happen."""
     budget, device = made.cycles, made.device
     names = [stage.name for stage in made.chain.stages]
-    parts = [_overhead("looking at a result", "each stage", budget.check, device)]
+    parts = [_overhead("checking a result", "each stage", budget.check, device)]
     for index, cycles in enumerate(budget.forward):
         parts.append(_overhead(f"{names[index]} -> {names[index + 1]}", "each switch", cycles, device))
     for index, cycles in enumerate(budget.back[1:], 1):

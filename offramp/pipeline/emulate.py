@@ -21,7 +21,7 @@ from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
 from offramp.simulator.board.run import ERRORS, BoardRun, run
 
-SHOWN = 10  # mismatches that are told
+SHOWN = 10  # mismatches that a message lists
 
 
 class MeteredBus:
@@ -57,7 +57,7 @@ class MeteredBus:
 def count_kinds(addresses: Words, device: Device) -> Counter[str]:
     """How many of the addresses lie in each memory; "register" for all others."""
     kinds: Counter[str] = Counter()
-    places, counts = np.unique(np.asarray(addresses) >> 12, return_counts=True)  # no page holds two kinds but registers
+    places, counts = np.unique(np.asarray(addresses) >> 12, return_counts=True)  # one kind a page, or registers
     for page, count in zip(places.tolist(), counts.tolist(), strict=True):
         place = device.locate(page << 12)
         kinds[place.kind if place and place.kind != "register" else "register"] += count
@@ -66,7 +66,7 @@ def count_kinds(addresses: Words, device: Device) -> Counter[str]:
 
 @dataclass(frozen=True, eq=False)
 class Emulated:
-    """What the firmware answered on the virtual board, and what that is against the reference; a line a mismatch."""
+    """What the firmware answered on the virtual board, compared with the reference: a line for each mismatch."""
 
     run: BoardRun
     verified: Verified

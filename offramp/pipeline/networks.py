@@ -17,7 +17,7 @@ from offramp.planner.spec.keys import shape
 
 
 def load_checked(path: Path, source: Source, shape: Shape | None, options: Options, device: Device) -> Network:
-    """A network that the device can run. InputError with everything that stands against it."""
+    """A network that the device can run. InputError with everything that prevents that."""
     network, problems = read_network(path, source, shape, options, device)
     if network is not None:
         problems += check_network(network, device)

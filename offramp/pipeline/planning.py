@@ -54,7 +54,7 @@ def planned(plan: Plan, lowered: Lowered) -> Planned:
 
 
 def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress) -> Planned:
-    """Place the stages of a spec, calibrate open thresholds. OfframpError for everything that stands against it."""
+    """Place the stages of a spec, calibrate open thresholds. OfframpError lists everything that prevents it."""
     progress.step("reading networks and checkpoints")
     device = with_clocks(device, spec.clocks)
     sources = read_sources(spec, device)
@@ -80,7 +80,7 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress) -
 
 
 def open_plan(path: Path, device: Device) -> Planned:
-    """A plan that was kept in a file, checked again. InputError if it is damaged or its inputs have changed."""
+    """A plan read from its file, checked again. InputError if it is damaged or its inputs have changed."""
     plan = load_plan(path, device)
     return planned(plan, lower(plan.placed))
 

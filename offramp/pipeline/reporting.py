@@ -58,7 +58,7 @@ def _accuracy(evaluation: Evaluation | None) -> AccuracyReport | None:
 
 
 def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
-    """The networks that the spec wants compared, each in one run, its result looked at as a chain's is."""
+    """The networks that the spec wants compared, each in one run, its result checked as a chain's is."""
     return tuple(
         AloneReport(
             name=name,
@@ -71,7 +71,7 @@ def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
 
 
 def _alone_energy(network: Network, made: Planned) -> float:
-    """Microjoules of a network run alone, a look at its result included."""
+    """Microjoules of a network run alone, the check of its result included."""
     return (network_energy(network, made.device).picojoules + made.energy.check.picojoules) / 10**6
 
 
@@ -145,7 +145,7 @@ def _switches(made: Planned) -> tuple[SwitchReport, ...]:
 
 
 def _switch(made: Planned, before: int, after: int) -> SwitchReport:
-    """What a switch writes, by what its addresses reach; and what the vendor's way of two models would write."""
+    """What a switch writes, by what its addresses reach; and what loading a model in the vendor's way would write."""
     stages, states = made.chain.stages, made.lowered.switching
     writes = states.transition(before, after)
     kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)

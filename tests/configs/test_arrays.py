@@ -68,8 +68,8 @@ def test_what_numpy_writes(tmp_path: Path, dtype: str) -> None:
         (npy(data=b"short"), "its header announces"),
         (npy(data=bytes(100)), "its header announces"),
         (npy(shape="(2000000,)", data=bytes(2_000_000)), "its arrays have 2,000,000 bytes; 1,048,576 are allowed"),
-        (b"PK", "does not begin as an array"),
-        (b"", "does not begin as an array"),
+        (b"PK", "does not start like an array"),
+        (b"", "does not start like an array"),
     ],
 )
 def test_headers_that_lie(tmp_path: Path, content: bytes, complaint: str) -> None:

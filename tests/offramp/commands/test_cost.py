@@ -123,7 +123,7 @@ def test_stages_of_a_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     names = [layer["name"] for layer in content["cycles"]["layers"]]
     assert names == [name for stage in report.stages for name in stage.layers]
     besides = {one["name"]: one["cycles"] for one in content["overheads"]}
-    assert besides["looking at a result"] == budget.check.cycles
+    assert besides["checking a result"] == budget.check.cycles
     assert besides["front -> main"] == budget.forward[0].cycles
     assert besides["main -> front"] == budget.back[1].cycles
     assert besides["loading the input"] == -(-2 * 120 * 269 * 50 // 1000)  # six channels: two words a pixel

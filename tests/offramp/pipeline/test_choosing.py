@@ -167,7 +167,7 @@ def test_main_alone_is_a_choice(folder: Path, capsys: pytest.CaptureFixture[str]
     path = write_auto(folder, text, "alone.yaml")
     assert main(["plan", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "no early exit passed the test of new data" in printed
+    assert "no early exit passed the test for new data" in printed
     assert [stage.name for stage in plan_of(path).chain.stages] == ["main"]
 
 
