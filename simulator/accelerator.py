@@ -50,7 +50,7 @@ class Accelerator:
 
     @property
     def data(self) -> DataMemory:
-        """The data memory, for looking at it from outside the bus."""
+        """The data memory, to be inspected from outside the bus."""
         return self._storage.data
 
     # Bus

@@ -33,7 +33,9 @@ def saturate(values: Integers) -> NDArray[np.int8]:
 
 
 def combine(op: Eltwise, operands: NDArray[np.int8], axis: int) -> NDArray[np.int8]:
-    """Element-wise operation over an axis in full precision, saturated once at the end; the first minus all others."""
+    """Element-wise operation over an axis in full precision, saturated once at the end; subtraction: the first minus
+    all others.
+    """
     if op in (Eltwise.OR, Eltwise.XOR):
         bitwise = np.bitwise_or if op == Eltwise.OR else np.bitwise_xor
         combined: NDArray[np.int8] = bitwise.reduce(operands, axis=axis)

@@ -1,4 +1,4 @@
-"""Blocks of bus addresses, sorted out by memory without a Python loop per word."""
+"""Blocks of bus addresses, split by memory without a Python loop over words."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def _planes(lanes: NDArray[Any], config: LayerConfig, device: Device, processors
 def _undefined(
     memory: DataMemory, config: LayerConfig, device: Device, processors: tuple[int, ...]
 ) -> NDArray[np.bool_] | None:
-    """`undefined` of Pixels: a quick look at whole words, then an exact one if some byte is undefined."""
+    """`undefined` of Pixels: first whole words are checked, then bytes if any is undefined."""
     source = config.input
     group = device.geometry.processors_per_instance
     span = slice(source.word, source.word + source.words)

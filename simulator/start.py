@@ -1,4 +1,4 @@
-"""What a start means: which quadrants take part and with which switches (UG7456 table 27-12, izer toplevel.py)."""
+"""The meaning of a start: which quadrants take part and with which switches (UG7456 table 27-12, izer toplevel.py)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ STAR, DOT = (16, 16), (7, 7)  # sizes of points, in typographic points
 # Places of a label from its point, the best first. A chosen point is larger.
 OFFSETS = ((0, 14), (-17, 0), (17, 0), (-15, 11), (15, 11), (15, -11), (-15, -11), (0, -14), (-28, 0), (28, 0), (0, 26))
 FEW = 12  # so many points can all have labels
-START, END = 7, 10  # characters that are left of a long name
+START, END = 7, 10  # characters that a long name is cut to
 CHARACTER = 6.3  # typographic points that a character takes, and
 NUMBERS = 104  # all that is written at the end of a bar
 
@@ -124,7 +124,7 @@ def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
         axes.set_ylim(top=min(axes.get_ylim()[1], 100))
         axes.set_xlabel(f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated")
         axes.set_ylabel("accuracy (%)")
-        figure.draw_without_rendering()  # or else nobody knows where points are
+        figure.draw_without_rendering()  # so that the places of points can be read
         _label(axes, families, energy)
         return _svg(figure, name)
 

@@ -55,11 +55,11 @@ def _accuracy(accuracy: AccuracyReport, main: str) -> Statement:
 
 
 def _guarantee(report: Report) -> Statement:
-    """What is promised of new data."""
+    """What is guaranteed on new data."""
     risk = (report.calibration and report.calibration.risk) or (report.choice and report.choice.risk)
     if not risk:
-        return Statement("no guarantee", "of the accuracy on new data was asked for (`risk` in the spec)")
-    promise = f"that accuracy falls by {100 * risk.accuracy_drop:g} points at most on new data"
+        return Statement("no guarantee", "of the accuracy on new data: the spec asks for none (`risk`)")
+    promise = f"that accuracy falls by at most {100 * risk.accuracy_drop:g} points on new data"
     return Statement(f"{1 - risk.delta:.0%} guarantee", f"{promise}; tested on {risk.images:,} images")
 
 

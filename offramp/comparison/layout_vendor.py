@@ -1,7 +1,7 @@
 """The layout of a corpus case: where the vendor tool's own program puts things.
 
 Kernel blocks are what the layers' counters say (MCNT, ONED, EN), biases what POST says, tensors and cycles what the
-tool noted down (meta.json); the network itself gives sizes and lifetimes.
+tool recorded (meta.json); the network itself gives sizes and lifetimes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KERNEL_BYTES = 9  # of a 3x3 kernel; 1-D and 1x1 kernels have ONED.width bytes
 
 
 def layout_of_case(folder: Path, device: Device) -> Layout:
-    """The vendor's layout of a case. InputError if a file is missing or the tool noted down no cycles."""
+    """The vendor's layout of a case. InputError if a file is missing or the tool recorded no cycles."""
     case = load_case(folder, device)
     meta = case.meta
     if "latency" not in meta:
@@ -136,7 +136,7 @@ def _biases(image: Image, requirements: MemoryRequirements) -> tuple[BiasUse, ..
 
 
 def _data(requirements: MemoryRequirements, layers: list[Mapping[str, Any]]) -> tuple[DataUse, ...]:
-    """Tensors at the offsets that the tool noted down."""
+    """Tensors at the offsets that the tool recorded."""
     chain = requirements.chain
     numbers = layer_numbers(chain)
 

@@ -1,4 +1,4 @@
-"""One memory layout as a plain value, whoever made it: what lies where, what runs when, and what it costs.
+"""One memory layout as a plain value, ours or the vendor's: what lies where, what runs when, and what it costs.
 
 `compare` reads layouts from specs, plans, builds and the vendor tool's programs into this one form.
 """
@@ -114,8 +114,8 @@ class Layout:
     """`kind` and `path`: what was read. `steps`: names of the steps that data live through; step 0 loads the input.
 
     `mean_cycles`, `mean_energy` (uJ): of an inference over the test data; they and `accuracy` are None if unknown.
-    `points`: what could have been chosen, on the data set `points_data`; `points_note`: what bound the choice.
-    `headline`: what it is worth, of plans of ours.
+    `points`: what could have been chosen, on the data set `points_data`; `points_note`: what limited the choice.
+    `headline`: what a plan of ours is worth.
     """
 
     name: str

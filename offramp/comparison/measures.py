@@ -1,4 +1,4 @@
-"""The rows of a comparison: one measure of all layouts each, with what differs from the first one marked."""
+"""The rows of a comparison: each is one measure of all layouts, differences from the first one marked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from offramp.comparison.layouts import Layout
 
 UNKNOWN = "-"
-AS_RATIO = 2  # from this ratio on it is given itself
+AS_RATIO = 2  # from this factor on a change is given as a factor
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ MEASURES = (
     ),
     Measure(
         "mean cycles",
-        "of an inference over the test data, with looks at results and switches, which are estimated",
+        "of an inference over the test data, with checks of results and switches, which are estimated",
         lambda one: one.mean_cycles,
         _whole,
         estimated=_always,

@@ -1,4 +1,4 @@
-"""The page of `offramp compare`: one HTML file that needs nothing else. All text from files is escaped."""
+"""The page of `offramp compare`: one HTML file that needs no other. All text from files is escaped."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Colours of stages and layers, readable on light and dark pages and without colour vision.
 
-Every stage has a hue and a pattern, so that colour alone tells nothing. Layers of a stage take shades of it in turn.
-All shades have a contrast of 3 to 1 or more with the grounds of light and dark pictures, their labels one of 4.5 to 1
-(WCAG 2.2, 1.4.3 and 1.4.11).
+Every stage has a hue and a pattern, so that nothing is told by colour alone. Layers of a stage take shades of it in
+turn. All shades have a contrast of 3 to 1 or more with the grounds of light and dark pictures, their labels one of 4.5
+to 1 (WCAG 2.2, 1.4.3 and 1.4.11).
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Picture:
-    """`title`: for those who do not see it. `height` in rem. `across`, `down`: what the axes count."""
+    """`title`: the picture in words, for screen readers. `height` in rem. `across`, `down`: what the axes count."""
 
     title: str
     across: str
@@ -180,7 +180,7 @@ def _holds(layout: Layout, instance: int) -> tuple[str, ...]:
 
 
 def _step_ticks(layout: Layout) -> tuple[Tick, ...]:
-    """The middle of steps: `in`, numbers of layers in their YAML, `?` where a result is looked at."""
+    """The middle of steps: `in`, numbers of layers in their YAML, `?` where a result is checked."""
     short = []
     layers = iter(layout.layers)
     for name in layout.steps:

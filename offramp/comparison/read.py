@@ -1,4 +1,4 @@
-"""The layout of whatever a path names: a spec, a plan, a build, or a case of the vendor's tool."""
+"""The layout of what a path names: a spec, a plan, a build, or a case of the vendor's tool."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_layout(path: Path, progress: Progress) -> Layout:
 
 
 def _build_layout(path: Path) -> Layout:
-    """The layout of a build, with the figures that it noted down. InputError if they are damaged or another plan's."""
+    """The layout of a build, with the figures of its report. InputError if they are damaged or another plan's."""
     plan, report = path / "plan.json", path / "report.json"
     made, figures = open_plan(plan, device_of_plan(plan)), read_report(report)
     names = [stage.name for stage in made.chain.stages]
@@ -62,6 +62,6 @@ def _plan_layout(path: Path, progress: Progress) -> Layout:
     if TEST_DATA in made.plan.spec.data:
         progress.step("running the test data through the integer reference")
     report = plan_report(made, evaluate_plan(made.plan))
-    if is_plan:  # what was chosen from is only known to the file
+    if is_plan:  # the alternatives are recorded in the file only
         report = replace(report, choice=read_plan(path).choice)
     return layout_of_plan(made, report, "plan" if is_plan else "spec", str(path))

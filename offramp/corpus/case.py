@@ -35,8 +35,7 @@ class Case:
 
 def load_case(folder: Path, device: Device, rolling_buffers: bool = False) -> Case:
     """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable.
-
-    `rolling_buffers`: read a network with those too, whose costs alone are known.
+    `rolling_buffers`: accept a network with those, of which only costs are known.
     """
     meta, sample, arrays = (_read(folder / name) for name in ("meta.json", "input.npy", "weights.npz"))
     try:
@@ -68,7 +67,7 @@ def _read(path: Path) -> Any:
 
 
 def _int8(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
-    """ValueError for what 8 bits do not hold."""
+    """ValueError for values that do not fit 8 bits."""
     if values.size and (values.min() < -128 or values.max() > 127):
         raise ValueError(f"values from {values.min()} to {values.max()}; -128..127 are allowed")
     return values.astype(np.int8)

@@ -1,4 +1,4 @@
-"""Corpus cases on the command line: which there are, one judgement each, how many passed."""
+"""Corpus cases on the command line: finding them, judging each, counting those that pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from offramp.console import make_console
 from offramp.devices import add_device, device_of_case
 from offramp.stopping import default_signals
 
-Judge = Callable[[Path, Device], tuple[str, ...]]  # a case folder, its device -> why it fails; () if it passes
+Judge = Callable[[Path, Device], tuple[str, ...]]  # a case folder, its device -> why the case fails; () if it passes
 T = TypeVar("T")
 
 

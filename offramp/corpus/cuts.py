@@ -1,4 +1,4 @@
-"""Stages run one after the other among junk: the judge of cuts and of switches between stages.
+"""Stages run one after the other with junk around them: the judge of cuts and of switches between stages.
 
 Nothing that the generator did not write itself may matter: registers hold random legal values before a stage, weight
 and bias memory random bytes wherever no layer has its own, data memory random words wherever no tensor is alive.
@@ -26,7 +26,10 @@ from offramp.planner.ir.network import Network
 Input = npt.NDArray[np.int8]  # (channels, rows, cols)
 Answer = npt.NDArray[np.int32]  # of the last layer, (channels, rows, cols)
 
-GLOBAL_JUNK = ("LCNT_MAX", "IFRM")  # with the layers' registers, all that a stage takes over; CTRL is what starts it
+GLOBAL_JUNK = (
+    "LCNT_MAX",
+    "IFRM",
+)  # besides the layers' registers, all that a stage inherits; CTRL is written anew
 
 
 def judge_cut(
@@ -49,8 +52,9 @@ def judge_cut(
 def judge_both_ways(
     placed: Placed, inputs: Sequence[Input], answers: Sequence[Answer], rng: np.random.Generator
 ) -> tuple[str, ...]:
-    """What is wrong with a placed chain's answers, with junk in all memories first and with memories that hold nothing
-    but what was written: what is undefined there shows if anything depends on it."""
+    """What is wrong with a placed chain's answers, first with junk in all memories, then with memories that hold only
+    what was written: there the model notices if anything depends on undefined bytes.
+    """
     untouched = ModelRunner(placed)
     untouched.load()
     found = run_all(untouched, inputs)
@@ -153,7 +157,7 @@ def live_words(placed: Placed, stage: int) -> npt.NDArray[np.bool_]:
     device = placed.requirements.device
     live = np.zeros((device.geometry.instances, device.memories["data"].words), np.bool_)
     stages = placed.requirements.chain.stages
-    step = sum(len(one.slots) + 1 for one in stages[:stage])  # the input is there, or the last result was looked at
+    step = sum(len(one.slots) + 1 for one in stages[:stage])  # the input is loaded, or the last result was checked
     for block in placed.problem.data:
         if block.first <= step < block.last:
             start = placed.placement.data[block.name]
@@ -166,7 +170,7 @@ def random_words(count: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]
 
 
 def switched_memories(machine: ModelRunner) -> Counter[str]:
-    """Words that the switches between all pairs of stages write to anything that is no register, by memory."""
+    """Words that the switches between all pairs of stages write to anything but registers, by memory."""
     count = len(machine.programs)
     pairs = [(before, after) for before in range(count) for after in range(count) if before != after]
     places = [machine.device.locate(w.address) for pair in pairs for w in machine.switching.transition(*pair)]

@@ -1,4 +1,4 @@
-"""What a bus program leaves in the registers, ours and the vendor's, and where the two differ."""
+"""The registers after a bus program, ours and the vendor's, and where the two differ."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _phase(program: Mapping[str, Any], phase: str) -> list[tuple[int, int]]:
 
 
 def _image(writes: Iterable[tuple[int, int]], device: Device) -> Image:
-    """Writes to memories are left out. An address that is nothing is kept under its number, unless 0 is written."""
+    """Writes to memories are left out. An unknown address is kept under its number, unless 0 is written."""
     image: dict[Key, int] = {}
     for address, value in writes:
         place = device.locate(address)

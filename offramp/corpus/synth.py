@@ -72,7 +72,7 @@ def place_case(case: Case, device: Device, free: bool = False) -> Placed:
 
 
 def forget_places(network: Network) -> Network:
-    """The network as if its YAML said nothing about where its layers work and their data lie."""
+    """The network as if its YAML stated no processors, offsets and write gaps."""
     return replace(network, layers=tuple(map(_forget, network.layers)))
 
 

@@ -130,7 +130,7 @@ class Peripherals:
 
 class SystemControl:
     """SysTick and the interrupt controller, as far as waking from sleep needs them. There is no time: a tick comes when
-    the core sleeps with the tick's interrupt on, and a look at the counter finds that it has counted."""
+    the core sleeps with the tick's interrupt on, and a read of the counter finds that it has counted."""
 
     def __init__(self, interrupt: int) -> None:
         self._interrupt = interrupt  # the accelerator's

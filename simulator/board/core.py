@@ -18,14 +18,14 @@ from offramp.simulator.errors import AcceleratorError
 PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x100000  # of the chip, APB
 SYSTEM, SYSTEM_BYTES = 0xE000E000, 0x1000  # of the Cortex-M4
 
-PIECE = 20_000  # instructions between two looks at what has happened
+PIECE = 20_000  # instructions that run in one piece
 SEMIHOSTING = 0xBEAB
 WAIT_FOR_INTERRUPT = 0xBF30
 _BREAKPOINT = 7  # Unicorn's number of the exception that BKPT raises
 
 
 def require_board() -> None:
-    """InputError if the virtual board lacks what it runs on."""
+    """InputError if a library that the virtual board needs is not installed."""
     _unicorn()
     require_elftools("firmware")
 
@@ -41,7 +41,7 @@ def _unicorn() -> tuple[Any, Any]:
 class Core:
     """One program on one core. `run` returns the exit status or raises BoardError.
 
-    What a callback finds wrong is kept and raised after the piece of instructions: stopping Unicorn inside a memory
+    An error in a callback is kept and raised after the piece of instructions: stopping Unicorn inside a memory
     callback would make it repeat instructions."""
 
     def __init__(self, image: Image, device: Device, accelerator: Bus, host: Host, meter: Meter | None = None) -> None:

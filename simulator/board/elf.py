@@ -1,4 +1,4 @@
-"""An ELF file as the board needs it: what goes where, and how much memory it takes."""
+"""An ELF file as the board needs it: its segments, and how much memory it takes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Image:
 
 
 def require_elftools(name: str) -> None:
-    """InputError if what reads ELF files, such as `name`, is not installed."""
+    """InputError if the library that reads ELF files, such as `name`, is not installed."""
     try:
         import_module("elftools.elf.elffile")
     except ImportError as error:

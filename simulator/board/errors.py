@@ -1,4 +1,4 @@
-"""How a program on the virtual board can end other than well."""
+"""How a program on the virtual board can fail."""
 
 from __future__ import annotations
 
