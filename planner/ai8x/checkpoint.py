@@ -51,7 +51,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 class _Reader:
-    """Reads the layers of one state_dict and collects what is wrong with them."""
+    """Reads the layers of one state_dict and collects their problems."""
 
     def __init__(self, file: TorchFile, state: Mapping[str, Any]) -> None:
         self.file = file

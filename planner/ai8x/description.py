@@ -27,7 +27,7 @@ class Pooling:
 
 @dataclass(frozen=True)
 class Convolution:
-    """Kernel of a convolution or linear layer; of a pass-through layer nothing of it has a meaning.
+    """Kernel of a convolution or linear layer; without meaning for a pass-through layer.
 
     `weight_bits`: 1, 2, 4 or 8; -1: binary (-1/+1); None: as the weights' source says. `shift`: the same.
     """
@@ -203,7 +203,7 @@ def _kernel(entry: Entry, op: Op, problems: list[Diagnostic]) -> tuple[int, int]
 
 
 def _check_layer(layer: LayerDescription, problems: list[Diagnostic]) -> None:
-    """What the keys of one layer must agree on."""
+    """Rules between the keys of one layer."""
     entry = layer.entry
 
     def wrong(key: str, message: str) -> None:

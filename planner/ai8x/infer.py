@@ -1,4 +1,4 @@
-"""Shapes, inputs and memory places of a network's layers from their descriptions: what stands between the lines."""
+"""Shapes, inputs and memory places of a network's layers, which their descriptions imply."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, Shape
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """What the shapes follow from. `weights` by layer index."""
+    """What shapes are inferred from. `weights` by layer index."""
 
     description: Description
     input_shape: Shape
@@ -26,7 +26,7 @@ class Inference:
 
 
 def infer_layers(inference: Inference) -> tuple[tuple[Layer, ...], tuple[Diagnostic, ...]]:
-    """Layers in order, as far as their shapes can be told, and what is wrong with them."""
+    """Layers in order, as far as their shapes follow, and what is wrong with them."""
     layers: list[Layer] = []
     problems: list[Diagnostic] = []
     for stated in inference.description.layers[: inference.last + 1]:
@@ -196,8 +196,9 @@ def _operand_shape(stated: LayerDescription, shapes: list[Shape]) -> Shape:
 
 
 def _interleaved_shape(stated: LayerDescription, source: int, shape: Shape) -> Shape:
-    """One tensor that holds all operands: the network's input has them one after the other along the channels, in any
-    other tensor each pixel's words are the operands in turn, so that there are fewer pixels."""
+    """One tensor that holds all operands: in the network's input they follow one another along the channels; in any
+    other tensor each pixel's words are the operands in turn, so it has fewer pixels.
+    """
     if source == INPUT:
         if shape.channels % stated.operands:
             message = f"the input's {shape.channels} channels cannot be shared out among {stated.operands} operands"
@@ -227,7 +228,7 @@ def _reshaped(stated: LayerDescription, shape: Shape) -> Shape:
 
 
 def _asked(stated: LayerDescription, shape: Shape) -> Shape:
-    """What `in_channels` and `in_dim` make of `shape`."""
+    """`shape` as `in_channels` and `in_dim` change it."""
     rows, cols = stated.in_dim or (shape.rows, shape.cols)
     return Shape(stated.in_channels or shape.channels, rows, cols)
 

@@ -18,7 +18,7 @@ from offramp.planner.ir.network import Network, Shape
 
 @dataclass(frozen=True)
 class KnownData:
-    """What a data set's name says. `classes`: None where its networks' outputs are not one for each class."""
+    """What follows from a data set's name. `classes`: None where its networks' outputs are not one for each class."""
 
     shape: Shape
     classes: int | None
@@ -41,10 +41,10 @@ DATASETS: Mapping[str, KnownData] = {
 
 @dataclass(frozen=True)
 class Options:
-    """What the vendor's tool takes on its command line and what changes the network.
+    """The options of the vendor's tool that change the network.
 
     `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
-    biases are dropped; `classes`: output channels of the last layer where there are no weights to tell.
+    biases are dropped; `classes`: output channels of the last layer where no weights give them.
     `rolling_buffers`: understand rolling data buffers, enough to say what layers cost; else they are refused.
     """
 
@@ -186,7 +186,7 @@ def _from_checkpoint(
 ) -> dict[int, WeightShape]:
     """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does.
 
-    Of a layer that is there twice, with and without `module.` before its name, the first one counts.
+    If a layer occurs twice, with and without `module.` before its name, the first one counts.
     """
     if checkpoint.arch and description.arch.lower() not in (checkpoint.arch.lower(), "test"):
         message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"

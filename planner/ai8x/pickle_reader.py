@@ -108,7 +108,7 @@ class _Machine:
         self.stack.append(Named(f"{module}.{name}"))
 
     def make(self, what: Any, arguments: Any) -> None:
-        """`arguments`: a tuple, which is not copied, or else many objects with long ones would take endless memory."""
+        """`arguments`: a tuple, which is shared: copies for many objects could take any amount of memory."""
         self.stack.append(Made(what, arguments if isinstance(arguments, tuple) else ()))
 
     def store(self, pairs: list[Any]) -> None:

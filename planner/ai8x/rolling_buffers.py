@@ -1,7 +1,7 @@
 """Rolling data buffers of a network YAML: data memory that keeps its content from one inference to the next.
 
-Only what the shapes of the layers that read them follow from. Keys as in the README of analogdevicesinc/ai8x-synthesis,
-"Rolling Buffers", and its izer/yamlcfg.py.
+Only as far as the shapes of the layers that read them depend on them. Keys as in the README of
+analogdevicesinc/ai8x-synthesis, "Rolling Buffers", and its izer/yamlcfg.py.
 """
 
 from __future__ import annotations

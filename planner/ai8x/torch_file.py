@@ -114,13 +114,13 @@ def _read_zip(path: Path, data: bytes) -> TorchFile:
         raise PickleError("the archive does not have one data.pkl")
     root = pickles[0].removesuffix("data.pkl")
     if sum(one.file_size for one in entries.values()) > len(data):
-        raise PickleError("its entries are compressed or lie upon each other; those of a checkpoint do not")
+        raise PickleError("it has compressed or overlapping entries; a checkpoint has none")
 
     @cache
     def entry(name: str) -> bytes:
         if name not in entries:
             raise InputError(Diagnostic(Where(str(path)), f"the archive lacks {name}"))
-        # torch stores entries as they are; a compressed one could grow without bounds
+        # torch stores entries uncompressed; a compressed one could expand to any size
         if entries[name].compress_type != zipfile.ZIP_STORED:
             raise InputError(Diagnostic(Where(str(path)), f"{name} is compressed; a checkpoint's entries are not"))
         try:

@@ -1,6 +1,6 @@
-"""What an ai8x network YAML can ask for and the device (or Offramp) does not have: one function for each.
+"""What an ai8x network YAML can ask for and the device (or Offramp) does not support: one function for each.
 
-A rule looks at one layer's description and returns the key that asks for what is not there, or None. Its docstring is
+A rule takes one layer's description and returns the key that asks for what is not supported, or None. Its docstring is
 the user's message and a line of docs/SUPPORTED.md. Sources: README of analogdevicesinc/ai8x-synthesis, "Limitations of
 MAX78000 Networks" and the notes on its keys; izer's tornadocnn.py (MAX78002 features).
 """
@@ -18,12 +18,12 @@ Rule = Callable[[LayerDescription], str | None]
 
 
 def groups(layer: LayerDescription) -> str | None:
-    """Convolutions have one group: depthwise and other grouped convolutions are not there."""
+    """Convolutions have one group: depthwise and other grouped convolutions are not supported."""
     return "groups" if layer.convolution.groups > 1 else None
 
 
 def binary_weights(layer: LayerDescription) -> str | None:
-    """Weights have 1, 2, 4 or 8 bits; binary (-1/+1) weights are not there (one-bit weights are 0 and -1)."""
+    """Weights have 1, 2, 4 or 8 bits; binary (-1/+1) weights are not supported (one-bit weights are 0 and -1)."""
     return "quantization" if layer.convolution.weight_bits == -1 else None
 
 
@@ -173,7 +173,7 @@ BUFFER_RULES = (rolling_buffer, data_buffer)
 
 
 def check_description(description: Description, device: Device) -> tuple[Diagnostic, ...]:
-    """Everything that the description asks for and that is not there, in the order of the file.
+    """Everything unsupported that the description asks for, in the order of the file.
 
     Rolling data buffers are refused unless they were asked for when it was read.
     """

@@ -1,4 +1,4 @@
-"""Weights of a network's layers, wherever they come from: a checkpoint, arrays, or only shapes."""
+"""Weights of a network's layers from any source: a checkpoint, arrays, or only shapes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from offramp.configs.errors import InputError
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WeightShape:
-    """Shape of one layer's weights, (out, in, rows, cols), and what else their source says of them.
+    """Shape of one layer's weights, (out, in, rows, cols), and what else their source says about them.
 
     `bits` and `output_shift`: None if the source does not say (a YAML may).
-    `in_known`: False if only the number of output channels is known, the rest of `shape` is then of no meaning.
+    `in_known`: False if only the number of output channels is known, the rest of `shape` then has no meaning.
     """
 
     name: str  # where they come from, for messages

@@ -1,4 +1,4 @@
-"""Cycles and energy of a placed chain: its stages, what happens between them, and what an inference takes in all."""
+"""Cycles and energy of a placed chain: its stages, what happens between them, and a whole inference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Cost = TypeVar("Cost", Cycles, Energy)
 
 @dataclass(frozen=True)
 class Budget(Generic[Cost]):
-    """What the parts of an inference take. `check`: reading the logits, and their confidence. `forward[i]`: registers
+    """What the parts of an inference cost. `check`: reading the logits, and their confidence. `forward[i]`: registers
     rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
     """
 
@@ -46,7 +46,7 @@ class Budget(Generic[Cost]):
 
 
 def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
-    """Sum over the stage's layers, where their kernels lie included, and the start."""
+    """Sum over the stage's layers, with the start columns of their kernels, and the start."""
     networks, device = placed.requirements.chain.networks, placed.requirements.device
     return run_cycles(
         layer_cycles(slot.layer, networks[slot.network], device, placed.kernel_start(slot)) for slot in stage.slots

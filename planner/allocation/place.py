@@ -58,7 +58,7 @@ def place(chain: Chain, device: Device, overlap: bool = False, alternatives: Ite
     """A checked placement of all stages. Infeasible if it is proved that there is none, CheckFailed if ours is wrong.
 
     `overlap`: the user allows tensors to share words (the vendor tool's --overlap-data). `alternatives`: chains that
-    the user could have asked for instead; the first that fits is told where this one does not.
+    the user could have asked for instead; where this one does not fit, the message names the first that does.
     """
     requirements = requirements_of(chain, device)
     problem = placement_problem(requirements, overlap)

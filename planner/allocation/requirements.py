@@ -114,7 +114,7 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         weights=tuple(weights),
         biases=tuple(biases),
         data=tuple(_buffer_of(requirements, group) for group in requirements.groups),
-        # What longer processors have above the shortest one in use stays free.
+        # What longer weight memories have beyond the shortest one in use stays free.
         columns=device.common_columns(_union(block.processors for block in weights)),
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,

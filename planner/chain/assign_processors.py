@@ -202,7 +202,7 @@ def _align(alignments: dict[Tensor, ProcessorAlignment], first: Tensor, second: 
 
 
 def _columns(layer: Layer, network: Network, device: Device) -> int:
-    """Kernel columns of each processor of a layer, wherever it will lie."""
+    """Kernel columns of a layer in each of its processors, which do not depend on where they are."""
     return map_layer(with_processors(layer, device), network, device).columns
 
 
@@ -216,7 +216,7 @@ class Chooser:
     load: ColumnOccupancy
 
     def size(self, members: Mapping[Tensor, ProcessorAlignment]) -> tuple[int, int]:
-        """Processors, and kernel columns of each: the largest blocks are put first."""
+        """Processors, and kernel columns of each: the largest blocks are placed first."""
         return aligned_spans(self.network, members, self.device)[1], sum(
             self.columns[layer.index] for layer in self._readers(members)
         )
@@ -248,8 +248,9 @@ class Chooser:
     def _cost(
         self, base: int, width: int, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]
     ) -> tuple[int, int, int, int]:
-        """What to avoid, in this order: tensors without room side by side, waking a quadrant, filling the fullest
-        processor, high processors."""
+        """What to avoid, in this order: tensors that do not fit side by side, waking a quadrant, filling the fullest
+        processor, high processors.
+        """
         per_quadrant = self.device.geometry.processors_per_quadrant
         last_used = int(np.flatnonzero(self.load)[-1]) // per_quadrant if self.load.any() else 0
         woken = max(0, (base + width - 1) // per_quadrant - last_used)

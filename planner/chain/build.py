@@ -66,7 +66,7 @@ def build_chain(spec: ManualSpec, sources: Sources, device: Device) -> Chain:
 
 
 def freed_processors(spec: ManualSpec, sources: Sources, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
-    """What the spec could say of processors to give the planner more room, and the chain with it."""
+    """How the spec could free processors to give the planner more room, and the chain with that."""
     kept = [name for name, entry in spec.networks.items() if entry.keep_processors and name not in spec.compare]
     for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
         freed = {name: replace(spec.networks[name], keep_processors=False) for name in names}
@@ -178,7 +178,7 @@ def _check_head(stage: StageSpec, network: Network, cut: Layer) -> None:
 
 
 def _check_modes(entry: NetworkSpec, head: Network, network: Network) -> None:
-    """What holds for a whole run of the accelerator holds for a head and for the network that it runs with."""
+    """Modes of a whole run of the accelerator must be the same for a head and the network that it runs with."""
     if head.fifo:
         message = f"`{entry.name}` is a head; it reads what its stage's network writes, so it cannot have `fifo: true`"
         raise InputError(Diagnostic(entry.where, message))

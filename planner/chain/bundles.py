@@ -41,7 +41,7 @@ def fused(network: Network, heads: Sequence[tuple[Tensor, Network]]) -> Network:
 
 
 def forget_processors(network: Network, head: bool = False) -> Network:
-    """The network as if its YAML said nothing of processors, but for those that the input is read with; a `head`'s
+    """The network as if its YAML stated no processors but those that the input is read with; a `head`'s
     input is where the network that it belongs to puts it."""
     return replace(network, layers=tuple(_forget(layer, head) for layer in network.layers))
 

@@ -11,7 +11,7 @@ from offramp.planner.spec.spec import ManualSpec
 
 
 def check_heads(spec: ManualSpec, used: Collection[str]) -> None:
-    """A network's weights are resident once, and its tensors in one place: it has one part in the chain."""
+    """A network's weights are resident once and its tensors have one place: it can have one part in the chain only."""
     heads = [stage.head for stage in spec.stages if stage.head and stage.head.network]
     names = [head.network for head in heads]
     problems = [

@@ -2,7 +2,7 @@
 
 A stage may answer an image when its confidence passes the stage's threshold; the last stage answers what is left. Only
 thresholds that occur as a confidence matter, and "nobody leaves"; `search` tries them, for two stages all of them. The
-result says whether it is proved to be the best, or by how much something else could be better.
+result says whether it is proved to be the best, or by how much other thresholds could be better.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Method = Literal["exact", "gap", "tested"]  # proved the best; by how much not; 
 class StageProfile:
     """A stage run on all images of the calibration set, also on those that an earlier stage would answer.
 
-    `confidence`: uint32 (N,), in the unit of `measure`; not looked at for the last stage. `correct`: (N,). `cycles`:
+    `confidence`: uint32 (N,), in the unit of `measure`; not used of the last stage. `correct`: (N,). `cycles`:
     of the stage and the switch to it.
     """
 
@@ -82,9 +82,9 @@ def calibrate(
 
     `full_correct`: (N,), of the network that the chain replaces. `max_drop`: a share of the images, 0.003 for 0.3
     points. `delta`: on new data, too, accuracy falls by more than `max_drop` with at most this probability; None: only
-    the given images count. Of equally fast choices the one with more right answers is taken, then the one with higher
-    thresholds. ValueError if there are fewer than two stages or no images, if the profiles differ in N, or if there
-    are too few images for `delta`. Infeasible if no thresholds reach the accuracy (the last stage alone does not, or
+    the given images count. Among equally fast choices the one with more correct answers wins, then the one with higher
+    thresholds. ValueError if there are fewer than two stages or no images, if the profiles differ in N, or if there are
+    too few images for `delta`. Infeasible if no thresholds reach the accuracy (the last stage alone does not, or
     "nobody leaves" has no threshold); CheckFailed if none of those tried does, or none passes the test of `delta`.
     """
     images = len(full_correct)

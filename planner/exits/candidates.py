@@ -33,14 +33,14 @@ Early = tuple[int, ...]  # numbers of candidates, in the order in which they run
 class Candidate:
     """A candidate with its network: a front network, or a head that reads the output of main's layer `cut`.
 
-    `part`: what a chain has once at most; candidates with the same network have the same.
+    `part`: candidates with the same network have the same; a chain has at most one of each part.
     """
 
     stage: StageSpec
     part: str
     network: Network
     cut: int | None
-    rules: tuple[ExitRule, ...]  # one for each measure that is considered
+    rules: tuple[ExitRule, ...]  # one for each measure to choose from
 
     @property
     def name(self) -> str:
@@ -144,7 +144,9 @@ def _nowhere(main: str, front: StageSpec | OpenHeadSpec, reasons: Sequence[tuple
 def _fitting(
     spec: AutoSpec, sources: Sources, candidate: StageSpec | OpenHeadSpec, cuts: Sequence[int], device: Device
 ) -> list[StageSpec]:
-    """The candidate wherever it fits, untried where the spec names it with its place. InputError if it fits nowhere."""
+    """The candidate at every place where it fits; it is not tried where the spec gives its place. InputError if it fits
+    nowhere.
+    """
     if isinstance(candidate, OpenHeadSpec):
         return _at_cuts(spec, sources, candidate, cuts, device)
     if not spec.choice.candidates:
@@ -224,7 +226,7 @@ def chains_of(entries: Sequence[Candidate], most: int = EARLY) -> tuple[Early, .
 
 
 def profile_candidates(candidates: Candidates, data: DataSet) -> tuple[tuple[CandidateProfile, ...], Bools]:
-    """Every candidate on all images, and where main is right: one run of the integer reference, each layer once."""
+    """Every candidate on all images, and for which main is right: one run of the integer reference, each layer once."""
     parts = [_logits(candidates, data.x[start : start + BATCH]) for start in range(0, len(data.x), BATCH)]
     *early, main = (np.concatenate(one) for one in zip(*parts, strict=True))
     profiles = [

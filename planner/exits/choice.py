@@ -1,4 +1,4 @@
-"""What was chosen, from what, and why: the values that plan.json, report.json and the terminal show."""
+"""The choice, its alternatives and the reasons: the values that plan.json, report.json and the terminal show."""
 
 from __future__ import annotations
 
@@ -61,10 +61,9 @@ class Verdict:
 @dataclass(frozen=True)
 class Choice:
     """`method`: `exact`, `gap` (nothing is better by more than `gap`, a share of the cost, or of the images with a
-    budget), or `tested` (the cheapest that passed the test of new data).
-
-    `pareto`: by quantity, the fastest or thriftiest outcomes for their accuracy, the most accurate first.
-    `candidates`: name and why it was chosen or not. `most`: stages before the last in the longest chains considered.
+    budget), or `tested` (the cheapest that passed the test for new data). `pareto`: by quantity, the outcomes that cost
+    least for their accuracy, the most accurate first. `candidates`: name and why it was chosen or not. `most`: stages
+    before the last in the longest chains considered.
     """
 
     chosen: Outcome

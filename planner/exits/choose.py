@@ -34,7 +34,7 @@ from offramp.planner.spec.spec import ChoiceSpec
 
 UNITS: Mapping[str, int] = {"cycles": 1, "energy": 10**6}  # of a chain's costs (cycles, pJ) in what is shown (uJ)
 UNIT_NAMES = {"cycles": "cycles", "energy": "uJ"}
-_SHOWN = 0.05  # fall of accuracy down to which the Pareto front is looked for
+_SHOWN = 0.05  # fall of accuracy down to which the Pareto front is shown
 _RELATIVE = 10**9  # main alone, in a weighted sum
 
 
@@ -50,7 +50,7 @@ class Cost:
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """Everything a choice is made from; `chains`: those that can be built, main alone first."""
+    """What a choice is made from; `chains`: those that can be built, main alone first."""
 
     goal: ChoiceSpec
     profiles: tuple[CandidateProfile, ...]
@@ -101,7 +101,7 @@ class _Case:
 
     @property
     def needed(self) -> int:
-        """Right answers that keep the accuracy."""
+        """Correct answers that are needed to keep the accuracy."""
         return max(0, int(self.full.sum()) - floor((self.goal.accuracy_drop or 0.0) / 100 * len(self.full) + 1e-9))
 
 
@@ -116,10 +116,9 @@ class _Pick:
 
 
 def choose(goal: ChoiceSpec, profiles: Sequence[CandidateProfile], full: Bools, costs: Sequence[Cost]) -> Choice:
-    """The chain and settings that serve the goal best.
-
-    `full`: where main is right, (N,). `costs`: of all chains, main alone first. Infeasible if main alone cannot be
-    built or no chain keeps to the budget; ValueError if there are too few images for the guarantee on new data.
+    """The chain and settings that meet the goal best. `full`: for which images main is right, (N,). `costs`: of all
+    chains, main alone first. Infeasible if main alone cannot be built or no chain keeps to the budget; ValueError if
+    there are too few images for the guarantee on new data.
     """
     if costs[0].reason:
         raise Infeasible(Diagnostic(goal.where, costs[0].reason))
@@ -183,7 +182,7 @@ def _within_budget(case: _Case, fronts: Sequence[Frontier], quantity: str, amoun
 def _too_dear(
     case: _Case, fronts: Sequence[Frontier], quantity: str, amount: float, most: int
 ) -> Infeasible | CheckFailed:
-    """Nothing keeps to a budget: proved, or not found by a search that was stopped."""
+    """Infeasible or CheckFailed where nothing keeps to the budget."""
     found = f"`budget` of {amount:g} {UNIT_NAMES[quantity]}"
     if any(one.bound[0] <= most for one in fronts):
         least, reached = min(int(one.cost[0]) for one in fronts), "the least that was found"

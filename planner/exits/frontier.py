@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 LARGEST = (1 << 32) - 1  # of confidences and thresholds
 UNREACHED = (1 << 63) - 1  # cost of what no thresholds give
-WORK = 400_000_000  # images looked at before a search stops, some 5 s
+WORK = 400_000_000  # images evaluated before a search stops, some 5 s
 
 
 class ThresholdSetting(NamedTuple):
@@ -32,7 +32,7 @@ class ThresholdSetting(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ExitScores:
-    """A chain on N images. `scores`: (N,) for every measure of every early stage, the higher the surer.
+    """A chain on N images. `scores`: (N,) for every measure of every early stage, higher means more confident.
 
     `right`: (stages, N), the last stage included. `cost_by_exit`: cost of an inference that leaves at each stage.
     """
@@ -85,6 +85,6 @@ class Frontier:
 
 
 def to_scores(measure: Measure, values: npt.NDArray[np.uint32]) -> Ints:
-    """Confidences in the unit of the measure as scores, the higher the surer; also the way back."""
+    """Confidences in the unit of the measure as scores (higher means more confident), and back."""
     wide = values.astype(np.int64)
     return LARGEST - wide if measure == "entropy" else wide

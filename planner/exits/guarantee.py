@@ -3,7 +3,7 @@
 An image is lost if the full network is right and the chain is wrong; the rate of lost images bounds the fall of the
 accuracy. Settings are tested one after the other, in an order that does not depend on the images of the test, each
 against the hypothesis that its rate exceeds the target, by the exact binomial p-value. The first one that is not
-rejected ends the sequence, so that any choice among those before it is wrong with probability delta at most (Learn
+rejected ends the sequence, so that any choice among those before it is wrong with a probability of at most delta (Learn
 then Test with fixed-sequence testing; Angelopoulos, Bates, Candes, Jordan, Lei 2021, arXiv:2110.01052).
 
 A single threshold is tested from the highest to the lowest on all images, for each measure with its share of delta.
@@ -31,7 +31,7 @@ _SAFER = [*np.arange(0.25, 0.8, 0.05).tolist(), *np.arange(0.8, 1, 0.01).tolist(
 
 @dataclass(frozen=True)
 class Guarantee:
-    """Why the settings are safe: `losses` of `images` tested, `allowed` by a test at level `level`."""
+    """The evidence for the settings: `losses` of `images` tested, `allowed` by a test at level `level`."""
 
     accuracy_drop: float  # a share of the images
     delta: float
@@ -75,7 +75,7 @@ def p_value(losses: int, images: int, rate: float) -> float:
 
 
 def allowed_losses(images: int, rate: float, level: float) -> int:
-    """The most losses with a p-value of at most `level`; -1 if even none is too many."""
+    """The most losses with a p-value of at most `level`; -1 if even 0 losses have a larger one."""
     return bisect_right(range(images + 1), level, key=lambda losses: p_value(losses, images, rate)) - 1
 
 
@@ -166,7 +166,7 @@ def _learned(chains: Sequence[ExitScores], rate: float, work: int) -> list[tuple
 
 
 def _safer(exits: ExitScores, settings: tuple[ThresholdSetting, ...], part: float) -> tuple[ThresholdSetting, ...]:
-    """Settings with which about a part of the images leave at each stage that leave there now, the surest."""
+    """Settings with which about `part` of the images that leave at each stage now leave there: the most confident."""
     exit_index = exits.exit_index(settings)
     safer = []
     for stage, setting in enumerate(settings):

@@ -1,8 +1,8 @@
 """The search for thresholds: branch and bound over ranges of them.
 
-Thresholds matter only where they change who leaves. Of those, one is worth a look only if lowering it to the next
-confidence would let an image go with a wrong answer that a later stage gets right: otherwise the lower one costs no
-more and answers no worse.
+Thresholds matter only where they change who leaves. Of those, one has to be considered only if lowering it to the next
+confidence would let an image leave with a wrong answer that a later stage gets right: otherwise the lower one costs no
+more and is at least as accurate.
 
 Ranges of thresholds are searched for all early stages but the last one, which is solved for all its thresholds at once.
 In a range it is open where some images leave; an oracle sends each of these to the cheapest stage that is right, as
@@ -28,7 +28,8 @@ _HUGE = 1 << 62  # above all costs, with room to add some
 
 
 def frontier(exits: ExitScores, floor: int = 0, work: int = WORK, known: Ints | None = None) -> Frontier:
-    """The least costs for `floor` and more right answers; exact unless the search looks at more than `work` images.
+    """The least costs for `floor` and more right answers; exact unless the search needs to evaluate more than `work`
+    images.
 
     `known`: costs as in Frontier, of other chains, if only what improves on them is of interest.
     """
@@ -43,10 +44,8 @@ def frontier(exits: ExitScores, floor: int = 0, work: int = WORK, known: Ints | 
 
 @dataclass(frozen=True, eq=False)
 class _Cuts:
-    """Thresholds of a measure that are worth a look, the highest first.
-
-    `order`: images, the surest first; `place`: of each image in it. `ends`: how many images pass each threshold;
-    `scores`: the least score that passes.
+    """Thresholds of a measure that have to be considered, the highest first. `order`: images, the most confident first;
+    `place`: of each image in it. `ends`: how many images pass each threshold; `scores`: the least score that passes.
     """
 
     order: Ints
@@ -120,7 +119,7 @@ class _Search:
                     self.add(half)
 
     def add(self, ranges: tuple[_Range, ...]) -> None:
-        """Keep ranges that are neither solved nor without hope."""
+        """Keep ranges that are not solved and may still improve something."""
         if all(one.first == one.last for one in ranges):
             return
         bound = self.bound(ranges)

@@ -1,4 +1,4 @@
-"""What running and switching costs, in cycles of the accelerator's clock.
+"""Costs of running and switching, in cycles of the accelerator's clock.
 
 The accelerator reads all input channels of a pass in parallel and produces output channels one after the other, so a
 layer's time follows its output, not its multiply-accumulates. The formulas restate the vendor's cycle model
@@ -91,13 +91,13 @@ def run_cycles(layers: Iterable[Cycles]) -> Cycles:
 
 
 def switch_cycles(device: Device, writes: int, reads: int = 0) -> Cycles:
-    """What so many bus accesses between two runs take: register writes, reading logits."""
+    """Cycles of a number of bus accesses between two runs: register writes, reads of logits."""
     nanoseconds = writes * device.costs["bus_write_ns"] + reads * device.costs["bus_read_ns"]
     return Cycles(core_time(nanoseconds, device), "estimated", BUS)
 
 
 def check_cycles(device: Device, outputs: int) -> Cycles:
-    """Reading so many logits and computing a confidence from them."""
+    """Reading a number of logits and computing a confidence from them."""
     reading = outputs * device.costs["bus_read_ns"]
     instructions = ceil_div(outputs * device.costs["check_instructions"], device.costs["check_outputs"])
     nanoseconds = reading + ceil_div(instructions * 10**9, device.costs["core_hz"])
@@ -124,7 +124,7 @@ def input_load_cycles(device: Device, network: Network) -> Cycles:
 
 
 def core_time(nanoseconds: int, device: Device) -> int:
-    """Cycles of the accelerator's clock in which the core does what takes so long at the clock of the costs."""
+    """A time at the core clock that the costs are for, as cycles of the accelerator at the device's clocks."""
     at = device.costs["core_hz"] * device.clocks["cnn_hz"]
     return ceil_div(nanoseconds * at, device.clocks["core_hz"] * 10**9)
 

@@ -60,6 +60,6 @@ def run_energy(layers: Iterable[Energy]) -> Energy:
 
 
 def core_energy(cycles: Cycles, device: Device) -> Energy:
-    """Energy of the core while it loads, writes registers or looks at results for so many accelerator cycles."""
+    """Energy of the core while it loads, writes registers or checks results for a number of accelerator cycles."""
     core_cycles = cycles.cycles * device.clocks["core_hz"] // device.clocks["cnn_hz"]
     return Energy(core_cycles * device.energy["core_cycle_fj"] // 1000, "estimated", CORE)

@@ -30,7 +30,7 @@ def ceil_div(value: int, by: int) -> int:
 
 
 def whole_instances(count: int, device: Device) -> int:
-    """So many processors, rounded up to whole data memory instances."""
+    """A number of processors, rounded up to whole data memory instances."""
     group = device.geometry.processors_per_instance
     return ceil_div(count, group) * group
 
@@ -49,7 +49,7 @@ def passes_of(channels: int, device: Device) -> tuple[int, int]:
 
 
 def lowest_processors(channels: int, device: Device) -> ProcessorMap:
-    """The map of the first processors that so many channels take."""
+    """The map of the first processors that a number of channels takes."""
     return (1 << passes_of(channels, device)[1]) - 1
 
 
@@ -152,7 +152,7 @@ class HwLayer:
 
 
 def columns_of(kernels: int, taps: int, weight_bits: int, device: Device) -> int:
-    """Kernel columns that so many kernels of a processor take; kernels of less than 8 bits share bytes."""
+    """Kernel columns that a number of kernels takes in a processor; kernels of less than 8 bits share bytes."""
     return ceil_div(ceil_div(kernels * weight_bits, BYTE_BITS) * taps, device.memories["weights"].word_bytes)
 
 
@@ -190,7 +190,7 @@ def map_layer(layer: Layer, network: Network, device: Device) -> HwLayer:
 
 
 def fits_stretched(layer: Layer, device: Device) -> bool:
-    """A dilated 1-D kernel is short enough to run as it is, with zeros between its taps."""
+    """Whether a dilated 1-D kernel is short enough to run with zeros between its taps."""
     return (layer.kernel[0] - 1) * layer.dilation < device.limits["conv1d_kernel"]
 
 

@@ -1,7 +1,7 @@
 """A chain of stages: which layers run in which slot of which stage, and which tensors pass between them.
 
-A stage is one run of the accelerator. An inference loads the input, runs stage 0, looks at its result, and goes on to
-the next stage only if the result is not confident enough.
+A stage is one run of the accelerator. An inference loads the input, runs stage 0, checks the confidence of its result,
+and goes on to the next stage only if that is too low.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INPUT_TENSOR: TensorId = "input"
 
 @dataclass(frozen=True)
 class ExitRule:
-    """When a stage's result is good enough. `threshold` and `fraction_bits` in the units of `reference.confidence`.
+    """When a stage's result is final. `threshold` and `fraction_bits` in the units of `reference.confidence`.
 
     `threshold` None: whatever the confidence; the last stage of a chain only reports it.
     """
@@ -58,7 +58,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class ExitStage(Stage):
-    """A stage whose logits software looks at, as all stages of an application are."""
+    """A stage whose logits software reads, as all stages of an application are."""
 
     exit: ExitRule
 
@@ -79,7 +79,7 @@ class Chain:
 
     @cached_property
     def exits(self) -> tuple[ExitStage, ...]:
-        """All stages of an application; of other chains those that software looks at."""
+        """All stages of an application; of other chains those whose logits software reads."""
         return tuple(stage for stage in self.stages if isinstance(stage, ExitStage))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The measures of how sure a stage is of its answer."""
+"""The measures of a stage's confidence in its answer."""
 
 from __future__ import annotations
 

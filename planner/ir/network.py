@@ -84,7 +84,7 @@ class Layer:
 
     @property
     def label(self) -> str:
-        """What messages call it: its name, or its number if it has none."""
+        """Its name in messages: that of the YAML, or its number."""
         return self.name or str(self.index)
 
     @property

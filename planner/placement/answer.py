@@ -1,4 +1,4 @@
-"""What a search for a placement answers: a value, a proof that there is none, or neither within its limits."""
+"""The answer of a search for a placement: a value, a proof that there is none, or neither within its limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Found(Generic[Value]):
 
 @dataclass(frozen=True)
 class Impossible:
-    """There is no such value. `why`: what proved it, in a word or two."""
+    """There is no such value. `why`: the argument that proved it, in a word or two."""
 
     why: str
 

@@ -46,7 +46,7 @@ def _greedy(blocks: Sequence[BiasBlock], capacity: int) -> Quadrants | None:
 
 
 def _crowded(blocks: Sequence[BiasBlock], capacity: int) -> bool:
-    """True if some quadrants' memories cannot hold the bytes that may go nowhere else."""
+    """True if some quadrants' memories cannot hold the bytes that may only go there."""
     return any(
         sum(block.length for block in blocks if set(block.quadrants) <= set(room)) > capacity * len(set(room))
         for room in [*(block.quadrants for block in blocks), all_quadrants(blocks)]

@@ -1,4 +1,4 @@
-"""Judges a placement by the definition alone: bitmaps of the memories, and nothing that `solve` uses.
+"""Checks a placement by the definition alone: bitmaps of the memories, and nothing that `solve` uses.
 
 One rule is one function from (problem, placement) to the violations it finds. Rules about places skip blocks that
 have none; `every_block_placed` reports those.
@@ -144,8 +144,8 @@ def data_offset_fixed(problem: Problem, placement: Placement) -> Iterator[Violat
 def data_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """No word of an instance belongs to two live tensors at any step, except where the user allows it.
 
-    Two blocks that are live together are both live at the step where the later one becomes live, so only steps at
-    which a block becomes live are looked at.
+    Two blocks that are live together are both live at the step where the later one becomes live, so only steps at which
+    a block becomes live are checked.
     """
     placed = _placed_data(problem, placement)
     for step in sorted({block.first for block, _ in placed}):

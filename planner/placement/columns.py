@@ -21,7 +21,7 @@ Starts = tuple[Column, ...]
 
 @dataclass(frozen=True)
 class Columns:
-    """Starts of the blocks, in their order, and what they are worth."""
+    """Starts of the blocks, in their order, with the objectives."""
 
     starts: Starts
     objectives: tuple[Objective, Objective]
@@ -49,7 +49,7 @@ def weights_fit(problem: Problem) -> bool:
 
 
 def objectives_of(blocks: Sequence[WeightBlock], starts: Sequence[Column]) -> tuple[Objective, Objective]:
-    """What starts are worth, with nothing proved."""
+    """The objectives of some starts, with nothing proved."""
     return Objective(CYCLES, lost_cycles(blocks, starts), 0), Objective(HIGHEST, highest_column(blocks, starts), 0)
 
 

@@ -1,4 +1,4 @@
-"""What bounds, first fit and searches leave open, as models for CP-SAT. The only module that imports OR-Tools.
+"""What bounds, first fit and searches leave open, as models for CP-SAT. No other module imports OR-Tools.
 
 Every rule of a model is a function that adds its constraints and says what they mean. Solvers have one worker, a fixed
 seed and a limit in deterministic time: the same model gets the same answer on every machine.

@@ -164,7 +164,7 @@ def _fixed(start: int | None, unit: str) -> str:
 
 
 def _heaviest(blocks: Sequence[Conflicting], items: Items) -> list[Conflicting]:
-    """The blocks of a clique that alone exceeds the capacity, else all: a small set to start from saves solver runs."""
+    """The blocks of a clique that alone exceeds the capacity, else all: starting from a small set saves solver runs."""
     everything = (1 << len(blocks)) - 1
     cliques = clique_cover(items, everything)
     clique = max(cliques, key=lambda clique: clique_bound(items, clique))

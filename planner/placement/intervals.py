@@ -1,8 +1,8 @@
 """The interval problem solved: the arrangement with the lowest highest end, or any that fits, or a proof of neither.
 
-The problem is known as interval colouring of the conflict graph. It is NP-hard, but conflict graphs of networks fall
-apart: connected components are independent of each other, and components of the complement can only be stacked. What
-is left is bounded by cliques and placed by first fit in several orders; where that exceeds the capacity, canonical
+The problem is known as interval colouring of the conflict graph. It is NP-hard, but conflict graphs of networks can be
+split: connected components are independent of each other, and components of the complement can only be stacked. What is
+left is bounded by cliques and placed by first fit in several orders; where that exceeds the capacity, canonical
 arrangements are searched, and where it exceeds the bound, CP-SAT looks for a lower end.
 """
 
@@ -107,13 +107,13 @@ def _solve_dominated(task: _Task, among: Bits) -> Arrangement:
         return _solve_prime(task, among)
     part = _solve(task, among)
     starts = dict(part.starts)
-    for item, host in reversed(hosts.items()):  # a host may have found a host itself, later
+    for item, host in reversed(hosts.items()):  # a host may have been hosted itself, later
         starts[item] = starts[host]
     return replace(part, starts=starts)
 
 
 def _solve_prime(task: _Task, among: Bits) -> Arrangement:
-    """What does not fall apart: clique bound, first fit, canonical search if nothing fits, and CP-SAT for less."""
+    """What cannot be split: clique bound, first fit, canonical search if nothing fits, and CP-SAT for less."""
     items = task.items
     cliques = clique_cover(items, among)
     bound = max(clique_bound(items, clique) for clique in cliques)

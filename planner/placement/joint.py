@@ -21,7 +21,7 @@ from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.problem import WeightBlock
 
-RESTARTS = 12  # more decided nothing more on the corpus
+RESTARTS = 12  # more decided no further case of the corpus
 MOVES = 200  # of each restart
 QUICK = 0.02  # solver effort for one choice of first processors, of which there are many
 

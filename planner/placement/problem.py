@@ -1,4 +1,4 @@
-"""What has to be placed, as plain values: weight columns, bias bytes and activations of all stages of a chain.
+"""The placement problem as plain values: weight columns, bias bytes and activations of all stages of a chain.
 
 Nothing here knows about layers or solvers; `solve` answers a Problem with a Placement, `check` judges the answer.
 """

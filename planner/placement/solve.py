@@ -1,4 +1,4 @@
-"""Answers a placement problem: weights, biases and data are independent of each other and are placed one by one."""
+"""Solves a placement problem: weights, biases and data are independent of each other and are placed one by one."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Windows:
         self._trail: list[tuple[Numbers, Numbers, Numbers]] = []  # least or latest, items, and what they were
 
     def consistent(self) -> bool:
-        """Whether the rules allow an arrangement at all."""
+        """Whether the rules leave any arrangement."""
         return self._possible(np.arange(len(self.least))) and self.narrow(0, len(self.loads))
 
     def mark(self) -> int:

@@ -1,9 +1,9 @@
-"""How sure a stage is of its answer, in integer arithmetic: the twin of codegen/static/src/offramp_confidence.c.
+"""A stage's confidence in its answer, in integer arithmetic: the twin of codegen/static/src/offramp_confidence.c.
 
 Both give the same bits. Logits are int32 with `fraction_bits` fraction bits (real value = logit * 2**-fraction_bits),
 multiplied by a temperature with 16 fraction bits. Measures:
 
-margin           largest minus second largest logit, in the units of the logits; the temperature has no part in it
+margin           largest minus second largest logit, in the units of the logits; independent of the temperature
 max_probability  largest softmax probability, 16 fraction bits, 0..65536
 entropy          of the softmax, in nats, 16 fraction bits, 0..454266 (1024 classes)
 

@@ -126,7 +126,7 @@ def _operands(layer: Layer, inputs: Sequence[Tensor]) -> list[Tensor]:
     if channels == count * shape.channels or count == 1:
         parts = np.split(data, count, axis=1)
     else:
-        # One producer that did not know of the operands: a memory word per pixel, read as operand 0, 1, 0, 1, ...
+        # One producer that was not written as operands: a memory word per pixel, read as operand 0, 1, 0, 1, ...
         flat = data.reshape(n, channels, pixels)
         parts = [flat[:, :, operand::count] for operand in range(count)]
     return [part.reshape(n, shape.channels, shape.rows, shape.cols) for part in parts]

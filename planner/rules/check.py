@@ -1,4 +1,4 @@
-"""What a network must keep to so that the device can run it: all rules, applied to all layers at once."""
+"""The rules that a network must keep so that the device can run it, applied to all layers at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a layer's inputs must lie for it to read them. Each rule returns what it found, or None if all is well.
+"""Rules about how a layer's inputs lie in memory. Each rule returns what it found, or None if all is well.
 
 The network's input is left out where it is one of the inputs: the firmware loads it; so are rolling data buffers, which
 several layers may write. Source of the rules: README of analogdevicesinc/ai8x-synthesis, "Data Memory" and

@@ -1,4 +1,4 @@
-"""What a layer's data, weights and processors must keep to. Each rule returns what it found, or None if all is well.
+"""Rules about a layer's data, weights and processors. Each rule returns what it found, or None if all is well.
 
 Source of the rules: README of analogdevicesinc/ai8x-synthesis, "Limitations of MAX78000 Networks", "Data Memory", and
 the checks in its izer/backend/max7800x.py; the numbers are in the device file.

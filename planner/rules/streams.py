@@ -1,4 +1,4 @@
-"""What streaming and FIFO input must keep to. Each rule returns what it found, or None if all is well.
+"""Rules about streaming and FIFO input. Each rule returns what it found, or None if all is well.
 
 Source of the rules: README of analogdevicesinc/ai8x-synthesis, "Limitations of MAX78000 Networks" and "FIFOs", and the
 checks in its izer/backend/max7800x.py; the numbers are in the device file.
@@ -21,7 +21,7 @@ def streaming_place(layer: Layer, network: Network, device: Device) -> str | Non
 
 
 def streamed_once(layer: Layer, network: Network, device: Device) -> str | None:
-    """What a streaming layer reads passes by and is not kept: no other layer can read it, and it is no output."""
+    """The input of a streaming layer is not kept: no other layer can read it, and it is no output of the network."""
     if not layer.streaming:
         return None
     source = layer.inputs[0]

@@ -1,4 +1,4 @@
-"""`exits: auto` in a spec: the stages that may be chosen from, and what the choice is judged by."""
+"""`exits: auto` in a spec: the stages to choose from, and the criteria of the choice."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _check_networks(
     networks: Collection[str],
     problems: Problems,
 ) -> None:
-    """Networks have a use: where candidates are named, each is one; where none are, there is one besides main."""
+    """Every network must have a use: each is a candidate where candidates are named; else there is one besides main."""
     used = {main, *entry["compare"], *(name for candidate in candidates for name in _networks(candidate))}
     unused = [name for name in networks if name not in used]
     if unused and "candidates" in entry:
@@ -81,7 +81,7 @@ def _candidate(
 
 
 def same_names(main: str, candidates: Sequence[StageSpec]) -> tuple[Diagnostic, ...]:
-    """Candidates that cannot be told apart, from each other or from main."""
+    """Candidates with the name of another one or of main."""
     names = [main, *(one.name for one in candidates)]
     return tuple(
         Diagnostic(one.where, f"there are several stages named `{one.name}`; give each a `name`")

@@ -1,4 +1,4 @@
-"""Clocks that a spec assumes. Layers keep their cycles; what changes is their time, and how long the core's work is."""
+"""Clocks that a spec assumes. Layers keep their cycles; their time changes, and how long the core's work takes."""
 
 from __future__ import annotations
 

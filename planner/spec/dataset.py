@@ -15,7 +15,7 @@ from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ir.network import Shape
 
-# What numpy and zipfile raise for files that are missing or damaged, RuntimeError for features that are not there.
+# What numpy and zipfile raise for files that are missing or damaged, RuntimeError for features that they lack.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
 
 

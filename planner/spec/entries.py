@@ -11,14 +11,14 @@ from offramp.planner.spec.spec import HeadSpec
 
 
 class Problems(list[Diagnostic]):
-    """What is wrong with a spec."""
+    """Collects what is wrong with a spec."""
 
     def wrong(self, where: Where, message: str) -> None:
         self.append(Diagnostic(where, message))
 
 
 def known(entry: Entry, key: str, names: Collection[str], problems: Problems) -> str:
-    """The name that a key refers to; a problem if there is none of it."""
+    """The name that a key refers to; a problem if nothing has it."""
     name = entry[key]
     if name is not None and name not in names:
         problems.wrong(entry.at(key), f"`{key}`: there is no `{name}`; there are: {', '.join(names) or 'none'}")

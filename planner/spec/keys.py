@@ -259,7 +259,7 @@ MANUAL_KEYS = (
 CHOICE_KEYS = (
     Key("exits", one_of(("auto",)), "`auto`; then there are no `stages`.", required=True),
     Key("main", name, "The network whose answers accuracy is measured against.", required=True),
-    Key("choose", Section(CHOOSE_KEYS), "What is kept and what is minimised.", required=True),
+    Key("choose", Section(CHOOSE_KEYS), "The limit that is kept and the cost that is minimised.", required=True),
     Key(
         "candidates",
         Items(Section(CANDIDATE_KEYS)),

@@ -108,7 +108,7 @@ def _file(entry: Entry, key: str, folder: Path, problems: Problems) -> Path:
 
 
 def _check_device(entry: Entry, device: Device, problems: Problems) -> None:
-    """A spec that names a device is read for no other one; the device's clocks are the highest that are allowed."""
+    """A spec that names a device is for that one only; the device's clocks are the highest that are allowed."""
     if entry["device"] is not None and entry["device"] != device.name:
         found = f"`device: {entry['device']}`, but the spec is used for a {device.name}"
         problems.wrong(entry.at("device"), found)

@@ -1,4 +1,4 @@
-"""What a spec says: networks, data, and the stages they run in, or what stages are to be chosen from."""
+"""A spec as values: networks, data, and the stages they run in, or the candidates for stages."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class ChoiceSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What all specs say. `clocks`: Hz by name, the device's where not given; `places`: of the spec's keys.
+    """What all specs have. `clocks`: Hz by name, the device's where not given; `places`: of the spec's keys.
 
     `compare`: networks that are in no stage, but are run alone for comparison.
     """
