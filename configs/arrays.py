@@ -73,7 +73,7 @@ class ArrayFile:
             raise self._damaged(f"its arrays have {total:,} bytes; {limit:,} are allowed")
 
     def _damaged(self, message: str) -> Damaged:
-        return Damaged(Diagnostic(self._where, f"is not an .npz file with plain arrays: {message}"))
+        return Damaged(Diagnostic(self._where, f"is not an .npz file with plain arrays, or damaged: {message}"))
 
     def _header(self, entry: zipfile.ZipInfo) -> Header:
         """ValueError if it is not a plain array that fills its entry."""
@@ -116,7 +116,7 @@ def read_array(path: Path, limit: int) -> Array:
             raise ValueError(f"it has {len(data)} bytes; its header announces {length + header.nbytes}")
         return read_data(stream, header)
     except _DAMAGE as error:
-        found = f"is not a .npy file with a plain array: {error or type(error).__name__}"
+        found = f"is not a .npy file with a plain array, or damaged: {error or type(error).__name__}"
         raise Damaged(Diagnostic(Where(str(path)), found)) from error
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from offramp.configs.device import DEFAULT, Device, device_names, load_device
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.files import is_file
+from offramp.configs.records import read_json
 from offramp.planner.plan import plan_device
 from offramp.planner.spec.reader import spec_device
 
@@ -40,10 +41,7 @@ def device_of_case(folder: Path, stated: str | None = None) -> Device:
     """
     path = folder / "meta.json"
     where = Where(str(path))
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise InputError(Diagnostic(where, f"cannot be read: {error}")) from error
+    meta = read_json(path, "the description of a case") if is_file(path) else {}
     named = meta.get("device") if isinstance(meta, dict) else None
     if named and stated and str(named).upper() != stated.upper():
         raise InputError(Diagnostic(where, f"is a case of a {named}, not of a {stated.upper()}"))

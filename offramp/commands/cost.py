@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from offramp.commands.check import WITHOUT_WEIGHTS, add_classes
 from offramp.comparison.layout_vendor import kernel_starts, vendor_weights
 from offramp.configs.device import Column, Device
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.files import is_file
 from offramp.configs.lines import load_yaml
 from offramp.configs.registers import EnergyError
 from offramp.corpus.case import load_case
@@ -72,21 +74,21 @@ def run(args: argparse.Namespace) -> int:
 def load_costs(args: argparse.Namespace) -> Costs:
     """Costs of the subject that the command line names. InputError if it is nothing that has costs."""
     path: Path = args.subject
-    if path.is_file() and path.suffix != ".json" and "offramp" not in load_yaml(path):
+    if is_file(path) and path.suffix != ".json" and "offramp" not in load_yaml(path):
         return _network_file(args, stated_device(args.device))
     if args.checkpoint or args.input or args.fifo or args.classes:
         raise InputError(f"{path}: --checkpoint, --input, --fifo and --classes are for a network YAML")
-    if args.device and not (path / "meta.json").is_file():
+    if args.device and not is_file(path / "meta.json"):
         raise InputError(f"{path}: --device is for a network YAML or a corpus case; a spec says `device`")
-    if path.suffix == ".json" or (path / "plan.json").is_file():
-        saved = path if path.is_file() else path / "plan.json"
+    if path.suffix == ".json" or is_file(path / "plan.json"):
+        saved = path if is_file(path) else path / "plan.json"
         return chain_costs(open_plan(saved, device_of_plan(saved)))
-    if path.is_file():
+    if is_file(path):
         device = device_of_spec(path)
         return chain_costs(make_plan(load_spec(path, device), device, SILENT))
-    if (path / "meta.json").is_file():
+    if is_file(path / "meta.json"):
         return case_costs(path, device_of_case(path, args.device))
-    found = "is a folder that is none of these" if path.is_dir() else "does not exist"
+    found = "is a folder that is none of these" if os.path.isdir(path) else "does not exist"
     raise InputError(Diagnostic(Where(str(path)), f"{found}; {KINDS}"))
 
 
@@ -105,7 +107,7 @@ def case_costs(folder: Path, device: Device) -> Costs:
     """Costs of a corpus case, its kernels where its program has them; without one, at the start of weight memory."""
     network = load_case(folder, device, rolling_buffers=True).network
     starts: Mapping[int, Column] = {}
-    if (folder / "program.npz").exists():
+    if is_file(folder / "program.npz"):
         starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))
     return network_costs(folder.name, network, device, starts)
 

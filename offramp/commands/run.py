@@ -16,6 +16,7 @@ from offramp.commands.tables import verified_text
 from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.files import is_file
 from offramp.devices import device_of_plan
 from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, checked_input, write_answers
 from offramp.pipeline.chains import TEST_DATA, data_set
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         check_name(args.output)
     console = terminal.make_console(args)
     elf = args.build / "firmware.elf"
-    if not elf.is_file():
+    if not is_file(elf):
         message = "holds no firmware.elf; the folder of a finished `offramp build` is expected"
         raise InputError(Diagnostic(Where(str(args.build)), message))
     require_board()

@@ -14,8 +14,8 @@ from offramp.codegen.program import Key
 from offramp.comparison.layout_plan import layer_numbers, step_names
 from offramp.comparison.layouts import WORD_BYTES, BiasUse, DataUse, LayerUse, Layout, StageUse, WeightUse, sizes_of
 from offramp.configs.device import Column, Device
-from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.corpus.case import load_case
+from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
+from offramp.corpus.case import Case, load_case
 from offramp.corpus.registers import Image, field, vendor_image
 from offramp.planner.allocation.requirements import MemoryRequirements, requirements_of, streaming_bias_lead
 from offramp.planner.hardware.energy import layer_energy
@@ -34,6 +34,7 @@ def layout_of_case(folder: Path, device: Device) -> Layout:
         raise InputError(
             Diagnostic(Where(str(folder / "meta.json")), "has no `latency`; the tool's cycles are expected")
         )
+    _check_layers(case, folder)
     requirements = requirements_of(whole(case.name, case.network), device)
     image = vendor_image(folder, device)
     weights = vendor_weights(image, len(case.network.layers), device)
@@ -56,6 +57,16 @@ def layout_of_case(folder: Path, device: Device) -> Layout:
         points=(),
         points_data="",
     )
+
+
+def _check_layers(case: Case, folder: Path) -> None:
+    """Damaged if meta.json does not list the network's layers in order, or their cycles."""
+    indices = [layer.index for layer in case.network.layers]
+    listed = [layer["index"] for layer in case.meta.get("layers", ())][: len(indices)]
+    timed = {layer["layer"] for layer in case.meta["latency"]["layers"]}
+    if listed != indices or not timed.issuperset(indices):
+        message = f"is damaged: `layers` and `latency` of layers 0 to {len(indices) - 1} are expected"
+        raise Damaged(Diagnostic(Where(str(folder / "meta.json")), message))
 
 
 def vendor_weights(image: Image, layers: int, device: Device) -> tuple[WeightUse, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.arrays import read_array, read_arrays
+from offramp.configs.bounds import CORPUS_FILE
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.errors import Damaged, Diagnostic, Where
+from offramp.corpus.case_files import read_meta
 from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ai8x.weights import LayerWeights
 from offramp.planner.ir.network import Network, Shape
-from offramp.planner.spec.dataset import UNREADABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +35,13 @@ class Case:
 
 
 def load_case(folder: Path, device: Device, rolling_buffers: bool = False) -> Case:
-    """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable.
+    """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable,
+    Damaged if one is damaged.
+
     `rolling_buffers`: accept a network with those, of which only costs are known.
     """
-    meta, sample, arrays = (_read(folder / name) for name in ("meta.json", "input.npy", "weights.npz"))
+    meta, sample = read_meta(folder, needed=True), read_array(folder / "input.npy", CORPUS_FILE)
+    arrays = read_arrays(folder / "weights.npz", CORPUS_FILE)
     try:
         arguments = meta["izer_args"]
         options = Options(
@@ -51,19 +55,9 @@ def load_case(folder: Path, device: Device, rolling_buffers: bool = False) -> Ca
         shape = Shape(*pixels.shape)
         weights = _case_weights(arrays)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(Diagnostic(Where(str(folder)), f"is not a whole case: {error!r}")) from error
+        raise Damaged(Diagnostic(Where(str(folder)), f"is not a whole case, or damaged: {error!r}")) from error
     network = load_network(folder / "network.yaml", device, weights=weights, input_shape=shape, options=options)
     return Case(folder.name, network, pixels, meta, "--overlap-data" in arguments)
-
-
-def _read(path: Path) -> Any:
-    try:
-        if path.suffix == ".json":
-            return json.loads(path.read_text(encoding="utf-8"))
-        loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
-    except UNREADABLE as error:
-        raise InputError(Diagnostic(Where(str(path)), f"cannot be read: {error}")) from error
 
 
 def _int8(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:

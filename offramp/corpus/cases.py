@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
+from offramp.configs.files import is_file
 from offramp.console import add_arguments as add_console_arguments
 from offramp.console import make_console
 from offramp.devices import add_device, device_of_case
@@ -28,24 +30,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def judge_cases(args: argparse.Namespace, judge: Judge) -> int:
-    """A line per failing case, last line `N passed, M failed`. Exit code 1 if one failed, else 0."""
+    """A line per failing case, last line `N passed, M failed`. Exit code 2 if one is damaged, else 1 if one failed."""
     console = make_console(args)
-    passed = failed = 0
-    for case, reasons in each_case(args, partial(_judged, judge=judge, stated=args.device)):
+    passed = failed = code = 0
+    for case, (reasons, damaged) in each_case(args, partial(_judged, judge=judge, stated=args.device)):
         failed += bool(reasons)
         passed += not reasons
         if reasons:
             console.print(f"{case.name}: {'; '.join(reasons)}", markup=False)
+            code = max(code, 2 if damaged else 1)
     console.print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return code
 
 
-def _judged(case: Path, judge: Judge, stated: str | None) -> tuple[str, ...]:
+def _judged(case: Path, judge: Judge, stated: str | None) -> tuple[tuple[str, ...], bool]:
+    """Why a case fails, and whether it is because one of its files is damaged."""
     try:
-        device = device_of_case(case, stated)
+        return judge(case, device_of_case(case, stated)), False
     except InputError as error:
-        return tuple(str(problem) for problem in error.problems)
-    return judge(case, device)
+        return tuple(str(problem) for problem in error.problems), isinstance(error, Damaged)
 
 
 def each_case(args: argparse.Namespace, work: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
@@ -72,9 +75,11 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
     cases: list[Path] = []
     problems = []
     for path in paths:
-        inside = [path] if is_program(path) else sorted(filter(is_program, path.iterdir())) if path.is_dir() else []
+        inside = (
+            [path] if is_program(path) else sorted(filter(is_program, path.iterdir())) if os.path.isdir(path) else []
+        )
         if not inside:
-            found = "is no case" if path.is_dir() else "is no folder"
+            found = "is no case" if os.path.isdir(path) else "is no folder"
             problems.append(
                 Diagnostic(
                     Where(str(path)),
@@ -89,9 +94,9 @@ def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 def is_case(path: Path) -> bool:
     """Is it a folder of the corpus?"""
-    return is_program(path) and (path / "meta.json").is_file()
+    return is_program(path) and is_file(path / "meta.json")
 
 
 def is_program(path: Path) -> bool:
     """Is it a folder with a bus program, a whole case or not?"""
-    return (path / "program.npz").is_file()
+    return is_file(path / "program.npz")

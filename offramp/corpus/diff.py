@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from offramp.configs.device import Device
-from offramp.configs.errors import InputError, OfframpError
+from offramp.configs.errors import Damaged, InputError, OfframpError
 from offramp.console import make_console
 from offramp.corpus import cases
 from offramp.corpus.case import load_case
@@ -24,12 +24,13 @@ from offramp.devices import device_of_case, stated_device
 class Comparison:
     """A case's differences: those without an explanation, and how many fields each explanation covers.
 
-    `refused`: why there is no program of ours; then nothing was compared.
+    `refused`: why there is no program of ours; then nothing was compared. `damaged`: that is a damaged file.
     """
 
     unexplained: tuple[Difference, ...] = ()
     explained: Mapping[Explanation, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    damaged: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare all cases. Exit code 1 if a difference is not explained or a case cannot be compared."""
+    """Compare all cases. Exit code 2 if one is damaged, else 1 if one differs without a reason or is not compared."""
     console = make_console()
     equal = explained = unexplained = refused = 0
+    damaged = False
     fields: Counter[Explanation] = Counter()
     affected: Counter[Explanation] = Counter()
     for case, result in cases.each_case(args, partial(_compared, stated=args.device)):
@@ -50,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         fields.update(result.explained)
         affected.update(result.explained.keys())
         refused += bool(result.refused)
+        damaged |= result.damaged
         unexplained += bool(result.unexplained)
         explained += bool(result.explained) and not result.unexplained
         equal += not (result.explained or result.unexplained or result.refused)
@@ -60,14 +63,14 @@ def run(args: argparse.Namespace) -> int:
     if refused:
         console.print(f"{refused} not compared")
     console.print(f"{equal} cases equal, {explained} explained, {unexplained} with unexplained differences")
-    return 1 if unexplained or refused else 0
+    return 2 if damaged else 1 if unexplained or refused else 0
 
 
 def _compared(folder: Path, stated: str | None) -> Comparison:
     try:
         return diff_case(folder, device_of_case(folder, stated))
     except InputError as error:
-        return _refused(error)
+        return replace(_refused(error), damaged=isinstance(error, Damaged))
 
 
 def _refused(error: OfframpError) -> Comparison:
@@ -80,6 +83,8 @@ def diff_case(folder: Path, device: Device) -> Comparison:
         case = load_case(folder, device)
         placed = place_case(case, device)
         programs = Programs(placed, our_image(placed), vendor_image(folder, device), case.meta["izer_args"])
+    except Damaged:
+        raise
     except OfframpError as error:
         return _refused(error)
     return compare(programs)

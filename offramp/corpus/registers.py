@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.lower import lower
 from offramp.codegen.program import Key, start_writes
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.corpus.replay import WRITE
+from offramp.configs.errors import Damaged
+from offramp.corpus.case_files import WRITE, read_program
 from offramp.planner.allocation.place import Placed
-from offramp.planner.spec.dataset import UNREADABLE
 
 Image = Mapping[Key, int]  # the last value written to each register; a register that is missing holds 0
 
@@ -56,21 +53,20 @@ def our_image(placed: Placed) -> Image:
 
 
 def vendor_image(case: Path, device: Device) -> Image:
-    """Registers when the program of a corpus case has just started the accelerator. InputError if it is unreadable."""
-    path = case / "program.npz"
-    try:
-        with np.load(path, allow_pickle=False) as program:
-            phases = [_phase(program, phase) for phase in PHASES if f"{phase}_addr" in program]
-    except UNREADABLE as error:
-        raise InputError(Diagnostic(Where(str(path)), f"cannot be read: {error}")) from error
-    return _image((write for phase in phases for write in phase), device)
+    """Registers when the program of a corpus case has just started the accelerator. Damaged if it is."""
+    program = read_program(case)
+    return _image((write for phase in PHASES for write in _phase(program, phase)), device)
 
 
 def _phase(program: Mapping[str, Any], phase: str) -> list[tuple[int, int]]:
-    """(address, value) of a phase's writes. ValueError for what is no list of whole numbers."""
-    columns = [program[f"{phase}_{part}"] for part in ("addr", "value", "kind")]
-    if any(column.ndim != 1 or column.dtype.kind not in "ui" for column in columns):
-        raise ValueError(f"{phase}: addresses, values and kinds are not whole numbers")
+    """(address, value) of a phase's writes; none of a phase that is not there."""
+    names = [f"{phase}_{part}" for part in ("addr", "value", "kind")]
+    missing = [name for name in names if name not in program]
+    if len(missing) == len(names):
+        return []
+    if missing:
+        raise Damaged(f"program.npz: is damaged: it has no `{'`, `'.join(missing)}`")
+    columns = [program[name] for name in names]
     entries = zip(*(column.tolist() for column in columns), strict=True)
     return [(address, value) for address, value, kind in entries if kind == WRITE]
 

@@ -8,7 +8,6 @@ format is described in the corpus's README. A bare program has no `meta.json`, o
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -21,13 +20,21 @@ from numpy.typing import NDArray
 from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.corpus import cases
-from offramp.planner.spec.dataset import UNREADABLE
+from offramp.corpus.case_files import (
+    CHECK,
+    CLEAR_BITS,
+    POLL,
+    SET_BITS,
+    WRITE,
+    WRITE_BYTE,
+    Arrays,
+    read_expected,
+    read_meta,
+    read_outputs,
+    read_program,
+)
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.memory import WORD_BYTES
-
-Arrays = Mapping[str, NDArray[Any]]
-
-WRITE, SET_BITS, CLEAR_BITS, WRITE_BYTE, POLL, CHECK = range(6)  # kinds of a program's entries
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def replay_case(case: Path, device: Device) -> tuple[str, ...]:
-    """Run a case's program on a fresh accelerator. What differs from its answers, or why it cannot run; () if right."""
-    try:
-        meta = json.loads((case / "meta.json").read_text(encoding="utf-8")) if (case / "meta.json").is_file() else {}
-        program, expected, outputs = (_load(case / f"{name}.npz") for name in ("program", "expected", "outputs"))
-    except UNREADABLE as error:
-        return (f"cannot be read: {error}",)
+    """Run a case's program on a fresh accelerator. What differs from its answers, or why it cannot run; () if right.
+
+    Damaged if one of its files is.
+    """
+    meta, program, expected, outputs = read_meta(case), read_program(case), read_expected(case), read_outputs(case)
     bare = not meta.get("layers")
     missing = [] if bare else [key for key in ("phase_order", "final_layer") if key not in meta]
     if missing:
@@ -110,13 +116,6 @@ def _stop(accelerator: Accelerator) -> None:
         if fields["enable"]:
             value = device.registers["CTRL"].encode({**fields, "enable": 0, "done": 0})
             accelerator.write(device.register_address("CTRL", quadrant), value)
-
-
-def _load(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def play(accelerator: Accelerator, program: Arrays, phase: str) -> None:
@@ -185,7 +184,10 @@ class _Outputs:
         self.problems: list[str] = []
 
     def compare(self, index: int) -> None:
-        layer, following = self._layers[index], self._layers.get(index + 1)
+        layer, following = self._layers.get(index), self._layers.get(index + 1)
+        if layer is None:
+            self.problems.append(f"layer {index} has run, but meta.json does not list it")
+            return
         if layer["buffer_shift"] is not None or layer["buffer_insert"] is not None:
             return  # outputs.npz holds the rolling buffer, which is not where the layer writes
         streamed = following is not None and following["streaming"] and index != self._final_layer
@@ -195,6 +197,8 @@ class _Outputs:
     def final(self) -> tuple[str, ...]:
         """The last layer's output, after the whole run."""
         self.problems = []
+        if self._final_layer not in self._layers:
+            return (f"meta.json does not list its final layer, {self._final_layer}",)
         if "final" in self._outputs:
             self._check("final", self._final_layer)
         return tuple(self.problems)
@@ -220,11 +224,13 @@ def read_output(accelerator: Accelerator, layer: Mapping[str, Any], channels: in
     """A layer's output from data memory: int64 (channels, pixels). `layer` is an entry of meta.json's `layers`."""
     device = accelerator.device
     group = device.geometry.processors_per_instance
-    map_ = int(layer["output_processors"], 16)
+    map_ = int(layer["output_processors"] or "0", 16)
     enabled = np.array([processor for processor in range(device.geometry.processors) if map_ >> processor & 1])
     expansions = math.ceil(channels / device.geometry.processors)
     threshold = channels if expansions == 1 else math.ceil(math.ceil(channels / expansions) / group) * group
     channel = np.arange(channels)
+    if len(enabled) < min(channels, threshold):
+        raise OfframpError(f"{channels} channels on {len(enabled)} output processors")
     processor, expansion = enabled[channel % threshold], channel // threshold
     wide = layer["output_width"] == 32
     unit = (layer["write_gap"] + 1) * (group if wide else 1)

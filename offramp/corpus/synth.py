@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from offramp.configs.device import Device
-from offramp.configs.errors import OfframpError
+from offramp.configs.errors import Damaged, OfframpError
+from offramp.configs.files import is_file
 from offramp.corpus import cases
 from offramp.corpus.case import Case, load_case
+from offramp.corpus.case_files import read_outputs
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Layer, Network
 from offramp.planner.rules.check import check_network
-from offramp.planner.spec.dataset import UNREADABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,16 +44,17 @@ def synth_case(folder: Path, device: Device, free: bool = False) -> tuple[str, .
         machine = ModelRunner(place_case(case, device, free))
         machine.load()
         result = run_all(machine, [case.sample])[0].reshape(-1)
+    except Damaged:
+        raise
     except OfframpError as error:
         return tuple(str(problem) for problem in error.problems)
     answers = folder / "outputs.npz"
-    if not answers.is_file():
+    if not is_file(answers):
         return ("there is no outputs.npz to compare with",)
-    try:
-        with np.load(answers, allow_pickle=False) as outputs:
-            expected = outputs["final"].astype(np.int64).reshape(-1)
-    except UNREADABLE as error:
-        return (f"outputs.npz cannot be read: {error}",)
+    outputs = read_outputs(folder)
+    if "final" not in outputs:
+        return ("outputs.npz has no `final`",)
+    expected = outputs["final"].astype(np.int64).reshape(-1)
     if result.shape != expected.shape:
         return (f"the output has {result.size} values, {expected.size} are expected",)
     different = int(np.count_nonzero(result != expected))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +12,6 @@ from offramp.configs.arrays import ArrayFile, Header
 from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ir.network import Shape
-
-# What numpy and zipfile raise for files that are missing or damaged, RuntimeError for features that they lack.
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)

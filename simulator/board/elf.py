@@ -58,7 +58,7 @@ def load_image(path: Path) -> Image:
         variables = [section for section in elf.iter_sections() if section["sh_flags"] & _ALLOCATED]
         ram = sum(section["sh_size"] for section in variables if section["sh_flags"] & 1)  # SHF_WRITE
     except Exception as error:  # pyelftools trusts what it reads: a damaged file raises anything
-        raise Damaged(Diagnostic(where, f"not an ELF file: {error or type(error).__name__}")) from error
+        raise Damaged(Diagnostic(where, f"not an ELF file, or damaged: {error or type(error).__name__}")) from error
     if kind != ("EM_ARM", "ET_EXEC"):
         raise InputError(Diagnostic(where, f"a {kind[0]} {kind[1]}; an Arm executable is expected"))
     if not segments:

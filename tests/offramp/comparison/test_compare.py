@@ -220,7 +220,7 @@ def test_a_program_that_is_cut_short_is_refused(
     shutil.copytree(corpus / "cases" / "net-mnist", folder)
     (folder / "program.npz").write_bytes((folder / "program.npz").read_bytes()[:100])
     assert main(["compare", str(folder)]) == 2
-    assert f"{folder / 'program.npz'}: cannot be read" in capsys.readouterr().err
+    assert f"{folder / 'program.npz'}: is not an .npz file with plain arrays, or damaged" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

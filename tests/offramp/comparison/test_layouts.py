@@ -17,7 +17,7 @@ from offramp.comparison.layouts import Layout, Point, WeightUse, front
 from offramp.comparison.read import read_layout
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
-from offramp.corpus.replay import WRITE, WRITE_BYTE
+from offramp.corpus.case_files import WRITE, WRITE_BYTE
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import Report

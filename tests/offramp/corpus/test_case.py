@@ -91,7 +91,7 @@ def test_a_file_is_missing(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"{", b"\xff"])
 def test_a_file_is_damaged(folder: Path, name: str, content: bytes) -> None:
     (folder / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name}: cannot be read"):
+    with pytest.raises(InputError, match=rf"{name}: is not .* damaged"):
         load_case(folder, DEVICE)
 
 
@@ -100,7 +100,7 @@ def test_a_file_is_damaged(folder: Path, name: str, content: bytes) -> None:
 )
 def test_arguments_that_are_none(folder: Path, meta: object) -> None:
     write_meta(folder, meta)
-    with pytest.raises(InputError, match="is not a whole case"):
+    with pytest.raises(InputError, match="damaged"):
         load_case(folder, DEVICE)
 
 

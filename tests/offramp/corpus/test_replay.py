@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from offramp.codegen.load_images import tensor_places
 from offramp.configs.errors import InputError
-from offramp.corpus import replay
+from offramp.corpus import case_files, replay
 from offramp.corpus.cases import find_cases
 from offramp.corpus.direct import ModelRunner
 from offramp.planner.allocation.place import place
@@ -48,15 +48,15 @@ class Recorder(Accelerator):
     def write(self, address: int, value: int) -> None:
         place = DEVICE.locate(address)
         if place is None or place.kind == "register":
-            self.log.append((address, value, replay.WRITE))
+            self.log.append((address, value, case_files.WRITE))
         super().write(address, value)
 
     def write8(self, address: int, value: int) -> None:
-        self.log.append((address, value, replay.WRITE_BYTE))
+        self.log.append((address, value, case_files.WRITE_BYTE))
         super().write8(address, value)
 
     def write_block(self, addresses: NDArray[np.uint32], values: NDArray[np.uint32]) -> None:
-        self.log += [(*pair, replay.WRITE) for pair in zip(addresses.tolist(), values.tolist(), strict=True)]
+        self.log += [(*pair, case_files.WRITE) for pair in zip(addresses.tolist(), values.tolist(), strict=True)]
         super().write_block(addresses, values)
 
     def take(self, name: str) -> dict[str, NDArray[np.uint32]]:
@@ -227,12 +227,13 @@ def failing_check(case: Path) -> str:
 
 
 def unknown_entry(case: Path) -> str:
-    edit(case / "program.npz", isr_kind=np.array([9], np.uint8), isr_addr=np.array([0], np.uint32))
-    return "program entry of kind 9 is not supported"
+    one_entry(case, np.array([0], np.uint32), kind=9, expect=0)
+    return "program.npz: is damaged: `isr_kind` holds 9; 0..5 are kinds of entries"
 
 
 def no_start(case: Path) -> str:
-    edit(case / "program.npz", start_kind=np.zeros(0, np.uint8))
+    none = np.zeros(0, np.uint32)
+    edit(case / "program.npz", start_kind=none.astype(np.uint8), start_addr=none, start_value=none)
     return "the program never runs the accelerator"
 
 
@@ -245,12 +246,12 @@ def no_answers(case: Path) -> str:
 def truncated(case: Path) -> str:
     data = (case / "program.npz").read_bytes()
     (case / "program.npz").write_bytes(data[: len(data) // 2])
-    return "cannot be read: "
+    return "program.npz: is not an .npz file with plain arrays, or damaged: "
 
 
 def emptied(case: Path) -> str:
     (case / "program.npz").write_bytes(b"")
-    return "cannot be read: "
+    return "program.npz: is not an .npz file with plain arrays, or damaged: "
 
 
 def no_phase(case: Path) -> str:
@@ -261,7 +262,9 @@ def no_phase(case: Path) -> str:
 
 
 def no_final_layer(case: Path) -> str:
-    (case / "meta.json").write_text('{"phase_order": [], "layers": [{}]}')
+    meta = json.loads((case / "meta.json").read_text())
+    del meta["final_layer"]
+    (case / "meta.json").write_text(json.dumps(meta))
     return "cannot be read: meta.json has no `final_layer`"
 
 
@@ -272,20 +275,60 @@ def only_outputs(case: Path) -> str:
 
 
 def missing_input(case: Path) -> str:
-    edit(case / "program.npz", input_kind=np.zeros(1, np.uint8))
+    with np.load(case / "program.npz") as arrays:
+        first = {name: arrays[name][:1] for name in arrays.files if name.startswith("input_")}
+    edit(case / "program.npz", **first)
     return "depends on what processor 0 reads byte 0 of data word 1 of instance 0"
 
 
-DAMAGES = [break_expected, break_intermediate, never_ending_poll, failing_check, unknown_entry, no_start, no_answers]
-DAMAGES += [truncated, emptied, no_phase, no_final_layer, only_outputs, missing_input]
+def unequal_lists(case: Path) -> str:
+    edit(case / "program.npz", input_kind=np.zeros(1, np.uint8))
+    return "program.npz: is damaged: input: lists of 16, 16, 1 entries"
+
+
+def a_layer_without_keys(case: Path) -> str:
+    (case / "meta.json").write_text('{"phase_order": [], "layers": [{}]}')
+    return "meta.json: is damaged: `layers[0].index`"
+
+
+def another_type(case: Path) -> str:
+    meta = json.loads((case / "meta.json").read_text())
+    meta["layers"][0]["write_gap"] = 10**30
+    (case / "meta.json").write_text(json.dumps(meta))
+    return "meta.json: is damaged: `layers[0].write_gap`: a number >= 0 is expected"
+
+
+def signed_answers(case: Path) -> str:
+    edit(case / "expected.npz", value=np.full(16, -1, np.int64))
+    return "expected.npz: is damaged: addr, mask and value: lists of numbers from 0 to 0xffffffff"
+
+
+def outputs_that_are_none(case: Path) -> str:
+    edit(case / "outputs.npz", out0=np.zeros((), np.int8))
+    return "outputs.npz: is damaged: `out0` is int8 ()"
+
+
+FAILURES = [break_expected, break_intermediate, never_ending_poll, failing_check, no_start, no_answers]
+FAILURES += [no_phase, no_final_layer, only_outputs, missing_input]
+DAMAGES = [unknown_entry, truncated, emptied, unequal_lists, a_layer_without_keys, another_type, signed_answers]
+DAMAGES += [outputs_that_are_none]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.__name__)
+def test_a_case_fails_with_its_reason(case: Path, failure: object) -> None:
+    assert callable(failure)
+    reason = failure(case)
+    reasons = replay.replay_case(case, DEVICE)
+    assert any(reason in found for found in reasons), reasons
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_a_damaged_case_fails_with_its_reason(case: Path, damage: object) -> None:
+def test_a_damaged_case_is_another_exit_code(case: Path, damage: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert callable(damage)
     reason = damage(case)
-    reasons = replay.replay_case(case, DEVICE)
-    assert any(reason in found for found in reasons), reasons
+    assert replay.run(arguments(case)) == 2
+    printed = capsys.readouterr().out
+    assert f"{case}/{reason}" in printed and "0 passed, 1 failed" in printed
 
 
 @pytest.mark.slow

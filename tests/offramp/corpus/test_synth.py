@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from offramp.configs.device import load_device
+from offramp.configs.errors import Damaged
 from offramp.corpus import cases
 from offramp.corpus.synth import synth_case
 
@@ -44,12 +45,13 @@ def test_command_counts_and_fails(corpus: Path, capsys: pytest.CaptureFixture[st
     assert lines[-1] == "1 passed, 1 failed"
 
 
-def test_answers_that_cannot_be_read_are_a_reason(corpus: Path, tmp_path: Path) -> None:
+def test_answers_that_cannot_be_read(corpus: Path, tmp_path: Path) -> None:
     source = corpus / "cases" / "net-mnist-extrasmall"
     for name in ("network.yaml", "input.npy", "weights.npz", "meta.json"):
         (tmp_path / name).write_bytes((source / name).read_bytes())
     (tmp_path / "outputs.npz").write_bytes((source / "outputs.npz").read_bytes()[:500])
-    assert synth_case(tmp_path, DEVICE)[0].startswith("outputs.npz cannot be read: ")
+    with pytest.raises(Damaged, match=r"outputs\.npz: is not an \.npz file with plain arrays, or damaged: "):
+        synth_case(tmp_path, DEVICE)
 
 
 def test_damaged_weights_are_noticed(corpus: Path, tmp_path: Path) -> None:
