@@ -28,7 +28,7 @@ from offramp.planner.exits.choose import Cost, choose
 from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
-from offramp.planner.rules.check import check_network
+from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.spec import AutoSpec
 from offramp.progress import Progress
 
@@ -50,7 +50,7 @@ def choose_plan(spec: AutoSpec, sources: Sources, device: Device, progress: Prog
     """The plan with the best chain, and its programs. OfframpError lists everything that prevents it."""
     candidates = load_candidates(spec, sources, device)
     compared = load_compared(spec, sources, device)
-    networks = [candidates.main, *(one.network for one in candidates.entries), *compared.values()]
+    networks = [candidates.main, *compared.values()]
     problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(dict.fromkeys(problems))
@@ -90,7 +90,10 @@ def _build(candidates: Candidates, sources: Sources, early: Early, device: Devic
     # What would fit instead is searched only where it says most: for chains of one candidate.
     alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
     try:
-        placed = place(build_chain(spec, sources, device), device, alternatives=alternatives)
+        chain = build_chain(spec, sources, device)
+        if problems := check_chain(chain, device):
+            raise InputError(problems)
+        placed = place(chain, device, alternatives=alternatives)
     except (InputError, Infeasible) as error:
         return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None)
     lowered = lower(placed)

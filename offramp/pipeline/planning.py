@@ -22,7 +22,7 @@ from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import Chain, with_threshold
 from offramp.planner.plan import Plan, load_plan
 from offramp.planner.reference.profile import profile
-from offramp.planner.rules.check import check_network
+from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.spec import AutoSpec, Calibration, ManualSpec
 from offramp.progress import Progress
@@ -61,8 +61,8 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress) -
     if isinstance(spec, AutoSpec):
         return planned(*choose_plan(spec, sources, device, progress))
     chain, compared = build_chain(spec, sources, device), load_compared(spec, sources, device)
-    networks = (*chain.networks.values(), *compared.values())
-    problems = [problem for network in networks for problem in check_network(network, device)]
+    problems = [*check_chain(chain, device)]
+    problems += [problem for network in compared.values() for problem in check_network(network, device)]
     if problems:
         raise InputError(problems)
     progress.step("placing weights, biases and activations")

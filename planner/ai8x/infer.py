@@ -9,9 +9,12 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.description import Description, LayerDescription, find_buffer, find_layer
 from offramp.planner.ai8x.rolling_buffers import RollingBuffer
+from offramp.planner.ai8x.unsupported import in_crop, square_pool_stride
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
 from offramp.planner.hardware.hw_layer import lowest_processors
 from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, Shape
+from offramp.planner.rules.inputs import joined_sizes
+from offramp.planner.rules.messages import message_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,9 +216,7 @@ def _interleaved_shape(stated: LayerDescription, source: int, shape: Shape) -> S
 def _joined_shape(stated: LayerDescription, shapes: list[Shape]) -> Shape:
     if len({(shape.rows, shape.cols) for shape in shapes}) > 1:
         listed = ", ".join(str(shape) for shape in shapes)
-        raise _refuse(
-            stated, "in_sequences", f"inputs of different sizes ({listed}) cannot be joined along the channels"
-        )
+        raise _refuse(stated, "in_sequences", f"inputs of {listed}; {message_of(joined_sizes, {})}")
     return replace(shapes[0], channels=sum(shape.channels for shape in shapes))
 
 
@@ -223,6 +224,8 @@ def _reshaped(stated: LayerDescription, shape: Shape) -> Shape:
     """`in_channels` and `in_dim` give the same values another shape."""
     wanted = _asked(stated, shape)
     if wanted.channels * wanted.pixels != shape.channels * shape.pixels:
+        if in_crop(stated):
+            raise InputError(())  # refused already, and this follows from it
         raise _refuse_shape(stated, wanted, f"the input is {shape}")
     return wanted
 
@@ -243,6 +246,9 @@ def _pooled(stated: LayerDescription, shape: Shape) -> tuple[tuple[int, int], tu
     window, step = stated.pooling.window, stated.pooling.stride[0]
     if stated.op == "passthrough" and shape.cols == 1:
         window = (window[0], 1)
+    if stated.pooling.stride != (step, step) and shape.cols > 1 and not square_pool_stride(stated):
+        found = f"`pool_stride: [{step}, {stated.pooling.stride[1]}]` of an input of {shape}"
+        raise _refuse(stated, "pool_stride", f"{found}; {message_of(square_pool_stride, {})}")
     rows = (shape.rows - window[0]) // step + 1
     cols = shape.cols if stated.op == "conv1d" else (shape.cols - window[1]) // step + 1
     if rows < 1 or cols < 1:

@@ -85,9 +85,9 @@ def stride(layer: LayerDescription) -> str | None:
 
 
 def square_pool_stride(layer: LayerDescription) -> str | None:
-    """The pooling stride is the same for rows and columns."""
-    same = layer.pooling.stride[0] == layer.pooling.stride[1]
-    return None if same or layer.op == "conv1d" else "pool_stride"
+    """The pooling stride is the same for rows and columns, but for data with one column (`pool_stride: [4, 1]`)."""
+    rows, cols = layer.pooling.stride
+    return None if cols in (rows, 1) or layer.op == "conv1d" else "pool_stride"
 
 
 def output_pad(layer: LayerDescription) -> str | None:

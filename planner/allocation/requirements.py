@@ -141,17 +141,16 @@ def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Diagn
     source = chain.first_reader
     for slot in chain.slots:
         layer = slot.layer
+        alone = set(slot.reads) == {INPUT_TENSOR}
         if INPUT_TENSOR in slot.reads and (
-            (layer.processors, layer.data_format) != (source.layer.processors, source.layer.data_format)
+            layer.data_format != source.layer.data_format or (alone and layer.processors != source.layer.processors)
         ):
             found = f"{slot.name} reads the input as {layer.data_format} on processors {layer.processors:#x}"
             wanted = f"{source.name} reads it as {source.layer.data_format} on {source.layer.processors:#x}"
             problems.append(Diagnostic(layer.where, f"{found}; {wanted}: all readers must agree"))
-        inner = [tensor for tensor in slot.reads if tensor != INPUT_TENSOR]
-        written = 0
-        for tensor in inner:
-            written |= hw[tensor].output_processors
-        if inner and len(inner) == len(slot.reads) and written != layer.processors:
+        places = [source.layer.processors if one == INPUT_TENSOR else hw[one].output_processors for one in slot.reads]
+        written = _union(places)
+        if not alone and written != layer.processors:
             found = f"{slot.name} reads processors {layer.processors:#018x}"
             problems.append(Diagnostic(layer.where, f"{found}, but its input is written to {written:#018x}"))
     return problems
@@ -221,8 +220,18 @@ def _read_together(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tu
         for other in slot.reads[1:]:
             merged = group_of[slot.reads[0]] | group_of[other]
             group_of |= {member: merged for member in merged}
+    for group in set(group_of.values()):
+        if _lie_apart([tensors[tensor] for tensor in group]):
+            group_of |= {tensor: frozenset((tensor,)) for tensor in group}
     unique = dict.fromkeys(group_of[tensor] for tensor in tensors)
     return tuple(tuple(tensor for tensor in tensors if tensor in group) for group in unique)
+
+
+def _lie_apart(members: Sequence[Tensor]) -> bool:
+    """The YAML gives all tensors of a group the same place in instances of their own: each lives for its own time."""
+    instances = [instance for member in members for instance in member.instances]
+    same = len({member.offset for member in members}) == 1 and members[0].offset is not None
+    return same and len(set(instances)) == len(instances)
 
 
 def _group(chain: Chain, device: Device, tensors: Mapping[TensorId, Tensor], members: tuple[TensorId, ...]) -> Group:

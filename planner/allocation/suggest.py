@@ -18,7 +18,7 @@ from offramp.planner.placement.explain import core
 from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.problem import Problem
 from offramp.planner.placement.solve import solve
-from offramp.planner.rules.check import check_network
+from offramp.planner.rules.check import check_chain
 
 Alternative = tuple[str, Callable[[], Chain]]  # what would be different, and the chain with it
 LIMITS = Limits(effort=0.2)  # of each attempt; what takes more is not suggested
@@ -38,7 +38,7 @@ def nearest(chain: Chain, problem: Problem, device: Device, overlap: bool, more:
 def _fits(changed: Callable[[], Chain], device: Device, overlap: bool) -> bool:
     try:
         chain = changed()
-        if any(check_network(network, device) for network in chain.networks.values()):
+        if check_chain(chain, device):
             return False
         solve(placement_problem(requirements_of(chain, device), overlap), LIMITS)
     except OfframpError:

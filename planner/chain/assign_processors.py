@@ -154,7 +154,7 @@ def alignments_of(network: Network, device: Device) -> dict[Tensor, ProcessorAli
         concatenated = layer.operands == 1 and _interleave(layer, device) == 1
         for tensor in layer.inputs:
             _align(alignments, layer.inputs[0], tensor, offset)
-            offset += size_of(network, tensor, device) if concatenated else 0
+            offset += whole_instances(size_of(network, tensor, device), device) if concatenated else 0
         if layer.op == "passthrough":
             _align(alignments, layer.inputs[0], layer.index, 0)
     return alignments
@@ -185,7 +185,7 @@ def allowed_bases(
     if fixed:
         tensor, bits = next(iter(fixed.items()))
         own = set_bits(bits)[0] - spans[tensor][0]
-        return range(max(0, own), own + 1)
+        return range(max(0, own), min(own, device.geometry.processors - width) + 1)
     geometry = device.geometry
     return range(0, geometry.processors - whole_instances(width, device) + 1, geometry.processors_per_instance)
 

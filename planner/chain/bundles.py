@@ -46,6 +46,16 @@ def forget_processors(network: Network, head: bool = False) -> Network:
     return replace(network, layers=tuple(_forget(layer, head) for layer in network.layers))
 
 
+def forget_offsets(network: Network, head: bool = False) -> Network:
+    """The network as if its YAML said nothing of where its tensors lie in data memory, but for the input."""
+    return replace(network, layers=tuple(_forget_offsets(layer, head) for layer in network.layers))
+
+
+def _forget_offsets(layer: Layer, head: bool) -> Layer:
+    in_offset = layer.in_offset if layer.inputs == (INPUT,) and not head else None
+    return replace(layer, in_offset=in_offset, out_offset=None, write_gap=0)
+
+
 def _forget(layer: Layer, head: bool) -> Layer:
     processors = layer.processors if set(layer.inputs) == {INPUT} and not head else 0
     return replace(layer, processors=processors, output_processors=0)

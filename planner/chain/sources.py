@@ -10,7 +10,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
 from offramp.planner.ai8x.description import Description, read_description
 from offramp.planner.ai8x.load import Options, infer_network
-from offramp.planner.chain.bundles import forget_processors
+from offramp.planner.chain.bundles import forget_offsets, forget_processors
 from offramp.planner.ir.network import Network, Shape
 from offramp.planner.spec.spec import NetworkSpec, Spec
 
@@ -56,6 +56,8 @@ def load(entry: NetworkSpec, source: NetworkSource, device: Device, head_input: 
     network, problems = infer_network(source.description, (), source.checkpoint, shape, options, device)
     if problems or network is None:
         raise InputError(problems)
+    if not entry.keep_offsets:
+        network = forget_offsets(network, head_input is not None)
     return network if entry.keep_processors else forget_processors(network, head_input is not None)
 
 

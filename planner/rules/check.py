@@ -7,6 +7,7 @@ from collections.abc import Callable
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic
 from offramp.planner.hardware.hw_layer import passes_of
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain
 from offramp.planner.ir.network import Layer, Network
 from offramp.planner.rules.inputs import INPUT_RULES
 from offramp.planner.rules.memory import MEMORY_RULES
@@ -25,7 +26,7 @@ def layer_count(network: Network, device: Device) -> str | None:
 
 
 def quadrant_zero(network: Network, device: Device) -> str | None:
-    """Quadrant 0 (processors 0 to {last_of_quadrant}) is used by at least one layer."""
+    """Quadrant 0 (processors 0 to {last_of_quadrant}) is used by at least one layer; a head's stage uses it anyway."""
     maps = [layer.processors for layer in network.layers] + [network.layers[-1].output_processors]
     first = (1 << device.geometry.processors_per_quadrant) - 1
     return "no processor of quadrant 0" if all(maps) and not any(used & first for used in maps) else None
@@ -52,15 +53,24 @@ LAYER_RULES = tuple(rule for _, rules in GROUPS for rule in rules)
 NETWORK_RULES: tuple[NetworkRule, ...] = (layer_count, quadrant_zero, streaming_rows)
 
 
-def check_network(network: Network, device: Device) -> tuple[Diagnostic, ...]:
-    """Every rule that the network breaks, with the place of the layer; empty if the device can run it.
+def check_chain(chain: Chain, device: Device) -> tuple[Diagnostic, ...]:
+    """Every rule that a network of the chain breaks, heads included."""
+    reading = {slot.network for slot in chain.slots if INPUT_TENSOR in slot.reads}
+    found = [check_network(network, device, name not in reading) for name, network in chain.networks.items()]
+    return tuple(dict.fromkeys(problem for problems in found for problem in problems))
+
+
+def check_network(network: Network, device: Device, head: bool = False) -> tuple[Diagnostic, ...]:
+    """Every rule that the network breaks, with the place of the layer; empty if the device can run it. `head`: it runs
+    in a stage of another network, so that what holds for a whole run is not asked of it.
 
     Whether all layers together fit the memories is not decided here but by placement.
     """
     numbers = numbers_of(device)
     problems = []
     for network_rule in NETWORK_RULES:
-        found = network_rule(network, device) if network.layers else None
+        asked = network.layers and not (head and network_rule is quadrant_zero)
+        found = network_rule(network, device) if asked else None
         if found:
             problems.append(Diagnostic(network.where, f"{found}; {message_of(network_rule, numbers)}"))
     for layer in network.layers:

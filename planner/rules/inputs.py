@@ -8,10 +8,11 @@ several layers may write. Source of the rules: README of analogdevicesinc/ai8x-s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import WORD_BYTES, passes_of
-from offramp.planner.ir.network import INPUT, Layer, Network
+from offramp.planner.hardware.hw_layer import WORD_BYTES, passes_of, set_bits
+from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 
 
 def operand_processors(layer: Layer, network: Network, device: Device) -> str | None:
@@ -27,34 +28,65 @@ def input_operand(layer: Layer, network: Network, device: Device) -> str | None:
     return "the network's input as an operand" if mixed else None
 
 
+def distinct_inputs(layer: Layer, network: Network, device: Device) -> str | None:
+    """Operands, and inputs that are joined, are different tensors: each has words of its own, and none is read twice. A
+    pass-through layer makes a copy."""
+    twice = _repeated(layer)
+    return f"{_name(twice[0])} twice" if twice else None
+
+
+def joined_sizes(layer: Layer, network: Network, device: Device) -> str | None:
+    """Inputs that are joined have the same rows and columns: they are joined along the channels, not one behind the
+    other along the pixels (a limit of Offramp)."""
+    sizes = {(shape.rows, shape.cols) for shape in map(network.shape_of, layer.inputs)}
+    listed = ", ".join(str(network.shape_of(index)) for index in layer.inputs)
+    return f"inputs of {listed}" if layer.operands == 1 and len(sizes) > 1 else None
+
+
 def concatenation(layer: Layer, network: Network, device: Device) -> str | None:
-    """All inputs but the last that are joined along the channels have a multiple of {lanes} channels."""
-    odd = [
-        index
-        for index in layer.inputs[:-1]
-        if network.shape_of(index).channels % device.geometry.processors_per_instance
-    ]
-    if layer.operands > 1 or not odd:
+    """Inputs that are joined along the channels leave each other's bytes alone. A layer writes whole words, of four
+    processors each, up to its last output processor: an input that is written later starts in a word of its own, or
+    the one in front of it has a multiple of 4 channels."""
+    parts = [index for index in sorted(set(layer.inputs)) if _map_of(index, network)]
+    if not _side_by_side(layer, network):
         return None
-    return f"an input of {network.shape_of(odd[0]).channels} channels"
+    for position, later in enumerate(parts):
+        own = _map_of(later, network)
+        lanes = device.geometry.processors_per_instance
+        written = (1 << own.bit_length()) - (1 << set_bits(own)[0] // lanes * lanes)
+        for earlier in parts[:position]:
+            if later != INPUT and written & _map_of(earlier, network):
+                return f"what layer {later} writes covers bytes of {_name(earlier)}"
+    return None
+
+
+def joined_order(layer: Layer, network: Network, device: Device) -> str | None:
+    """Inputs that are joined along the channels lie on processors in the order of `in_sequences`."""
+    maps = [_map_of(index, network) for index in layer.inputs]
+    if not _side_by_side(layer, network) or not all(maps):
+        return None
+    places = list(zip(layer.inputs, maps, strict=True))
+    found = [index for (index, one), (_, other) in pairwise(places) if set_bits(other)[0] < one.bit_length()]
+    return f"{_name(found[0])} does not lie in front of the input after it" if found else None
 
 
 def joined_passes(layer: Layer, network: Network, device: Device) -> str | None:
     """Inputs that have more than {processors} channels together are read in passes: each of them is one pass, and all
-    but the last have as many channels as a full pass."""
+    but the last have as many channels as a full pass. The network's input cannot be one of them."""
     passes, per_pass = passes_of(layer.in_shape.channels, device)
     if layer.operands > 1 or len(layer.inputs) <= 1 or passes == 1:
         return None
     counts = [network.shape_of(index).channels for index in layer.inputs]
     fits = len(counts) == passes and set(counts[:-1]) == {per_pass}
+    if fits and INPUT in layer.inputs:
+        return "the network's input as one of several passes"
     return None if fits else f"inputs of {', '.join(map(str, counts))} channels in {passes} passes of {per_pass}"
 
 
 def source_processors(layer: Layer, network: Network, device: Device) -> str | None:
     """The processors of a layer are those that its inputs were written for (`output_processors`)."""
-    producers = _producers(layer, network)
-    maps = [producer.output_processors for producer in producers]
-    if not _by_layers_alone(layer) or not layer.processors or not all(maps):
+    maps = [_map_of(index, network) for index in layer.inputs]
+    if set(layer.inputs) <= {INPUT} or not layer.processors or not all(maps):
         return None
     written = 0
     for one in maps:
@@ -64,10 +96,12 @@ def source_processors(layer: Layer, network: Network, device: Device) -> str | N
 
 def source_offsets(layer: Layer, network: Network, device: Device) -> str | None:
     """A layer reads at `in_offset`, and its inputs were written there (`out_offset`): operands 4 bytes apart, inputs
-    joined on the same processors 4 bytes for each pass apart, other joined inputs at the same offset."""
+    joined on the same processors 4 bytes for each pass apart, other joined inputs at the same offset. With `offsets:
+    free` in a spec the planner chooses all of them."""
     producers = _producers(layer, network)
     offsets = [producer.out_offset for producer in producers]
-    if not _by_layers_alone(layer) or layer.in_offset is None or None in offsets:
+    mixed = layer.operands > 1 and INPUT in layer.inputs  # refused as such
+    if not producers or mixed or layer.in_offset is None or None in offsets or _repeated(layer):
         return None
     expected = [layer.in_offset + step for step in _steps(layer, producers, device)]
     if offsets == expected:
@@ -80,12 +114,33 @@ def source_gaps(layer: Layer, network: Network, device: Device) -> str | None:
     """Inputs that lie in alternating words were written with gaps: `write_gap` is the number of operands, or of inputs
     joined on the same processors, less one, and 0 for other inputs."""
     producers = _producers(layer, network)
-    if not _by_layers_alone(layer) or any(producer.out_offset is None for producer in producers):
+    if not _by_layers_alone(layer) or _repeated(layer) or any(producer.out_offset is None for producer in producers):
         return None
     alternating = len(producers) > 1 and (layer.operands > 1 or _share_processors(producers))
     expected = len(producers) - 1 if alternating else 0
     gaps = sorted({producer.write_gap for producer in producers})
     return None if gaps == [expected] else f"inputs with a `write_gap` of {', '.join(map(str, gaps))}"
+
+
+def _side_by_side(layer: Layer, network: Network) -> bool:
+    """Does the layer read several inputs that lie next to each other, joined along the channels?"""
+    maps = [_map_of(index, network) for index in layer.inputs]
+    return layer.operands == 1 and len(maps) > 1 and not any(one & other for one, other in combinations(maps, 2))
+
+
+def _map_of(index: int, network: Network) -> ProcessorMap:
+    """Processors that a tensor lies on; 0 if they are open. The network's input lies where a layer reads it alone."""
+    if index != INPUT:
+        return network.layers[index].output_processors
+    return next((layer.processors for layer in network.layers if layer.inputs == (INPUT,)), 0)
+
+
+def _name(index: int) -> str:
+    return "the network's input" if index == INPUT else f"the output of layer {index}"
+
+
+def _repeated(layer: Layer) -> list[int]:
+    return [index for index in layer.inputs if layer.inputs.count(index) > 1]
 
 
 def _by_layers_alone(layer: Layer) -> bool:
@@ -117,7 +172,10 @@ def _steps(layer: Layer, producers: Sequence[Layer], device: Device) -> list[int
 INPUT_RULES = (
     operand_processors,
     input_operand,
+    distinct_inputs,
+    joined_sizes,
     concatenation,
+    joined_order,
     joined_passes,
     source_processors,
     source_offsets,

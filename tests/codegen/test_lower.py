@@ -225,3 +225,12 @@ def test_average_pooling_is_named_even_where_its_window_is_one_pixel() -> None:
     sampled = {"pool_stride": 2, "kernel": (1, 1), "pad": (0, 0)}
     assert "max_pool" not in of(Shape(4, 5, 5), 3, "LCTRL0", pool_average=True, **sampled)
     assert of(Shape(4, 5, 5), 3, "LCTRL0", **sampled)["max_pool"] == 1
+
+
+@pytest.mark.parametrize(("gap", "pointer"), [(0, 0x278), (1, 0x270)])
+def test_a_folded_convolution_starts_in_front_of_its_output_by_a_row_with_its_gaps(gap: int, pointer: int) -> None:
+    """`out_offset: 0xa00` and a dilation of 8: with a gap the pointer is what a MAX78000 was found to need."""
+    shape = Shape(8, 64, 1)
+    changes: dict[str, Any] = {"op": "conv1d", "kernel": (3, 1), "pad": (0, 0), "dilation": 8}
+    layer = on_low(shape, 8, in_offset=0x2000, out_offset=0xA00, write_gap=gap, **changes)
+    assert fields(placed_of(layer), "WPTR_BASE") == {"pointer": pointer}

@@ -148,12 +148,20 @@ class Maker:
         self.add(made, self.shape_of(self.last), _combination(self.draw, count))
 
     def concatenation(self) -> None:
-        """Two layers that read the same tensor, and one that reads both side by side."""
-        source = self.source()
-        for _ in range(2):
+        """One to three layers that read the same tensor, and one that reads them side by side, in any order, and the
+        network's input among them where it fits."""
+        source = self.source() if self.layers else INPUT
+        count = self.draw(st.integers(1, 3))
+        for _ in range(count):
             self.add_same(source, _channels(self.draw, self.style))
-        one, other = self.shape_of(self.last - 1), self.shape_of(self.last)
-        self.add((self.last - 1, self.last), replace(one, channels=one.channels + other.channels), {})
+        parts = list(range(self.last - count + 1, self.last + 1))
+        shape = self.shape_of(self.last)
+        same = (shape.rows, shape.cols) == (self.shape.rows, self.shape.cols)
+        if same and (count == 1 or self.draw(st.booleans())):
+            parts.append(INPUT)
+        parts = self.draw(st.permutations(parts))
+        channels = sum(self.shape_of(part).channels for part in parts)
+        self.add(tuple(parts), replace(shape, channels=channels), {})
 
     def add_same(self, source: int, channels: int) -> None:
         """A convolution that keeps rows and columns."""

@@ -94,7 +94,7 @@ def test_every_rule_of_the_modules_is_applied() -> None:
         (rules_memory, applied),
         (rules_inputs, applied),
         (rules_stream, applied),
-        (capability, applied | {"check_network"}),
+        (capability, applied | {"check_network", "check_chain"}),
         (features, asked | {"check_description"}),
     ):
         own = {
