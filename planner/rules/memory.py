@@ -57,7 +57,8 @@ def _runs_folded(layer: Layer, device: Device) -> bool:
 
 def folded_offset(layer: Layer, network: Network, device: Device) -> str | None:
     """A 1-D convolution with a kernel of 3 that spans more than {conv1d_kernel} samples writes 4 bytes (32-bit results:
-    16) for each step of its dilation and each pass in front of its output: `out_offset` must leave room for them."""
+    16) for each step of its dilation and each pass, times (`write_gap` + 1), in front of its output: `out_offset` must
+    leave room for them."""
     passes = passes_of(layer.out_shape.channels, device)[0]
     words = layer.output_width // BYTE_BITS * layer.dilation * passes * (layer.write_gap + 1)
     surplus = WORD_BYTES * words
