@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def joining(parts: Sequence[int], order: Sequence[int], places: Sequence[int] | 
     if places is not None:
         maps = [((1 << count) - 1) << first for count, first in zip((3, *parts), places, strict=True)]
         union = sum(maps[one + 1] for one in order)
-        kept = {"processors": maps[0], "in_offset": 0x1000, "out_offset": 0x1000}
+        kept: dict[str, Any] = {"processors": maps[0], "in_offset": 0x1000, "out_offset": 0x1000}
         layers = [replace(one, **kept, output_processors=own) for one, own in zip(layers, maps[1:], strict=False)]
         layers.append(
             replace(joined, processors=union, in_offset=0x1000, out_offset=0x4000, output_processors=0b111111)
@@ -109,7 +110,7 @@ def test_a_tensor_may_use_a_parts_place_before_the_part_is_there() -> None:
     """All offsets are the YAML's: each joined tensor lives for its own time."""
     network = joining([4], [INPUT, 0], [0, 4])
     first = make_layer(SHAPE, 4, inputs=(INPUT,), output_shift=-2)
-    places = {"processors": 7, "output_processors": 0xF0, "in_offset": 0x1000, "out_offset": 0x1000}
+    places: dict[str, Any] = {"processors": 7, "output_processors": 0xF0, "in_offset": 0x1000, "out_offset": 0x1000}
     early = replace(first, **places)
     used = make_layer(early.out_shape, 3, inputs=(0,), output_shift=-2)
     used = replace(used, processors=0xF0, output_processors=0x7 << 8, in_offset=0x1000, out_offset=0x2000)
