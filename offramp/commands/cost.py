@@ -25,7 +25,7 @@ from offramp.configs.registers import EnergyError
 from offramp.corpus.case import load_case
 from offramp.corpus.registers import vendor_image
 from offramp.devices import add_device, device_of_case, device_of_plan, device_of_spec, stated_device
-from offramp.pipeline.costing import Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
+from offramp.pipeline.costing import AnswerCost, Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
 from offramp.pipeline.networks import load_checked, parse_shape
 from offramp.pipeline.planning import make_plan, open_plan
 from offramp.planner.ai8x.checkpoint import load_checkpoint
@@ -124,6 +124,7 @@ def costs_json(costs: Costs) -> dict[str, Any]:
         "layers": [_layer(layer, costs.device) for layer in costs.layers],
         "stages": [_stage(stage, costs.device) for stage in costs.stages],
         "overheads": [_overhead(one, costs.device) for one in costs.overheads],
+        "answers": [_answer(one, costs.device) for one in costs.answers],
         "energy_error": _energy_error_json(costs.device),
         "note": costs.note,
         "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
@@ -168,6 +169,10 @@ def _stage(stage: StageCost, device: Device) -> dict[str, Any]:
 def _overhead(one: Overhead, device: Device) -> dict[str, Any]:
     totals = _totals(one.cycles, one.energy, device)
     return {"name": one.name, "when": one.when, "cycles": one.cycles.cycles, **totals}
+
+
+def _answer(one: AnswerCost, device: Device) -> dict[str, Any]:
+    return {"name": one.name, "cycles": one.cycles.cycles, **_totals(one.cycles, one.energy, device)}
 
 
 def print_costs(costs: Costs, console: Console) -> None:
@@ -253,6 +258,10 @@ def _overhead_table(costs: Costs) -> Table:
     for one in costs.overheads:
         time, energy = f"{one.cycles.microseconds(costs.device):,.1f}", f"~{one.energy.microjoules:,.3f}"
         table.add_row(one.name, one.when, one.cycles.tag, _tagged(one.cycles), time, energy)
+    table.add_section()
+    for answer in costs.answers:
+        time, energy = f"{answer.cycles.microseconds(costs.device):,.1f}", f"~{answer.energy.microjoules:,.3f}"
+        table.add_row(f"answer: {answer.name}", "in all", answer.cycles.tag, _tagged(answer.cycles), time, energy)
     return table
 
 

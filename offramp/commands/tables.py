@@ -116,6 +116,9 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
     table.add_row("the last network alone", "", _percent(accuracy.full), "", *full)
     points = f"{100 * (accuracy.staged - accuracy.full):+.2f} points"
     table.add_row("staged against alone", "", points, "", _times(cycles.ratio), _times(energy.ratio))
+    only = f"{cycles.accelerator_mean:,.0f}" if cycles.accelerator_mean else "-"
+    only = f"the accelerator only, {only} against {cycles.accelerator_full:,}"
+    table.add_row(only, "", "", "", _times(cycles.accelerator_ratio), "")
     for one in report.alone:
         alone = (f"{one.cycles:,}", f"{one.energy_uj:.2f}")
         table.add_row(f"for comparison: {one.name} alone", "", _percent(one.accuracy), "", *alone)

@@ -79,8 +79,8 @@ class DataUse:
 
 @dataclass(frozen=True)
 class StageUse:
-    """One run of the accelerator. `cost_by_exit`: cycles of an inference that ends here, reads and switches
-    included; None if unknown. `share`: of the test images that end here."""
+    """One run of the accelerator. `cost_by_exit`: cycles of an inference that ends here, the whole answer
+    from its input on; None if unknown. `share`: of the test images that end here."""
 
     name: str
     cycles: int

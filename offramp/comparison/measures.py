@@ -97,7 +97,7 @@ MEASURES = (
     ),
     Measure(
         "mean cycles",
-        "of an inference over the test data, with checks of results and switches, which are estimated",
+        "of an inference over the test data, from its input to the answer; what the core does is estimated",
         lambda one: one.mean_cycles,
         _whole,
         estimated=_always,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from offramp.codegen.lower import Lowered, words_sent
+from offramp.codegen.lower import Lowered
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.budget import Budget, cycle_budget
 from offramp.planner.hardware.cycles import Cycles
@@ -43,11 +43,9 @@ def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSe
 
 
 def chain_budget(lowered: Lowered) -> Budget[Cycles]:
-    """Cycles of all stages and switches. Loading the input is not part of them, sending it again is: a look at the
-    FIFO and a write for each word."""
-    placed, states = lowered.placed, lowered.switching
+    """Cycles of a chain: what an answer takes, from its input on."""
+    states = lowered.switching
     count = len(states.states)
-    again = [2 * words_sent(placed, stage) for stage in placed.requirements.chain.stages]
-    forward = [len(states.transition(index, index + 1)) + again[index + 1] for index in range(count - 1)]
+    forward = [len(states.transition(index, index + 1)) for index in range(count - 1)]
     back = [len(states.transition(index, 0)) for index in range(count)]
-    return cycle_budget(placed, forward, back)
+    return cycle_budget(lowered.placed, forward, back)

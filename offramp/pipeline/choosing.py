@@ -25,6 +25,7 @@ from offramp.planner.exits.candidates import (
 )
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
+from offramp.planner.hardware.core import dearest_check
 from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
@@ -86,7 +87,9 @@ def build_chains(candidates: Candidates, sources: Sources, device: Device, progr
 
 def _build(candidates: Candidates, sources: Sources, early: Early, device: Device) -> Built:
     stages = [candidates.entries[index].stage for index in early]
-    spec = chosen_spec(candidates.spec, stages, candidates.spec.choice.measures[:1] * len(stages))
+    # Which measures are chosen is open; what a check costs is that of the dearest.
+    measure = dearest_check(device, candidates.spec.choice.measures)
+    spec = chosen_spec(candidates.spec, stages, (measure,) * len(stages))
     # What would fit instead is searched only where it says most: for chains of one candidate.
     alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
     try:

@@ -10,17 +10,11 @@ from offramp.codegen.load_images import weight_chunks
 from offramp.configs.device import Column, Device
 from offramp.pipeline.networks import completed
 from offramp.pipeline.planning import Planned
-from offramp.planner.hardware.cycles import (
-    Cycles,
-    check_cycles,
-    input_load_cycles,
-    layer_cycles,
-    run_cycles,
-    weight_load_cycles,
-    with_processors,
-)
+from offramp.planner.allocation.budget import Budget, alone_budget, alone_energy, loading
+from offramp.planner.hardware.core import weight_load_cycles
+from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
-from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer
+from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer, with_processors
 from offramp.planner.ir.network import Layer, Network
 
 When = Literal["after power-up", "each inference", "each stage", "each switch"]
@@ -68,6 +62,15 @@ class Overhead:
 
 
 @dataclass(frozen=True)
+class AnswerCost:
+    """An inference from the input to the answer, everything that it goes through added up."""
+
+    name: str
+    cycles: Cycles
+    energy: Energy
+
+
+@dataclass(frozen=True)
 class Costs:
     """Everything that running a network or a chain of stages costs on a device at its clocks.
 
@@ -78,6 +81,7 @@ class Costs:
     device: Device
     stages: tuple[StageCost, ...]
     overheads: tuple[Overhead, ...]
+    answers: tuple[AnswerCost, ...]
     note: str | None = None
 
     @property
@@ -110,12 +114,37 @@ def network_costs(
     )
     mapped = [map_layer(layer, network, device) for layer in completed(network, device).layers]
     weight_bytes = sum(hw.weight_bytes for hw in mapped)
-    result = network.layers[-1].out_shape
-    overheads = [_weights(weight_bytes, device), _input(network, device)]
-    if result.pixels == 1:
-        overheads.append(_overhead("checking the result", "each stage", check_cycles(device, result.channels), device))
+    budget = alone_budget(network, device, starts)
+    energy = alone_energy(network, device, starts)
+    packed = alone_budget(network, device, starts, packed=True).loads[0]
+    overheads = [_weights(weight_bytes, device), *_loading(network, budget, energy, packed, device)]
+    overheads.append(_overhead("starting", "each stage", budget.starts[0], device))
+    answers: tuple[AnswerCost, ...] = ()
+    if network.layers[-1].out_shape.pixels == 1:
+        overheads.append(_overhead("checking the result", "each stage", budget.checks[0], device))
+        answers = _answers(["the network"], budget, energy)
     note = ROLLING if network.rolling_buffers else None
-    return Costs(name, device, (StageCost(name, layers),), tuple(overheads), note)
+    return Costs(name, device, (StageCost(name, layers),), tuple(overheads), answers, note)
+
+
+def _loading(
+    network: Network, budget: Budget[Cycles], energy: Budget[Energy], packed: Cycles, device: Device
+) -> tuple[Overhead, Overhead]:
+    """From bytes and from packed words. Through the FIFO: what it takes longer than the layers that it overlaps."""
+    what = "loading the input, beyond the layers it overlaps" if network.fifo else "loading the input"
+    return (
+        Overhead(what, "each inference", budget.loads[0], energy.loads[0]),
+        _overhead(f"{what}, if it is packed already", "each inference", packed, device),
+    )
+
+
+def _answers(names: Sequence[str], budget: Budget[Cycles], energy: Budget[Energy]) -> tuple[AnswerCost, ...]:
+    """Inferences by where they leave."""
+    source = "the sum of its parts"
+    return tuple(
+        AnswerCost(name, Cycles(cycles, "estimated", source), Energy(picojoules, "estimated", source))
+        for name, cycles, picojoules in zip(names, budget.cost_by_exit, energy.cost_by_exit, strict=True)
+    )
 
 
 def chain_costs(made: Planned) -> Costs:
@@ -133,15 +162,25 @@ def chain_costs(made: Planned) -> Costs:
     )
     first = chain.networks[chain.first_reader.network]
     weight_bytes = sum(WORD_BYTES * len(chunk.words) for chunk in weight_chunks(placed))
-    overheads = (_weights(weight_bytes, device), _input(first, device), *_between(made))
-    return Costs(made.plan.spec.name, device, stages, overheads)
+    packed = loading(placed, chain.stages[0], packed=True)
+    from_input = _loading(first, made.cycles, made.energy, packed, device)
+    overheads = (_weights(weight_bytes, device), *from_input, *_between(made))
+    answers = _answers([f"leaves at {stage.name}" for stage in chain.stages], made.cycles, made.energy)
+    return Costs(made.plan.spec.name, device, stages, overheads, answers)
 
 
 def _between(made: Planned) -> Sequence[Overhead]:
-    """Checks of results, and all switches that can happen."""
-    budget, device = made.cycles, made.device
+    """Starts, checks of results, and all switches that can happen."""
+    budget, energy, device = made.cycles, made.energy, made.device
     names = [stage.name for stage in made.chain.stages]
-    parts = [_overhead("checking a result", "each stage", budget.check, device)]
+    parts = [
+        Overhead(f"sending the input again, to {name}", "each switch", cycles, spent)
+        for name, cycles, spent in zip(names[1:], budget.loads[1:], energy.loads[1:], strict=True)
+        if cycles.cycles
+    ]
+    for index, name in enumerate(names):
+        parts.append(_overhead(f"starting {name}", "each stage", budget.starts[index], device))
+        parts.append(_overhead(f"checking the result of {name}", "each stage", budget.checks[index], device))
     for index, cycles in enumerate(budget.forward):
         parts.append(_overhead(f"{names[index]} -> {names[index + 1]}", "each switch", cycles, device))
     for index, cycles in enumerate(budget.back[1:], 1):
@@ -151,10 +190,6 @@ def _between(made: Planned) -> Sequence[Overhead]:
 
 def _weights(weight_bytes: int, device: Device) -> Overhead:
     return _overhead("loading weights", "after power-up", weight_load_cycles(device, weight_bytes), device)
-
-
-def _input(network: Network, device: Device) -> Overhead:
-    return _overhead("loading the input", "each inference", input_load_cycles(device, network), device)
 
 
 def _overhead(name: str, when: When, cycles: Cycles, device: Device) -> Overhead:

@@ -10,7 +10,7 @@ import numpy as np
 from offramp.configs.device import Device
 from offramp.configs.errors import InputError
 from offramp.planner.ai8x.load import Options, Source, read_network
-from offramp.planner.hardware.cycles import with_processors
+from offramp.planner.hardware.hw_layer import with_processors
 from offramp.planner.ir.network import Layer, Network, Shape
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.keys import shape

@@ -60,16 +60,19 @@ class AccuracyReport:
 
 @dataclass(frozen=True)
 class CyclesReport:
-    """Cycles of one inference at the accelerator's clock: stages, reading of logits and switches. `full`: the last
-    network alone. `accelerator_mean`: the stages only. `ratio`: full / mean.
+    """Cycles of one inference at the accelerator's clock, from its input to the answer: loading, starts, stages, looks
+    at results and switches. `full`: the last network alone. `ratio`: full / mean. `input`: loading the input, as far as
+    nothing overlaps it. `accelerator_...`: the same of the stages only.
     """
 
     mean: float | None
     worst: int
     full: int
     ratio: float | None
+    input: int
     accelerator_mean: float | None
     accelerator_full: int
+    accelerator_ratio: float | None
     tag: str
     sources: tuple[str, ...]
 

@@ -22,9 +22,9 @@ from offramp.pipeline.report import (
     StageReport,
     SwitchReport,
 )
+from offramp.planner.allocation.budget import alone_budget, alone_energy
 from offramp.planner.allocation.place import Placed
-from offramp.planner.hardware.cycles import network_cycles, switch_cycles
-from offramp.planner.hardware.energy import network_energy
+from offramp.planner.hardware.core import switch_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Stage
 from offramp.planner.ir.network import Network
@@ -58,21 +58,16 @@ def _accuracy(evaluation: Evaluation | None) -> AccuracyReport | None:
 
 
 def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
-    """The networks that the spec wants compared, each in one run, its result checked as a chain's is."""
+    """The networks that the spec wants compared, each in one run, from the input to the answer."""
     return tuple(
         AloneReport(
             name=name,
             accuracy=accuracy_of(network, evaluation.data),
-            cycles=network_cycles(network, made.device).cycles + made.cycles.check.cycles,
-            energy_uj=_alone_energy(network, made),
+            cycles=alone_budget(network, made.device).cost_by_exit[0],
+            energy_uj=alone_energy(network, made.device).cost_by_exit[0] / 10**6,
         )
         for name, network in made.plan.compared.items()
     )
-
-
-def _alone_energy(network: Network, made: Planned) -> float:
-    """Microjoules of a network run alone, the check of its result included."""
-    return (network_energy(network, made.device).picojoules + made.energy.check.picojoules) / 10**6
 
 
 def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageReport:
@@ -161,18 +156,21 @@ def _switch(made: Planned, before: int, after: int) -> SwitchReport:
 
 
 def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
-    costs = made.cycles
-    full = network_cycles(_last_network(made), made.device).cycles
+    costs, alone = made.cycles, alone_budget(_last_network(made), made.device)
     stages = np.cumsum([stage.cycles for stage in costs.stages])
     mean = costs.mean(evaluation.exit_index) if evaluation else None
-    parts = [one for one in (*costs.stages, costs.check, *costs.forward, *costs.back) if one.cycles]
+    accelerator = float(stages[evaluation.exit_index].mean()) if evaluation else None
+    full = alone.cost_by_exit[0]
+    parts = [one for one in costs.parts if one.cycles]
     return CyclesReport(
         mean=mean,
         worst=max(costs.cost_by_exit),
-        full=full + costs.check.cycles,
-        ratio=(full + costs.check.cycles) / mean if mean else None,
-        accelerator_mean=float(stages[evaluation.exit_index].mean()) if evaluation else None,
-        accelerator_full=full,
+        full=full,
+        ratio=full / mean if mean else None,
+        input=costs.loads[0].cycles,
+        accelerator_mean=accelerator,
+        accelerator_full=alone.stages[0].cycles,
+        accelerator_ratio=alone.stages[0].cycles / accelerator if accelerator else None,
         tag="estimated" if any(one.estimate for one in parts) else "simulated",
         sources=tuple(sorted({one.source for one in parts})),
     )
@@ -181,14 +179,13 @@ def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
 def _energy(made: Planned, evaluation: Evaluation | None) -> EnergyReport:
     energy = made.energy
     mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation else None
-    full = _alone_energy(_last_network(made), made)
-    parts = (*energy.stages, energy.check, *energy.forward, *energy.back)
+    full = alone_energy(_last_network(made), made.device).cost_by_exit[0] / 10**6
     return EnergyReport(
         mean_uj=mean,
         full_uj=full,
         ratio=full / mean if mean else None,
         tag="estimated",
-        source="; ".join(dict.fromkeys(one.source for one in parts)),
+        source="; ".join(dict.fromkeys(one.source for one in energy.parts)),
     )
 
 

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from offramp.configs.device import Column, Device
 from offramp.planner.allocation.place import Placed
-from offramp.planner.hardware.cycles import Cycles, check_cycles, layer_cycles, run_cycles, switch_cycles
-from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
-from offramp.planner.ir.chain import Stage
+from offramp.planner.hardware.core import (
+    added_by_load,
+    check_cycles,
+    load_cycles,
+    start_cycles,
+    switch_cycles,
+)
+from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles
+from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, network_energy, run_energy
+from offramp.planner.hardware.hw_layer import map_layer, quadrants_of, with_processors
+from offramp.planner.ir.chain import INPUT_TENSOR, ExitStage, Slot, Stage
+from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.network import Network
 
 Cost = TypeVar("Cost", Cycles, Energy)
+PLAIN_CHECK: Measure = "margin"  # of a network that has no exit: its class, by the cheapest look
 
 
 @dataclass(frozen=True)
 class Budget(Generic[Cost]):
-    """What the parts of an inference cost. `check`: reading the logits, and their confidence. `forward[i]`: registers
-    rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
+    """What the parts of an inference cost; the first four by stage.
+
+    `loads`: what loading the input adds: before the first stage or, through the FIFO, to each stage that reads it.
+    `starts`: to start the accelerator. `stages`: the accelerator. `checks`: from its end to the decision. `forward[i]`:
+    registers rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next
+    inference.
     """
 
+    loads: tuple[Cost, ...]
+    starts: tuple[Cost, ...]
     stages: tuple[Cost, ...]
-    check: Cost
+    checks: tuple[Cost, ...]
     forward: tuple[Cost, ...]
     back: tuple[Cost, ...]
 
     @property
+    def parts(self) -> tuple[Cost, ...]:
+        """All of them."""
+        every = (self.loads, self.starts, self.stages, self.checks, self.forward, self.back)
+        return tuple(chain.from_iterable(every))
+
+    @property
     def cost_by_exit(self) -> tuple[int, ...]:
-        """Cycles or picojoules of an inference that leaves at each stage: stages, checks and switches so far, and the
-        way back."""
+        """Cycles or picojoules of an inference that leaves at each stage: everything so far, and the way back."""
         totals = []
         spent = 0
-        for index, stage in enumerate(self.stages):
-            spent += stage.amount + self.check.amount
+        for index, parts in enumerate(zip(self.loads, self.starts, self.stages, self.checks, strict=True)):
+            spent += sum(part.amount for part in parts)
             totals.append(spent + self.back[index].amount)
             spent += self.forward[index].amount if index < len(self.forward) else 0
         return tuple(totals)
@@ -47,10 +72,12 @@ class Budget(Generic[Cost]):
 
 def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
     """Sum over the stage's layers, with the start columns of their kernels, and the start."""
+    return run_cycles(_slot_cycles(placed, slot) for slot in stage.slots)
+
+
+def _slot_cycles(placed: Placed, slot: Slot) -> Cycles:
     networks, device = placed.requirements.chain.networks, placed.requirements.device
-    return run_cycles(
-        layer_cycles(slot.layer, networks[slot.network], device, placed.kernel_start(slot)) for slot in stage.slots
-    )
+    return layer_cycles(slot.layer, networks[slot.network], device, placed.kernel_start(slot))
 
 
 def stage_energy(placed: Placed, stage: Stage) -> Energy:
@@ -63,22 +90,100 @@ def stage_energy(placed: Placed, stage: Stage) -> Energy:
 
 def cycle_budget(placed: Placed, forward: Sequence[int], back: Sequence[int]) -> Budget[Cycles]:
     """Cycles of a chain. `forward`, `back`: register writes of the switches, as in Budget."""
-    chain, device = placed.requirements.chain, placed.requirements.device
-    logits = placed.requirements.hw[chain.stages[-1].result].layer.out_shape.channels
+    requirements = placed.requirements
+    stages, device = requirements.chain.stages, requirements.device
     return Budget(
-        stages=tuple(stage_cycles(placed, stage) for stage in chain.stages),
-        check=check_cycles(device, logits),
+        loads=tuple(loading(placed, stage) for stage in stages),
+        starts=tuple(start_cycles(device, len(requirements.quadrants(stage))) for stage in stages),
+        stages=tuple(stage_cycles(placed, stage) for stage in stages),
+        checks=tuple(_check(placed, stage) for stage in stages),
         forward=tuple(switch_cycles(device, writes) for writes in forward),
         back=tuple(switch_cycles(device, writes) for writes in back),
     )
 
 
+def _loads(placed: Placed, stage: Stage) -> bool:
+    """Whether the input is loaded for a stage: for the first, or through the FIFO for each that reads it."""
+    stages = placed.requirements.chain
+    if stages.networks[stage.slots[0].network].fifo:
+        return INPUT_TENSOR in stage.slots[0].reads
+    return stage is stages.stages[0]
+
+
+def loading(placed: Placed, stage: Stage, packed: bool = False) -> Cycles:
+    """What loading the input adds to a stage, 0 to one that needs none; from bytes or from packed words."""
+    requirements = placed.requirements
+    network, device = requirements.chain.networks[stage.slots[0].network], requirements.device
+    load = load_cycles(device, network, packed)
+    if not _loads(placed, stage):
+        return replace(load, cycles=0)
+    if not network.fifo:
+        return load
+    return added_by_load(load, [(requirements.layer(slot), _slot_cycles(placed, slot)) for slot in stage.slots])
+
+
+def _check(placed: Placed, stage: Stage) -> Cycles:
+    requirements = placed.requirements
+    hw = requirements.hw[stage.result]
+    measure = stage.exit.measure if isinstance(stage, ExitStage) else PLAIN_CHECK
+    logits = hw.layer.out_shape.channels * hw.layer.out_shape.pixels
+    return check_cycles(requirements.device, measure, logits, hw.result_words, len(requirements.quadrants(stage)))
+
+
 def energy_budget(placed: Placed, cycles: Budget[Cycles]) -> Budget[Energy]:
-    """Energy of a chain whose cycles are known."""
+    """Energy of a chain whose cycles are known. The core loads all of the input, whatever overlaps."""
     device = placed.requirements.device
+    stages = placed.requirements.chain.stages
+    networks = placed.requirements.chain.networks
+    loads = [
+        load_cycles(device, networks[stage.slots[0].network]) if _loads(placed, stage) else cycles.loads[index]
+        for index, stage in enumerate(stages)
+    ]
     return Budget(
-        stages=tuple(stage_energy(placed, stage) for stage in placed.requirements.chain.stages),
-        check=core_energy(cycles.check, device),
+        loads=tuple(core_energy(one, device) for one in loads),
+        starts=tuple(core_energy(one, device) for one in cycles.starts),
+        stages=tuple(stage_energy(placed, stage) for stage in stages),
+        checks=tuple(core_energy(one, device) for one in cycles.checks),
         forward=tuple(core_energy(one, device) for one in cycles.forward),
         back=tuple(core_energy(one, device) for one in cycles.back),
+    )
+
+
+def alone_budget(
+    network: Network,
+    device: Device,
+    kernel_starts: Mapping[int, Column] = MappingProxyType({}),
+    packed: bool = False,
+) -> Budget[Cycles]:
+    """Cycles of a network in a single stage. Its result is looked at as the cheapest check does. `kernel_starts`: by
+    layer index, at the start of weight memory where not given; `packed`: how its input is loaded."""
+    layers = [map_layer(with_processors(layer, device), network, device) for layer in network.layers]
+    costs = [layer_cycles(layer, network, device, kernel_starts.get(layer.index, 0)) for layer in network.layers]
+    last = layers[-1]
+    maps = [*(hw.processors for hw in layers), last.output_processors]
+    quadrants = len({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, device)})
+    load = load_cycles(device, network, packed)
+    logits = last.layer.out_shape.channels * last.layer.out_shape.pixels
+    return Budget(
+        loads=(added_by_load(load, list(zip(layers, costs, strict=True))) if network.fifo else load,),
+        starts=(start_cycles(device, quadrants),),
+        stages=(run_cycles(costs),),
+        checks=(check_cycles(device, PLAIN_CHECK, logits, last.result_words, quadrants),),
+        forward=(),
+        back=(switch_cycles(device, 0),),
+    )
+
+
+def alone_energy(
+    network: Network, device: Device, kernel_starts: Mapping[int, Column] = MappingProxyType({})
+) -> Budget[Energy]:
+    """Energy of the same, loaded from bytes."""
+    cycles = alone_budget(network, device, kernel_starts)
+    return Budget(
+        loads=(core_energy(load_cycles(device, network), device),),
+        starts=(core_energy(cycles.starts[0], device),),
+        stages=(network_energy(network, device, kernel_starts),),
+        checks=(core_energy(cycles.checks[0], device),),
+        forward=(),
+        back=(core_energy(cycles.back[0], device),),
     )

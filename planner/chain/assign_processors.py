@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.hardware.cycles import with_processors
 from offramp.planner.hardware.hw_layer import (
     BYTE_BITS,
     WORD_BYTES,
@@ -26,6 +25,7 @@ from offramp.planner.hardware.hw_layer import (
     passes_of,
     set_bits,
     whole_instances,
+    with_processors,
 )
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.rules.check import check_network

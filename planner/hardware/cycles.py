@@ -1,39 +1,27 @@
-"""Costs of running and switching, in cycles of the accelerator's clock.
+"""Costs of running, in cycles of the accelerator's clock.
 
 The accelerator reads all input channels of a pass in parallel and produces output channels one after the other, so a
 layer's time follows its output, not its multiply-accumulates. The formulas restate the vendor's cycle model
 (ai8x-synthesis latency.py), which leaves out loading. Measurements published by ekut-es/netdeployonnx on a MAX78000 EV
-kit agree with it within 0.3 %. What the core does (loads, register writes, reading results) takes published times that
-scale with the core's clock.
+kit agree with it within 0.3 %. Streaming layers take turns at the same processors, so their times add up; the vendor's
+tool takes them one and a half times, which published times of loading and inference together contradict (core.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from offramp.configs.device import Column, Device
-from offramp.planner.hardware.hw_layer import (
-    WORD_BYTES,
-    HwLayer,
-    ceil_div,
-    lowest_processors,
-    map_layer,
-    quadrant_slice,
-)
-from offramp.planner.ir.network import INPUT, Layer, Network
+from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, map_layer, quadrant_slice, with_processors
+from offramp.planner.ir.network import Layer, Network
 
 Tag = Literal["simulated", "estimated", "published"]
 
 START_CYCLES = 1  # of one run of the accelerator, whatever its layers
 MODEL = "cycle model of ai8x-synthesis latency.py"
-STREAMING = "1.5 times the cycle model, the guess of ai8x-synthesis latency.py for streaming layers"
-BUS = "bus times that ai8x-synthesis apbaccess.py assumes"
-CHECK = "bus times that ai8x-synthesis apbaccess.py assumes; instructions of a softmax counted on an emulator"
-WEIGHT_LOAD = "rate measured by ekut-es/netdeployonnx and KappaKa1/MAX78000-Dynamic-Neural-Network"
-INPUT_LOAD = "rate of the input load of KWS20 in AN7417 table 4"
-FIFO_LOAD = "rate of the input load of FaceID through the FIFO in AN7417 table 5"
+STREAMING = f"{MODEL}, in which streaming layers take turns"
 
 
 @dataclass(frozen=True)
@@ -66,9 +54,7 @@ def layer_cycles(layer: Layer, network: Network, device: Device, kernel_start: C
     """
     hw = map_layer(with_processors(layer, device), network, device)
     cycles = _passthrough(hw) if hw.kind == "passthrough" else _convolution(hw, kernel_start)
-    if layer.streaming:
-        return Cycles(ceil_div(3 * cycles, 2), "estimated", STREAMING)
-    return Cycles(cycles, "simulated", MODEL)
+    return Cycles(cycles, "estimated", STREAMING) if layer.streaming else Cycles(cycles, "simulated", MODEL)
 
 
 def late_start_cycles(layer: Layer, network: Network, device: Device) -> int:
@@ -88,52 +74,6 @@ def run_cycles(layers: Iterable[Cycles]) -> Cycles:
     guessed = next((part for part in parts if part.estimate), None)
     total = START_CYCLES + sum(part.cycles for part in parts)
     return Cycles(total, guessed.tag, guessed.source) if guessed else Cycles(total, "simulated", MODEL)
-
-
-def switch_cycles(device: Device, writes: int, reads: int = 0) -> Cycles:
-    """Cycles of a number of bus accesses between two runs: register writes, reads of logits."""
-    nanoseconds = writes * device.costs["bus_write_ns"] + reads * device.costs["bus_read_ns"]
-    return Cycles(core_time(nanoseconds, device), "estimated", BUS)
-
-
-def check_cycles(device: Device, outputs: int) -> Cycles:
-    """Reading a number of logits and computing a confidence from them."""
-    reading = outputs * device.costs["bus_read_ns"]
-    instructions = ceil_div(outputs * device.costs["check_instructions"], device.costs["check_outputs"])
-    nanoseconds = reading + ceil_div(instructions * 10**9, device.costs["core_hz"])
-    return Cycles(core_time(nanoseconds, device), "estimated", CHECK)
-
-
-def weight_load_cycles(device: Device, weight_bytes: int) -> Cycles:
-    """Loading kernels into weight memory, once after power-up."""
-    nanoseconds = ceil_div(weight_bytes * 10**6, device.costs["weight_bytes_per_ms"])
-    return Cycles(core_time(nanoseconds, device), "published", WEIGHT_LOAD)
-
-
-def input_load_cycles(device: Device, network: Network) -> Cycles:
-    """Loading one input: into data memory, or through the FIFO (then much of it passes while layers run)."""
-    layer = network.consumers(INPUT)[0]
-    channels, pixels = network.input_shape.channels, network.input_shape.pixels
-    words = (
-        channels * ceil_div(pixels, WORD_BYTES)
-        if layer.data_format == "CHW"
-        else ceil_div(channels, WORD_BYTES) * pixels
-    )
-    rate = device.costs["fifo_word_ns" if network.fifo else "input_word_ns"]
-    return Cycles(core_time(words * rate, device), "published", FIFO_LOAD if network.fifo else INPUT_LOAD)
-
-
-def core_time(nanoseconds: int, device: Device) -> int:
-    """A time at the core clock that the costs are for, as cycles of the accelerator at the device's clocks."""
-    at = device.costs["core_hz"] * device.clocks["cnn_hz"]
-    return ceil_div(nanoseconds * at, device.clocks["core_hz"] * 10**9)
-
-
-def with_processors(layer: Layer, device: Device) -> Layer:
-    """The layer with open processor maps filled from processor 0 on."""
-    inputs = lowest_processors(layer.in_shape.channels, device)
-    outputs = lowest_processors(layer.out_shape.channels, device)
-    return replace(layer, processors=layer.processors or inputs, output_processors=layer.output_processors or outputs)
 
 
 def _fetch(hw: HwLayer, passes: int) -> tuple[int, int, int]:

@@ -53,6 +53,13 @@ def lowest_processors(channels: int, device: Device) -> ProcessorMap:
     return (1 << passes_of(channels, device)[1]) - 1
 
 
+def with_processors(layer: Layer, device: Device) -> Layer:
+    """The layer with open processor maps filled from processor 0 on."""
+    inputs = lowest_processors(layer.in_shape.channels, device)
+    outputs = lowest_processors(layer.out_shape.channels, device)
+    return replace(layer, processors=layer.processors or inputs, output_processors=layer.output_processors or outputs)
+
+
 @dataclass(frozen=True, eq=False)
 class HwLayer:
     """One layer slot. `weights`: int8 (out, in, taps), taps in the order the kernel is stored in; None without any."""
@@ -137,6 +144,16 @@ class HwLayer:
         """Output slot of an output channel."""
         output_pass, position = divmod(channel, self.out_per_pass)
         return output_pass * self.slots_per_pass + set_bits(self.output_processors)[position] - self.first_slot
+
+    @property
+    def result_words(self) -> int:
+        """Words that hold all values of the output: four bytes of one instance share one, 32-bit values do not."""
+        shape = self.layer.out_shape
+        if self.layer.output_width > BYTE_BITS:
+            return shape.channels * shape.pixels
+        processors = set_bits(self.output_processors)
+        places = (divmod(channel, self.out_per_pass) for channel in range(shape.channels))
+        return shape.pixels * len({(self.device.instance_of(processors[at]), turn) for turn, at in places})
 
     @property
     def input_words(self) -> int:

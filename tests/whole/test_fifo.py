@@ -109,12 +109,14 @@ def test_which_stages_read_the_fifo(tmp_path: Path) -> None:
     assert reading == {"alone": [True], "twice": [True] * 2, "reversed": [True] * 2, "branch": [True, False]}
 
 
-def test_sending_the_input_again_costs_a_look_and_a_write_for_each_word(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "twice")
+def test_the_input_is_loaded_for_each_stage_that_reads_it(tmp_path: Path) -> None:
+    """`front` keeps it as a whole, so nothing overlaps; `streaming` takes it while its first layers run."""
+    loads = plan_of(tmp_path, "twice").cycles.loads
     words = 2 * STAGED.shape[1] * STAGED.shape[2]
-    switch = plan.cycles.forward[0].cycles
-    nanoseconds = DEVICE.costs["bus_write_ns"] * 2 * words
-    assert switch >= nanoseconds * DEVICE.clocks["cnn_hz"] // 10**9
+    waiting = DEVICE.costs["fifo_wait_ns"] * words * DEVICE.clocks["cnn_hz"] // 10**9
+    assert loads[0].cycles >= waiting and 0 <= loads[1].cycles < loads[0].cycles
+    (tmp_path / "branch").mkdir()
+    assert plan_of(tmp_path / "branch", "branch").cycles.loads[1].cycles == 0
 
 
 def test_a_stage_from_memory_has_no_stream_registers(tmp_path: Path) -> None:

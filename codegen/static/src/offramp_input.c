@@ -181,6 +181,17 @@ static inline uint32_t step_of(const offramp_input_run_t *run)
     return OFFRAMP_INPUT_CHW ? 4u : run->step;
 }
 
+static const uint32_t packed_blocks = OFFRAMP_INPUT_WORDS / 4u;
+static const uint32_t packed_rest = OFFRAMP_INPUT_WORDS % 4u;
+
+static inline void write_block(uint32_t address, uint32_t step, block_t words)
+{
+    offramp_reg_write(address, words.word[0]);
+    offramp_reg_write(address + step, words.word[1]);
+    offramp_reg_write(address + 2u * step, words.word[2]);
+    offramp_reg_write(address + 3u * step, words.word[3]);
+}
+
 void offramp_input_take(const int8_t *chw)
 {
     for (uint32_t i = 0; i < OFFRAMP_INPUT_RUNS; i++) {
@@ -188,11 +199,7 @@ void offramp_input_take(const int8_t *chw)
         uint32_t step = step_of(&offramp_input_runs[i]);
         uint32_t address = offramp_input_runs[i].address;
         for (uint32_t block = 0; block < full_blocks; block++) {
-            block_t words = block_of(&source, block);
-            offramp_reg_write(address, words.word[0]);
-            offramp_reg_write(address + step, words.word[1]);
-            offramp_reg_write(address + 2u * step, words.word[2]);
-            offramp_reg_write(address + 3u * step, words.word[3]);
+            write_block(address, step, block_of(&source, block));
             address += 4u * step;
         }
         for (uint32_t index = 4u * full_blocks; index < OFFRAMP_INPUT_WORDS; index++) {
@@ -207,7 +214,12 @@ void offramp_input_take_packed(const uint32_t *words)
     for (uint32_t i = 0; i < OFFRAMP_INPUT_RUNS; i++) {
         uint32_t step = step_of(&offramp_input_runs[i]);
         uint32_t address = offramp_input_runs[i].address;
-        for (uint32_t index = 0; index < OFFRAMP_INPUT_WORDS; index++) {
+        for (uint32_t block = 0; block < packed_blocks; block++) {
+            write_block(address, step, (block_t){{words[0], words[1], words[2], words[3]}});
+            address += 4u * step;
+            words += 4;
+        }
+        for (uint32_t left = 0; left < packed_rest; left++) {
             offramp_reg_write(address, *words++);
             address += step;
         }

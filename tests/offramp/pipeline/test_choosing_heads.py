@@ -15,7 +15,7 @@ from tests.helpers.specs import DATA, TINY, write_network, write_spec
 
 DEVICE = load_device()
 # Labels are random, and any accuracy will do: the cheapest stage answers everything.
-CHOOSE = "choose: {data: calibration, accuracy_drop: 100}\n"
+CHOOSE = "choose: {data: calibration, accuracy_drop: 100}\nconfidence: margin\n"
 APART = f"""\
 offramp: 1
 networks:
@@ -84,7 +84,7 @@ def test_a_head_that_fits_nowhere_is_refused_with_the_reasons(tmp_path: Path) ->
     path = write_spec(tmp_path, text)
     with pytest.raises(InputError) as caught:
         plan_of(path)
-    assert f"{path}:10: head `head` fits nowhere in `main`: after layer 0: " in str(caught.value)
+    assert f"{path}:11: head `head` fits nowhere in `main`: after layer 0: " in str(caught.value)
     assert "after layer 1, 2: " in str(caught.value)
 
 
