@@ -70,7 +70,7 @@ documents: install
 	$(BIN)/python -m offramp.documents
 
 bench: install
-	for script in build simulator placement switch cycles instructions energy_fit choose thresholds stock; do $(BIN)/python -m bench.$$script || exit 1; done
+	for script in build simulator placement switch cycles instructions energy_fit choose candidates thresholds stock; do $(BIN)/python -m bench.$$script || exit 1; done
 
 train: install
 	cd examples/mnist && ../../$(BIN)/python train.py

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from offramp.configs.device import load_device
-from offramp.pipeline.choosing import build_chains
+from offramp.pipeline.choosing import Builder
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
 from offramp.planner.exits.choose import choose
@@ -42,14 +42,14 @@ def main() -> None:
         parser.error(f"{args.spec} names its stages; one with `exits: auto` is needed")
     sources = _timed("networks and checkpoints", lambda: read_sources(spec, device))
     candidates = _timed("candidates at their cuts", lambda: load_candidates(spec, sources, device))
-    built = _timed("every chain placed, with its cost", lambda: build_chains(candidates, sources, device, SILENT))
+    builder = _timed("the first chains placed", lambda: Builder(candidates, sources, device, SILENT))
     data = _images(list(spec.data.values()), args.images)
     profiles, full = _timed(f"integer reference, {args.images:,} images", lambda: profile_candidates(candidates, data))
-    costs = [one.cost for one in built]
+    costs = builder.costs()
     goals = {"empirical": replace(spec.choice, delta=None), "guaranteed, delta 0.05": replace(spec.choice, delta=0.05)}
     for name, goal in goals.items():
         try:
-            choice = _timed(f"choice, {name}", partial(choose, goal, profiles, full, costs))
+            choice = _timed(f"choice, {name}", partial(choose, goal, profiles, full, costs, builder.place))
         except ValueError as error:
             print(f"no choice, {name}: {error}")
             continue

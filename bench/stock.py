@@ -22,7 +22,7 @@ import numpy.typing as npt
 from offramp.commands.choice_table import print_choice
 from offramp.configs.device import load_device
 from offramp.console import make_console
-from offramp.pipeline.choosing import build_chains
+from offramp.pipeline.choosing import Builder
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import CandidateProfile, Candidates, load_candidates, profile_candidates
 from offramp.planner.exits.choice import Choice
@@ -121,7 +121,7 @@ def profile(folder: Path) -> Profiled:
         assert isinstance(spec, AutoSpec)
         sources = read_sources(spec, device)
         candidates: Candidates = load_candidates(spec, sources, device)
-        costs = tuple(one.cost for one in build_chains(candidates, sources, device, SILENT))
+        costs = tuple(Builder(candidates, sources, device, SILENT).costs())
     pixels, labels = mnist_data()
     images = (pixels.astype(np.int16) - 128).astype(np.int8).reshape(-1, 1, 28, 28)
     profiles, full = profile_candidates(candidates, DataSet("digits", images, labels.astype(np.int64)))

@@ -22,7 +22,7 @@ LEVELS = (
     ("configs",),
     ("simulator",),
     ("simulator.board",),
-    ("planner.ir", "planner.placement"),
+    ("planner.ir", "planner.placement", "planner.tasks"),
     ("planner.hardware", "planner.reference", "planner.spec"),
     ("planner.rules",),
     ("planner.ai8x", "planner.allocation"),

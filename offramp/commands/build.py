@@ -17,6 +17,7 @@ from offramp.pipeline.planning import make_plan
 from offramp.pipeline.report import report_json
 from offramp.pipeline.reporting import plan_report
 from offramp.planner.spec.reader import load_spec
+from offramp.planner.tasks.executor import executor
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", default=str(IMAGES), metavar="N", help=f"test images for the emulator, or `all` (default {IMAGES})"
     )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes to plan with (default 1)")
     terminal.add_arguments(parser, json="the figures (docs/REPORT.md)")
 
 
@@ -43,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     require_elftools("firmware.elf")
     if options.images != 0:
         require_board()
-    with terminal.shown_progress(console, args.verbose) as progress:
-        planned = make_plan(load_spec(args.spec, device), device, progress)
+    with executor(args.jobs) as tasks, terminal.shown_progress(console, args.verbose) as progress:
+        planned = make_plan(load_spec(args.spec, device), device, progress, tasks)
         progress.step("running the test data through the integer reference")
         evaluation = evaluate_plan(planned.plan)
         report = plan_report(planned, evaluation)

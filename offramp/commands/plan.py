@@ -15,6 +15,7 @@ from offramp.pipeline.report import report_json
 from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
 from offramp.planner.spec.reader import load_spec
+from offramp.planner.tasks.executor import executor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "examples:\n  offramp plan examples/mnist/spec.yaml -o plan.json\n  offramp plan spec.yaml --json"
     parser.add_argument("spec", type=Path, metavar="SPEC", help="the spec (YAML)")
     parser.add_argument("-o", "--output", type=Path, metavar="PLAN", help="keep the plan in this JSON file")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes to plan with (default 1)")
     terminal.add_arguments(parser, json="the figures (docs/REPORT.md)")
 
 
@@ -29,8 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Make a plan, print it and what it gives on the test data; keep it if asked to."""
     console = terminal.make_console(args)
     device = device_of_spec(args.spec)
-    with terminal.shown_progress(console, args.verbose) as progress:
-        planned = make_plan(load_spec(args.spec, device), device, progress)
+    with executor(args.jobs) as tasks, terminal.shown_progress(console, args.verbose) as progress:
+        planned = make_plan(load_spec(args.spec, device), device, progress, tasks)
         progress.step("running the test data through the integer reference")
         report = plan_report(planned, evaluate_plan(planned.plan))
     print_plan(report, planned.plan.choice, console)

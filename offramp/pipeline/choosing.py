@@ -1,16 +1,17 @@
-"""`exits: auto`: every chain of the candidates is placed and its cost known; then the best one becomes the plan."""
+"""`exits: auto`: chains of the candidates are placed where they may be the best, and the best one becomes the plan."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.pipeline.chains import calibration_data, chain_budget
-from offramp.planner.allocation.budget import energy_budget
+from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
 from offramp.planner.chain.build import build_chain, freed_processors, with_exits
 from offramp.planner.chain.sources import Sources, load_compared
@@ -26,28 +27,108 @@ from offramp.planner.exits.candidates import (
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
 from offramp.planner.hardware.core import dearest_check
+from offramp.planner.hardware.cycles import Cycles
+from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.spec import AutoSpec
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 from offramp.progress import Progress
 
-MOST_CHAINS = 1000
-TOLD = 25  # chains between two lines of progress
+MOST_CHAINS = 20_000
+TOLD = 16  # chains that are placed between two lines of progress
+PLACED_FIRST = 64  # so many chains are all placed; of more, those with one candidate, and others when they may be best
 
 _FOLDERS = re.compile(r"[^\s(]*/(?=[^\s/]*\.ya?ml\b)")  # a plan is the same wherever its files lie
 
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A chain of candidates, placed and lowered, and its cost; `lowered` is None where `cost` says why."""
+    """A chain of candidates, placed and lowered, and its cost; `lowered` is None where `cost` says why. `budgets`: by
+    quantity."""
 
     cost: Cost
     lowered: Lowered | None
+    budgets: Mapping[str, Budget[Cycles] | Budget[Energy]]
 
 
-def choose_plan(spec: AutoSpec, sources: Sources, device: Device, progress: Progress) -> tuple[Plan, Lowered]:
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """What placing a chain needs."""
+
+    candidates: Candidates
+    sources: Sources
+    device: Device
+
+
+class Builder:
+    """Places chains, `built`, as they are asked for. `chains`: all of them, main alone first."""
+
+    def __init__(
+        self, candidates: Candidates, sources: Sources, device: Device, progress: Progress, tasks: Executor = IN_PROCESS
+    ) -> None:
+        """Places the first chains. InputError if there are too many to be looked at."""
+        self.setting, self.progress, self.tasks = _Setting(candidates, sources, device), progress, tasks
+        self.chains = chains_of(candidates.entries)
+        self.built: dict[Early, Built] = {}
+        if len(self.chains) > MOST_CHAINS:
+            count = len(candidates.entries)
+            found = f"{count} candidates can form {len(self.chains):,} chains; {MOST_CHAINS:,} are allowed"
+            raise InputError(Diagnostic(candidates.spec.choice.where, f"{found}: leave some candidates out"))
+        few = len(self.chains) <= PLACED_FIRST
+        self._build([one for one in self.chains if few or len(one) < 2])
+
+    def costs(self) -> list[Cost]:
+        """Of all chains, as far as they are known."""
+        return [self.built[one].cost if one in self.built else self._lower(one) for one in self.chains]
+
+    def place(self, costs: Sequence[Cost]) -> list[Cost]:
+        """Place some chains."""
+        self._build([one.early for one in costs])
+        return [self.built[one.early].cost for one in costs]
+
+    def _build(self, chains: Sequence[Early]) -> None:
+        wanted = [one for one in chains if one not in self.built]
+        for start in range(0, len(wanted), TOLD):
+            part = wanted[start : start + TOLD]
+            self.progress.count(
+                "placing chains of the candidates", len(self.built), len(self.built) + len(wanted) - start
+            )
+            self.built |= zip(part, self.tasks.map(_build, self.setting, part), strict=True)
+
+    def _lower(self, early: Early) -> Cost:
+        """Costs of a chain without its switches, from the chains with one candidate each."""
+        single = [self.built[one,] for one in early]
+        failed = next((one.cost.reason for one in single if one.cost.reason), "")
+        if failed:
+            return Cost(early, {}, failed)
+        costs = {}
+        for key, first in single[0].budgets.items():
+            budgets = [one.budgets[key] for one in single]
+            # Of each stage its start and check; of the last one those it has after the last candidate.
+            around = [(one.starts[0].amount, one.checks[0].amount) for one in budgets]
+            around.append((budgets[-1].starts[-1].amount, budgets[-1].checks[-1].amount))
+            stages = [own + sum(more) for own, more in zip(self._stages(early, key), around, strict=True)]
+            costs[key] = tuple(first.loads[0].amount + total for total in accumulate(stages))
+        return Cost(early, costs, placed=False)
+
+    def _stages(self, early: Early, quantity: str) -> list[int]:
+        """What each stage takes: where main is cut, the first stage with the head less what ran before."""
+        entries = self.setting.candidates.entries
+        whole = self.built[()].budgets[quantity].stages[0].amount
+        stages, rest = [], whole
+        for one in early:
+            first, last = (part.amount for part in self.built[one,].budgets[quantity].stages)
+            stages.append(first if entries[one].cut is None else max(0, first - (whole - rest)))
+            rest = rest if entries[one].cut is None else last
+        return [*stages, rest]
+
+
+def choose_plan(
+    spec: AutoSpec, sources: Sources, device: Device, progress: Progress, tasks: Executor = IN_PROCESS
+) -> tuple[Plan, Lowered]:
     """The plan with the best chain, and its programs. OfframpError lists everything that prevents it."""
     candidates = load_candidates(spec, sources, device)
     compared = load_compared(spec, sources, device)
@@ -55,37 +136,23 @@ def choose_plan(spec: AutoSpec, sources: Sources, device: Device, progress: Prog
     problems = [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(dict.fromkeys(problems))
-    built = build_chains(candidates, sources, device, progress)
-    if built[0].lowered is None:
-        raise Infeasible(Diagnostic(spec.choice.where, built[0].cost.reason))
+    builder = Builder(candidates, sources, device, progress, tasks)
+    main = builder.built[()]
+    if main.lowered is None:
+        raise Infeasible(Diagnostic(spec.choice.where, main.cost.reason))
     progress.step("running the calibration data through the integer reference")
-    data = calibration_data(spec, built[0].lowered.placed.requirements.chain, spec.choice)
-    profiles, full = profile_candidates(candidates, data)
+    data = calibration_data(spec, main.lowered.placed.requirements.chain, spec.choice)
+    profiles, full = profile_candidates(candidates, data, tasks)
     progress.step("choosing stages and thresholds")
     try:
-        choice = choose(spec.choice, profiles, full, [one.cost for one in built])
+        choice = choose(spec.choice, profiles, full, builder.costs(), builder.place, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(spec.choice.where, str(error))) from error
-    return _plan(choice, candidates, built, compared)
+    return _plan(choice, candidates, builder.built, compared)
 
 
-def build_chains(candidates: Candidates, sources: Sources, device: Device, progress: Progress) -> tuple[Built, ...]:
-    """Every chain that the candidates can form, main alone first. InputError if they are too many to be tried."""
-    spec = candidates.spec
-    chains = chains_of(candidates.entries)
-    if len(chains) > MOST_CHAINS:
-        found = f"{len(candidates.entries)} candidates can form {len(chains):,} chains; {MOST_CHAINS:,} are allowed"
-        raise InputError(Diagnostic(spec.choice.where, f"{found}: leave some candidates out"))
-    built = []
-    for number, early in enumerate(chains):
-        if number % TOLD == 0:
-            rest = f": {number} of {len(chains)} done" if number else ""
-            progress.step(f"placing every chain of the candidates{rest}")
-        built.append(_build(candidates, sources, early, device))
-    return tuple(built)
-
-
-def _build(candidates: Candidates, sources: Sources, early: Early, device: Device) -> Built:
+def _build(setting: _Setting, early: Early) -> Built:
+    candidates, sources, device = setting.candidates, setting.sources, setting.device
     stages = [candidates.entries[index].stage for index in early]
     # Which measures are chosen is open; what a check costs is that of the dearest.
     measure = dearest_check(device, candidates.spec.choice.measures)
@@ -98,20 +165,21 @@ def _build(candidates: Candidates, sources: Sources, early: Early, device: Devic
             raise InputError(problems)
         placed = place(chain, device, alternatives=alternatives)
     except (InputError, Infeasible) as error:
-        return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None)
+        return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None, {})
     lowered = lower(placed)
     cycles = chain_budget(lowered)
     energy = energy_budget(placed, cycles)
-    return Built(Cost(early, {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit}), lowered)
+    cost = Cost(early, {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit})
+    return Built(cost, lowered, {"cycles": cycles, "energy": energy})
 
 
 def _plan(
-    choice: Choice, candidates: Candidates, built: Sequence[Built], compared: Mapping[str, Network]
+    choice: Choice, candidates: Candidates, built: Mapping[Early, Built], compared: Mapping[str, Network]
 ) -> tuple[Plan, Lowered]:
     chosen = choice.chosen
     names = [one.name for one in candidates.entries]
     early = tuple(names.index(name) for name in chosen.stages[:-1])
-    lowered = next(one.lowered for one in built if one.cost.early == early)
+    lowered = built[early].lowered
     assert lowered is not None
     placed = lowered.placed
     spec = chosen_spec(candidates.spec, [candidates.entries[index].stage for index in early], chosen.measures)

@@ -21,10 +21,11 @@ from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import Chain, with_threshold
 from offramp.planner.plan import Plan, load_plan
-from offramp.planner.reference.profile import profile
+from offramp.planner.reference.profile import profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.spec import AutoSpec, Calibration, ManualSpec
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 from offramp.progress import Progress
 
 
@@ -53,13 +54,13 @@ def planned(plan: Plan, lowered: Lowered) -> Planned:
     return Planned(plan, lowered, cycles, energy_budget(plan.placed, cycles))
 
 
-def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress) -> Planned:
+def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, tasks: Executor = IN_PROCESS) -> Planned:
     """Place the stages of a spec, calibrate open thresholds. OfframpError lists everything that prevents it."""
     progress.step("reading networks and checkpoints")
     device = with_clocks(device, spec.clocks)
     sources = read_sources(spec, device)
     if isinstance(spec, AutoSpec):
-        return planned(*choose_plan(spec, sources, device, progress))
+        return planned(*choose_plan(spec, sources, device, progress, tasks))
     chain, compared = build_chain(spec, sources, device), load_compared(spec, sources, device)
     problems = [*check_chain(chain, device)]
     problems += [problem for network in compared.values() for problem in check_network(network, device)]
@@ -71,7 +72,7 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress) -
     if spec.calibration is None:
         return made
     progress.step("calibrating thresholds")
-    calibrated = _calibrate(spec, spec.calibration, made)
+    calibrated = _calibrate(spec, spec.calibration, made, tasks)
     names = [stage.name for stage in chain.stages]
     chain = with_threshold(chain, dict(zip(names, calibrated.thresholds, strict=False)))
     placed = placed.with_chain(chain)
@@ -85,19 +86,19 @@ def open_plan(path: Path, device: Device) -> Planned:
     return planned(plan, lower(plan.placed))
 
 
-def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned) -> Calibrated:
+def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Executor) -> Calibrated:
     chain = made.chain
     data = calibration_data(spec, chain, goal)
-    profiled = profile(chain, data.x)
+    answered = profile_answers(chain, data.x, tasks)
     own = np.diff(made.cycles.cost_by_exit, prepend=0)
     profiles = [
         StageProfile(stage.exit.measure, confidence, answers == data.y, int(cycles))
         for stage, confidence, answers, cycles in zip(
-            chain.exits, profiled.confidence, profiled.answers, own, strict=True
+            chain.exits, answered.confidence, answered.classes, own, strict=True
         )
     ]
     try:
         drop, delta = goal.accuracy_drop / 100, goal.delta
-        return calibrate(profiles, profiles[-1].correct, drop, delta)
+        return calibrate(profiles, profiles[-1].correct, drop, delta, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(goal.where, str(error))) from error

@@ -21,6 +21,7 @@ from offramp.planner.exits.guarantee import Guarantee, certify
 from offramp.planner.exits.records import CalibrationAccuracy, CalibrationRecord
 from offramp.planner.exits.search import frontier
 from offramp.planner.ir.measure import Measure
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 Method = Literal["exact", "gap", "tested"]  # proved the best; by how much not; the cheapest that passed a test
 
@@ -76,6 +77,7 @@ def calibrate(
     full_correct: Bools,
     max_drop: float,
     delta: float | None = None,
+    tasks: Executor = IN_PROCESS,
     work: int = WORK,
 ) -> Calibrated:
     """The thresholds with the fewest cycles such that accuracy stays within `max_drop` of the full network's.
@@ -94,11 +96,11 @@ def calibrate(
     needed = int(full_correct.sum()) - floor(max_drop * images + 1e-9)
     if delta is not None:
         kept = ExitScores(exits.scores, exits.right | ~full_correct, exits.cost_by_exit)
-        passed = [one for one in certify([kept], max_drop, delta, work) if exits.correct(one.settings) >= needed]
+        passed = [one for one in certify([kept], max_drop, delta, work, tasks) if exits.correct(one.settings) >= needed]
         if not passed:
             raise CheckFailed(f"no thresholds keep the loss below {max_drop:.2%} with probability {1 - delta:.0%}")
         return _result(profiles, exits, passed[0].settings, full_correct, 0.0, passed[0].guarantee)
-    found = frontier(exits, max(0, needed), work)
+    found = frontier(exits, max(0, needed), work, tasks)
     cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])
     if cost == UNREACHED:
         message = f"no thresholds give {needed} right answers of {images} on the calibration set"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from offramp.planner.reference.profile import BATCH
 from offramp.planner.spec.auto import same_names
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, ManualSpec, OpenHeadSpec, StageSpec
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 EARLY = 3  # stages before the last one in the chains that are considered
 
@@ -209,7 +211,17 @@ def _candidate(spec: AutoSpec, stage: StageSpec, chain: Chain) -> Candidate:
     return Candidate(stage, part, network, own[-1] if stage.branch else None, rules)
 
 
-def chains_of(entries: Sequence[Candidate], most: int = EARLY) -> tuple[Early, ...]:
+class Member(Protocol):
+    """What chains are formed of, as in Candidate."""
+
+    @property
+    def part(self) -> str: ...
+
+    @property
+    def cut(self) -> int | None: ...
+
+
+def chains_of(entries: Sequence[Member], most: int = EARLY) -> tuple[Early, ...]:
     """All chains with up to `most` candidates: front networks in any order, then branches in the order of their cuts,
     one at each cut, no network twice. The shortest first."""
     parts = [one.part for one in entries]
@@ -225,15 +237,36 @@ def chains_of(entries: Sequence[Candidate], most: int = EARLY) -> tuple[Early, .
     return tuple(one for one in found if len({parts[index] for index in one}) == len(one))
 
 
-def profile_candidates(candidates: Candidates, data: DataSet) -> tuple[tuple[CandidateProfile, ...], Bools]:
-    """Every candidate on all images, and for which main is right: one run of the integer reference, each layer once."""
-    parts = [_logits(candidates, data.x[start : start + BATCH]) for start in range(0, len(data.x), BATCH)]
-    *early, main = (np.concatenate(one) for one in zip(*parts, strict=True))
+def profile_candidates(
+    candidates: Candidates, data: DataSet, tasks: Executor = IN_PROCESS
+) -> tuple[tuple[CandidateProfile, ...], Bools]:
+    """Every candidate on all images, and where main is right: one run of the integer reference, each layer once.
+
+    What is kept of a batch is answers and confidences, not the logits.
+    """
+    batches = [data.x[start : start + BATCH] for start in range(0, len(data.x), BATCH)]
+    parts = tasks.map(_answers, candidates, batches)
+    answers = np.concatenate([part[0] for part in parts], axis=1)
+    confidences = [np.concatenate(one, axis=1) for one in zip(*(part[1] for part in parts), strict=True)]
     profiles = [
-        CandidateProfile(one, tuple(_confidence(rule, logits) for rule in one.rules), logits.argmax(axis=1) == data.y)
-        for one, logits in zip(candidates.entries, early, strict=True)
+        CandidateProfile(one, tuple(confidence), own == data.y)
+        for one, confidence, own in zip(candidates.entries, confidences, answers, strict=False)
     ]
-    return tuple(profiles), main.argmax(axis=1) == data.y
+    return tuple(profiles), answers[-1] == data.y
+
+
+def _answers(
+    candidates: Candidates, x: npt.NDArray[np.int8]
+) -> tuple[npt.NDArray[np.int32], list[npt.NDArray[np.uint32]]]:
+    """Classes of all candidates and, last, of main, (candidates + 1, N), and the candidates' confidences, (rules, N)
+    each."""
+    logits = _logits(candidates, x)
+    answers = np.stack([one.argmax(axis=1) for one in logits]).astype(np.int32)
+    confidences = [
+        np.stack([_confidence(rule, own) for rule in one.rules])
+        for one, own in zip(candidates.entries, logits, strict=False)
+    ]
+    return answers, confidences
 
 
 def _confidence(rule: ExitRule, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:

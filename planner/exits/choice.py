@@ -61,9 +61,11 @@ class Verdict:
 @dataclass(frozen=True)
 class Choice:
     """`method`: `exact`, `gap` (nothing is better by more than `gap`, a share of the cost, or of the images with a
-    budget), or `tested` (the cheapest that passed the test for new data). `pareto`: by quantity, the outcomes that cost
-    least for their accuracy, the most accurate first. `candidates`: name and why it was chosen or not. `most`: stages
-    before the last in the longest chains considered.
+    budget), or `tested` (the cheapest that passed the test for new data).
+
+    `pareto`: by quantity, the fastest or thriftiest outcomes for their accuracy, the most accurate first.
+    `candidates`: name and why it was chosen or not. `most`: stages before the last in the longest chains considered.
+    `not_placed`: chains that the search had no reason to place.
     """
 
     chosen: Outcome
@@ -75,6 +77,7 @@ class Choice:
     gap: float
     full_correct: int
     most: int
+    not_placed: int
     guarantee: Guarantee | None
 
     def record(self) -> ChoiceRecord:
@@ -87,6 +90,7 @@ class Choice:
             images=self.chosen.images,
             full_accuracy=self.full_correct / self.chosen.images,
             most_early_stages=self.most,
+            chains_not_placed=self.not_placed,
             risk=self.guarantee,
             candidates=tuple(CandidateRecord(name, reason) for name, reason in self.candidates),
             chains=tuple(

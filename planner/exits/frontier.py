@@ -6,7 +6,7 @@ An image leaves at the first stage whose confidence passes the stage's threshold
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 LARGEST = (1 << 32) - 1  # of confidences and thresholds
 UNREACHED = (1 << 63) - 1  # cost of what no thresholds give
-WORK = 400_000_000  # images evaluated before a search stops, some 5 s
+WORK = 2_500_000_000  # images and cells of tables looked at before a search stops: some 40 s of one core
 
 
 class ThresholdSetting(NamedTuple):
@@ -55,18 +55,35 @@ class ExitScores:
 
 
 @dataclass(frozen=True, eq=False)
+class CandidateScores:
+    """Candidates on N images. `scores`: (N,) by candidate and measure, the higher the surer. `right`: (candidates + 1,
+    N), main last."""
+
+    scores: tuple[tuple[Ints, ...], ...]
+    right: Bools
+
+    def exits(self, early: Sequence[int], cost_by_exit: tuple[int, ...]) -> ExitScores:
+        """A chain of some candidates and main."""
+        return ExitScores(tuple(self.scores[one] for one in early), self.right[[*early, -1]], cost_by_exit)
+
+    def only(self, images: Ints) -> CandidateScores:
+        """On some of the images."""
+        return CandidateScores(
+            tuple(tuple(one[images] for one in stage) for stage in self.scores), self.right[:, images]
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Frontier:
     """Costs of all N images together, by c = 0..N: `cost[c]`, the least that was found with at least c right answers,
     by `settings[owner[c]]`; `bound[c]`: no thresholds cost less. Below the floor of the search nothing is optimal.
 
-    Where the search was given costs to improve on and did not, they are `cost`, without settings. `work`: left over.
     """
 
     cost: Ints
     bound: Ints
     owner: Ints
     settings: tuple[tuple[ThresholdSetting, ...], ...]
-    work: int
 
     def best(self, right: int) -> int:
         """The most right answers at the least cost of at least `right` of them."""
@@ -74,14 +91,6 @@ class Frontier:
 
     def setting(self, right: int) -> tuple[ThresholdSetting, ...]:
         return self.settings[self.owner[right]]
-
-    def points(self, floor: int) -> Iterator[int]:
-        """Numbers of right answers, from `floor` on, that no cheaper setting reaches; ascending."""
-        right = floor
-        while right < len(self.cost) and self.cost[right] < UNREACHED:
-            right = self.best(right)
-            yield right
-            right += 1
 
 
 def to_scores(measure: Measure, values: npt.NDArray[np.uint32]) -> Ints:

@@ -6,7 +6,8 @@ against the hypothesis that its rate exceeds the target, by the exact binomial p
 rejected ends the sequence, so that any choice among those before it is wrong with a probability of at most delta (Learn
 then Test with fixed-sequence testing; Angelopoulos, Bates, Candes, Jordan, Lei 2021, arXiv:2110.01052).
 
-A single threshold is tested from the highest to the lowest on all images, for each measure with its share of delta.
+A single threshold is tested from the highest to the lowest on all images, for each measure with its share of delta:
+the first measure's is what one allowed loss more would exceed, and so on with what is left of delta.
 For several thresholds or chains the order is learned first, on a third of the images, from their exact frontier, and
 the others test it (Pareto Testing; Laufer-Goldshtein, Fisch, Barzilay, Jaakkola 2022, arXiv:2210.07913).
 """
@@ -14,17 +15,30 @@ the others test it (Pareto Testing; Laufer-Goldshtein, Fisch, Barzilay, Jaakkola
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, exp, floor, fsum, lgamma, log, log1p
 
 import numpy as np
 
-from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, ExitScores, Ints, ThresholdSetting
-from offramp.planner.exits.search import frontier
+from offramp.planner.exits.best import ChainCosts
+from offramp.planner.exits.frontier import (
+    LARGEST,
+    UNREACHED,
+    WORK,
+    CandidateScores,
+    ExitScores,
+    Ints,
+    ThresholdSetting,
+)
+from offramp.planner.exits.goal import AtLeast
+from offramp.planner.exits.pool import make_pool
+from offramp.planner.exits.search import Place, Search
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 _LEARN = 3  # one image of so many learns the order of the tests
+_LOSSES = (1.0, 0.5, 0.0)  # as parts of the most that are allowed: where the order of tests is searched for
 # Parts of an exit's images that leave in settings tested before others; small steps where failing would cost most.
 _SAFER = [*np.arange(0.25, 0.8, 0.05).tolist(), *np.arange(0.8, 1, 0.01).tolist()]
 
@@ -54,11 +68,10 @@ class Certified:
 
 @dataclass(frozen=True, eq=False)
 class _Family:
-    """Settings in the order of their tests: (chain, settings). `images`: numbers of those that test."""
+    """Settings in the order of their tests: (chain, settings). `allowed`: losses with which a test passes."""
 
     sequence: Sequence[tuple[int, tuple[ThresholdSetting, ...]]]
-    images: Ints
-    level: float
+    allowed: int
     method: str
 
 
@@ -79,38 +92,101 @@ def allowed_losses(images: int, rate: float, level: float) -> int:
     return bisect_right(range(images + 1), level, key=lambda losses: p_value(losses, images, rate)) - 1
 
 
-def certify(chains: Sequence[ExitScores], rate: float, delta: float, work: int = WORK) -> tuple[Certified, ...]:
+def certify(
+    chains: Sequence[ExitScores], rate: float, delta: float, work: int = WORK, tasks: Executor = IN_PROCESS
+) -> tuple[Certified, ...]:
+    """`certify_chains` for chains whose stages have nothing to do with each other."""
+    scores: list[tuple[Ints, ...]] = []
+    numbered = []
+    for one in chains:
+        early = tuple(range(len(scores), len(scores) + len(one.scores)))
+        numbered.append(ChainCosts(early, (one.cost_by_exit,)))
+        scores += one.scores
+    right = np.concatenate([*(one.right[:-1] for one in chains), chains[0].right[-1:]])
+    images = CandidateScores(tuple(scores), right)
+    return certify_chains(images, dict(enumerate(numbered)), rate, delta, Learning(work, tasks))
+
+
+@dataclass(frozen=True, eq=False)
+class Learning:
+    """How the order of tests is searched for. `place`: as in Search, of chains that are not placed."""
+
+    work: int = WORK
+    executor: Executor = IN_PROCESS
+    place: Place | None = None
+
+
+def certify_chains(
+    images: CandidateScores, chains: Mapping[int, ChainCosts], rate: float, delta: float, learning: Learning
+) -> tuple[Certified, ...]:
     """All settings that passed, the cheapest on all images first; none if not even the safest did.
 
-    `chains`: with `right` saying which images are not lost, so all of the last stage are. ValueError if there are too
-    few images for any setting to pass, with the number that is needed.
+    `images`: with `right` saying which images are not lost, so all of the last stage are. `chains`: by number; those
+    that are placed meanwhile get their costs. ValueError if there are too few images for any setting to pass, with the
+    number that is needed.
     """
-    passed = []
-    for family in _families(chains, rate, delta, work):
-        allowed = allowed_losses(len(family.images), rate, family.level)
+    single = _single(chains)
+    if single is None:
+        order = np.random.default_rng(0).permutation(images.right.shape[1])
+        learn, test = np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
+        allowed = _enough(len(test), images.right.shape[1], rate, delta)
+        known = dict(chains)
+        sequence = _learned(images.only(learn), known, rate, learning)
+        families = [_Family(sequence, allowed, "fixed sequence learned on a third of the images, exact binomial")]
+        tested = images.only(test)
+    else:
+        known, tested = dict(chains), images
+        _enough(images.right.shape[1], images.right.shape[1], rate, delta)
+        families = list(_by_measure(single, images.scores[chains[single].early[0]], rate, delta))
+    passed = [one for family in families for one in _test(tested, known, family, rate, delta)]
+    return tuple(sorted(passed, key=lambda one: _cost(_exits(images, known[one.chain]), one.settings)))
+
+
+def _single(chains: Mapping[int, ChainCosts]) -> int | None:
+    """The only chain with an early stage, if that is its only one."""
+    early = [number for number, one in chains.items() if one.early]
+    return early[0] if len(early) == 1 and len(chains[early[0]].early) == 1 else None
+
+
+def _enough(tested: int, images: int, rate: float, delta: float) -> int:
+    """The losses that a test at level delta allows. ValueError if not even none."""
+    allowed = allowed_losses(tested, rate, delta)
+    if allowed < 0:
+        needed = ceil(log(delta) / log1p(-rate))
+        if tested < images:  # to have so many left when a part has learned the order
+            needed = ceil(needed * _LEARN / (_LEARN - 1))
+        have = f"{images} images cannot show a loss below {rate:.2%} with delta {delta}"
+        raise ValueError(f"{have}; at least {needed} are needed")
+    return allowed
+
+
+def _by_measure(chain: int, measures: Sequence[Ints], rate: float, delta: float) -> Iterator[_Family]:
+    """A sequence for each measure, as long as anything is left of delta: each has the largest part of it that is of
+    use. The parts depend on numbers only, not on what the images show."""
+    images = len(measures[0])
+    for measure, scores in enumerate(measures):
+        allowed = allowed_losses(images, rate, delta)
         if allowed < 0:
-            images = chains[0].right.shape[1]
-            needed = ceil(log(family.level) / log1p(-rate))
-            if len(family.images) < images:  # to have so many left when a part has learned the order
-                needed = ceil(needed * _LEARN / (_LEARN - 1))
-            have = f"{images} images cannot show a loss below {rate:.2%} with delta {delta}"
-            raise ValueError(f"{have}; at least {needed} are needed")
-        passed += list(_test(chains, family, rate, delta, allowed))
-    return tuple(sorted(passed, key=lambda one: _cost(chains[one.chain], one.settings)))
+            return
+        delta -= p_value(allowed, images, rate)
+        yield _Family(_descending(chain, measure, scores), allowed, "fixed sequence of all thresholds, exact binomial")
 
 
 def _test(
-    chains: Sequence[ExitScores], family: _Family, rate: float, delta: float, allowed: int
+    images: CandidateScores, chains: Mapping[int, ChainCosts], family: _Family, rate: float, delta: float
 ) -> Iterator[Certified]:
+    count = images.right.shape[1]
     for tested, (chain, settings) in enumerate(family.sequence):
-        exits = chains[chain]
-        exit_index = exits.exit_index(settings)[family.images]
-        losses = int((~exits.right[exit_index, family.images]).sum())
-        if losses > allowed:
+        losses = count - _exits(images, chains[chain]).correct(settings)
+        if losses > family.allowed:
             return
-        p = p_value(losses, len(family.images), rate)
-        guarantee = Guarantee(rate, delta, family.method, len(family.images), losses, allowed, p, tested + 1)
+        p = p_value(losses, count, rate)
+        guarantee = Guarantee(rate, delta, family.method, count, losses, family.allowed, p, tested + 1)
         yield Certified(chain, settings, guarantee)
+
+
+def _exits(images: CandidateScores, chain: ChainCosts) -> ExitScores:
+    return images.exits(chain.early, chain.costs[0])
 
 
 def _cost(exits: ExitScores, settings: tuple[ThresholdSetting, ...]) -> int:
@@ -118,49 +194,36 @@ def _cost(exits: ExitScores, settings: tuple[ThresholdSetting, ...]) -> int:
     return int(np.array(exits.cost_by_exit)[exits.exit_index(settings)].sum())
 
 
-def _families(chains: Sequence[ExitScores], rate: float, delta: float, work: int) -> list[_Family]:
-    images = chains[0].right.shape[1]
-    early = [number for number, exits in enumerate(chains) if exits.scores]
-    if len(early) == 1 and len(chains[early[0]].scores) == 1:
-        measures = chains[early[0]].scores[0]
-        method = "fixed sequence of all thresholds, exact binomial"
-        return [
-            _Family(_descending(early[0], measure, scores), np.arange(images), delta / len(measures), method)
-            for measure, scores in enumerate(measures)
-        ]
-    order = np.random.default_rng(0).permutation(images)
-    learn, test = np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
-    method = "fixed sequence learned on a third of the images, exact binomial"
-    return [_Family(_learned([_only(one, learn) for one in chains], rate, work), test, delta, method)]
-
-
 def _descending(chain: int, measure: int, scores: Ints) -> list[tuple[int, tuple[ThresholdSetting, ...]]]:
     """Every threshold that differs from the next higher one in who leaves."""
     return [(chain, (ThresholdSetting(measure, score),)) for score in np.unique(scores)[::-1].tolist()]
 
 
-def _only(exits: ExitScores, images: Ints) -> ExitScores:
-    scores = tuple(tuple(one[images] for one in stage) for stage in exits.scores)
-    return ExitScores(scores, exits.right[:, images], exits.cost_by_exit)
-
-
-def _learned(chains: Sequence[ExitScores], rate: float, work: int) -> list[tuple[int, tuple[ThresholdSetting, ...]]]:
+def _learned(
+    images: CandidateScores, chains: dict[int, ChainCosts], rate: float, learning: Learning
+) -> list[tuple[int, tuple[ThresholdSetting, ...]]]:
     """The common frontier of some chains, the safest settings first; before each of them safer ones with the same
-    measures, as far as these cost less than what comes before."""
-    images = chains[0].right.shape[1]
-    lowest = max(0, images - floor(rate * images) - 1)
-    frontiers = [frontier(exits, lowest, work) for exits in chains]
+    measures, as far as these cost less than what comes before. Chains that were placed have their costs afterwards."""
+    count = images.right.shape[1]
+    most = floor(rate * count) + 1  # losses
+    search = Search(
+        make_pool(images.scores, images.right), AtLeast(max(0, count - most)), learning.executor, learning.work
+    )
+    for number, one in chains.items():
+        search.add(number, one)
+    for part, losses in enumerate(dict.fromkeys(ceil(most * share) for share in _LOSSES)):
+        search.aim(AtLeast(max(0, count - losses)))
+        search.run(1 / (len(_LOSSES) - part), learning.place)
+    chains.update(search.chains)
     sequence: list[tuple[int, tuple[ThresholdSetting, ...]]] = []
     cheapest = UNREACHED
-    for right in range(images, lowest - 1, -1):
-        cost, chain = min((int(one.cost[right]), number) for number, one in enumerate(frontiers))
-        if cost >= cheapest:
-            continue
-        exits, settings = chains[chain], frontiers[chain].setting(right)
+    for found in search.best[0].points(max(0, count - most)):
+        exits = _exits(images, chains[found.chain])
+        settings = chains[found.chain].thresholds(search.pool, found.measures, found.cuts)
         for tried in (*(_safer(exits, settings, part) for part in _SAFER), settings):
             cost = _cost(exits, tried)
             if cost < cheapest:
-                sequence.append((chain, tried))
+                sequence.append((found.chain, tried))
                 cheapest = cost
     return sequence
 

@@ -60,6 +60,7 @@ class ChoiceRecord:
     images: int
     full_accuracy: float
     most_early_stages: int
+    chains_not_placed: int
     risk: Guarantee | None
     candidates: tuple[CandidateRecord, ...]
     chains: tuple[ChainRecord, ...]

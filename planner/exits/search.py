@@ -1,257 +1,367 @@
-"""The search for thresholds: branch and bound over ranges of them.
+"""The search for the best chain and its thresholds: one queue of boxes of thresholds of all chains, best bound first.
 
-Thresholds matter only where they change who leaves. Of those, one has to be considered only if lowering it to the next
-confidence would let an image leave with a wrong answer that a later stage gets right: otherwise the lower one costs no
-more and is at least as accurate.
+Every box is cut into a grid (`planner.exits.grid`): its corners are settings that are kept if they are good, its cells
+have bounds, and those that cannot hold anything better are cut off. Boxes are looked at in rounds of fixed size; those
+of a round know the same settings and are independent tasks, so the result is the same however many are done at once.
+If the search is stopped, the bounds of what is left over remain. The price of a right answer, by which bounds are
+made, is the best one for what was found so far (Lagrangian relaxation); any price gives valid bounds.
 
-Ranges of thresholds are searched for all early stages but the last one, which is solved for all its thresholds at once.
-In a range it is open where some images leave; an oracle sends each of these to the cheapest stage that is right, as
-many as wanted. That bounds what thresholds in the ranges can reach. Ranges that cannot improve on what was found are
-cut off, of the others the one with the largest gap is halved. If the search is stopped, the bounds of what is left over
-remain.
+Chains that are not placed are searched with costs that none of theirs is below, and placed only if they would be the
+best with these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import product
-from typing import NamedTuple
+from math import prod
 
 import numpy as np
 
-from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, ExitScores, Frontier, Ints, ThresholdSetting
+from offramp.planner.exits.best import Best, ChainCosts, Found
+from offramp.planner.exits.descent import Descent, descend
+from offramp.planner.exits.frontier import UNREACHED, WORK, ExitScores, Frontier, Ints
+from offramp.planner.exits.goal import EXACT, AtLeast, Goal
+from offramp.planner.exits.grid import ALL, Box, Grid, Task, expand
+from offramp.planner.exits.pool import Pool, make_pool
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
-STEP = 10_000  # images in whose time a range is bounded or solved, however few there are
-_HUGE = 1 << 62  # above all costs, with room to add some
+ROUND = 16  # boxes, or chains, in a round
+PLACED = 4  # chains that are placed at once
+SEEDS = 4  # chains to start with
+SEED_SHARE = 0.1  # of the work
+SEED_ROUNDS = 3
+DESCENTS = 8  # chains in which descents start from their best settings, in a round
+PRICES = (4.0, 2.0, 1.0, 0.5, 0.25)  # of these descents, as multiples of the price
+WIDE = (16.0, 8.0, 4.0, 2.0, 1.4, 1.0, 0.7, 0.5, 0.25)
+SKETCHED = 16  # numbers of right answers at which a front is drawn
+
+Place = Callable[[Sequence[int]], Sequence[ChainCosts | None]]  # costs of chains, None where one cannot be placed
 
 
-def frontier(exits: ExitScores, floor: int = 0, work: int = WORK, known: Ints | None = None) -> Frontier:
-    """The least costs for `floor` and more right answers; exact unless the search needs to evaluate more than `work`
-    images.
+@dataclass(frozen=True)
+class Entry:
+    """What is left to look at: a box of a chain, None for all its settings. `value`: no settings have less cost less
+    `price` for each right answer."""
 
-    `known`: costs as in Frontier, of other chains, if only what improves on them is of interest.
+    chain: int
+    costs: ChainCosts
+    box: Box | None
+    value: int
+    price: int
+
+
+class Search:
+    """`best`: settings of the chains that are placed, by quantity; `own`: the best of each chain; `top`: of all.
+    `promised`: the best settings of chains that are not placed, at their lower costs.
+
+    `queue`: (key, number, entry), the smallest key first. `tried`: chains of which all settings were tried. `dropped`:
+    the least value of what was cut off, by chain and price. `work`: images and cells that may still be looked at.
     """
-    search = _Search(exits, floor, work, known)
+
+    def __init__(self, pool: Pool, goal: Goal, executor: Executor, work: int) -> None:
+        self.pool, self.goal, self.executor, self.work = pool, goal, executor, work
+        self.chains: dict[int, ChainCosts] = {}
+        self.best: tuple[Best, ...] = ()
+        self.own: dict[int, Found] = {}
+        self.promised: dict[int, Found] = {}
+        self.top: Found | None = None
+        self.queue: list[tuple[float, int, Entry]] = []
+        self.pushed = 0
+        self.tried: set[int] = set()
+        self.dropped: dict[tuple[int, int], int] = {}
+        self.price = 1
+        self.counts: dict[tuple[int, ...], Ints] = {}
+
+    def add(self, chain: int, costs: ChainCosts) -> None:
+        """A chain to search, or the costs of one now that it is placed."""
+        self.best = self.best or tuple(Best(self.pool.images) for _ in costs.costs)
+        self.chains[chain] = costs
+        self.tried.discard(chain)
+        if costs.early:
+            self.push_whole(chain)
+            return
+        right = np.array([self.pool.right[-1].sum()])
+        totals = [np.array([one[0] * self.pool.images]) for one in costs.costs]
+        self.keep(chain, (), [(right, total, np.zeros((1, 0), np.int64)) for total in totals])
+        self.tried.add(chain)
+
+    def aim(self, goal: Goal) -> None:
+        """Search for something else, knowing what was found."""
+        self.goal, self.queue, self.own, self.promised, self.dropped = goal, [], {}, {}, {}
+        self.top = None
+        for found in self.best[0].points(0):
+            if goal.rank(found.right, found.cost):
+                self.top = self.better(self.top, found)
+                self.own[found.chain] = self.better(self.own.get(found.chain), found)
+        for chain in self.chains:
+            if chain not in self.tried:
+                self.push_whole(chain)
+
+    def run(self, share: float = 1.0, place: Place | None = None) -> None:
+        """Look at what is left, until nothing can be better or a share of the work is spent."""
+        end = round(self.work * (1 - share))
+        self.seed(place)
+        while self.queue and self.work > end:
+            before, known = self.top, self.own.keys() | self.promised.keys()
+            entries = self.next_round(lambda chain: self.top)
+            self.look(entries, self.top)
+            self.near([one for one in dict.fromkeys(one.chain for one in entries) if one not in known])
+            self.place(place)
+            if self.top != before:
+                self.set_price()
+        while self.place(place):
+            pass
+
+    def run_own(self) -> None:
+        """Spend what is left on the best settings of every chain that is placed, the same for each."""
+        queue = self.queue
+        chains = [chain for chain, costs in self.chains.items() if costs.placed and chain not in self.tried]
+        for number, chain in enumerate(chains):
+            end = self.work - self.work // (len(chains) - number)
+            self.queue = []
+            self.push_whole(chain)
+            while self.queue and self.work > end:
+                self.look(self.next_round(self.own.get), self.own.get(chain))
+        self.queue = queue
+
+    def try_all(self) -> None:
+        """Try all settings of every placed chain that has few, also those that are not better than the best."""
+        for chain, costs in self.chains.items():
+            if not costs.placed or chain in self.tried or self.work <= 0:
+                continue
+            boxes = self.boxes(costs)
+            if sum(prod(high + 1 for high in box.high) for box in boxes) <= ALL:
+                self.look([Entry(chain, costs, box, 0, self.price) for box in boxes], None)
+                self.tried.add(chain)
+
+    def sketch(self, quantity: int, floor: int) -> None:
+        """Look for settings between `floor` right answers and the most accurate ones that are cheap in a quantity."""
+        points = [one for one in self.best[quantity].points(floor) if one.cuts]
+        step = max(1, len(points) // SKETCHED)
+        starts = points[::step]
+        cost, most = self.best[quantity].cost, self.highest(quantity)
+        self.descend(starts, [(AtLeast(one.right).price(cost, most),) for one in starts], quantity)
+
+    def next_round(self, reference: Callable[[int], Found | None]) -> list[Entry]:
+        """The next entries that may hold something better than the settings that they are compared with."""
+        entries: list[Entry] = []
+        while self.queue and len(entries) < ROUND:
+            entry = heappop(self.queue)[2]
+            if entry.costs is not self.chains.get(entry.chain):
+                continue  # placed since
+            if entry.value >= self.goal.limit(entry.price, reference(entry.chain)):
+                self.drop(entry.chain, entry.price, entry.value)
+            else:
+                entries.append(entry)
+        return entries
+
+    def look(self, entries: Sequence[Entry], reference: Found | None) -> None:
+        """Cut some entries into grids, without the cells that hold nothing better than the reference."""
+        limit = self.goal.limit(self.price, reference)
+        owners, tasks = [], []
+        for entry in entries:
+            costs = entry.costs
+            for box in [entry.box] if entry.box else self.deeper(costs, Box((), (), ())):
+                owners.append(entry)
+                tasks.append(Task(box, costs.early, costs.rising, costs.costs, self.price, limit))
+        for entry, task, grid in zip(owners, tasks, self.executor.map(expand, self.pool, tasks), strict=True):
+            self.take(entry, task, grid)
+
+    def deeper(self, costs: ChainCosts, box: Box) -> list[Box]:
+        """The box with all thresholds of the next stage, for each of its measures."""
+        cuts = self.pool.cuts(costs.rising)[costs.early[len(box.measures)]]
+        return [
+            Box((*box.measures, measure), (*box.low, 0), (*box.high, len(one.scores) - 1))
+            for measure, one in enumerate(cuts)
+        ]
+
+    def boxes(self, costs: ChainCosts) -> list[Box]:
+        """All thresholds of every choice of measures."""
+        boxes = [Box((), (), ())]
+        for _ in costs.early:
+            boxes = [deeper for box in boxes for deeper in self.deeper(costs, box)]
+        return boxes
+
+    def take(self, entry: Entry, task: Task, grid: Grid) -> None:
+        """Keep what a grid gives."""
+        self.work -= grid.work
+        self.keep(entry.chain, task.box.measures, [(one.right, one.cost, one.cuts) for one in grid.fronts])
+        if grid.dropped is not None:
+            self.drop(entry.chain, task.price, grid.dropped)
+        for value, box in grid.boxes:
+            known = self.goal.key(entry.value, entry.price) >= self.goal.key(value, task.price)
+            bound = (entry.value, entry.price) if known else (value, task.price)
+            whole = len(box.measures) == len(entry.costs.early)
+            for one in [box] if whole else self.deeper(entry.costs, box):
+                self.push(Entry(entry.chain, entry.costs, one, *bound))
+
+    def keep(self, chain: int, measures: tuple[int, ...], fronts: Iterable[tuple[Ints, Ints, Ints]]) -> None:
+        """Settings of a chain, by quantity: right answers, costs and cuts."""
+        placed = self.chains[chain].placed
+        for number, (right, cost, cuts) in enumerate(fronts):
+            if placed:
+                self.best[number].add(chain, measures, right, cost, cuts)
+            at = self.goal.pick(right, cost) if number == 0 else None
+            if at is not None:
+                found = Found(chain, measures, tuple(cuts[at].tolist()), int(right[at]), int(cost[at]))
+                known = self.own if placed else self.promised
+                known[chain] = self.better(known.get(chain), found)
+                self.top = self.better(self.top, found) if placed else self.top
+
+    def seed(self, place: Place | None) -> None:
+        """Settings to start from: of single candidates at prices of all sizes, then of every chain, the most promising
+        first, as far as a part of the work goes; at last bounds at the price that these suggest."""
+        left = [chain for chain, one in self.chains.items() if one.early and chain not in self.tried]
+        short = [chain for chain in left if self.chains[chain].placed]
+        prices = tuple(2**power for power in range(0, self.highest().bit_length(), 2))
+        self.follow(sorted(short, key=lambda chain: len(self.chains[chain].early))[:SEEDS], prices)
+        if self.top is None:
+            return
+        self.set_price()
+        self.rebound()
+        order = [entry.chain for _, _, entry in sorted(self.queue)]
+        most = int(self.work * SEED_SHARE) // (self.pool.images * 16)
+        for _ in range(SEED_ROUNDS):
+            values = self.follow(order[:most], (self.price,))
+            order = [chain for _, chain in sorted(zip(values, order, strict=False))]
+            self.follow(order[:DESCENTS], tuple(max(1, round(self.price * factor)) for factor in WIDE))
+            self.place(place)
+            self.set_price()
+            order, most = order[: max(DESCENTS, len(order) // 4)], len(order)
+        self.rebound()
+
+    def follow(self, chains: Sequence[int], prices: tuple[int, ...]) -> list[int]:
+        """Descend from where nobody leaves; the least cost less the price of all right answers, by chain."""
+        starts = []
+        for chain in chains:
+            nobody = (0,) * len(self.chains[chain].early)
+            starts.append(Found(chain, nobody, nobody, 0, 0))
+        return self.descend(starts, [prices] * len(starts))
+
+    def rebound(self) -> None:
+        """Bound all that is left of chains at the present price."""
+        entries = [one for _, _, one in self.queue]
+        self.queue = []
+        for chain in dict.fromkeys(entry.chain for entry in entries):
+            self.push_whole(chain)
+
+    def near(self, chains: Sequence[int]) -> None:
+        """Look for better settings near the best ones of some chains."""
+        known = [found for chain in chains if (found := self.own.get(chain) or self.promised.get(chain))]
+        starts = sorted((one for one in known if one.cuts), key=lambda one: (self.rank(one), one.chain))[:DESCENTS]
+        prices = tuple(max(1, round(self.price * factor)) for factor in PRICES)
+        self.descend(starts, [prices] * len(starts))
+
+    def descend(self, starts: Sequence[Found], prices: Sequence[tuple[int, ...]], quantity: int = 0) -> list[int]:
+        """Follow descents from some settings, at some prices each, in a quantity. What they reach at the last price."""
+        tasks = []
+        for one, own in zip(starts, prices, strict=True):
+            costs = self.chains[one.chain]
+            tasks.append(Descent(costs.early, costs.rising, costs.costs[quantity], own, one.measures, one.cuts))
+        values = []
+        for one, task, points in zip(starts, tasks, self.executor.map(descend, self.pool, tasks), strict=True):
+            self.work -= self.pool.images * len(points) * (len(one.cuts) + 1) ** 2
+            for point in points:
+                totals = [point.cost(by_exit) for by_exit in self.chains[one.chain].costs]
+                front = [(np.array([point.right]), np.array([cost]), np.array([point.cuts])) for cost in totals]
+                self.keep(one.chain, point.measures, front)
+            values.append(points[-1].cost(task.costs) - task.prices[-1] * points[-1].right)
+        return values
+
+    def place(self, place: Place | None) -> bool:
+        """Place chains that would be the best with their lower costs. Were there any?"""
+        if place is None:
+            return False
+        wanted = [one.chain for one in sorted(self.promising(), key=self.rank)[:PLACED]]
+        for chain, costs in zip(wanted, place(wanted), strict=True):
+            del self.promised[chain]
+            if costs is None:
+                del self.chains[chain]
+            else:
+                self.add(chain, costs)
+        return bool(wanted)
+
+    def promising(self) -> list[Found]:
+        """Settings of chains that are not placed and would be better than the best, with their lower costs."""
+        found = self.promised.values()
+        return [one for one in found if self.top is None or self.rank(one) < self.rank(self.top)]
+
+    def rank(self, found: Found) -> tuple[int, int]:
+        """The rank of settings that meet the goal."""
+        rank = self.goal.rank(found.right, found.cost)
+        assert rank is not None
+        return rank
+
+    def better(self, one: Found | None, other: Found) -> Found:
+        """The better of two settings; of equally good ones those of the chain that comes first."""
+        if one is None:
+            return other
+        ranks = [(*self.rank(each), each.chain) for each in (one, other)]
+        return other if ranks[1] < ranks[0] else one
+
+    def set_price(self) -> None:
+        """The price at which what was found meets the goal."""
+        self.price = self.goal.price(self.best[0].cost, self.highest())
+
+    def highest(self, quantity: int = 0) -> int:
+        """The largest price that is of use, and whose sums are exact."""
+        most = max(max(one.costs[quantity]) for one in self.chains.values())
+        return max(1, min(most * self.pool.images, EXACT // max(1, self.pool.images)))
+
+    def push_whole(self, chain: int) -> None:
+        """Queue all settings of a chain, bounded as if every image left where it is best."""
+        costs = self.chains[chain]
+        members = sorted(costs.early)
+        counts = self.patterns(tuple(members))
+        shifts = [len(members) - members.index(one) for one in costs.early]
+        answers = np.arange(len(counts)) >> np.array([*shifts, 0])[:, None] & 1
+        values = np.array(costs.costs[0])[:, None] - self.price * answers
+        self.push(Entry(chain, costs, None, int((values.min(axis=0) * counts).sum()), self.price))
+
+    def patterns(self, members: tuple[int, ...]) -> Ints:
+        """Images by who of some candidates and main is right, the first one in the highest bit."""
+        if members not in self.counts:
+            index = np.zeros(self.pool.images, np.int64)
+            for one in (*members, -1):
+                index = index * 2 + self.pool.right[one]
+            self.counts[members] = np.bincount(index, minlength=2 << len(members))
+            self.work -= self.pool.images * len(members)
+        return self.counts[members]
+
+    def push(self, entry: Entry) -> None:
+        heappush(self.queue, (self.goal.key(entry.value, entry.price), self.pushed, entry))
+        self.pushed += 1
+
+    def drop(self, chain: int, price: int, value: int) -> None:
+        self.dropped[chain, price] = min(self.dropped.get((chain, price), UNREACHED), value)
+
+    def bound(self) -> float:
+        """The first part of the rank of any settings of any chain is not less than this."""
+        keys = [self.goal.key(entry.value, entry.price) for _, _, entry in self.queue]
+        ranks = [self.rank(one)[0] for one in (*self.promising(), *([self.top] if self.top else []))]
+        return min([*keys, *ranks], default=float("inf"))
+
+    def frontier(self) -> Frontier:
+        """The least costs of all chains that were placed, by right answers."""
+        cost = self.best[0].least
+        bound, numbers = cost.copy(), np.arange(len(cost))
+        left = [(one.chain, one.price, one.value) for _, _, one in self.queue]
+        for chain, price, value in [*left, *((*key, value) for key, value in self.dropped.items())]:
+            if chain not in self.tried:
+                bound = np.minimum(bound, value + price * numbers)
+        settings = [
+            self.chains[chain].thresholds(self.pool, measures, cuts) for chain, measures, cuts in self.best[0].settings
+        ]
+        return Frontier(cost, bound, self.best[0].owners(), tuple(settings))
+
+
+def frontier(exits: ExitScores, floor: int = 0, work: int = WORK, tasks: Executor = IN_PROCESS) -> Frontier:
+    """The least costs of a chain by right answers, for `floor` of them the least possible unless the work is spent."""
+    pool = make_pool(exits.scores, exits.right)
+    search = Search(pool, AtLeast(floor), tasks, work)
+    search.add(0, ChainCosts(tuple(range(len(exits.scores))), (exits.cost_by_exit,)))
     search.run()
-    bound = search.cost.copy()
-    for _, _, one in search.queue:
-        part = slice(one.right, one.right + len(one.costs))
-        bound[part] = np.minimum(bound[part], one.costs)
-    return Frontier(search.cost, bound, search.owner, tuple(search.settings), search.work)
-
-
-@dataclass(frozen=True, eq=False)
-class _Cuts:
-    """Thresholds of a measure that have to be considered, the highest first. `order`: images, the most confident first;
-    `place`: of each image in it. `ends`: how many images pass each threshold; `scores`: the least score that passes.
-    """
-
-    order: Ints
-    place: Ints
-    ends: Ints
-    scores: Ints
-
-
-class _Range(NamedTuple):
-    """Thresholds of a stage's measure: cuts `first` to `last`."""
-
-    measure: int
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, eq=False)
-class _Open:
-    """What ranges may still improve: bounds of the cost for `right` and more right answers."""
-
-    right: int
-    costs: Ints
-
-
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """Where images go with thresholds in some ranges.
-
-    `core`: they reach the last early stage, whatever the thresholds, (N,). `right`, `cost`: of those that certainly
-    leave before. Of each other image `cheapest`: its least cost, wherever it leaves; `surest`: where it is right (or
-    UNREACHED).
-    """
-
-    core: Bools
-    right: int
-    cost: int
-    cheapest: Ints
-    surest: Ints
-
-
-class _Search:
-    """`cost`, `owner`, `settings` as in Frontier. `queue`: ranges that are left, the one with the largest gap first."""
-
-    def __init__(self, exits: ExitScores, floor: int, work: int, known: Ints | None) -> None:
-        self.exits, self.floor, self.work = exits, floor, work
-        images = exits.right.shape[1]
-        self.cost = np.full(images + 1, UNREACHED) if known is None else known.copy()
-        self.owner = np.zeros(images + 1, np.int64)
-        self.settings: list[tuple[ThresholdSetting, ...]] = []
-        self.cuts = [
-            [_cuts_of(scores, _harmed(exits, stage)) for scores in measures]
-            for stage, measures in enumerate(exits.scores)
-        ]
-        self.queue: list[tuple[float, tuple[_Range, ...], _Open]] = []
-
-    def run(self) -> None:
-        if not self.exits.scores:
-            right, images = int(self.exits.right[0].sum()), self.exits.right.shape[1]
-            self.found(right, images * self.exits.cost_by_exit[0], ())
-            return
-        measures = [[_Range(at, 0, len(one.ends) - 1) for at, one in enumerate(stage)] for stage in self.cuts[:-1]]
-        for ranges in product(*measures):
-            for share in (0.0, 1.0):  # nobody leaves early, or everybody does
-                self.solve(_single(ranges, share))
-            self.add(ranges)
-        while self.queue and self.work > 0:
-            _, ranges, left = heappop(self.queue)
-            if (left.costs < self.cost[left.right : left.right + len(left.costs)]).any():
-                for half in self.halves(ranges):
-                    self.solve(_single(half, 0.5))
-                    self.add(half)
-
-    def add(self, ranges: tuple[_Range, ...]) -> None:
-        """Keep ranges that are not solved and may still improve something."""
-        if all(one.first == one.last for one in ranges):
-            return
-        bound = self.bound(ranges)
-        better = self.floor + np.flatnonzero(bound[self.floor :] < self.cost[self.floor :])
-        if len(better):
-            first, last = int(better[0]), int(better[-1])
-            ratio = float((bound[better] / self.cost[better]).min())
-            heappush(self.queue, (ratio, ranges, _Open(first, bound[first : last + 1])))
-
-    def halves(self, ranges: tuple[_Range, ...]) -> Iterator[tuple[_Range, ...]]:
-        """The ranges with the one halved in which most images are open."""
-        widths = [
-            self.cuts[stage][one.measure].ends[one.last] - self.cuts[stage][one.measure].ends[one.first]
-            for stage, one in enumerate(ranges)
-        ]
-        stage = int(np.argmax(widths))
-        one = ranges[stage]
-        middle = (one.first + one.last) // 2
-        for part in (one._replace(last=middle), one._replace(first=middle + 1)):
-            yield (*ranges[:stage], part, *ranges[stage + 1 :])
-
-    def split(self, ranges: tuple[_Range, ...]) -> _Split:
-        exits = self.exits
-        images = exits.right.shape[1]
-        sure, may = np.ones(images, bool), np.ones(images, bool)  # they get to the stage, or could
-        cheapest, surest = np.full(images, UNREACHED), np.full(images, UNREACHED)
-        right, cost = 0, 0
-
-        def could_leave(where: Bools, stage: int) -> None:
-            np.minimum(cheapest, exits.cost_by_exit[stage], out=cheapest, where=where)
-            np.minimum(surest, exits.cost_by_exit[stage], out=surest, where=where & exits.right[stage])
-
-        for stage, one in enumerate(ranges):
-            cuts = self.cuts[stage][one.measure]
-            leaves, could = cuts.place < cuts.ends[one.first], cuts.place < cuts.ends[one.last]
-            certain = sure & leaves
-            right += int(exits.right[stage][certain].sum())
-            cost += int(certain.sum()) * exits.cost_by_exit[stage]
-            could_leave(may & could & ~certain, stage)
-            sure, may = sure & ~could, may & ~leaves
-        for stage in range(len(ranges), len(exits.cost_by_exit)):
-            could_leave(may & ~sure, stage)
-        between = cheapest < UNREACHED
-        return _Split(sure, right, cost, cheapest[between], surest[between])
-
-    def last_stage(self, split: _Split, measure: int) -> tuple[Ints, Ints]:
-        """Right answers and costs of what does not depend on ranges, for each cut of the last early stage."""
-        here, last = self.exits.cost_by_exit[-2:]
-        early, final = self.exits.right[-2:]
-        cuts = self.cuts[-1][measure]
-        inside = split.core[cuts.order]
-        gains = np.where(inside, early[cuts.order].astype(np.int64) - final[cuts.order], 0)
-        leaving, gained = (np.concatenate([[0], np.cumsum(one)])[cuts.ends] for one in (inside, gains))
-        rights = split.right + int(final[split.core].sum()) + gained
-        costs = split.cost + int(split.core.sum()) * last + leaving * (here - last)
-        return rights, costs
-
-    def bound(self, ranges: tuple[_Range, ...]) -> Ints:
-        """Costs that no thresholds in the ranges go below, by right answers."""
-        self.spend()
-        split = self.split(ranges)
-        least = np.full(len(self.cost), _HUGE)
-        free = int((split.surest == split.cheapest).sum())  # right where they are cheapest
-        for measure in range(len(self.cuts[-1])):
-            rights, costs = self.last_stage(split, measure)
-            np.minimum.at(least, rights + free, costs)
-        least = np.minimum.accumulate(least[::-1])[::-1] + int(split.cheapest.sum())
-        dearer = (split.surest > split.cheapest) & (split.surest < UNREACHED)
-        more = split.surest[dearer] - split.cheapest[dearer]
-        for each, count in zip(*np.unique(more, return_counts=True), strict=True):
-            least = _with_more(least, int(each), int(count))
-        return np.where(least < _HUGE, least, UNREACHED)
-
-    def solve(self, ranges: tuple[_Range, ...]) -> None:
-        """All cuts of the last early stage behind single thresholds."""
-        self.spend()
-        split = self.split(ranges)
-        settings = tuple(
-            ThresholdSetting(one.measure, int(self.cuts[stage][one.measure].scores[one.first]))
-            for stage, one in enumerate(ranges)
-        )
-        for measure, cuts in enumerate(self.cuts[-1]):
-            rights, costs = self.last_stage(split, measure)
-            for at in np.flatnonzero((rights >= self.floor) & (costs < self.cost[rights])).tolist():
-                last = ThresholdSetting(measure, int(cuts.scores[at]))
-                self.found(int(rights[at]), int(costs[at]), (*settings, last))
-
-    def spend(self) -> None:
-        self.work -= STEP + (len(self.exits.scores) + len(self.cuts[-1])) * self.exits.right.shape[1]
-
-    def found(self, right: int, cost: int, settings: tuple[ThresholdSetting, ...]) -> None:
-        """Keep settings for every number of right answers for which nothing as cheap is known."""
-        better = self.cost[: right + 1] > cost
-        if better.any():
-            self.cost[: right + 1][better] = cost
-            self.owner[: right + 1][better] = len(self.settings)
-            self.settings.append(settings)
-
-
-def _single(ranges: tuple[_Range, ...], share: float) -> tuple[_Range, ...]:
-    """Single thresholds at a share of the ranges."""
-    at = [one.first + round(share * (one.last - one.first)) for one in ranges]
-    return tuple(_Range(one.measure, index, index) for one, index in zip(ranges, at, strict=True))
-
-
-def _cuts_of(scores: Ints, harmed: Bools) -> _Cuts:
-    order = np.argsort(-scores, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    ranked = scores[order]
-    ends = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [len(ranked)]])
-    leasts = np.concatenate([ranked[:1] + 1, ranked[ends[1:] - 1]])
-    harm = np.concatenate([[0], np.cumsum(harmed[order])])[ends]
-    useful = np.append(harm[1:] > harm[:-1], True) & (leasts <= LARGEST)
-    return _Cuts(order, place, ends[useful], leasts[useful])
-
-
-def _harmed(exits: ExitScores, stage: int) -> Bools:
-    """Images that may be better off if they do not leave at a stage, (N,)."""
-    if min(exits.cost_by_exit[stage + 1 :]) < exits.cost_by_exit[stage]:
-        return np.ones(exits.right.shape[1], bool)
-    harmed: Bools = ~exits.right[stage] & exits.right[stage + 1 :].any(axis=0)
-    return harmed
-
-
-def _with_more(costs: Ints, more: int, count: int) -> Ints:
-    """The least costs if up to `count` further right answers can be had for `more` each."""
-    ramp = more * np.arange(len(costs))
-    low = costs - ramp
-    width = 1
-    while width < count + 1:
-        step = min(width, count + 1 - width)
-        low[step:] = np.minimum(low[step:], low[:-step].copy())
-        width += step
-    return low + ramp
+    search.try_all()
+    return search.frontier()

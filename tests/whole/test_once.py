@@ -18,7 +18,7 @@ from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.allocation.place import Placed
 from offramp.planner.chain import sources
 from offramp.planner.exits.candidates import profile_candidates
-from offramp.planner.reference.profile import profile
+from offramp.planner.reference.profile import profile, profile_answers
 from offramp.planner.spec.dataset import DataSet
 from tests.helpers.paths import EXAMPLES
 
@@ -48,11 +48,11 @@ def chain_name(placed: Placed) -> str:
     return "lower " + "+".join(slot.name for slot in placed.requirements.chain.slots)
 
 
-def images(_: object, x: Sequence[object]) -> str:
+def images(_: object, x: Sequence[object], *__: object) -> str:
     return f"reference {len(x)} images"
 
 
-def data_name(_: object, data: DataSet) -> str:
+def data_name(_: object, data: DataSet, *__: object) -> str:
     return f"candidates {data.name}"
 
 
@@ -62,7 +62,8 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found.count(load_checkpoint, sources, by=file_name)
     found.count(load_yaml, description, by=file_name)
     found.count(lower, planning, choosing, by=chain_name)
-    found.count(profile, planning, evaluate, by=images)
+    found.count(profile, evaluate, by=images)
+    found.count(profile_answers, planning, by=images)
     found.count(profile_candidates, choosing, by=data_name)
     return found.calls
 

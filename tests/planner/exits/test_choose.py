@@ -9,8 +9,6 @@ from offramp.configs.errors import CheckFailed, Infeasible
 from offramp.planner.exits.candidates import chains_of
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
-from offramp.planner.exits.frontier import WORK, ExitScores
-from offramp.planner.exits.search import STEP, frontier
 from offramp.planner.reference.confidence import confident, to_threshold
 from tests.helpers.exit_instances import FRACTION_BITS, Instance, candidate
 
@@ -99,31 +97,6 @@ def test_a_search_that_is_stopped_tells_how_far_the_best_can_be(monkeypatch: pyt
             choice = choose(instance.goal(("cycles", budget)), instance.profiles, instance.full, costs)
             assert choice.chosen.correct <= most <= choice.chosen.correct + choice.gap * instance.images + 1e-6
     assert gaps >= 10
-
-
-def test_a_frontier_that_improves_on_another_is_the_lower_one_of_both() -> None:
-    improved = 0
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        right = rng.random((3, 30)) < 0.8
-        one, two = (
-            ExitScores(tuple((rng.integers(0, 20, 30),) for _ in range(2)), right, tuple(np.cumsum(costs).tolist()))
-            for costs in rng.integers(1, 30, (2, 3))
-        )
-        first, alone = frontier(one), frontier(two)
-        both = frontier(two, known=first.cost)
-        assert (both.cost == np.minimum(first.cost, alone.cost)).all() and both.work >= alone.work
-        better = np.flatnonzero(both.cost < first.cost)
-        improved += len(better)
-        for count in better.tolist():
-            assert np.array(two.cost_by_exit)[two.exit_index(both.setting(count))].sum() == both.cost[count]
-    assert improved
-
-
-def test_work_is_what_a_range_costs_at_least() -> None:
-    exits = ExitScores(((np.arange(5),), (np.arange(5),)), np.ones((3, 5), bool), (1, 2, 3))
-    spent = WORK - frontier(exits).work
-    assert spent >= 2 * STEP  # nobody leaves early, everybody does
 
 
 def test_a_budget_that_a_stopped_search_misses_is_not_called_infeasible(monkeypatch: pytest.MonkeyPatch) -> None:
