@@ -12,11 +12,11 @@ from rich.table import Table
 
 from offramp import console as terminal
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, InputError
+from offramp.configs.errors import Diagnostic, OfframpError
 from offramp.devices import add_device, stated_device
-from offramp.pipeline.networks import completed, load_checked, parse_shape
-from offramp.planner.ai8x.checkpoint import load_checkpoint
-from offramp.planner.ai8x.load import Options, Source
+from offramp.pipeline.networks import load_checked, parse_shape, placed_alone
+from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
+from offramp.planner.ai8x.load import Options, Source, surplus_layers
 from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.hardware.cycles import layer_cycles, network_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, map_layer, set_bits
@@ -78,7 +78,8 @@ def _count(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the layer table, exit code 0. InputError with all problems at once if the device cannot run the network."""
+    """Print the layer table, exit code 0. InputError with all problems at once if the device cannot run the network,
+    Infeasible if it is proved that it does not fit."""
     device = stated_device(args.device)
     shape = parse_shape(args.input) if args.input else None
     source: Source = parse_shapes(args.weights) if args.weights else None
@@ -86,17 +87,28 @@ def run(args: argparse.Namespace) -> int:
         source = load_checkpoint(args.checkpoint)
     try:
         network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
-    except InputError as error:
+        network = placed_alone(network, device)
+    except OfframpError as error:
         terminal.print_json(problems_json(error.problems), args)
         raise
-    network = completed(network, device)
     terminal.print_json(network_json(network, device), args)
     console = terminal.make_console(args, TEXT_WIDTH)
     for line in _report(network, device):
         console.print(line, highlight=False)
-    if source is None:
-        console.print(WITHOUT_WEIGHTS, highlight=False)
+    for line in (*_surplus(network, source), *([] if source else [WITHOUT_WEIGHTS])):
+        console.print(line, highlight=False, markup=False)
     return 0
+
+
+def _surplus(network: Network, source: Source) -> tuple[str, ...]:
+    """What a checkpoint has and the network does not take."""
+    if not isinstance(source, Checkpoint):
+        return ()
+    names = surplus_layers(source, network)
+    if not names:
+        return ()
+    what = "layer" if len(names) == 1 else "layers"
+    return (f"{source.where}: {len(names)} {what} that the network does not take: {', '.join(names)}",)
 
 
 def network_json(network: Network, device: Device) -> str:

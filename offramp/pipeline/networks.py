@@ -10,7 +10,10 @@ import numpy as np
 from offramp.configs.device import Device
 from offramp.configs.errors import InputError
 from offramp.planner.ai8x.load import Options, Source, read_network
+from offramp.planner.allocation.place import place
+from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.hardware.hw_layer import with_processors
+from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Layer, Network, Shape
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.keys import shape
@@ -24,6 +27,28 @@ def load_checked(path: Path, source: Source, shape: Shape | None, options: Optio
     if problems or network is None:
         raise InputError(problems)
     return network
+
+
+def placed_alone(network: Network, device: Device) -> Network:
+    """The network with every processor that the planner would choose, once it is clear that all of it fits.
+
+    Weights of which only the shape is known are filled in. InputError and Infeasible as from planning.
+    """
+    filled = replace(network, layers=tuple(map(_filled, network.layers)))
+    whole_network = complete(filled, device, no_columns_occupied(device))
+    if problems := check_network(whole_network, device):
+        raise InputError(problems)
+    place(whole(network.name, whole_network), device)
+    return whole_network
+
+
+def _filled(layer: Layer) -> Layer:
+    """The layer with weights, as many as it has; those of two layers differ, since equal ones would be stored once."""
+    if layer.weights is not None or not layer.has_weights:
+        return layer
+    rng = np.random.default_rng(layer.index)
+    shape = (layer.out_shape.channels, layer.in_features, *layer.kernel)
+    return replace(layer, weights=rng.integers(-1, 1, shape).astype(np.int8))
 
 
 def parse_shape(text: str) -> Shape:

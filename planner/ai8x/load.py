@@ -191,9 +191,7 @@ def _from_checkpoint(
     if checkpoint.arch and description.arch.lower() not in (checkpoint.arch.lower(), "test"):
         message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"
         problems.append(Diagnostic(description.where, message))
-    first: dict[str, LayerWeights] = {}
-    for layer in checkpoint.layers:
-        first.setdefault(layer.name.removeprefix("module."), layer)
+    first = _first_of_each(checkpoint)
     if len(first) < len(wanted):
         problems.extend(_count(description, wanted, list(first)))
     found: dict[int, WeightShape] = {}
@@ -204,6 +202,19 @@ def _from_checkpoint(
             message = f"{text.label}: {error} ({checkpoint.where})"
             problems.append(Diagnostic(text.entry.where, message))
     return found
+
+
+def _first_of_each(checkpoint: Checkpoint) -> dict[str, LayerWeights]:
+    first: dict[str, LayerWeights] = {}
+    for layer in checkpoint.layers:
+        first.setdefault(layer.name.removeprefix("module."), layer)
+    return first
+
+
+def surplus_layers(checkpoint: Checkpoint, network: Network) -> tuple[str, ...]:
+    """Layers of a checkpoint behind those that the network takes weights from."""
+    taken = {id(layer.weights) for layer in network.layers if layer.weights is not None}
+    return tuple(_first_of_each(checkpoint))[len(taken) :]
 
 
 def _from_processors(layer: LayerDescription, description: Description, classes: int | None) -> WeightShape:

@@ -21,6 +21,7 @@ layers:
   - {op: mlp, processors: 0xff, out_offset: 0x1000, flatten: true, output_width: 32}
 """
 WEIGHTS = "8x1x3x3 8x8x3x3 10x392"
+SHAPES = {"a": (8, 1, 3, 3), "b": (8, 8, 3, 3), "fc": (10, 392), "aux": (10, 8), "more": (10, 10)}
 
 
 @pytest.fixture
@@ -125,3 +126,32 @@ def test_missing_files_are_messages(tmp_path: Path, network: Path, capsys: pytes
     assert "cannot be read" in capsys.readouterr().err
     assert main(["check", str(network), "--checkpoint", str(tmp_path / "absent.pth.tar")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_what_only_placing_finds(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Data that overlap, weights and biases that are too many: proved, exit code 3."""
+    network.write_text(NETWORK.replace("out_offset: 0x2000", "out_offset: 0x0"))
+    assert main(["check", str(network), "--weights", WEIGHTS]) == 3
+    assert "small.yaml:4: the data do not fit, 2 blocks: input" in capsys.readouterr().err
+
+
+def test_layers_that_do_not_fit_together(network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    on_64 = "processors: 0xffffffffffffffff, output_processors: 0xffffffffffffffff"
+    network.write_text(
+        f"arch: small\ndataset: none\nlayers:\n  - {{op: conv2d, {on_64}, out_offset: 0x4000}}\n"
+        f"  - {{op: conv2d, {on_64}, out_offset: 0x0}}\n"
+    )
+    arguments = ["check", str(network), "--input", "64x8x8", "--weights"]
+    assert main([*arguments, "384x64x3x3 64x384x3x3"]) == 0
+    capsys.readouterr()
+    assert main([*arguments, "512x64x3x3 64x512x3x3"]) == 3
+    assert "they need 1024 of 768 kernel columns in processors 0..63" in capsys.readouterr().err
+
+
+def test_surplus_layers_of_a_checkpoint_are_named(
+    network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {f"{name}.op.weight": np.ones(shape, np.float32) for name, shape in SHAPES.items()}
+    checkpoint = checkpoints.save(tmp_path / "small.pth.tar", state, "small")
+    assert main(["check", str(network), "--checkpoint", str(checkpoint)]) == 0
+    assert f"{checkpoint}: 2 layers that the network does not take: aux.op, more.op" in capsys.readouterr().out
