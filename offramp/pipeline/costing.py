@@ -11,7 +11,7 @@ from offramp.configs.device import Column, Device
 from offramp.pipeline.networks import completed
 from offramp.pipeline.planning import Planned
 from offramp.planner.allocation.budget import Budget, alone_budget, alone_energy, loading
-from offramp.planner.hardware.core import weight_load_cycles
+from offramp.planner.hardware.core import load_cycles, weight_load_cycles
 from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
 from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer, with_processors
@@ -130,11 +130,17 @@ def network_costs(
 def _loading(
     network: Network, budget: Budget[Cycles], energy: Budget[Energy], packed: Cycles, device: Device
 ) -> tuple[Overhead, Overhead]:
-    """From bytes and from packed words. Through the FIFO: what it takes longer than the layers that it overlaps."""
+    """From bytes and from packed words. Through the FIFO: what it takes longer than the layers that it overlaps; the
+    core is busy all the time."""
     what = "loading the input, beyond the layers it overlaps" if network.fifo else "loading the input"
     return (
         Overhead(what, "each inference", budget.loads[0], energy.loads[0]),
-        _overhead(f"{what}, if it is packed already", "each inference", packed, device),
+        Overhead(
+            f"{what}, if it is packed already",
+            "each inference",
+            packed,
+            core_energy(load_cycles(device, network, packed=True), device),
+        ),
     )
 
 

@@ -109,6 +109,19 @@ def test_streaming_is_marked_as_an_estimate(corpus: Path, capsys: pytest.Capture
     assert "estimated (~)" in (text := capsys.readouterr().out) and "streaming layers" in text
 
 
+def test_the_core_loads_all_the_time_while_layers_hide_most_of_it(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = cost(capsys, corpus / "cases" / "net-cats-dogs")
+    found = {one["name"]: one for one in content["overheads"]}
+    what = "loading the input, beyond the layers it overlaps"
+    bytewise, packed = found[what], found[f"{what}, if it is packed already"]
+    assert packed["cycles"] + content["cycles"]["total"] == pytest.approx(12_481 * 50, rel=0.03)  # published, us
+    assert 16_384 * 0.55 < packed["energy_uj"] / 0.012932 < bytewise["energy_uj"] / 0.012932  # 0.55 us a word at least
+    (answer,) = content["answers"]
+    assert answer["cycles"] > bytewise["cycles"] + content["cycles"]["total"]
+
+
 def test_stages_of_a_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_staged(tmp_path)
     content = cost(capsys, path)
