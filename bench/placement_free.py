@@ -15,11 +15,11 @@ from offramp.corpus.case import load_case
 from offramp.corpus.synth import forget_places
 from offramp.planner.chain.bundles import movables_of
 from offramp.planner.placement.answer import Found, Impossible
-from offramp.planner.placement.board import Board, Bundle
 from offramp.planner.placement.check import check
 from offramp.planner.placement.columns import objectives_of
 from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
 from offramp.planner.placement.joint import Joint, place_jointly
+from offramp.planner.placement.joint_problem import Board, Bundle
 from offramp.planner.placement.problem import Placement, Problem, WeightBlock
 
 Networks = Mapping[str, tuple[WeightBlock, ...]]

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from offramp.configs.device import load_device
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.spec.reader import load_spec
 from offramp.progress import SILENT
 

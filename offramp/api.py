@@ -23,9 +23,9 @@ from offramp.pipeline import building
 from offramp.pipeline.answers import Answers, board_answers, checked_input, reference_answers
 from offramp.pipeline.emulate import verify
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned, make_plan, open_plan
 from offramp.pipeline.report import Report
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.reader import load_spec as read_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec

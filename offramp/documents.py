@@ -18,7 +18,7 @@ from offramp.listings import with_listings
 from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
 from offramp.planner.rules.check import GROUPS, NETWORK_RULES
-from offramp.planner.rules.messages import message_of, numbers_of
+from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.spec.keys import CHOICE_KEYS, MANUAL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]

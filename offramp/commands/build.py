@@ -13,9 +13,9 @@ from offramp.devices import device_of_spec
 from offramp.pipeline.building import IMAGES, BuildOptions, build_firmware
 from offramp.pipeline.compile import COMPILERS, find_compiler
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan
 from offramp.pipeline.report import report_json
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.tasks.executor import executor
 from offramp.simulator.board.core import require_board

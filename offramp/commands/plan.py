@@ -10,9 +10,9 @@ from offramp.commands.tables import print_plan, print_results
 from offramp.devices import device_of_spec
 from offramp.files import write_text
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan
 from offramp.pipeline.report import report_json
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.tasks.executor import executor

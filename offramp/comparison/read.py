@@ -16,9 +16,9 @@ from offramp.corpus.cases import is_case
 from offramp.devices import device_of_case, device_of_plan, device_of_spec
 from offramp.pipeline.chains import TEST_DATA
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan, open_plan
 from offramp.pipeline.report import read_report
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import read_plan
 from offramp.planner.spec.reader import load_spec
 from offramp.progress import Progress

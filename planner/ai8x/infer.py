@@ -13,8 +13,8 @@ from offramp.planner.ai8x.unsupported import in_crop, square_pool_stride
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
 from offramp.planner.hardware.hw_layer import lowest_processors
 from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, Shape
+from offramp.planner.rules.docstrings import message_of
 from offramp.planner.rules.inputs import joined_sizes
-from offramp.planner.rules.messages import message_of
 
 
 @dataclass(frozen=True, eq=False)

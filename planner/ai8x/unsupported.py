@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic
 from offramp.planner.ai8x.description import Description, LayerDescription
-from offramp.planner.rules.messages import message_of, numbers_of
+from offramp.planner.rules.docstrings import message_of, numbers_of
 
 Rule = Callable[[LayerDescription], str | None]
 

@@ -10,9 +10,9 @@ from offramp.planner.chain.assign_processors import Tensor
 from offramp.planner.chain.bundles import fused, movables_of
 from offramp.planner.ir.network import Network, ProcessorMap
 from offramp.planner.placement.answer import Answer, Found
-from offramp.planner.placement.board import Board
 from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
 from offramp.planner.placement.joint import place_jointly
+from offramp.planner.placement.joint_problem import Board
 from offramp.planner.placement.problem import Problem
 
 Maps = Mapping[str, Mapping[Tensor, ProcessorMap]]  # by network; of its tensors

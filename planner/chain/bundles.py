@@ -17,7 +17,7 @@ from offramp.planner.chain.assign_processors import (
 )
 from offramp.planner.hardware.hw_layer import map_layer
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
-from offramp.planner.placement.board import Bundle
+from offramp.planner.placement.joint_problem import Bundle
 from offramp.planner.placement.problem import WeightBlock
 
 

@@ -15,8 +15,8 @@ from ortools.sat.python import cp_model
 
 from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
-from offramp.planner.placement.board import Board
 from offramp.planner.placement.interval_problem import Arrangement, Bits, Items, Limits, bits_of, members
+from offramp.planner.placement.joint_problem import Board
 from offramp.planner.placement.problem import BiasBlock, Problem
 
 Starts = tuple[Column, ...]

@@ -15,10 +15,10 @@ import numpy as np
 
 from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
-from offramp.planner.placement.board import Board, Loads
 from offramp.planner.placement.conflicts import weight_items
 from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.intervals import arrange
+from offramp.planner.placement.joint_problem import Board, Loads
 from offramp.planner.placement.problem import WeightBlock
 
 RESTARTS = 12  # more decided no further case of the corpus

@@ -9,9 +9,9 @@ from offramp.configs.errors import Diagnostic
 from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain
 from offramp.planner.ir.network import Layer, Network
+from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.rules.inputs import INPUT_RULES
 from offramp.planner.rules.memory import MEMORY_RULES
-from offramp.planner.rules.messages import message_of, numbers_of
 from offramp.planner.rules.operators import OPERATOR_RULES
 from offramp.planner.rules.streams import STREAM_RULES
 

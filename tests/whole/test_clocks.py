@@ -14,9 +14,9 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import open_plan
 from offramp.pipeline.report import report_json
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.allocation.budget import Budget, alone_energy
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import network_energy

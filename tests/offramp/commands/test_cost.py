@@ -12,7 +12,7 @@ from bench.cycles import SILICON, Measured, compare
 from offramp.cli import main
 from offramp.commands.cost import case_costs, costs_json
 from offramp.configs.device import load_device
-from offramp.pipeline.reporting import plan_report
+from offramp.pipeline.figures import plan_report
 from offramp.planner.plan import plan_json
 from tests.helpers.commands import cost
 from tests.helpers.plans import plan_of

@@ -24,8 +24,8 @@ from offramp.comparison.page import comparison_page
 from offramp.configs.device import load_device
 from offramp.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.report import Verified, read_report, report_json
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.plan import plan_json
 from tests.helpers.layouts import NASTY, small_layout
 from tests.helpers.plans import plan_of

@@ -19,9 +19,9 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.case_files import WRITE, WRITE_BYTE
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import Report
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.exits.guarantee import Guarantee
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 from offramp.progress import SILENT

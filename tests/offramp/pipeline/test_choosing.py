@@ -13,9 +13,9 @@ from offramp.codegen.lower import lower
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import planned
 from offramp.pipeline.report import report_json
-from offramp.pipeline.reporting import plan_report
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates

@@ -14,7 +14,7 @@ from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.ai8x.yaml_keys import LAYER_KEYS
 from offramp.planner.ir.network import Shape
 from offramp.planner.rules.check import check_network
-from offramp.planner.rules.messages import message_of, numbers_of
+from offramp.planner.rules.docstrings import message_of, numbers_of
 
 DEVICE = load_device()
 

@@ -18,7 +18,6 @@ from offramp.planner.chain.assign_processors import complete, no_columns_occupie
 from offramp.planner.chain.bundles import forget_processors, movables_of
 from offramp.planner.hardware.hw_layer import map_layer
 from offramp.planner.placement.answer import Answer, Found, Impossible
-from offramp.planner.placement.board import Board, Bundle
 from offramp.planner.placement.check import check
 from offramp.planner.placement.columns import objectives_of
 from offramp.planner.placement.conflicts import weight_items
@@ -26,6 +25,7 @@ from offramp.planner.placement.cpsat import choose_bases
 from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
 from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.joint import Joint, levelled, over_area, place_jointly
+from offramp.planner.placement.joint_problem import Board, Bundle
 from offramp.planner.placement.problem import Placement, WeightBlock
 from tests.helpers.placement_instances import EMPTY
 

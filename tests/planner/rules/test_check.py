@@ -24,7 +24,7 @@ from offramp.planner.rules import memory as rules_memory
 from offramp.planner.rules import operators as rules_operators
 from offramp.planner.rules import streams as rules_stream
 from offramp.planner.rules.check import check_network
-from offramp.planner.rules.messages import message_of, numbers_of
+from offramp.planner.rules.docstrings import message_of, numbers_of
 from tests.helpers.networks import make_layer, make_network
 
 DEVICE = load_device()
