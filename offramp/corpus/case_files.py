@@ -1,4 +1,4 @@
-"""Files of a corpus case, read strictly: what is wrong with one is said before anything is made of it."""
+"""Files of a corpus case, read strictly: their errors are reported before they are used."""
 
 from __future__ import annotations
 

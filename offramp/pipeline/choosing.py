@@ -69,7 +69,7 @@ class Builder:
     def __init__(
         self, candidates: Candidates, sources: Sources, device: Device, progress: Progress, tasks: Executor = IN_PROCESS
     ) -> None:
-        """Places the first chains. InputError if there are too many to be looked at."""
+        """Places the first chains. InputError if there are too many to be searched."""
         self.setting, self.progress, self.tasks = _Setting(candidates, sources, device), progress, tasks
         self.chains = chains_of(candidates.entries)
         self.built: dict[Early, Built] = {}

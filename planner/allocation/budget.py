@@ -155,7 +155,7 @@ def alone_budget(
     kernel_starts: Mapping[int, Column] = MappingProxyType({}),
     packed: bool = False,
 ) -> Budget[Cycles]:
-    """Cycles of a network in a single stage. Its result is looked at as the cheapest check does. `kernel_starts`: by
+    """Cycles of a network in a single stage. Its result is checked as the cheapest check does. `kernel_starts`: by
     layer index, at the start of weight memory where not given; `packed`: how its input is loaded."""
     layers = [map_layer(with_processors(layer, device), network, device) for layer in network.layers]
     costs = [layer_cycles(layer, network, device, kernel_starts.get(layer.index, 0)) for layer in network.layers]

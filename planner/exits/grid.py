@@ -65,7 +65,7 @@ class Front:
 class Grid:
     """`fronts`: by quantity, none if stages are open or no cell is of interest. `boxes`: what is left to look at, each
     with a bound of cost less the price of all right answers; `dropped`: such a bound of all cells that reached the
-    limit. `work`: images and cells looked at."""
+    limit. `work`: images and cells evaluated."""
 
     fronts: tuple[Front, ...]
     boxes: tuple[tuple[int, Box], ...]

@@ -1,8 +1,8 @@
 """Early stages on a set of images, as a search for thresholds reads them: who leaves with which threshold.
 
-Thresholds matter only where they change who leaves. Of those, one is worth a look only if lowering it to the next
+Thresholds matter only where they change who leaves. Of those, one has to be considered only if lowering it to the next
 confidence would let an image go with a wrong answer that another stage gets right: otherwise the lower one costs no
-more and answers no worse, as long as no later stage is cheaper to leave at. A threshold is named by its number, a cut.
+more and is as accurate, as long as no later stage is cheaper to leave at. A threshold is named by its number, a cut.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Cuts:
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Candidates on N images. `right`: (candidates + 1, N), main last. `useful`, `every`: by candidate and measure,
-    the cuts that are worth a look in chains whose cost rises from stage to stage, and in all others."""
+    the cuts that have to be considered in chains whose cost rises from stage to stage, and in all others."""
 
     right: Bools
     useful: tuple[tuple[Cuts, ...], ...]
@@ -56,7 +56,7 @@ def make_pool(scores: Sequence[Sequence[Ints]], right: Bools) -> Pool:
 
 
 def _cuts(scores: Ints, harmed: Bools) -> tuple[Cuts, Cuts]:
-    """(those worth a look, all) of a measure. `harmed`: images that may be better off if they stay, (N,)."""
+    """(those to be considered, all) of a measure. `harmed`: images that may be better off if they stay, (N,)."""
     order = np.argsort(-scores, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

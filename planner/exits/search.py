@@ -1,7 +1,7 @@
 """The search for the best chain and its thresholds: one queue of boxes of thresholds of all chains, best bound first.
 
 Every box is cut into a grid (`planner.exits.grid`): its corners are settings that are kept if they are good, its cells
-have bounds, and those that cannot hold anything better are cut off. Boxes are looked at in rounds of fixed size; those
+have bounds, and those that cannot hold anything better are cut off. Boxes are evaluated in rounds of fixed size; those
 of a round know the same settings and are independent tasks, so the result is the same however many are done at once.
 If the search is stopped, the bounds of what is left over remain. The price of a right answer, by which bounds are
 made, is the best one for what was found so far (Lagrangian relaxation); any price gives valid bounds.
@@ -57,7 +57,7 @@ class Search:
     `promised`: the best settings of chains that are not placed, at their lower costs.
 
     `queue`: (key, number, entry), the smallest key first. `tried`: chains of which all settings were tried. `dropped`:
-    the least value of what was cut off, by chain and price. `work`: images and cells that may still be looked at.
+    the least value of what was cut off, by chain and price. `work`: images and cells that may still be evaluated.
     """
 
     def __init__(self, pool: Pool, goal: Goal, executor: Executor, work: int) -> None:

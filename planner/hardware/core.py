@@ -1,4 +1,4 @@
-"""What the core does for an answer - loads, starts, looks at results, switches - in cycles of the accelerator's clock.
+"""The core's work for an answer - loads, starts, checks of results, switches - in cycles of the accelerator's clock.
 
 Instructions are counted on the virtual board (bench/instructions.py; section `instructions` of the device file). One
 takes one cycle of the core; an access to the accelerator makes it wait `bus_wait_ns` longer, and each word of the FIFO,
