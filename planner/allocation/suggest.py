@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain as chained
+from itertools import combinations, islice
+
+import numpy as np
 
 from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
-from offramp.planner.ir.chain import Chain, Slot
+from offramp.planner.hardware.hw_layer import set_bits
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot
 from offramp.planner.ir.network import Layer
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.placement.conflicts import weight_items
@@ -22,14 +26,17 @@ from offramp.planner.rules.check import check_chain
 
 Alternative = tuple[str, Callable[[], Chain]]  # what would be different, and the chain with it
 LIMITS = Limits(effort=0.2)  # of each attempt; what takes more is not suggested
+EXACT = 3  # layers of which all sets are considered
+ATTEMPTS = 24  # sets of layers that are tried
 
 
 def nearest(chain: Chain, problem: Problem, device: Device, overlap: bool, more: Iterable[Alternative]) -> str | None:
-    """The first change with which everything fits: freed offsets, one of `more`, fewer weight bits. None: none found.
+    """The first change with which everything fits: another order of the stages, freed offsets, one of `more`, fewer
+    weight bits for as few layers as possible. None: none found.
 
-    Changes that cost no accuracy come first, then one layer of those that do not fit together, then all of these.
+    Changes that cost no accuracy come first.
     """
-    for words, changed in chained(_freed_offsets(chain), more, _fewer_bits(chain, problem)):
+    for words, changed in chained(_other_orders(chain), _freed_offsets(chain), more, _fewer_bits(chain, problem)):
         if _fits(changed, device, overlap):
             return f"it would fit with {words}"
     return None
@@ -46,6 +53,18 @@ def _fits(changed: Callable[[], Chain], device: Device, overlap: bool) -> bool:
     return True
 
 
+def _other_orders(chain: Chain) -> Iterator[Alternative]:
+    """A stage that reads the input in front of the first one, which may write over it."""
+    for position, stage in enumerate(chain.stages):
+        before = {slot.network for earlier in chain.stages[:position] for slot in earlier.slots}
+        reads_input = any(INPUT_TENSOR in slot.reads for slot in stage.slots)
+        if position and reads_input and not before & {slot.network for slot in stage.slots}:
+            others = tuple(other for other in chain.stages if other is not stage)
+            words = f"stage `{stage.name}` in front of `{chain.stages[0].name}`: it reads the input, which"
+            words += f" `{chain.stages[0].name}` writes over, so the order of the stages is wrong"
+            yield words, partial(replace, chain, stages=(stage, *others))
+
+
 def _freed_offsets(chain: Chain) -> Iterator[Alternative]:
     """The planner chooses the places of the activations of one network, then of all."""
     kept = [name for name, keep in chain.keep_offsets.items() if keep]
@@ -55,17 +74,47 @@ def _freed_offsets(chain: Chain) -> Iterator[Alternative]:
 
 
 def _fewer_bits(chain: Chain, problem: Problem) -> Iterator[Alternative]:
-    """Half the weight bits for one layer of the irreducible core, the largest first, then for all of them. Nothing if
-    the weights do fit."""
+    """Half the weight bits for one layer, for two, and so on; of as many layers those with the fewest weights first.
+    Nothing if the weights do fit.
+
+    Every set of up to EXACT layers is considered, but for those that leave a processor with too many columns in any
+    case, and those without a layer of the irreducible core; the first ATTEMPTS that remain are tried. After them, for
+    larger sets, the largest layers of the core are added one by one.
+    """
     if weights_fit(problem):
         return
-    blocks, _ = core(problem.weights, weight_items, problem, LIMITS)
     slots = {slot.name: slot for slot in chain.slots}
-    names = [block.name for block in sorted(blocks, key=lambda block: -block.columns * block.processors.bit_count())]
-    names = [name for name in names if slots[name].layer.weight_bits > 1]
-    for chosen in [[name] for name in names] + ([names] if len(names) > 1 else []):
-        bits = [f"{slots[name].layer.weight_bits // 2}-bit weights for {name}" for name in chosen]
-        yield " and ".join(bits), partial(_halved, chain, chosen)
+    names = [block.name for block in problem.weights if slots[block.name].layer.weight_bits > 1]
+    blocks, _ = core(problem.weights, weight_items, problem, LIMITS)
+    needed = {block.name for block in blocks}
+    sets = (chosen for size in range(1, EXACT + 1) for chosen in _sets(chain, problem, names, size))
+    for chosen in islice((one for one in sets if needed & set(one)), ATTEMPTS):
+        yield _words(slots, chosen), partial(_halved, chain, chosen)
+    largest = sorted(needed & set(names), key=lambda name: -_weights(slots[name].layer))
+    for count in range(EXACT + 1, len(largest) + 1):
+        yield _words(slots, largest[:count]), partial(_halved, chain, largest[:count])
+
+
+def _words(slots: Mapping[str, Slot], names: Sequence[str]) -> str:
+    return " and ".join(f"{slots[name].layer.weight_bits // 2}-bit weights for {name}" for name in names)
+
+
+def _sets(chain: Chain, problem: Problem, names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Sets of layers with whose weights halved no processor has more columns than there are, the fewest weights
+    first."""
+    layers = {slot.name: slot.layer for slot in chain.slots}
+    processors = sorted({bit for block in problem.weights for bit in set_bits(block.processors)})
+    use = {
+        block.name: block.columns * np.array([block.processors >> bit & 1 for bit in processors])
+        for block in problem.weights
+    }
+    excess = sum(use.values()) - problem.columns
+    fitting = [one for one in combinations(names, size) if np.all(sum(use[name] // 2 for name in one) >= excess)]
+    yield from sorted(fitting, key=lambda one: sum(_weights(layers[name]) for name in one))
+
+
+def _weights(layer: Layer) -> int:
+    return 0 if layer.weights is None else layer.weights.size
 
 
 def _halved(chain: Chain, names: Collection[str]) -> Chain:
