@@ -66,10 +66,10 @@ def to_threshold(measure: Measure, real_value: float, fraction_bits: int) -> int
 
     ValueError if it does not fit 32 bits.
     """
-    scaled = round(real_value * _unit(measure, fraction_bits))
-    if not 0 <= scaled < 1 << 32:
-        raise ValueError(f"a threshold of {real_value} is outside 0..{((1 << 32) - 1) / _unit(measure, fraction_bits)}")
-    return scaled
+    largest = ((1 << 32) - 1) / _unit(measure, fraction_bits)
+    if not 0 <= real_value <= largest:
+        raise ValueError(f"a threshold of {real_value:g} is outside 0..{largest:g}")
+    return round(real_value * _unit(measure, fraction_bits))
 
 
 def to_real(measure: Measure, value: int, fraction_bits: int) -> float:
@@ -79,10 +79,9 @@ def to_real(measure: Measure, value: int, fraction_bits: int) -> float:
 
 def to_q16(temperature: float) -> int:
     """A temperature, the factor of the logits, with 16 fraction bits. ValueError outside 2**-16..64."""
-    scaled = round(temperature * Q16)
-    if not 1 <= scaled <= MAX_TEMPERATURE_Q16:
-        raise ValueError(f"a temperature of {temperature} is outside {1 / Q16:.1e}..{MAX_TEMPERATURE_Q16 >> 16}")
-    return scaled
+    if not 1 / Q16 <= temperature <= MAX_TEMPERATURE_Q16 / Q16:
+        raise ValueError(f"a temperature of {temperature:g} is outside {1 / Q16:.1e}..{MAX_TEMPERATURE_Q16 >> 16}")
+    return round(temperature * Q16)
 
 
 def _unit(measure: Measure, fraction_bits: int) -> int:

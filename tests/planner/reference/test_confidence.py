@@ -161,6 +161,11 @@ def test_thresholds_in_real_units() -> None:
     assert to_q16(1.0) == 65536
     with pytest.raises(ValueError, match="outside"):
         to_threshold("margin", -0.1, 14)
+    for huge in (1e308, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="outside"):
+            to_threshold("margin", huge, 14)
+        with pytest.raises(ValueError, match="outside"):
+            to_q16(huge)
     with pytest.raises(ValueError, match="outside"):
         to_threshold("margin", 2.0**18, 14)
     with pytest.raises(ValueError, match="outside"):
