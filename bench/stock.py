@@ -104,7 +104,7 @@ def main() -> None:
     profiled = profile(args.checkpoints.resolve())
     halves = [np.random.default_rng(seed).permutation(len(profiled.full)) for seed in range(args.splits)]
     middle = len(profiled.full) // 2
-    print_choice(profiled.choose(halves[0][:middle], DROPS[0], None), make_console())
+    print_choice(profiled.choose(halves[0][:middle], DROPS[0], None).record(), make_console())
     report(profiled, [(half[:middle], half[middle:]) for half in halves])
 
 

@@ -15,9 +15,7 @@ from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import load_compared, read_sources
-from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
-from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
 from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
 from offramp.planner.ir.measure import Measure
@@ -33,15 +31,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything the generator needs. All thresholds are known; `calibrated` says how they were found, if they were,
+    """Everything the generator needs. All thresholds are known; `calibration` says how they were found, if they were,
     `choice` how the stages were, if the spec leaves them open; `spec` holds the chosen ones. `compared`: networks that
     the spec wants compared with the chain, by name."""
 
     spec: Spec
     placed: Placed
     compared: Mapping[str, Network]
-    calibrated: Calibrated | None = None
-    choice: Choice | None = None
+    calibration: CalibrationRecord | None = None
+    choice: ChoiceRecord | None = None
 
     @property
     def chain(self) -> Chain:
@@ -94,8 +92,8 @@ def plan_json(plan: Plan, folder: Path) -> str:
         spec=_relative(Path(plan.spec.where.file), folder),
         digests={_relative(path, folder): digest_of(path) for path in input_files(plan.spec)},
         stages=tuple(_stage_record(stage) for stage in plan.chain.exits),
-        calibration=plan.calibrated.record() if plan.calibrated else None,
-        choice=plan.choice.record() if plan.choice else None,
+        calibration=plan.calibration,
+        choice=plan.choice,
         placement=PlacementRecord(
             weights=placement.weights,
             biases={name: (place.quadrant, place.start) for name, place in placement.biases.items()},
@@ -149,7 +147,8 @@ def load_plan(path: Path, device: Device) -> Plan:
     violations = check(problem, placement)
     if violations:
         raise CheckFailed(Diagnostic(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
-    return Plan(spec, Placed(requirements, problem, placement), load_compared(spec, sources, device))
+    placed, compared = Placed(requirements, problem, placement), load_compared(spec, sources, device)
+    return Plan(spec, placed, compared, saved.calibration, saved.choice)
 
 
 def _chosen(spec: AutoSpec, stages: Sequence[StageSpec], saved: PlanRecord, path: Path) -> ManualSpec:
@@ -181,7 +180,8 @@ def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
     if stages != saved.stages or not all(one is not None and 0 <= one < 1 << 32 for one in early):
         raise _damaged(path, "`stages` are not those of its spec")
     if [one.name for one in saved.placement.objectives] != [CYCLES, HIGHEST]:
-        raise _damaged(path, f"`placement.objectives`: {CYCLES} and {HIGHEST} are expected")
+        message = f"another version made it: its `placement.objectives` are not {CYCLES} and {HIGHEST}; build again"
+        raise InputError(Diagnostic(Where(str(path)), message))
 
 
 def _damaged(path: Path, message: str) -> Damaged:

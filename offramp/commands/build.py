@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         progress.step("running the test data through the integer reference")
         evaluation = evaluate_plan(planned.plan)
         report = plan_report(planned, evaluation)
-    print_plan(report, planned.plan.choice, console)
+    print_plan(report, console)
     with terminal.shown_progress(console, args.verbose) as progress:
         report = build_firmware(planned, evaluation, report, args.output, options, progress)
     print_results(report, console)

@@ -7,87 +7,92 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from offramp.planner.exits.choice import Choice, Outcome
+from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 
 _POINTS = 10  # of a Pareto front; all of them are in report.json
 _CHAINS = 12
 
 
-def print_choice(choice: Choice, console: Console) -> None:
+def print_choice(choice: ChoiceRecord, console: Console) -> None:
     """The chosen chain, the others, why candidates were left out, and the Pareto fronts."""
     console.print(_chains(choice))
-    for name, reason in choice.candidates:
-        console.print(f"{name}: {reason}")
+    for one in choice.candidates:
+        console.print(f"{one.name}: {one.reason}")
     console.print(_proof(choice))
     for quantity, points in choice.pareto.items():
         console.print(_pareto(choice, quantity, points))
 
 
-def _chains(choice: Choice) -> Table:
-    images = f"{choice.chosen.images:,} calibration images"
+def _chains(choice: ChoiceRecord) -> Table:
+    images = f"{choice.images:,} calibration images"
     table = _table(f"chains, {images}", ("stages", "leaves if", "early", "accuracy", "mean cycles", "mean uJ", ""), 2)
-    order = sorted(choice.verdicts, key=lambda one: _rank(one.best, choice))
+    order = sorted(choice.chains, key=lambda one: _rank(one.best, choice))
     for one in order[:_CHAINS]:
         figures = _figures(one.best) if one.best else ("", "", "", "", "")
         why = one.reason if one.best else one.reason.split(":")[0]
-        reason = f"runner-up: {one.reason}" if one.best and one.best is choice.runner_up else why
+        reason = f"runner-up: {one.reason}" if one.best and one.best == choice.runner_up else why
         table.add_row(" > ".join(one.stages), *figures, reason)
     if len(order) > _CHAINS:
         table.caption = f"and {len(order) - _CHAINS} more, all in report.json"
     return table
 
 
-def _rank(best: Outcome | None, choice: Choice) -> tuple[int, float]:
+def _rank(best: OutcomeRecord | None, choice: ChoiceRecord) -> tuple[int, float]:
     """Chosen, runner-up, the others by cycles, those without settings."""
     if best is None:
         return 3, 0.0
-    return (0 if best is choice.chosen else 1 if best is choice.runner_up else 2), best.means["cycles"]
+    return (0 if best == choice.chosen else 1 if best == choice.runner_up else 2), best.mean_cycles
 
 
-def _figures(one: Outcome) -> tuple[str, str, str, str, str]:
-    early = f"{1 - one.exit_counts[-1] / one.images:.1%}"
-    return _rules(one), early, f"{one.accuracy:.2%}", f"{one.means['cycles']:,.0f}", f"{one.means['energy']:,.1f}"
+def _figures(one: OutcomeRecord) -> tuple[str, str, str, str, str]:
+    early = f"{1 - one.shares[-1]:.1%}"
+    return _rules(one), early, f"{one.accuracy:.2%}", f"{one.mean_cycles:,.0f}", f"{one.mean_energy_uj:,.1f}"
 
 
-def _rules(one: Outcome) -> str:
-    parts = zip(one.measures, one.real_thresholds, strict=True)
+def _rules(one: OutcomeRecord) -> str:
+    parts = zip(one.measures, one.thresholds, strict=True)
     return ", then ".join(f"{measure} {'<=' if measure == 'entropy' else '>='} {value:.4g}" for measure, value in parts)
 
 
-def _proof(choice: Choice) -> str:
-    if choice.guarantee:
-        one = choice.guarantee
+def _proof(choice: ChoiceRecord) -> str:
+    if choice.risk:
+        one = choice.risk
         text = f"accuracy on new data falls by more than {one.accuracy_drop:.2%} with probability {one.delta:g} at most"
         return f"{text}: {one.losses} of {one.images:,} images lost, {one.allowed} allowed ({one.method})"
-    limits = f"among chains of up to {choice.most + 1} stages, for these images"
+    limits = f"among chains of up to {choice.most_early_stages + 1} stages, for these images"
     if choice.method == "tested":
         return "no early exit passed the test for new data"
     return f"proved the best {limits}" if choice.method == "exact" else f"within {choice.gap:.3%} of the best {limits}"
 
 
-def _pareto(choice: Choice, quantity: str, points: Sequence[Outcome]) -> Table:
+def _pareto(choice: ChoiceRecord, quantity: str, points: Sequence[OutcomeRecord]) -> Table:
     unit = {"cycles": "mean cycles", "energy": "mean uJ"}[quantity]
     table = _table(f"accuracy against {quantity}", (unit, "accuracy", "early", "stages", "leaves if"), 0)
     shown = _spread(points, quantity, choice.chosen)
     for one in shown:
         mark = " (chosen)" if one == choice.chosen else ""
-        early, stages = f"{1 - one.exit_counts[-1] / one.images:.1%}", " > ".join(one.stages) + mark
-        table.add_row(f"{one.means[quantity]:,.1f}", f"{one.accuracy:.2%}", early, stages, _rules(one))
+        early, stages = f"{1 - one.shares[-1]:.1%}", " > ".join(one.stages) + mark
+        table.add_row(f"{_mean(one, quantity):,.1f}", f"{one.accuracy:.2%}", early, stages, _rules(one))
     if len(shown) < len(points):
         table.caption = f"{len(shown)} of {len(points)} points; all of them are in report.json"
     return table
 
 
-def _spread(points: Sequence[Outcome], quantity: str, chosen: Outcome) -> list[Outcome]:
+def _spread(points: Sequence[OutcomeRecord], quantity: str, chosen: OutcomeRecord) -> list[OutcomeRecord]:
     """Some of the points, at about equal ratios of cost, the first, the last and the chosen one among them."""
-    factor = (points[-1].means[quantity] / points[0].means[quantity]) ** (1 / (_POINTS - 1))
-    shown: list[Outcome] = []
+    factor = (_mean(points[-1], quantity) / _mean(points[0], quantity)) ** (1 / (_POINTS - 1))
+    shown: list[OutcomeRecord] = []
     limit = float("inf")
     for one in points:
-        if one.means[quantity] <= limit or one in (points[-1], chosen):
+        mean = _mean(one, quantity)
+        if mean <= limit or one in (points[-1], chosen):
             shown.append(one)
-            limit = one.means[quantity] * factor
+            limit = mean * factor
     return shown
+
+
+def _mean(one: OutcomeRecord, quantity: str) -> float:
+    return one.mean_cycles if quantity == "cycles" else one.mean_energy_uj
 
 
 def _table(title: str, columns: Sequence[str], left: int) -> Table:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         planned = make_plan(load_spec(args.spec, device), device, progress, tasks)
         progress.step("running the test data through the integer reference")
         report = plan_report(planned, evaluate_plan(planned.plan))
-    print_plan(report, planned.plan.choice, console)
+    print_plan(report, console)
     print_results(report, console)
     terminal.print_json(report_json(report), args)
     if args.output:

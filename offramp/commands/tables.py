@@ -9,13 +9,12 @@ from rich.table import Table
 
 from offramp.commands.choice_table import print_choice
 from offramp.pipeline.report import AccuracyReport, Report
-from offramp.planner.exits.choice import Choice
 
 
-def print_plan(report: Report, choice: Choice | None, console: Console) -> None:
+def print_plan(report: Report, console: Console) -> None:
     """Stages, memory and switches: what is known without running the firmware."""
-    if choice:
-        print_choice(choice, console)
+    if report.choice:
+        print_choice(report.choice, console)
     console.print(_stages(report))
     console.print(_memory(report))
     if report.switches:

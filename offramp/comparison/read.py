@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from offramp.build_folder import check_unchanged
@@ -19,7 +18,6 @@ from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan, open_plan
 from offramp.pipeline.report import read_report
-from offramp.planner.plan import read_plan
 from offramp.planner.spec.reader import load_spec
 from offramp.progress import Progress
 
@@ -62,6 +60,4 @@ def _plan_layout(path: Path, progress: Progress) -> Layout:
     if TEST_DATA in made.plan.spec.data:
         progress.step("running the test data through the integer reference")
     report = plan_report(made, evaluate_plan(made.plan))
-    if is_plan:  # the alternatives are recorded in the file only
-        report = replace(report, choice=read_plan(path).choice)
     return layout_of_plan(made, report, "plan" if is_plan else "spec", str(path))

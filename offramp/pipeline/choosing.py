@@ -198,4 +198,4 @@ def _plan(
         guarantee=choice.guarantee,
     )
     placed = placed.with_chain(chain)
-    return Plan(spec, placed, compared, calibrated, choice), replace(lowered, placed=placed)
+    return Plan(spec, placed, compared, calibrated.record(), choice.record()), replace(lowered, placed=placed)

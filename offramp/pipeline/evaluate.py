@@ -63,7 +63,7 @@ def evaluate_plan(plan: Plan) -> Evaluation | None:
     if TEST_DATA not in plan.spec.data:
         return None
     # Where something was calibrated, all data sets were compared.
-    names = (TEST_DATA,) if plan.calibrated else (TEST_DATA, TRAIN_DATA)
+    names = (TEST_DATA,) if plan.calibration else (TEST_DATA, TRAIN_DATA)
     return evaluate(plan.chain, disjoint_data(plan.spec, plan.chain, names)[0])
 
 

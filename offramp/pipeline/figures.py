@@ -45,8 +45,8 @@ def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
         energy=_energy(made, evaluation),
         accuracy=_accuracy(evaluation),
         alone=_alone(made, evaluation) if evaluation else (),
-        calibration=plan.calibrated.record() if plan.calibrated else None,
-        choice=plan.choice.record() if plan.choice else None,
+        calibration=plan.calibration,
+        choice=plan.choice,
     )
 
 

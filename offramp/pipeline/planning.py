@@ -76,7 +76,7 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, t
     names = [stage.name for stage in chain.stages]
     chain = with_threshold(chain, dict(zip(names, calibrated.thresholds, strict=False)))
     placed = placed.with_chain(chain)
-    plan = replace(made.plan, placed=placed, calibrated=calibrated)
+    plan = replace(made.plan, placed=placed, calibration=calibrated.record())
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
 
 

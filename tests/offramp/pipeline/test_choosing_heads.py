@@ -46,7 +46,7 @@ def plan_of(path: Path) -> Plan:
 
 def names(plan: Plan) -> list[str]:
     assert plan.choice is not None
-    return [name for name, _ in plan.choice.candidates]
+    return [one.name for one in plan.choice.candidates]
 
 
 def read_back(plan: Plan, folder: Path) -> Plan:
@@ -66,7 +66,7 @@ def test_a_head_without_a_cut_is_tried_wherever_it_fits(tmp_path: Path) -> None:
     assert layout(read_back(plan, tmp_path)) == layout(plan)
     closed = plan_of(write_spec(tmp_path, APART.replace("head: head", "head: head, name: head-0")))
     assert closed.choice is not None and plan.choice is not None
-    assert closed.choice.record() == plan.choice.record()
+    assert closed.choice == plan.choice
 
 
 def test_a_head_that_fits_several_cuts_is_a_candidate_at_each(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_head_that_fits_several_cuts_is_a_candidate_at_each(tmp_path: Path) ->
     plan = plan_of(path)
     assert names(plan) == ["head-1", "head-2"]
     assert plan.choice is not None
-    assert {one.stages for one in plan.choice.verdicts} == {("main",), ("head-1", "main"), ("head-2", "main")}
+    assert {one.stages for one in plan.choice.chains} == {("main",), ("head-1", "main"), ("head-2", "main")}
 
 
 def test_a_head_that_fits_nowhere_is_refused_with_the_reasons(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_heads_out_of_mains_own_layers(tmp_path: Path) -> None:
     plan = plan_of(path)
     assert names(plan) == ["own-one", "late-2"]
     assert plan.choice is not None
-    assert {one.stages for one in plan.choice.verdicts} == {
+    assert {one.stages for one in plan.choice.chains} == {
         ("own",),
         ("own-one", "own"),
         ("late-2", "own"),
