@@ -47,7 +47,12 @@ def converter(renamed: Mapping[type, Mapping[str, str]] | None = None) -> Conver
 
 def to_json(record: Any, form: Converter) -> str:
     """The same record gives the same text."""
-    return json.dumps(form.unstructure(record), indent=1) + "\n"
+    return json_text(form.unstructure(record))
+
+
+def json_text(content: Any) -> str:
+    """The same content gives the same text. ValueError for infinities and NaN, which JSON does not have."""
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def read_record(path: Path, kind: type[T], what: str, version: int, form: Converter) -> T:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from offramp.build_folder import check_free, check_unchanged
+from offramp.build_folder import check_unchanged
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of
+from offramp.comparison.page_maker import page_maker
 from offramp.comparison.read import read_layout
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
 from offramp.configs.files import recorded_reads
@@ -30,6 +31,7 @@ from offramp.planner.reference.profile import profile
 from offramp.planner.spec.reader import load_spec as read_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec
 from offramp.progress import SILENT, Progress
+from offramp.simulator.board.core import require_board
 
 __all__ = [
     "Answers",
@@ -81,10 +83,8 @@ class Comparison:
     rows: tuple[Row, ...]
 
     def page(self) -> str:
-        """A self-contained HTML page with pictures of the memories. Needs the extra `page`."""
-        from offramp.comparison.page import comparison_page
-
-        return comparison_page(self.layouts)
+        """A self-contained HTML page with pictures of the memories. InputError without the extra `page`."""
+        return page_maker()(self.layouts)
 
 
 def load_spec(path: Path | str) -> ManualSpec | AutoSpec:
@@ -119,13 +119,12 @@ def build(
     `images`: test images that go through the virtual board, None for all. The folder `output` appears only if every
     answer is right; CheckFailed otherwise.
     """
-    folder = Path(output)
-    check_free(folder)
+    folder, options = Path(output), building.BuildOptions(compiler, images)
+    building.check_possible(folder, options)
     with recorded_reads():
         planned = plan(Path(spec), progress=progress)
         evaluation = evaluate_plan(planned.plan)
         report = plan_report(planned, evaluation)
-        options = building.BuildOptions(compiler, images)
         report = building.build_firmware(planned, evaluation, report, folder, options, progress)
     return Built(folder, planned, report)
 
@@ -144,10 +143,12 @@ def simulate(folder: Path | str, x: npt.NDArray[np.int8], *, progress: Progress 
 
     `x` as in `reference`.
     """
-    elf = Path(folder) / "firmware.elf"
-    planned = load_plan(Path(folder) / "plan.json")
+    elf, path = Path(folder) / "firmware.elf", Path(folder) / "plan.json"
+    require_board()
+    planned = load_plan(path)
     inputs = checked_input(x, planned.chain)
-    check_unchanged(Path(folder), elf.name)
+    for name in (path.name, elf.name):
+        check_unchanged(Path(folder), name)
     expected = profile(planned.chain, inputs)
     total = len(inputs)
     emulated = verify(elf, inputs, planned.plan.placed, expected, lambda done: progress.count("emulating", done, total))

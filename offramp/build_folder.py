@@ -14,6 +14,7 @@ from pathlib import Path
 from offramp.configs.bounds import JSON_FILE
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 from offramp.configs.files import digest_of, files_read, read_bytes
+from offramp.configs.records import json_text
 from offramp.files import fresh_folder, make_parents, write_text, writing
 from offramp.stopping import uninterrupted
 
@@ -83,7 +84,7 @@ def manifest_of(folder: Path) -> str:
     """The text of the manifest of all other files in a folder."""
     names = [name for name in _names(folder) if not name.endswith("/") and name != MANIFEST]
     files = {name: _digest((folder / name).read_bytes()) for name in names}
-    return json.dumps({"format": FORMAT, "files": dict(sorted(files.items()))}, indent=1) + "\n"
+    return json_text({"format": FORMAT, "files": dict(sorted(files.items()))})
 
 
 def _digest(data: bytes) -> str:

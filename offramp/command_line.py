@@ -6,9 +6,10 @@ import argparse
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
-from offramp.configs.errors import InputError
+from offramp.configs.errors import InputError, OfframpError
 from offramp.configs.files import recorded_reads
 from offramp.output import shortened, shown
 from offramp.stopping import uninterrupted
@@ -64,8 +65,12 @@ def run_command(words: Sequence[str]) -> int:
     )
     module.add_arguments(parser)
     options = parser.parse_args(words[1:])
-    with recorded_reads():
-        return int(module.run(options))
+    try:
+        with recorded_reads():
+            return int(module.run(options))
+    except OfframpError as error:
+        importlib.import_module("offramp.console").print_problems(error.problems, options)
+        raise
 
 
 class _Parser(argparse.ArgumentParser):
@@ -94,12 +99,22 @@ class _Completion(argparse.Action):
         except ModuleNotFoundError as error:
             raise InputError("--completion needs shtab: pip install 'offramp[completion]'") from error
         full = _Parser("offramp")
+        _add_options(full)
         commands = full.add_subparsers()
         for command in COMMANDS:
             options = commands.add_parser(command.name, help=command.summary)
             importlib.import_module(command.module).add_arguments(options)
+            for path in (one for one in options._actions if one.type is Path):
+                path.complete = shtab.FILE  # type: ignore[attr-defined]
         print(shtab.complete(full, shell=shell))
         parser.exit()
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    shells = ("bash", "zsh", "tcsh")
+    text = "print a script that completes commands, options and files in this shell (extra `completion`)"
+    parser.add_argument("--completion", action=_Completion, choices=shells, help=text)
 
 
 def _front() -> argparse.ArgumentParser:
@@ -109,10 +124,7 @@ def _front() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    shells = ("bash", "zsh", "tcsh")
-    text = "print a script that completes commands and options in this shell (extra `completion`)"
-    parser.add_argument("--completion", action=_Completion, choices=shells, help=text)
+    _add_options(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         commands.add_parser(command.name, help=command.summary, add_help=False)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from offramp.configs.errors import Diagnostic
+from offramp.configs.records import json_text
 from offramp.output import shown
 from offramp.plain_console import PlainConsole
 from offramp.progress import Progress
 
 WIDTH = 110
+FORMAT = 1  # of the document that says what is wrong
 
 
 def add_arguments(parser: argparse.ArgumentParser, json: str = "") -> None:
@@ -24,21 +27,35 @@ def add_arguments(parser: argparse.ArgumentParser, json: str = "") -> None:
     level = parser.add_mutually_exclusive_group()
     level.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
     level.add_argument("-v", "--verbose", action="store_true", help="print how long each step takes")
+    parser.set_defaults(json=False, printed=False)
     if json:
-        parser.add_argument("--json", action="store_true", help=f"print {json} as JSON, and nothing else")
+        text = f"print {json} as JSON, or what is wrong, and nothing else"
+        parser.add_argument("--json", action="store_true", help=text)
 
 
 def make_console(args: argparse.Namespace | None = None, width: int = WIDTH) -> Console:
     """A console for standard output, silent where the arguments ask for less or for JSON. `width`: of files and
     pipes."""
-    quiet = args is not None and (args.quiet or getattr(args, "json", False))
+    quiet = args is not None and (args.quiet or args.json)
     return PlainConsole(None if sys.stdout.isatty() else width, quiet=quiet)
 
 
 def print_json(text: str, args: argparse.Namespace) -> None:
-    """What `--json` asks for."""
+    """The one document that `--json` asks for."""
     if args.json and not args.quiet:
+        args.printed = True
         sys.stdout.write(text)
+
+
+def print_problems(problems: Sequence[Diagnostic], args: argparse.Namespace) -> None:
+    """With `--json`, what is wrong, where the command has not printed its document. `file` and `line` are null where
+    there is no place."""
+    found = [
+        {"file": one.where and one.where.file, "line": one.where and (one.where.line or None), "message": one.message}
+        for one in problems
+    ]
+    if not args.printed:
+        print_json(json_text({"format": FORMAT, "problems": found}), args)
 
 
 @contextmanager

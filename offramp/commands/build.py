@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from offramp import console as terminal
-from offramp.build_folder import check_free
 from offramp.commands.tables import print_plan, print_results
 from offramp.configs.errors import InputError
 from offramp.devices import device_of_spec
-from offramp.pipeline.building import IMAGES, BuildOptions, build_firmware
-from offramp.pipeline.compile import COMPILERS, find_compiler
+from offramp.pipeline.building import IMAGES, BuildOptions, build_firmware, check_possible
+from offramp.pipeline.compile import COMPILERS
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan
 from offramp.pipeline.report import report_json
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.tasks.executor import executor
-from offramp.simulator.board.core import require_board
-from offramp.simulator.board.elf import require_elftools
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +38,7 @@ def run(args: argparse.Namespace) -> int:
     console = terminal.make_console(args)
     options = BuildOptions(args.compiler, parse_images(args.images))
     device = device_of_spec(args.spec)
-    check_free(args.output)
-    find_compiler(args.compiler)
-    require_elftools("firmware.elf")
-    if options.images != 0:
-        require_board()
+    check_possible(args.output, options)
     with executor(args.jobs) as tasks, terminal.shown_progress(console, args.verbose) as progress:
         planned = make_plan(load_spec(args.spec, device), device, progress, tasks)
         progress.step("running the test data through the integer reference")
@@ -65,6 +59,6 @@ def parse_images(text: str) -> int | None:
     """A number of images, or None for all. InputError for anything else."""
     if text == "all":
         return None
-    if not text.isdigit():
-        raise InputError(f"--images {text}: a number or `all` is expected")
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise InputError(f"--images {text}: a number of up to 9 digits or `all` is expected")
     return int(text)

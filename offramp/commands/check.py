@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
 from offramp import console as terminal
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, OfframpError
+from offramp.configs.records import json_text
 from offramp.devices import add_device, stated_device
 from offramp.pipeline.networks import load_checked, parse_shape, placed_alone
 from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
@@ -55,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fifo", action="store_true", help="the input comes through the FIFO, as streaming needs it")
     add_classes(parser)
     add_device(parser, "the network")
-    terminal.add_arguments(parser, json="the layers, or what is wrong with them,")
+    terminal.add_arguments(parser, json="the layers")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")
     source.add_argument("--weights", metavar="SHAPES", help='weight shapes of the layers instead, "OxIxKxK ..."')
@@ -85,12 +83,8 @@ def run(args: argparse.Namespace) -> int:
     source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
-    try:
-        network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
-        network = placed_alone(network, device)
-    except OfframpError as error:
-        terminal.print_json(problems_json(error.problems), args)
-        raise
+    network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
+    network = placed_alone(network, device)
     terminal.print_json(network_json(network, device), args)
     console = terminal.make_console(args, TEXT_WIDTH)
     for line in _report(network, device):
@@ -122,9 +116,8 @@ def network_json(network: Network, device: Device) -> str:
         "input": str(network.input_shape),
         "layers": layers,
         "cycles": {"total": total.cycles, "tag": total.tag, "source": total.source},
-        "problems": [],
     }
-    return json.dumps(content, indent=1) + "\n"
+    return json_text(content)
 
 
 def _layer_json(hw: HwLayer, network: Network) -> dict[str, object]:
@@ -144,15 +137,6 @@ def _layer_json(hw: HwLayer, network: Network) -> dict[str, object]:
         "bias_bytes": hw.bias_bytes,
         "cycles": {"total": cycles.cycles, "tag": cycles.tag, "source": cycles.source},
     }
-
-
-def problems_json(problems: Sequence[Diagnostic]) -> str:
-    """What is wrong, as JSON; `file` and `line` are null where there is no place."""
-    found = [
-        {"file": one.where and one.where.file, "line": one.where and (one.where.line or None), "message": one.message}
-        for one in problems
-    ]
-    return json.dumps({"format": FORMAT, "layers": [], "problems": found}, indent=1) + "\n"
 
 
 def _report(network: Network, device: Device) -> tuple[Table | str, ...]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,8 +14,10 @@ from rich.text import Text
 from offramp import console as terminal
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
+from offramp.comparison.page_maker import page_maker
 from offramp.comparison.read import read_layout
 from offramp.configs.errors import InputError
+from offramp.configs.records import json_text
 from offramp.files import write_text
 
 FORMAT = 1
@@ -40,27 +40,17 @@ def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
     console = terminal.make_console(args)
     if args.output:
-        _page_maker()
+        page_maker()
     if len(args.layouts) > len(LETTERS):
         raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
     with terminal.shown_progress(console, args.verbose) as progress:
         layouts = [read_layout(path, progress) for path in args.layouts]
     print_comparison(layouts, console)
-    terminal.print_json(comparison_json(layouts), args)
     if args.output:
-        write_text(args.output, _page_maker()(layouts))
+        write_text(args.output, page_maker()(layouts))
         console.print(f"written: {args.output}")
+    terminal.print_json(comparison_json(layouts), args)
     return 0
-
-
-def _page_maker() -> Callable[[Sequence[Layout]], str]:
-    """The function that makes the page. InputError where the plotting library, an extra, is not installed."""
-    try:
-        from offramp.comparison.page import comparison_page
-    except ModuleNotFoundError as error:
-        message = f"--output needs {error.name}; in the folder of Offramp: {sys.executable} -m pip install -e '.[page]'"
-        raise InputError(message) from error
-    return comparison_page
 
 
 def comparison_json(layouts: Sequence[Layout]) -> str:
@@ -77,7 +67,7 @@ def comparison_json(layouts: Sequence[Layout]) -> str:
             for row in rows_of(layouts)
         ],
     }
-    return json.dumps(content, indent=1) + "\n"
+    return json_text(content)
 
 
 def print_comparison(layouts: Sequence[Layout], console: Console) -> None:

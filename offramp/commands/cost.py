@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +20,7 @@ from offramp.configs.device import Column, Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
 from offramp.configs.lines import load_yaml
+from offramp.configs.records import json_text
 from offramp.configs.registers import EnergyError
 from offramp.corpus.case import load_case
 from offramp.corpus.registers import vendor_image
@@ -64,10 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the costs, exit code 0."""
     costs = load_costs(args)
-    if args.json:
-        print(json.dumps(costs_json(costs), indent=1))
-    else:
-        print_costs(costs, terminal.make_console(args))
+    print_costs(costs, terminal.make_console(args))
+    terminal.print_json(json_text(costs_json(costs)), args)
     return 0
 
 

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         report = plan_report(planned, evaluate_plan(planned.plan))
     print_plan(report, console)
     print_results(report, console)
-    terminal.print_json(report_json(report), args)
     if args.output:
         write_text(args.output, plan_json(planned.plan, args.output.parent))
+    terminal.print_json(report_json(report), args)
     return 0

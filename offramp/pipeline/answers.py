@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.configs.errors import Diagnostic, InputError, Where
+from offramp.configs.records import json_text
 from offramp.files import write_bytes
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.confidence import to_real
@@ -141,4 +141,4 @@ def answers_json(answers: Answers, mismatches: int) -> str:
         for number, logits in enumerate(answers.logits.tolist())
     ]
     content = {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}
-    return json.dumps(content, indent=1) + "\n"
+    return json_text(content)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from offramp.build_folder import whole_folder
+from offramp.build_folder import check_free, whole_folder
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import KnownAnswer
 from offramp.codegen.render import render
+from offramp.configs.errors import InputError
 from offramp.files import write_text, write_tree
-from offramp.pipeline.compile import Compiled, compile_firmware
+from offramp.pipeline.compile import Compiled, compile_firmware, find_compiler
 from offramp.pipeline.emulate import check_verified, verify
 from offramp.pipeline.evaluate import Evaluation
 from offramp.pipeline.planning import Planned
@@ -20,6 +21,8 @@ from offramp.pipeline.report import FirmwareReport, Report, Verified, report_jso
 from offramp.planner.plan import plan_json
 from offramp.planner.reference.profile import Profile
 from offramp.progress import Progress
+from offramp.simulator.board.core import require_board
+from offramp.simulator.board.elf import require_elftools
 
 IMAGES = 200  # test images that go through the emulator unless told otherwise
 
@@ -32,6 +35,20 @@ class BuildOptions:
 
     compiler: str = "auto"
     images: int | None = IMAGES
+
+    def __post_init__(self) -> None:
+        """InputError for a number of images that is none."""
+        if self.images is not None and (type(self.images) is not int or self.images < 0):
+            raise InputError(f"images {self.images!r}: a whole number from 0 on, or None for all, is expected")
+
+
+def check_possible(output: Path, options: BuildOptions) -> None:
+    """InputError before any work if the folder is taken, or what compiles or runs the firmware is not installed."""
+    check_free(output)
+    find_compiler(options.compiler)
+    require_elftools("firmware.elf")
+    if options.images != 0:
+        require_board()
 
 
 def build_firmware(

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,3 +73,24 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         offramp.reference(planned, np.zeros((1, 2, 3), np.int8))
     with pytest.raises(offramp.InputError, match="1 to"):
         offramp.compare()
+
+
+@pytest.mark.parametrize("images", [-1, True, 1.5, "3"])
+def test_a_number_of_images_that_is_none_is_refused(images: Any, tmp_path: Path) -> None:
+    with pytest.raises(offramp.InputError, match=r"a whole number from 0 on, or None for all"):
+        offramp.build(write_staged(tmp_path), tmp_path / "out", images=images)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_installed_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("offramp.comparison.page", "offramp.comparison.charts"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in ("unicorn", "elftools", "matplotlib"):
+        monkeypatch.setitem(sys.modules, module, None)
+    spec = write_staged(tmp_path)
+    with pytest.raises(offramp.InputError, match=r"^pyelftools is needed"):
+        offramp.build(spec, tmp_path / "out")
+    with pytest.raises(offramp.InputError, match=r"^unicorn is needed"):
+        offramp.simulate(tmp_path, np.zeros((1, 4, 6, 6), np.int8))
+    with pytest.raises(offramp.InputError, match=r"^the page needs matplotlib"):
+        offramp.compare(spec).page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,3 +217,34 @@ def test_the_program_exits_with_its_code(tmp_path: Path) -> None:
     )
     assert run.returncode == 2
     assert "gone.yaml: cannot be read" in run.stderr
+
+
+COMPLETE = """\
+{script}
+COMP_WORDS=(offramp {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); cd {folder}
+$(complete -p offramp | sed 's/.*-F \\([^ ]*\\).*/\\1/') offramp "${{COMP_WORDS[-1]}}"
+echo "${{COMPREPLY[*]}}"
+"""
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+@pytest.mark.parametrize(
+    "words, found",
+    [
+        ("pl", "plan"),
+        ("--ver", "--version"),
+        ("build --comp", "--compiler"),
+        ("build --compiler zi", "zig"),
+        ("build sp", "spec.yaml"),
+        ("build spec.yaml -o bui", "build"),
+        ("check main.yaml --checkpoint mai", "main.pth.tar main.yaml"),
+    ],
+)
+def test_a_shell_completes(words: str, found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_spec(tmp_path)
+    (tmp_path / "build").mkdir()
+    with pytest.raises(SystemExit):
+        main(["--completion", "bash"])
+    text = COMPLETE.format(script=capsys.readouterr().out, words=words, folder=tmp_path)
+    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == found.split(), done.stderr

@@ -19,7 +19,7 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.pipeline import building
 from offramp.pipeline.emulate import verify
-from offramp.planner.plan import load_plan
+from offramp.planner.plan import load_plan, plan_json
 from tests.helpers.specs import THREE, TINY, write_spec
 
 if not importlib.util.find_spec("ziglang") and not shutil.which("arm-none-eabi-gcc"):
@@ -163,6 +163,8 @@ def test_the_judge_finds_a_wrong_weight(copy: Path, capsys: pytest.CaptureFixtur
     assert main(["run", str(copy), "--images", "all"]) == 2
     assert "firmware.elf: is damaged: it is not what manifest.json lists" in capsys.readouterr().err
     (copy / MANIFEST).write_text(manifest_of(copy))
+    assert main(["run", str(copy), "--images", "all", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["mismatches"] > 0
     assert main(["run", str(copy), "--images", "all"]) == 1
     captured = capsys.readouterr()
     assert "answers differ from the integer reference" in captured.err
@@ -269,8 +271,8 @@ def test_a_folder_without_firmware(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_numbers_of_images(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (parse_images("all"), parse_images("12"), parse_images("0")) == (None, 12, 0)
-    for text in ("-1", "many", "1.5", ""):
-        with pytest.raises(InputError, match="a number or `all` is expected"):
+    for text in ("-1", "many", "1.5", "", "\u00b2", "9" * 5000):
+        with pytest.raises(InputError, match="a number of up to 9 digits or `all` is expected"):
             parse_images(text)
     assert main(["run", str(built), "--images", "0"]) == 2
     assert "at least one is needed" in capsys.readouterr().err
@@ -283,4 +285,5 @@ def test_a_plan_read_back_is_the_plan(built: Path) -> None:
     assert dict(plan.placed.placement.weights) == saved["placement"]["weights"]
     assert plan.chain.exits[0].exit.threshold == saved["stages"][0]["threshold"]
     assert all(not Path(name).is_absolute() for name in saved["digests"])
+    assert plan_json(plan, built) == (built / "plan.json").read_text()
     assert plan.chain.slots[-1].layer.out_shape.channels == TINY.classes

@@ -242,7 +242,7 @@ def test_without_the_plotting_library_no_page_is_begun(
     assert main(["compare", str(spec), "-o", str(tmp_path / "page.html")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "--output needs matplotlib; in the folder of Offramp: " in printed.err
+    assert "the page needs matplotlib: pip install 'offramp[page]'" in printed.err
 
 
 def cells_of(name: str, *layouts: Layout) -> list[tuple[str, str, bool]]:
