@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CODE := configs planner codegen simulator offramp tests bench examples
 
-.PHONY: help install demo test quick lint check format golden bench train mutation documents clean
+.PHONY: help install demo test quick lint check format golden bench train mutation fuzz documents clean
 
 help:
 	@echo "make demo      install what it needs, build and verify examples/mnist"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench     speed and size, as ratios"
 	@echo "make train     reproduce the example's checkpoints (about 50 minutes on two cores)"
 	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv and build"
+	@echo "make fuzz      10,000 damaged inputs and 100 interrupted builds (ten minutes)"
 	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
 
 $(VENV)/.created:
@@ -74,6 +75,10 @@ bench: install
 
 train: install
 	cd examples/mnist && ../../$(BIN)/python train.py
+
+fuzz: install
+	$(BIN)/python -m bench.fuzz 10000
+	$(BIN)/python -m bench.interrupts 100
 
 mutation: install
 	$(BIN)/python -m bench.mutation

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from math import inf
 from typing import Any
+
+LARGEST = sys.float_info.max  # what a fraction can be
+MOST = 1 << 31  # what a whole number without another limit can be
 
 ValueReader = Callable[[Any], Any]
 
@@ -14,7 +17,7 @@ def integer(low: int, high: int | None = None) -> ValueReader:
     allowed = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
 
     def read(value: Any) -> int:
-        if type(value) is not int or value < low or (high is not None and value > high):
+        if type(value) is not int or not low <= value <= (MOST if high is None else high):
             raise ValueError(f"{allowed} is expected")
         return value
 
@@ -23,12 +26,12 @@ def integer(low: int, high: int | None = None) -> ValueReader:
 
 def number(value: Any) -> float:
     """A finite number >= 0."""
-    return _real(value, 0 <= value < inf if type(value) in (int, float) else False, "a number >= 0")
+    return _real(value, 0 <= value <= LARGEST if type(value) in (int, float) else False, "a number >= 0")
 
 
 def positive(value: Any) -> float:
     """A finite number > 0."""
-    return _real(value, 0 < value < inf if type(value) in (int, float) else False, "a number > 0")
+    return _real(value, 0 < value <= LARGEST if type(value) in (int, float) else False, "a number > 0")
 
 
 def probability(value: Any) -> float:

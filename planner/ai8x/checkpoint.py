@@ -125,7 +125,8 @@ class _Reader:
         """In units of 2**(bits - 1), the 128 of the hardware for 8 bits."""
         if key not in self.state or bits not in (1, 2, 4, 8):
             return None
-        values = self.tensor(key).astype(np.float64)
+        with np.errstate(invalid="ignore"):  # from what is no number; that is told below
+            values = self.tensor(key).astype(np.float64)
         if values.ndim != 1 or not np.isfinite(values).all():
             self.wrong(f"`{key}` is not a list of finite numbers")
             return None

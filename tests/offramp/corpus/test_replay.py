@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from offramp.codegen.load_images import tensor_places
 from offramp.configs.errors import InputError
-from offramp.corpus import case_files, replay
+from offramp.corpus import replay
 from offramp.corpus.cases import find_cases
 from offramp.corpus.direct import ModelRunner
 from offramp.planner.allocation.place import place
@@ -20,17 +20,11 @@ from offramp.planner.chain.assign_processors import complete, no_columns_occupie
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.layers import run_network
-from offramp.simulator.accelerator import Accelerator
 from tests.helpers.accelerator_programs import (
     DEVICE,
-    idle,
-    load_pixels,
-    pass_fields,
-    put_layer,
     random_bytes,
-    start,
-    stop,
 )
+from tests.helpers.cases import Recorder, write_case
 from tests.helpers.networks import make_layer, make_network
 
 # Layer 1 adds words 2x and 2x+1 of an image of 8 channels, 20 x 20. The known answer, made without --legacy-test,
@@ -38,59 +32,9 @@ from tests.helpers.networks import make_layer, make_network
 NOT_WHAT_THE_PROGRAM_SAYS = ["test-multilayer-eltwise", "test-multilayer-eltwise__write-zero-registers"]
 
 
-class Recorder(Accelerator):
-    """Notes all bus writes: address, value, kind."""
-
-    def __init__(self) -> None:
-        super().__init__(DEVICE)
-        self.log: list[tuple[int, int, int]] = []
-
-    def write(self, address: int, value: int) -> None:
-        place = DEVICE.locate(address)
-        if place is None or place.kind == "register":
-            self.log.append((address, value, case_files.WRITE))
-        super().write(address, value)
-
-    def write8(self, address: int, value: int) -> None:
-        self.log.append((address, value, case_files.WRITE_BYTE))
-        super().write8(address, value)
-
-    def write_block(self, addresses: NDArray[np.uint32], values: NDArray[np.uint32]) -> None:
-        self.log += [(*pair, case_files.WRITE) for pair in zip(addresses.tolist(), values.tolist(), strict=True)]
-        super().write_block(addresses, values)
-
-    def take(self, name: str) -> dict[str, NDArray[np.uint32]]:
-        log, self.log = np.array(self.log, dtype=np.uint32).reshape(-1, 3), []
-        return {f"{name}_{part}": log[:, at] for at, part in enumerate(("addr", "value", "kind"))}
-
-
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
-    """A case of one layer that copies 16 pixels of four channels."""
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    pixels = random_bytes(1, 16, 4)
-    recorder = Recorder()
-    idle(recorder)
-    put_layer(recorder, 0, pass_fields(rows=4, cols=4, inputs=4))
-    program = recorder.take("configure")
-    load_pixels(recorder, pixels)
-    program |= recorder.take("input")
-    words = pixels.view("<u4")[:, 0].astype(np.uint32)
-    addresses = np.array([DEVICE.data_address(0, word) for word in range(16)], dtype=np.uint32)
-    start(recorder)
-    program |= recorder.take("start")
-    stop(recorder)
-    program |= recorder.take("isr")
-    layer = {"index": 0, "out_offset": 4096 * 4, "write_gap": 0, "output_width": 8, "output_processors": "0xf"}
-    layer |= {"streaming": False, "buffer_shift": None, "buffer_insert": None}
-    meta = {"phase_order": ["configure", "input", "start"], "final_layer": 0, "layers": [layer]}
-    (folder / "meta.json").write_text(json.dumps(meta))
-    np.savez(folder / "program.npz", allow_pickle=False, **program)
-    outputs = addresses + np.uint32(4096 * 4)
-    np.savez(folder / "expected.npz", addr=outputs, mask=np.full(16, 0xFFFFFF, np.uint32), value=words & 0xFFFFFF)
-    np.savez(folder / "outputs.npz", out0=pixels.T.reshape(4, 4, 4), final=pixels.T.reshape(4, 4, 4))
-    return folder
+    return write_case(tmp_path / "copy")
 
 
 def edit(path: Path, **changes: NDArray[np.generic]) -> None:

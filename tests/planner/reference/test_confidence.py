@@ -205,3 +205,12 @@ def test_compiles_for_the_target_without_warnings_or_division(compiler: list[str
     flags = ["-O2", "-c", f"-I{STATIC / 'include'}"]
     subprocess.run([*compiler, *WARNINGS, *flags, str(SOURCE), "-o", str(built)], check=True)
     assert b"__aeabi_uldivmod" not in built.read_bytes()
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_thresholds_far_out_of_range(measure: Measure) -> None:
+    for value in (1e10, 1e308, 1.7e308):
+        with pytest.raises(ValueError, match="a threshold of"):
+            to_threshold(measure, value, 31)
+    with pytest.raises(ValueError, match="a temperature of"):
+        to_q16(1e308)
