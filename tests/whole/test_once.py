@@ -11,6 +11,7 @@ import pytest
 
 from offramp.cli import main
 from offramp.codegen.lower import lower
+from offramp.commands import run
 from offramp.configs.lines import load_yaml
 from offramp.pipeline import choosing, evaluate, planning
 from offramp.planner.ai8x import description
@@ -62,7 +63,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found.count(load_checkpoint, sources, by=file_name)
     found.count(load_yaml, description, by=file_name)
     found.count(lower, planning, choosing, by=chain_name)
-    found.count(profile, evaluate, by=images)
+    found.count(profile, evaluate, run, by=images)
     found.count(profile_answers, planning, by=images)
     found.count(profile_candidates, choosing, by=data_name)
     return found.calls
@@ -79,3 +80,20 @@ def test_plan_does_everything_once(counts: Counter[str], spec: str, capsys: pyte
 def test_what_is_only_compared_is_read_once_too(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(EXAMPLES / "mnist" / "spec.yaml")]) == 0
     assert counts["single.yaml"] == counts["single.pth.tar"] == 1
+
+
+@pytest.mark.parametrize("spec", ["spec.yaml", "branch.yaml"])
+def test_what_only_costs_is_read_once_too(counts: Counter[str], spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", str(EXAMPLES / "mnist" / spec)]) == 0
+    assert set(counts.values()) == {1} and "main.pth.tar" in counts
+
+
+@pytest.mark.slow
+def test_building_and_running_do_everything_once(
+    counts: Counter[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", str(EXAMPLES / "mnist" / "spec.yaml"), "-o", str(tmp_path / "out"), "--images", "2"]) == 0
+    assert set(counts.values()) == {1} and {"main.pth.tar", "reference 1000 images"} <= counts.keys()
+    counts.clear()
+    assert main(["run", str(tmp_path / "out"), "--images", "3"]) == 0
+    assert set(counts.values()) == {1} and {"main.pth.tar", "reference 3 images"} <= counts.keys()
