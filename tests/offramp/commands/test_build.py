@@ -255,6 +255,14 @@ def test_a_plan_that_is_none(copy: Path, capsys: pytest.CaptureFixture[str], con
     assert "plan.json: is not a plan" in capsys.readouterr().err
 
 
+def test_a_plan_of_an_earlier_version(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = json.loads((copy / "plan.json").read_text())
+    plan["placement"]["objectives"].append({"name": "columns up to the last used", "value": 9, "bound": 9})
+    (copy / "plan.json").write_text(json.dumps(plan))
+    assert main(["run", str(copy)]) == 2
+    assert "plan.json: another version made it: its `placement.objectives` are not " in capsys.readouterr().err
+
+
 def test_a_placement_that_was_tampered_with(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = json.loads((copy / "plan.json").read_text())
     names = list(plan["placement"]["weights"])
