@@ -12,6 +12,7 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
 from offramp.planner.chain.checks import check_heads, check_inputs, check_results
+from offramp.planner.chain.ends import answering, answering_layers, select
 from offramp.planner.chain.sources import NetworkSource, Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, ExitStage, Slot, TensorId, head_slots, slots_of, tensor_of
 from offramp.planner.ir.cuts import boundaries, legal_cuts
@@ -84,9 +85,19 @@ def _parts(spec: ManualSpec, sources: Sources, device: Device) -> list[Part]:
             if stage.network == name and stage.branch and stage.branch.head.network:
                 cut = _find(network, stage.branch.until, stage.where)
                 entry = spec.networks[stage.branch.head.network]
-                heads.append((entry.name, cut, load(entry, sources[entry.name], device, network.layers[cut].out_shape)))
-        parts.append(Part(name, network, tuple(heads)))
+                head = answering(load(entry, sources[entry.name], device, network.layers[cut].out_shape))
+                heads.append((entry.name, cut, head))
+        parts.append(Part(name, _without_idle(spec, name, network), tuple(heads)))
     return parts
+
+
+def _without_idle(spec: ManualSpec, name: str, network: Network) -> Network:
+    """The network without the weights of layers that no stage runs."""
+    staged = [_layers(network, stage.head) for stage in spec.stages if stage.network == name and stage.head]
+    left_out = [_layers(network, head) for owner, head in spec.left_out if owner == name]
+    run = {*_backbone(network, staged + left_out).kept, *(index for layers in staged for index in layers)}
+    layers = (layer if layer.index in run else replace(layer, weights=None) for layer in network.layers)
+    return replace(network, layers=tuple(layers))
 
 
 def _build(spec: ManualSpec, sources: Sources, device: Device, maps: Maps) -> Chain:
@@ -134,7 +145,7 @@ def _branch(spec: ManualSpec, name: str, network: Network, chosen: Chosen) -> Br
         else:
             entry = spec.networks[cut.head.network]
             read = network.layers[index]
-            head = load(entry, chosen.sources[entry.name], chosen.device, read.out_shape)
+            head = answering(load(entry, chosen.sources[entry.name], chosen.device, read.out_shape))
             own = chosen.maps.get(entry.name, {})
             head = complete(head, chosen.device, chosen.occupied, read.output_processors, own)
             _check_head(stage, head, read)
@@ -149,9 +160,9 @@ def _layers(network: Network, head: HeadSpec) -> tuple[int, ...]:
 
 
 def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
-    """A network without the layers of heads."""
+    """The layers of a network that its answer takes, those of heads left out. InputError if it has several ends."""
     removed = {index for layers in heads for index in layers}
-    kept = tuple(layer.index for layer in network.layers if layer.index not in removed)
+    kept = answering_layers(network, [layer.index for layer in network.layers if layer.index not in removed])
     return Branch(network, kept, select(network, kept, None), {})
 
 
@@ -193,25 +204,6 @@ def _find(network: Network, reference: str | int, where: Where) -> int:
             return layer.index
     names = ", ".join(f"{layer.index} ({layer.name})" if layer.name else str(layer.index) for layer in network.layers)
     raise InputError(Diagnostic(where, f"network `{network.name}` has no layer `{reference}`; it has {names}"))
-
-
-def select(network: Network, indices: Sequence[int], cut: int | None) -> Network:
-    """Some layers of a network as a network of their own, which reads the output of layer `cut` (None: the input).
-
-    InputError if one of them reads a layer that is neither among them nor the cut.
-    """
-    source = INPUT if cut is None else cut
-    number = {index: position for position, index in enumerate(indices)} | {source: INPUT}
-    layers = []
-    for index in indices:
-        layer = network.layers[index]
-        outside = [one for one in layer.inputs if one not in number]
-        if outside:
-            name = "the network's input" if outside[0] == INPUT else f"`{network.layers[outside[0]].label}`"
-            message = f"layer `{layer.label}` reads {name}, which is not part of the same head or backbone"
-            raise InputError(Diagnostic(layer.where, message))
-        layers.append(replace(layer, index=number[index], inputs=tuple(number[one] for one in layer.inputs)))
-    return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
 
 
 def _stages(spec: ManualSpec, branches: Mapping[str, Branch]) -> tuple[ExitStage, ...]:

@@ -11,6 +11,7 @@ from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
 from offramp.planner.ai8x.description import Description, read_description
 from offramp.planner.ai8x.load import Options, infer_network
 from offramp.planner.chain.bundles import forget_offsets, forget_processors
+from offramp.planner.chain.ends import answering
 from offramp.planner.ir.network import Network, Shape
 from offramp.planner.spec.spec import NetworkSpec, Spec
 
@@ -62,7 +63,9 @@ def load(entry: NetworkSpec, source: NetworkSource, device: Device, head_input: 
 
 
 def load_compared(spec: Spec, sources: Sources, device: Device) -> dict[str, Network]:
-    """The networks that the spec only wants compared with the chain, as their YAML has them."""
+    """The networks that the spec only wants compared with the chain, as their YAML has them, and what their answers
+    take of them."""
     return {
-        name: load(replace(spec.networks[name], keep_processors=True), sources[name], device) for name in spec.compare
+        name: answering(load(replace(spec.networks[name], keep_processors=True), sources[name], device))
+        for name in spec.compare
     }

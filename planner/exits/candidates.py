@@ -15,6 +15,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.chain.build import build_chain, cuts_of, exit_rule
 from offramp.planner.chain.sources import Sources
 from offramp.planner.exits.frontier import Bools
+from offramp.planner.exits.own_heads import ends_as_heads
 from offramp.planner.ir.chain import Chain, ExitRule
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import INPUT, Network
@@ -104,7 +105,7 @@ def stages_to_choose(spec: AutoSpec, sources: Sources, device: Device) -> tuple[
     InputError if a network fits nowhere, with the reasons.
     """
     choice = spec.choice
-    groups = [(candidate,) for candidate in choice.candidates] or _every_network(spec)
+    groups = [(candidate,) for candidate in choice.candidates] or _everything(spec, sources, device)
     wanted = any(isinstance(candidate, OpenHeadSpec) for group in groups for candidate in group)
     cuts = cuts_of(spec.networks[choice.main], sources[choice.main], _own_heads(spec), device) if wanted else ()
     found: list[StageSpec] = []
@@ -124,6 +125,16 @@ def stages_to_choose(spec: AutoSpec, sources: Sources, device: Device) -> tuple[
     if problems:
         raise InputError(problems)
     return tuple(found)
+
+
+def _everything(spec: AutoSpec, sources: Sources, device: Device) -> list[tuple[StageSpec | OpenHeadSpec, ...]]:
+    """What may run before main where the spec does not say: every other network, and main's other ends as heads.
+    InputError if there is nothing."""
+    found = [*_every_network(spec), *((stage,) for stage in ends_as_heads(spec, sources, device))]
+    if not found:
+        message = "there is no network besides `main` that could answer early, and no other end of main that is a head"
+        raise InputError(Diagnostic(spec.choice.where, message))
+    return found
 
 
 def _every_network(spec: AutoSpec) -> list[tuple[StageSpec | OpenHeadSpec, ...]]:

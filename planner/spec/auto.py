@@ -46,13 +46,11 @@ def _check_networks(
     networks: Collection[str],
     problems: Problems,
 ) -> None:
-    """Every network must have a use: each is a candidate where candidates are named; else there is one besides main."""
+    """Every network must have a use: each is a candidate where candidates are named."""
     used = {main, *entry["compare"], *(name for candidate in candidates for name in _networks(candidate))}
     unused = [name for name in networks if name not in used]
     if unused and "candidates" in entry:
         problems.wrong(entry.at("networks"), f"neither `main` nor a candidate: {', '.join(unused)}")
-    if not unused and "candidates" not in entry:
-        problems.wrong(entry.at("networks"), "there is no network besides `main` that could answer early")
 
 
 def _networks(candidate: StageSpec | OpenHeadSpec) -> tuple[str, ...]:

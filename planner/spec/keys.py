@@ -263,7 +263,8 @@ CHOICE_KEYS = (
     Key(
         "candidates",
         Items(Section(CANDIDATE_KEYS)),
-        "Stages to choose from; default: every network but `main` (and those under `compare`), as a front and as a "
+        "Stages to choose from; default: the ends of main's YAML that are not its answer, as heads, and every network "
+        "but `main` (and those under `compare`), as a front and as a "
         "head after every layer of main where main can be cut and it fits.",
         default=(),
     ),

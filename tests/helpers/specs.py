@@ -84,7 +84,7 @@ TINY = Family(
   - {name: inner, op: mlp, in_sequences: one, processors: 0xff, output_processors: 0x7, flatten: true, output_width: 32}
   - {name: two, op: conv2d, in_sequences: one, processors: 0xff, max_pool: 2, pool_stride: 2, pad: 1, activate: ReLU}
   - {name: late, op: mlp, in_sequences: two, processors: 0xff, output_processors: 0x7, flatten: true, output_width: 32}
-  - {name: end, op: mlp, in_sequences: two, processors: 0xff, flatten: true, output_width: 32}
+  - {name: end, op: mlp, in_sequences: two, processors: 0xff, flatten: true, output_width: 32, output: true}
 """,
             ((8, 4, 3, 3), (3, 288), (8, 8, 3, 3), (3, 72), (3, 72)),
         ),

@@ -135,3 +135,40 @@ def test_freed_processors_in_a_choice(tmp_path: Path, network: str) -> None:
     assert plan.choice is not None and kept.choice is not None
     assert plan.choice.chosen.stages == kept.choice.chosen.stages
     assert layout(read_back(plan, tmp_path)) == layout(plan)
+
+
+def test_mains_other_ends_are_offered_as_heads(tmp_path: Path) -> None:
+    """No candidates are named: `inner` and `late` stand in main's YAML, `end` is its answer. Main alone is none of
+    them."""
+    path = write_spec(tmp_path, OWN.partition("candidates:")[0])
+    plan = plan_of(path)
+    assert names(plan) == ["own-0", "own-2"]
+    assert layout(read_back(plan, tmp_path)) == layout(plan)
+    assert plan.choice is not None
+    heads = {f"own.{name}/0:{end}" for name, end in (("own-0", "inner"), ("own-2", "late"))}
+    assert {slot.name for slot in plan.chain.slots} <= {"own/0:one", "own/1:two", "own/2:end", *heads}
+    network = plan.chain.networks["own"]
+    assert [layer.name for layer in network.layers] == ["one", "two", "end"]
+
+
+def test_an_end_that_answers_another_question_is_no_head(tmp_path: Path) -> None:
+    path = write_spec(tmp_path, OWN.partition("candidates:")[0])
+    layers = TINY.networks["own"].layers.replace(
+        "output_processors: 0x7, flatten", "output_processors: 0xf, flatten", 1
+    )
+    shapes = list(TINY.networks["own"].weights)
+    shapes[1] = (4, *shapes[1][1:])
+    write_network(tmp_path, "own", layers, shapes)
+    assert names(plan_of(path)) == ["own-2"]
+
+
+def test_two_ends_without_a_mark_stop_a_choice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_spec(tmp_path, OWN.partition("candidates:")[0])
+    network = tmp_path / "own.yaml"
+    network.write_text(network.read_text().replace(", output: true", ""))
+    assert main(["plan", str(path)]) == 2
+    assert "network `own` has several ends, layers that no other reads: `inner` and `late` and `end`" in (
+        capsys.readouterr().err
+    )
+    path.write_text(OWN)  # candidates name the heads: one end is left
+    assert main(["plan", str(path)]) == 0

@@ -275,3 +275,53 @@ def test_an_exit_in_integers() -> None:
     assert exit_rule(ExitSpec(NOWHERE, "margin", None, 1.0), layer).threshold is None
     with pytest.raises(InputError, match=r"test\.yaml:1"):
         exit_rule(ExitSpec(NOWHERE, "margin", 1e12, 1.0), layer)
+
+
+WHOLE = OWN + "stages:\n  - network: own\n"
+
+
+def test_layers_that_the_answer_does_not_take_are_not_run(tmp_path: Path) -> None:
+    """`inner` and `late` are heads that nobody asked for."""
+    chain = chain_of(tmp_path, WHOLE)
+    assert layout(chain) == [("own", ["own/0:one", "own/1:two", "own/2:end"])]
+    assert chain.stages[0].result == "own/2"
+
+
+@pytest.mark.parametrize("answer", ["inner", "late", "end"])
+def test_the_answer_may_stand_anywhere(tmp_path: Path, answer: str) -> None:
+    path = write_spec(tmp_path, WHOLE)
+    yaml = tmp_path / "own.yaml"
+    text = yaml.read_text().replace(", output: true", "").replace(f"name: {answer},", f"name: {answer}, output: true,")
+    yaml.write_text(text)
+    chain = unplaced_chain(path)
+    assert chain.slots[-1].layer.name == answer
+    assert [slot.layer.name for slot in chain.slots[:-1]] == (["one"] if answer == "inner" else ["one", "two"])
+
+
+def test_a_head_among_a_networks_layers_leaves_the_other_ends_out(tmp_path: Path) -> None:
+    stages = (
+        "stages:\n  - {network: own, until: one, head: {layers: [inner]}, exit: {confidence: margin, threshold: 1}}\n"
+    )
+    chain = chain_of(tmp_path, OWN + stages + "  - network: own\n")
+    assert layout(chain) == [("own-one", ["own/0:one", "own.own-one/0:inner"]), ("own", ["own/1:two", "own/2:end"])]
+
+
+@pytest.mark.parametrize(
+    ("marked", "message"),
+    [
+        (
+            (),
+            r"own.yaml:8: network `own` has several ends, .*: `inner` and `late` and `end`; mark",
+        ),
+        (("late", "end"), r"own.yaml:8: .*: `late` and `end`, all marked with `output: true`; only one can be"),
+    ],
+)
+def test_ends_of_which_none_or_several_are_the_answer(tmp_path: Path, marked: tuple[str, ...], message: str) -> None:
+    path = write_spec(tmp_path, WHOLE)
+    yaml = tmp_path / "own.yaml"
+    text = yaml.read_text().replace(", output: true", "")
+    for name in marked:
+        text = text.replace(f"name: {name},", f"name: {name}, output: true,")
+    yaml.write_text(text)
+    with pytest.raises(InputError, match=message):
+        unplaced_chain(path)

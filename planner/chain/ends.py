@@ -1,0 +1,89 @@
+"""Where a network ends: layers that no other reads.
+
+One of them is its answer. What leads to the others alone is not part of the network that is planned, be it a head that
+was trained with it or an output that nobody asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.ir.network import INPUT, Network
+
+
+@dataclass(frozen=True)
+class End:
+    """Layers that lead to one end alone, ascending, the end last; `reads`: what they read of the answer's layers, or
+    of the input."""
+
+    layers: tuple[int, ...]
+    reads: frozenset[int]
+
+
+def answering_layers(network: Network, layers: Collection[int]) -> tuple[int, ...]:
+    """Of some layers of a network, those that its answer takes, ascending, the answer last.
+
+    InputError if there are several ends, and `output: true` does not say which is the answer.
+    """
+    ends = _ends(network, layers)
+    marked = [end for end in ends if network.layers[end].output] if len(ends) > 1 else ends
+    if len(marked) == 1:
+        return tuple(sorted(_needed(network, marked[0]) & set(layers)))
+    names = " and ".join(f"`{network.layers[end].label}`" for end in marked or ends)
+    found = f"network `{network.name}` has several ends, layers that no other reads: {names}"
+    wanted = "mark the one that is the network's answer with `output: true`"
+    if marked:
+        found, wanted = f"{found}, all marked with `output: true`", "only one can be the network's answer"
+    message = f"{found}; {wanted}, or say which layers are a head (`head: {{layers: [...]}}`)"
+    raise InputError(Diagnostic(network.layers[(marked or ends)[-1]].where, message))
+
+
+def answering(network: Network) -> Network:
+    """The network without the layers that its answer does not take. InputError if it has several ends."""
+    return select(network, answering_layers(network, range(len(network.layers))), None)
+
+
+def other_ends(network: Network) -> Iterator[End]:
+    """The ends that are not the answer."""
+    everything = range(len(network.layers))
+    answer = set(answering_layers(network, everything))
+    for end in _ends(network, everything):
+        own = tuple(sorted(_needed(network, end) - answer))
+        if own:
+            read = {source for index in own for source in network.layers[index].inputs}
+            yield End(own, frozenset(read - set(own)))
+
+
+def _ends(network: Network, layers: Collection[int]) -> list[int]:
+    read = {source for index in layers for source in network.layers[index].inputs}
+    return [index for index in layers if index not in read]
+
+
+def _needed(network: Network, end: int) -> set[int]:
+    """A layer and all that it takes."""
+    found = {end}
+    for index in range(end, -1, -1):
+        if index in found:
+            found |= {source for source in network.layers[index].inputs if source >= 0}
+    return found
+
+
+def select(network: Network, indices: Sequence[int], cut: int | None) -> Network:
+    """Some layers of a network as a network of their own, which reads the output of layer `cut` (None: the input).
+
+    InputError if one of them reads a layer that is neither among them nor the cut.
+    """
+    source = INPUT if cut is None else cut
+    number = {index: position for position, index in enumerate(indices)} | {source: INPUT}
+    layers = []
+    for index in indices:
+        layer = network.layers[index]
+        outside = [one for one in layer.inputs if one not in number]
+        if outside:
+            name = "the network's input" if outside[0] == INPUT else f"`{network.layers[outside[0]].label}`"
+            message = f"layer `{layer.label}` reads {name}, which is not part of the same head or backbone"
+            raise InputError(Diagnostic(layer.where, message))
+        layers.append(replace(layer, index=number[index], inputs=tuple(number[one] for one in layer.inputs)))
+    return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
