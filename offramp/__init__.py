@@ -11,3 +11,8 @@ def __getattr__(name: str) -> object:
     if api is None or name not in api.__all__:
         raise AttributeError(f"module 'offramp' has no attribute {name!r}")
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """The public names too, for completion in an interpreter."""
+    return sorted({*globals(), *import_module("offramp.api").__all__})

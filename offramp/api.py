@@ -22,7 +22,7 @@ from offramp.configs.files import recorded_reads
 from offramp.devices import device_of_plan, device_of_spec
 from offramp.pipeline import building
 from offramp.pipeline.answers import Answers, board_answers, checked_input, reference_answers
-from offramp.pipeline.emulate import verify
+from offramp.pipeline.emulate import RUNNING, verify
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned, make_plan, open_plan
@@ -102,8 +102,10 @@ def plan(spec: ManualSpec | AutoSpec | Path | str, *, progress: Progress = SILEN
 
 
 def load_plan(path: Path | str) -> Planned:
-    """The plan in a file that `offramp plan -o` or a build has written (plan.json), checked again."""
-    return open_plan(Path(path), device_of_plan(Path(path)))
+    """The plan of a build's folder, or in a file that `offramp plan -o` or a build has written (plan.json), checked
+    again."""
+    file = Path(path) / "plan.json" if Path(path).is_dir() else Path(path)
+    return open_plan(file, device_of_plan(file))
 
 
 def build(
@@ -149,6 +151,7 @@ def simulate(folder: Path | str, x: npt.NDArray[np.int8], *, progress: Progress 
     inputs = checked_input(x, planned.chain)
     for name in (path.name, elf.name):
         check_unchanged(Path(folder), name)
+    progress.step(RUNNING)
     expected = profile(planned.chain, inputs)
     total = len(inputs)
     emulated = verify(elf, inputs, planned.plan.placed, expected, lambda done: progress.count("emulating", done, total))

@@ -55,10 +55,11 @@ def check_free(target: Path) -> None:
             raise InputError(Diagnostic(Where(str(target)), NO_BUILD))
         others = list(_others(place)) if any(place.iterdir()) else []
     read = [one for one in files_read() if Path(os.path.realpath(one)).is_relative_to(place)]
-    others += [f"{os.path.relpath(one, place)} is an input" for one in read]
+    others += [f"`{os.path.relpath(one, place)}`, which is an input" for one in read]
     if others:
+        move = "Move it" if len(others) == 1 else "Move them"
         more = f" (and {len(others) - _SHOWN} more)" if len(others) > _SHOWN else ""
-        message = f"is not replaced: {'; '.join(others[:_SHOWN])}{more}. Move that, or choose another folder"
+        message = f"is not replaced: it holds {', '.join(others[:_SHOWN])}{more}. {move}, or choose another folder"
         raise InputError(Diagnostic(Where(str(target)), message))
 
 
@@ -109,9 +110,9 @@ def _others(folder: Path) -> Iterator[str]:
             continue
         path = folder / name
         if name not in known:
-            yield f"{name} is not of the build"
+            yield f"`{name}`, which no build wrote"
         elif path.is_symlink() or not path.is_file() or _digest(path.read_bytes()) != known[name]:
-            yield f"{name} has changed since the build"
+            yield f"`{name}`, which has changed since the build"
 
 
 def _take_place(fresh: Path, place: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from offramp.configs.errors import InputError, OfframpError
+from offramp.configs.extras import install_command
 from offramp.configs.files import recorded_reads
 from offramp.output import shortened, shown
 from offramp.stopping import uninterrupted
@@ -97,7 +98,7 @@ class _Completion(argparse.Action):
         try:
             import shtab
         except ModuleNotFoundError as error:
-            raise InputError("--completion needs shtab: pip install 'offramp[completion]'") from error
+            raise InputError(f"--completion needs shtab; {install_command('completion')}") from error
         full = _Parser("offramp")
         _add_options(full)
         commands = full.add_subparsers()

@@ -13,10 +13,10 @@ from offramp.planner.plan import plan_device
 from offramp.planner.spec.reader import spec_device
 
 
-def add_device(parser: argparse.ArgumentParser, subject: str) -> None:
-    """The option of commands whose subject may not say which device it is for."""
+def add_device(parser: argparse.ArgumentParser, what: str) -> None:
+    """The option of commands whose subject may not say which device it is for; `what` it says."""
     names = ", ".join(device_names())
-    parser.add_argument("--device", metavar="NAME", help=f"device that {subject} is for: {names} (default {DEFAULT})")
+    parser.add_argument("--device", metavar="NAME", help=f"{what}: {names} (default {DEFAULT})")
 
 
 def stated_device(name: str | None) -> Device:

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="CxHxW", help="input shape, CxL for 1-D data (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input comes through the FIFO, as streaming needs it")
     add_classes(parser)
-    add_device(parser, "the network")
+    add_device(parser, "device that the network is for")
     terminal.add_arguments(parser, json="the layers")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from offramp.planner.exits.guarantee import in_points
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 
 _POINTS = 10  # of a Pareto front; all of them are in report.json
@@ -57,7 +58,8 @@ def _rules(one: OutcomeRecord) -> str:
 def _proof(choice: ChoiceRecord) -> str:
     if choice.risk:
         one = choice.risk
-        text = f"accuracy on new data falls by more than {one.accuracy_drop:.2%} with probability {one.delta:g} at most"
+        fall = f"accuracy on new data falls by more than {in_points(one.accuracy_drop)}"
+        text = f"{fall} with probability at most {one.delta:g}"
         return f"{text}: {one.losses} of {one.images:,} images lost, {one.allowed} allowed ({one.method})"
     limits = f"among chains of up to {choice.most_early_stages + 1} stages, for these images"
     if choice.method == "tested":

@@ -102,7 +102,7 @@ def _width(table: Table, console: Console) -> int:
 
 def _table(layouts: Sequence[Layout], rows: Sequence[Row], shown: Sequence[int]) -> Table:
     """The measures of some layouts."""
-    table = Table(title="memory layouts", title_justify="left", title_style="bold", header_style="")
+    table = Table(title="layouts", title_justify="left", title_style="bold", header_style="")
     table.add_column("")
     for index in shown:
         table.add_column(f"{LETTERS[index]}: {layouts[index].name}", justify="right", overflow="fold")

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="CxHxW", help="input shape of NETWORK.yaml (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input of NETWORK.yaml comes through the FIFO")
     add_classes(parser)
-    add_device(parser, "a network YAML or a corpus case")
+    add_device(parser, "device that a network YAML or a corpus case is for")
     terminal.add_arguments(parser, json="the costs (docs/REPORT.md)")
 
 
@@ -179,7 +179,7 @@ def print_costs(costs: Costs, console: Console) -> None:
     rates = f"core {clocks['core_hz'] / 10**6:g} MHz, accelerator {clocks['cnn_hz'] / 10**6:g} MHz"
     console.print(_layer_table(costs, f"{costs.name}: {rates}"))
     console.print(_overhead_table(costs))
-    console.print(f"energy above idle, which is {costs.device.energy['idle_uw'] / 1000:g} mW (published: {IDLE})")
+    console.print(f"energy above idle (idle power: {costs.device.energy['idle_uw'] / 1000:g} mW, published: {IDLE})")
     console.print(_energy_error_text(costs.device), highlight=False)
     if costs.note:
         console.print(costs.note, highlight=False)

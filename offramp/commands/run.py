@@ -20,7 +20,7 @@ from offramp.configs.files import is_file
 from offramp.devices import device_of_plan
 from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, checked_input, write_answers
 from offramp.pipeline.chains import TEST_DATA, data_set
-from offramp.pipeline.emulate import check_verified, verify
+from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.planning import open_plan
 from offramp.planner.plan import Plan
 from offramp.planner.reference.profile import profile
@@ -36,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("build", type=Path, metavar="BUILD_DIR", help="folder that `offramp build` made")
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--input", type=Path, metavar="FILE", help="int8 array (.npy), one input or several")
+    choice.add_argument(
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="one input, an int8 array C x H x W (.npy), or several, N x C x H x W",
+    )
     choice.add_argument("--images", default="10", metavar="N", help="so many test images, or `all` (default 10)")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write all answers with their logits (.csv, .npz)"
@@ -61,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     for name in (path.name, elf.name):
         check_unchanged(args.build, name)
     with terminal.shown_progress(console, args.verbose) as progress:
+        progress.step(RUNNING)
         emulated = verify(elf, x, plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
     found = board_answers(plan.chain, emulated.run)
     console.print(_table(found, plan))

@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from offramp.commands.choice_table import print_choice
-from offramp.pipeline.report import AccuracyReport, Report
+from offramp.comparison.headline import times
+from offramp.pipeline.report import AccuracyReport, Report, StageReport
+
+ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
 
 
 def print_plan(report: Report, console: Console) -> None:
@@ -46,7 +49,7 @@ def print_results(report: Report, console: Console) -> None:
 
 
 def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="", caption_justify="left")
     for position, name in enumerate(columns):
         table.add_column(name, justify="left" if position < left else "right", overflow="fold")
     return table
@@ -75,7 +78,7 @@ def _shortened(layers: Sequence[str]) -> str:
 
 def _memory(report: Report) -> Table:
     memory = report.memory
-    names = ("stage", "weight columns", "weight bytes", "bias bytes", "data bytes")
+    names = ("stage", "weight columns", "weight bytes", "bias bytes", "data bytes touched")
     table = _table("memory, everything resident", names)
     for stage in report.stages:
         numbers = (stage.weight_columns, stage.weight_bytes, stage.bias_bytes, stage.data_bytes)
@@ -89,11 +92,20 @@ def _memory(report: Report) -> Table:
         f"{memory.bias_bytes / memory.bias_memory_bytes:.1%}",
         "",
     )
+    if len(report.stages) > 1:
+        table.caption = ADD_UP
     return table
 
 
 def _switches(report: Report) -> Table:
-    names = ("switch", "register writes", "weight words", "bias words", "a reload would write", "cycles (estimated)")
+    names = (
+        "switch",
+        "register writes",
+        "weight words",
+        "bias words",
+        "writes of a reload, registers too",
+        "cycles (estimated)",
+    )
     table = _table("between stages", names)
     for one in report.switches:
         counts = (one.register_writes, one.weight_words, one.bias_words, one.reload_words, one.cycles)
@@ -105,8 +117,9 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
     names = ("", "share", "accuracy here", "accuracy alone", "cycles", "uJ (estimated)")
     table = _table(f"{accuracy.images:,} test images", names)
     for stage in report.stages:
-        shares = (stage.share, stage.accuracy, stage.accuracy_alone)
-        table.add_row(f"leaves at {stage.name}", *map(_percent, shares), "", "")
+        here = _of_leaving(stage, accuracy.images)
+        shares = (_percent(stage.share), here, _percent(stage.accuracy_alone))
+        table.add_row(f"leaves at {stage.name}", *shares, "", "")
     table.add_section()
     cycles, energy = report.cycles, report.energy
     mean = (f"{cycles.mean:,.0f}" if cycles.mean else "-", f"{energy.mean_uj:.2f}" if energy.mean_uj else "-")
@@ -114,10 +127,10 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
     full = (f"{cycles.full:,}", f"{energy.full_uj:.2f}")
     table.add_row("the last network alone", "", _percent(accuracy.full), "", *full)
     points = f"{100 * (accuracy.staged - accuracy.full):+.2f} points"
-    table.add_row("staged against alone", "", points, "", _times(cycles.ratio), _times(energy.ratio))
+    table.add_row("staged against alone", "", points, "", times(cycles.ratio, "fewer"), times(energy.ratio, "less"))
     only = f"{cycles.accelerator_mean:,.0f}" if cycles.accelerator_mean else "-"
     only = f"the accelerator only, {only} against {cycles.accelerator_full:,}"
-    table.add_row(only, "", "", "", _times(cycles.accelerator_ratio), "")
+    table.add_row(only, "", "", "", times(cycles.accelerator_ratio, "fewer"), "")
     for one in report.alone:
         alone = (f"{one.cycles:,}", f"{one.energy_uj:.2f}")
         table.add_row(f"for comparison: {one.name} alone", "", _percent(one.accuracy), "", *alone)
@@ -128,7 +141,6 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
 
 
-def _times(ratio: float | None) -> str:
-    if not ratio:
-        return "-"
-    return f"{ratio:.2f} x less" if ratio >= 1 else f"{1 / ratio:.2f} x more"
+def _of_leaving(stage: StageReport, images: int) -> str:
+    """Accuracy on the test images that leave at a stage, and how many these are."""
+    return f"{_percent(stage.accuracy)} of {round((stage.share or 0) * images):,}"

@@ -20,6 +20,7 @@ from offramp.comparison.layouts import (
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import Report, StageReport, SwitchReport
 from offramp.planner.allocation.place import Placed
+from offramp.planner.exits.guarantee import in_points
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 from offramp.planner.hardware.cycles import layer_cycles
 from offramp.planner.hardware.energy import layer_energy
@@ -145,8 +146,9 @@ def _choice_note(choice: ChoiceRecord) -> str:
     if not choice.risk:
         return ""
     risk = choice.risk
-    promise = f"on new data accuracy falls by more than {risk.accuracy_drop:.2%} with probability {risk.delta:g}"
-    return f"Only settings that passed a test were chosen from: {promise} at most. The front is of these images alone."
+    fall = f"on new data accuracy falls by more than {in_points(risk.accuracy_drop)}"
+    promise = f"{fall} with probability at most {risk.delta:g}"
+    return f"Only settings that passed a test were chosen from: {promise}. The front is of these images alone."
 
 
 def _settings(outcome: OutcomeRecord) -> str:

@@ -77,7 +77,7 @@ MEASURES = (
         lambda one, value: f"{value:,.0f} of {one.sizes.columns}",
     ),
     Measure("bias bytes", "in use in all quadrants", lambda one: one.bias_bytes, _whole),
-    Measure("data bytes", "live at the fullest step", lambda one: one.data_bytes, _whole),
+    Measure("live data bytes", "at the fullest step", lambda one: one.data_bytes, _whole),
     Measure(
         "highest data word", "in use in the fullest instance, counted from 0", lambda one: one.highest_word, _whole
     ),
@@ -89,8 +89,8 @@ MEASURES = (
         "count",
     ),
     Measure(
-        "accelerator cycles",
-        "through all stages; estimated where layers stream",
+        "all stages, cycles",
+        "of the accelerator; estimated where layers stream",
         lambda one: one.stage_cycles,
         _whole,
         estimated=lambda one: any(stage.estimated for stage in one.stages),
@@ -104,8 +104,8 @@ MEASURES = (
     ),
     Measure("worst cycles", "of an inference, the same", lambda one: one.worst_cycles, _whole, estimated=_always),
     Measure(
-        "accelerator energy (uJ)",
-        "above idle, through all stages",
+        "all stages, energy (uJ)",
+        "of the accelerator, above idle",
         lambda one: one.layer_energy,
         _microjoules,
         estimated=_always,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from offramp.comparison.layouts import Layout
 from offramp.configs.errors import InputError
+from offramp.configs.extras import install_command
 
 
 def page_maker() -> Callable[[Sequence[Layout]], str]:
@@ -13,5 +14,5 @@ def page_maker() -> Callable[[Sequence[Layout]], str]:
     try:
         from offramp.comparison.page import comparison_page
     except ModuleNotFoundError as error:
-        raise InputError(f"the page needs {error.name}: pip install 'offramp[page]'") from error
+        raise InputError(f"the page needs {error.name}; {install_command('page')}") from error
     return comparison_page

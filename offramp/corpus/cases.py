@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     add_console_arguments(parser)
-    add_device(parser, "cases whose meta.json names none")
+    add_device(parser, "device of cases whose meta.json names none")
 
 
 def judge_cases(args: argparse.Namespace, judge: Judge) -> int:

@@ -14,7 +14,7 @@ from offramp.codegen.render import render
 from offramp.configs.errors import InputError
 from offramp.files import write_text, write_tree
 from offramp.pipeline.compile import Compiled, compile_firmware, find_compiler
-from offramp.pipeline.emulate import check_verified, verify
+from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.evaluate import Evaluation
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
@@ -105,6 +105,7 @@ def _emulate(made: Planned, evaluation: Evaluation, elf: Path, images: int | Non
         tuple(one[: len(x)] for one in evaluation.profiled.logits),
         tuple(one[: len(x)] for one in evaluation.profiled.confidence),
     )
+    progress.step(RUNNING)
     emulated = verify(elf, x, made.plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
     check_verified(emulated)
     return emulated.verified

@@ -33,7 +33,7 @@ VERSION_SECONDS = 10
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system", "NoSpaceLeft", "DiskQuota")
 _NEITHER = (
     "no compiler for the Cortex-M4: install arm-none-eabi-gcc (Debian: apt install gcc-arm-none-eabi), "
-    f"or the Python package ziglang: {EXTRA}"
+    f"or the Python package ziglang; {EXTRA}"
 )
 
 

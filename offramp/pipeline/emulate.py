@@ -21,6 +21,7 @@ from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
 from offramp.simulator.board.run import ERRORS, BoardRun, run
 
+RUNNING = "running the firmware on the virtual board"  # the step of a progress
 SHOWN = 10  # mismatches that a message lists
 
 

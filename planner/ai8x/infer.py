@@ -31,27 +31,24 @@ class Inference:
 def infer_layers(inference: Inference) -> tuple[tuple[Layer, ...], tuple[Diagnostic, ...]]:
     """Layers in order, as far as their shapes follow, and what is wrong with them."""
     layers: list[Layer] = []
-    problems: list[Diagnostic] = []
     for stated in inference.description.layers[: inference.last + 1]:
         try:
-            layers.append(_infer(stated, tuple(layers), inference, problems))
+            layers.append(_infer(stated, tuple(layers), inference))
         except InputError as error:
-            problems.extend(error.problems)
-            break
-    return tuple(layers), tuple(problems)
+            return tuple(layers), error.problems
+    return tuple(layers), ()
 
 
 def _refuse(stated: LayerDescription, key: str, message: str) -> InputError:
     return InputError(Diagnostic(stated.entry.at(key), f"{stated.label}: {message}"))
 
 
-def _infer(stated: LayerDescription, done: Sequence[Layer], inference: Inference, problems: list[Diagnostic]) -> Layer:
+def _infer(stated: LayerDescription, done: Sequence[Layer], inference: Inference) -> Layer:
     buffer = _buffer(stated, inference)
     inputs = () if buffer else _inputs(stated, done, inference)
     in_shape = _buffer_shape(stated, buffer) if buffer else _in_shape(stated, inputs, done, inference)
     pool, pooled = _pooled(stated, in_shape)
     weights = _weights(stated, inference)
-    problems.extend(_check_weights(stated, weights, in_shape, pooled))
     out_shape = _out_shape(stated, weights, in_shape, pooled)
     return Layer(
         index=stated.index,
@@ -216,7 +213,7 @@ def _interleaved_shape(stated: LayerDescription, source: int, shape: Shape) -> S
 def _joined_shape(stated: LayerDescription, shapes: list[Shape]) -> Shape:
     if len({(shape.rows, shape.cols) for shape in shapes}) > 1:
         listed = ", ".join(str(shape) for shape in shapes)
-        raise _refuse(stated, "in_sequences", f"inputs of {listed}; {message_of(joined_sizes, {})}")
+        raise _refuse(stated, "in_sequences", f"inputs of {listed}. {message_of(joined_sizes, {})}")
     return replace(shapes[0], channels=sum(shape.channels for shape in shapes))
 
 
@@ -248,7 +245,7 @@ def _pooled(stated: LayerDescription, shape: Shape) -> tuple[tuple[int, int], tu
         window = (window[0], 1)
     if stated.pooling.stride != (step, step) and shape.cols > 1 and not square_pool_stride(stated):
         found = f"`pool_stride: [{step}, {stated.pooling.stride[1]}]` of an input of {shape}"
-        raise _refuse(stated, "pool_stride", f"{found}; {message_of(square_pool_stride, {})}")
+        raise _refuse(stated, "pool_stride", f"{found}. {message_of(square_pool_stride, {})}")
     rows = (shape.rows - window[0]) // step + 1
     cols = shape.cols if stated.op == "conv1d" else (shape.cols - window[1]) // step + 1
     if rows < 1 or cols < 1:
@@ -271,22 +268,6 @@ def _out_shape(stated: LayerDescription, weights: WeightShape | None, shape: Sha
         message = f"a kernel of {kernel[0]}x{kernel[1]} does not fit {pooled[0]}x{pooled[1]} pixels"
         raise _refuse(stated, "kernel_size", message)
     return Shape(channels, rows, cols)
-
-
-def _check_weights(
-    stated: LayerDescription, weights: WeightShape | None, shape: Shape, pooled: tuple[int, int]
-) -> tuple[Diagnostic, ...]:
-    """Weights must have the layer's channels and kernel."""
-    if weights is None or not weights.in_known:
-        return ()
-    pixels = pooled[0] * pooled[1] if stated.flatten else 1
-    expected = (shape.channels * pixels // stated.convolution.groups, *stated.convolution.kernel)
-    if weights.shape[1:] == expected:
-        return ()
-    found = "x".join(str(size) for size in weights.shape)
-    wanted = "x".join(str(size) for size in (weights.out_channels, *expected))
-    message = f"{stated.label}: `{weights.name}` has the shape {found}; {wanted} is expected for an input of {shape}"
-    return (Diagnostic(stated.entry.where, message),)
 
 
 def _output_processors(stated: LayerDescription, shape: Shape, inference: Inference) -> ProcessorMap:

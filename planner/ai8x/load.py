@@ -13,7 +13,7 @@ from offramp.planner.ai8x.description import Description, LayerDescription, find
 from offramp.planner.ai8x.infer import Inference, infer_layers
 from offramp.planner.ai8x.unsupported import check_description
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
-from offramp.planner.ir.network import Network, Shape
+from offramp.planner.ir.network import Layer, Network, Shape
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ def read_network(
 ) -> tuple[Network | None, tuple[Diagnostic, ...]]:
     """Like `load_network`, but returns what is wrong, with the network as far as its layers could be understood.
 
+    None if the weights are those of another architecture.
+
     `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
     description, problems = read_description(path, options.rolling_buffers)
@@ -115,6 +117,12 @@ def infer_network(
     if shape is None:
         return None, problems
     layers, wrong = infer_layers(Inference(description, shape, found, last, device))
+    misshapen = _misshapen(description, layers, found)
+    problems += tuple(misshapen.values())
+    if _foreign(description, source):  # what else could be said would follow from weights of another network
+        return None, problems
+    if misshapen:  # the layers before are as they should be
+        layers, wrong = layers[: min(misshapen)], ()
     if layers and options.output_width and layers[-1].index == last:
         layers = (*layers[:-1], replace(layers[-1], output_width=options.output_width))
     network = Network(
@@ -176,9 +184,37 @@ def _count(
 ) -> tuple[Diagnostic, ...]:
     if len(names) == len(wanted):
         return ()
-    found = f"{len(names)} ({', '.join(names)})" if names else "none"
-    message = f"weights for {found}; {len(wanted)} layers need some"
+    found = f"{_layers(len(names))} ({', '.join(names)})" if names else "no layer"
+    message = f"weights are given for {found}; the network has {_layers(len(wanted))} with weights"
     return (Diagnostic(description.where, message),)
+
+
+def _layers(count: int) -> str:
+    return "1 layer" if count == 1 else f"{count} layers"
+
+
+def _foreign(description: Description, source: Source) -> bool:
+    """Whether the weights are those of another architecture, by their checkpoint's word."""
+    stated = source.arch.lower() if isinstance(source, Checkpoint) else ""
+    return bool(stated) and description.arch.lower() not in (stated, "test")
+
+
+def _misshapen(
+    description: Description, layers: Sequence[Layer], found: Mapping[int, WeightShape]
+) -> dict[int, Diagnostic]:
+    """Weights must have their layer's channels and kernel: what is wrong by the layer's index."""
+    problems = {}
+    for stated, layer in zip(description.layers, layers, strict=False):
+        weights = found.get(layer.index)
+        if weights is None or not weights.in_known or not layer.has_weights:
+            continue
+        expected = (layer.in_features // stated.convolution.groups, *stated.convolution.kernel)
+        if weights.shape[1:] != expected:
+            shape = "x".join(str(size) for size in weights.shape)
+            wanted = "x".join(str(size) for size in (weights.out_channels, *expected))
+            message = f"`{weights.name}` has the shape {shape}; {wanted} is expected for an input of {layer.in_shape}"
+            problems[layer.index] = Diagnostic(stated.entry.where, f"{stated.label}: {message}")
+    return problems
 
 
 def _from_checkpoint(
@@ -188,7 +224,7 @@ def _from_checkpoint(
 
     If a layer occurs twice, with and without `module.` before its name, the first one counts.
     """
-    if checkpoint.arch and description.arch.lower() not in (checkpoint.arch.lower(), "test"):
+    if _foreign(description, checkpoint):
         message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"
         problems.append(Diagnostic(description.where, message))
     first = _first_of_each(checkpoint)

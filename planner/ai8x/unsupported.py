@@ -184,11 +184,11 @@ def check_description(description: Description, device: Device) -> tuple[Diagnos
     for rule in NETWORK_RULES:
         key = None if rule in left_out else rule(description)
         if key:
-            problems.append(Diagnostic(description.features[key], f"`{key}`; {message_of(rule, numbers)}"))
+            problems.append(Diagnostic(description.features[key], f"`{key}`. {message_of(rule, numbers)}"))
     for layer in description.layers:
         for layer_rule in LAYER_RULES:
             key = None if layer_rule in left_out else layer_rule(layer)
             if key:
-                asked = f"{layer.label}: `{key}: {layer.entry.stated[key]}`; {message_of(layer_rule, numbers)}"
+                asked = f"{layer.label}: `{key}: {layer.entry.stated[key]}`. {message_of(layer_rule, numbers)}"
                 problems.append(Diagnostic(layer.entry.at(key), asked))
     return tuple(problems)

@@ -66,7 +66,7 @@ def place(chain: Chain, device: Device, overlap: bool = False, alternatives: Ite
         placement = solve(problem)
     except Infeasible as error:
         suggestion = nearest(chain, problem, device, overlap, alternatives)
-        raise Infeasible(_with_words(error.problems, [chain.remark, suggestion or ""])) from error
+        raise Infeasible(_with_words(error.problems, chain.remark, suggestion)) from error
     violations = check(problem, placement)
     if violations:
         raise CheckFailed(
@@ -75,7 +75,7 @@ def place(chain: Chain, device: Device, overlap: bool = False, alternatives: Ite
     return Placed(requirements, problem, placement)
 
 
-def _with_words(reasons: tuple[Diagnostic, ...], words: Iterable[str]) -> tuple[Diagnostic, ...]:
-    """The reasons, the last one with what else there is to say."""
-    message = "; ".join(filter(None, (reasons[-1].message, *words)))
-    return (*reasons[:-1], replace(reasons[-1], message=message))
+def _with_words(reasons: tuple[Diagnostic, ...], remark: str, cure: str | None) -> tuple[Diagnostic, ...]:
+    """The reasons, the last one with what else there is to say; the cure on a line of its own."""
+    message = "; ".join(filter(None, (reasons[-1].message, remark)))
+    return (*reasons[:-1], replace(reasons[-1], message="\n  ".join(filter(None, (message, cure)))))

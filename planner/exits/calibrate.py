@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from offramp.configs.errors import CheckFailed, Infeasible
 from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, ExitScores, ThresholdSetting, to_scores
-from offramp.planner.exits.guarantee import Guarantee, certify
+from offramp.planner.exits.guarantee import Guarantee, certify, in_points
 from offramp.planner.exits.records import CalibrationAccuracy, CalibrationRecord
 from offramp.planner.exits.search import frontier
 from offramp.planner.ir.measure import Measure
@@ -98,7 +98,9 @@ def calibrate(
         kept = ExitScores(exits.scores, exits.right | ~full_correct, exits.cost_by_exit)
         passed = [one for one in certify([kept], max_drop, delta, work, tasks) if exits.correct(one.settings) >= needed]
         if not passed:
-            raise CheckFailed(f"no thresholds keep the loss below {max_drop:.2%} with probability {1 - delta:.0%}")
+            raise CheckFailed(
+                f"no thresholds keep the loss below {in_points(max_drop)} with probability {1 - delta:.0%}"
+            )
         return _result(profiles, exits, passed[0].settings, full_correct, 0.0, passed[0].guarantee)
     found = frontier(exits, max(0, needed), work, tasks)
     cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])

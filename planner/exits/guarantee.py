@@ -148,6 +148,12 @@ def _single(chains: Mapping[int, ChainCosts]) -> int | None:
     return early[0] if len(early) == 1 and len(chains[early[0]].early) == 1 else None
 
 
+def in_points(rate: float) -> str:
+    """A fraction of 1 as percentage points, in words."""
+    shown = f"{100 * rate:g}"
+    return f"{shown} point" if shown == "1" else f"{shown} points"
+
+
 def _enough(tested: int, images: int, rate: float, delta: float) -> int:
     """The losses that a test at level delta allows. ValueError if not even none."""
     allowed = allowed_losses(tested, rate, delta)
@@ -155,7 +161,7 @@ def _enough(tested: int, images: int, rate: float, delta: float) -> int:
         needed = ceil(log(delta) / log1p(-rate))
         if tested < images:  # to have so many left when a part has learned the order
             needed = ceil(needed * _LEARN / (_LEARN - 1))
-        have = f"{images} images cannot show a loss below {rate:.2%} with delta {delta}"
+        have = f"{images} images cannot show a loss of less than {in_points(rate)} with delta {delta}"
         raise ValueError(f"{have}; at least {needed} are needed")
     return allowed
 

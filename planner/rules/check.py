@@ -72,11 +72,11 @@ def check_network(network: Network, device: Device, head: bool = False) -> tuple
         asked = network.layers and not (head and network_rule is quadrant_zero)
         found = network_rule(network, device) if asked else None
         if found:
-            problems.append(Diagnostic(network.where, f"{found}; {message_of(network_rule, numbers)}"))
+            problems.append(Diagnostic(network.where, f"{found}. {message_of(network_rule, numbers)}"))
     for layer in network.layers:
         for rule in LAYER_RULES:
             found = rule(layer, network, device)
             if found:
                 label = f"layer {layer.index} ({layer.name})" if layer.name else f"layer {layer.index}"
-                problems.append(Diagnostic(layer.where, f"{label}: {found}; {message_of(rule, numbers)}"))
+                problems.append(Diagnostic(layer.where, f"{label}: {found}. {message_of(rule, numbers)}"))
     return tuple(problems)

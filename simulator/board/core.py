@@ -35,7 +35,7 @@ def _unicorn() -> tuple[Any, Any]:
     try:
         return import_module("unicorn"), import_module("unicorn.arm_const")
     except ImportError as error:
-        raise InputError(f"unicorn is needed for the virtual board: {EXTRA}") from error
+        raise InputError(f"unicorn is needed for the virtual board; {EXTRA}") from error
 
 
 class Core:

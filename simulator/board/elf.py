@@ -9,9 +9,10 @@ from pathlib import Path
 
 from offramp.configs.bounds import FIRMWARE_FILE
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
+from offramp.configs.extras import install_command
 from offramp.configs.files import read_bytes
 
-EXTRA = "pip install 'offramp[board]'"
+EXTRA = install_command("board")
 _ALLOCATED = 2  # SHF_ALLOC
 
 
@@ -40,7 +41,7 @@ def require_elftools(name: str) -> None:
     try:
         import_module("elftools.elf.elffile")
     except ImportError as error:
-        raise InputError(f"pyelftools is needed to read {name}: {EXTRA}") from error
+        raise InputError(f"pyelftools is needed to read {name}; {EXTRA}") from error
 
 
 def load_image(path: Path) -> Image:

@@ -53,5 +53,5 @@ def small_layout(name: str = NASTY) -> Layout:
             Point("bad", 0.5, 400, 1.0, False),
         ),
         points_data="test data",
-        headline=(Statement("1.5 x less", f"cycles; {name} alone takes 400"), Statement("not verified", "yet")),
+        headline=(Statement("1.5 times fewer", f"cycles; {name} alone takes 400"), Statement("not verified", "yet")),
     )

@@ -48,6 +48,11 @@ def test_the_stub_names_what_the_package_has() -> None:
         _ = offramp.anything  # type: ignore[attr-defined]
 
 
+def test_the_package_lists_its_public_names() -> None:
+    """For completion in an interpreter, and for `help`."""
+    assert set(api.__all__) <= set(dir(offramp))
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     script = "import sys, offramp; print('numpy' in sys.modules or 'ortools' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -65,6 +70,19 @@ def test_nothing_prints_and_answers_have_their_types(tmp_path: Path, capsys: pyt
     one = offramp.reference(planned, x[3])
     assert one.logits.tolist() == answers.logits[3:4].tolist()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_plan_is_read_from_its_file_and_from_the_folder_of_a_build(tmp_path: Path) -> None:
+    spec = write_staged(tmp_path)
+    folder = tmp_path / "build"
+    offramp.build(spec, folder, images=1)
+    one, other = offramp.load_plan(folder), offramp.load_plan(folder / "plan.json")
+    assert one.plan.placed.placement == other.plan.placed.placement
+    steps: list[str] = []
+    offramp.simulate(
+        folder, np.load(tmp_path / "test.npz")["x"][:1], progress=offramp.Progress(steps.append, lambda *_: None)
+    )
+    assert steps == ["running the firmware on the virtual board"]
 
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -96,11 +96,11 @@ def test_a_folder_below_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("notes.txt", "notes.txt is not of the build"),
-        ("deep/notes.txt", "deep/notes.txt is not of the build"),
-        ("mine/", "mine/ is not of the build"),
-        ("deep/file.txt", "deep/file.txt has changed since the build"),
-        ("report.json", "report.json has changed since the build"),
+        ("notes.txt", "`notes.txt`, which no build wrote"),
+        ("deep/notes.txt", "`deep/notes.txt`, which no build wrote"),
+        ("mine/", "`mine/`, which no build wrote"),
+        ("deep/file.txt", "`deep/file.txt`, which has changed since the build"),
+        ("report.json", "`report.json`, which has changed since the build"),
     ],
 )
 def test_what_somebody_has_added_or_changed_stays(tmp_path: Path, name: str, complaint: str) -> None:
@@ -110,7 +110,9 @@ def test_what_somebody_has_added_or_changed_stays(tmp_path: Path, name: str, com
         (target / name).mkdir()
     else:
         (target / name).write_text("mine")
-    with pytest.raises(InputError, match=f"name: is not replaced: {complaint}. Move that, or choose another folder"):
+    with pytest.raises(
+        InputError, match=f"name: is not replaced: it holds {complaint}. Move it, or choose another folder"
+    ):
         check_free(target)
     with pytest.raises(InputError, match=complaint):
         build(target, "two")
@@ -125,7 +127,10 @@ def test_a_report_alone_makes_no_build(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists and is not the folder of an earlier build"):
         build(tmp_path, "one")
     (tmp_path / MANIFEST).write_text('{"format": 1, "files": {"report.json": ""}}')
-    with pytest.raises(InputError, match=r"report.json has changed since the build; spec.yaml is not of the build"):
+    with pytest.raises(
+        InputError,
+        match=r"holds `report.json`, which has changed since the build, `spec.yaml`, which no build wrote. Move them,",
+    ):
         build(tmp_path, "one")
     assert (tmp_path / "spec.yaml").read_text() == "years of work"
 
@@ -135,7 +140,7 @@ def test_an_input_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "name")
     with recorded_reads():
         read_bytes(tmp_path / "link" / "deep" / "file.txt", 10)
-        with pytest.raises(InputError, match=r"deep/file.txt is an input"):
+        with pytest.raises(InputError, match=r"it holds `.*deep/file.txt`, which is an input"):
             build(tmp_path / "name", "two")
     assert (tmp_path / "name" / "deep" / "file.txt").read_text() == "one"
 
@@ -173,7 +178,7 @@ def test_what_appears_at_the_last_moment_stays(tmp_path: Path, monkeypatch: pyte
         swap(one, other)
 
     monkeypatch.setattr(build_folder, "_swap", late)
-    with pytest.raises(InputError, match=r"is not replaced: thesis.txt is not of the build"):
+    with pytest.raises(InputError, match=r"is not replaced: it holds `thesis.txt`, which no build wrote"):
         build(target, "two")
     assert (target / "thesis.txt").exists() and (target / "deep" / "file.txt").read_text() == "one"
     assert names(tmp_path) == ["name"]

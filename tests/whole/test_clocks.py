@@ -105,7 +105,7 @@ def test_results_table_shows_the_energy(tmp_path: Path) -> None:
     with console.capture() as capture:
         print_results(report, console)
     assert report.energy.mean_uj and f"{report.energy.mean_uj:.2f}" in capture.get()
-    assert f"{report.energy.ratio:.2f} x less" in capture.get()
+    assert f"{report.energy.ratio:.2f} times less" in capture.get()
 
 
 def test_without_test_data_only_the_full_networks_energy_is_known(tmp_path: Path) -> None:

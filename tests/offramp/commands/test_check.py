@@ -11,6 +11,7 @@ from offramp.cli import main
 from offramp.pipeline.networks import parse_shape
 from offramp.planner.ir.network import Shape
 from tests.helpers import checkpoints
+from tests.helpers.paths import EXAMPLES
 
 NETWORK = """\
 arch: small
@@ -87,12 +88,31 @@ def test_everything_wrong_at_once(network: Path, capsys: pytest.CaptureFixture[s
     assert captured.out == ""
     lines = captured.err.splitlines()
     for number, found in (
-        (4, "layer 0: an output of 8x28x28 (3136 bytes) at 0x7ffc; An output that"),
-        (5, "layer 1 (second): an input of 8x28x28 (3136 bytes) at 0x7ffc; An input"),
-        (6, "layer 2: `calcx4: True`; There is no `calcx4`"),
+        (4, "layer 0: an output of 8x28x28 (3136 bytes) at 0x7ffc. An output that"),
+        (5, "layer 1 (second): an input of 8x28x28 (3136 bytes) at 0x7ffc. An input"),
+        (6, "layer 2: `calcx4: True`. There is no `calcx4`"),
         (6, "layer 2: `--weights 10x300` has the shape 10x300x1x1; 10x392x1x1 is expected"),
     ):
         assert any(line.startswith(f"offramp check: {network}:{number}: {found}") for line in lines), found
+
+
+def test_a_checkpoint_of_another_network_is_all_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the rules of the device that its weights would break in this network."""
+    folder = EXAMPLES / "mnist"
+    assert main(["check", str(folder / "main.yaml"), "--checkpoint", str(folder / "front.pth.tar")]) == 2
+    architecture, count, shape = capsys.readouterr().err.splitlines()
+    assert "`arch: ai85net5`, but" in architecture and "a checkpoint of `offrampmnistfront`" in architecture
+    assert "for 4 layers (conv1.op, conv2.op, conv3.op, fc.op); the network has 5 layers with weights" in count
+    assert "`fc.op` has the shape 10x256x1x1; 10x16x3x3 is expected" in shape
+
+
+def test_no_rule_is_applied_from_a_layer_on_whose_weights_do_not_fit(
+    network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither to it nor to what comes after: shapes would be wrong there."""
+    assert main(["check", str(network), "--weights", "8x1x3x3 12x9x3x3 7x392"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and all("has the shape" in line for line in lines)
 
 
 def test_input_and_fifo(network: Path, capsys: pytest.CaptureFixture[str]) -> None:

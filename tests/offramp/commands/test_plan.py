@@ -58,7 +58,7 @@ def test_a_pooling_stride_for_one_column_of_data(tmp_path: Path, capsys: pytest.
     network = tmp_path / "pooled.yaml"
     network.write_text(network.read_text().replace("[4, 1], processors", "[4, 2], processors"))
     assert main(["plan", str(tmp_path / "spec.yaml")]) == 2
-    assert "`pool_stride: [4, 2]`; The pooling stride is the same for rows and columns" in capsys.readouterr().err
+    assert "`pool_stride: [4, 2]`. The pooling stride is the same for rows and columns" in capsys.readouterr().err
 
 
 def in_another_quadrant(folder: Path, head: str) -> None:

@@ -22,6 +22,7 @@ from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import rows_of
 from offramp.comparison.page import comparison_page
 from offramp.configs.device import load_device
+from offramp.configs.extras import install_command
 from offramp.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
@@ -89,7 +90,7 @@ def test_spec_plan_and_build_of_the_same_network_are_equal(
     assert re.search(rf"A: staged, spec {spec}, stages: front \(.*% leave here\), main \(.*% leave here\)", out)
     assert f"B: staged, build {build}" in out and "C: staged, plan" in out
     assert "* differs from A" not in out
-    row = next(line for line in out.splitlines() if "accelerator cycles" in line).split("│")
+    row = next(line for line in out.splitlines() if "all stages, cycles" in line).split("│")
     assert row[2].strip() == row[3].strip() == row[4].strip() != ""
 
 
@@ -242,7 +243,7 @@ def test_without_the_plotting_library_no_page_is_begun(
     assert main(["compare", str(spec), "-o", str(tmp_path / "page.html")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "the page needs matplotlib: pip install 'offramp[page]'" in printed.err
+    assert f"the page needs matplotlib; {install_command('page')}" in printed.err
 
 
 def cells_of(name: str, *layouts: Layout) -> list[tuple[str, str, bool]]:
@@ -265,8 +266,8 @@ def test_measures_say_how_much_differs() -> None:
 def test_estimates_are_marked(page: Elements, capsys: pytest.CaptureFixture[str]) -> None:
     one = small_layout()  # stage main streams
     simulated = replace(one, stages=one.stages[:1])
-    assert [text for text, _, _ in cells_of("accelerator cycles", one, simulated)] == ["~511", "110"]
-    assert cells_of("accelerator energy (uJ)", one)[0][0] == "~3.00"
+    assert [text for text, _, _ in cells_of("all stages, cycles", one, simulated)] == ["~511", "110"]
+    assert cells_of("all stages, energy (uJ)", one)[0][0] == "~3.00"
     assert "~300" in page.text and "~109" not in page.text  # layers
     assert "~ marks what is estimated" in page.text
     print_comparison([one], make_console())
@@ -358,7 +359,7 @@ def test_points_beyond_the_table_are_counted() -> None:
 
 def test_what_a_plan_is_worth_stands_first(page: Elements) -> None:
     """Before the numbers: the statements, as text whatever they hold."""
-    first = page.text.index("1.5 x less")
+    first = page.text.index("1.5 times fewer")
     assert first < page.text.index("not verified") < page.text.index("Numbers Accuracy and cost")
     assert "cycles; " + NASTY in page.text
 
@@ -368,8 +369,10 @@ def test_the_headline_of_a_build_has_its_figures(build: Path) -> None:
     assert report.accuracy and report.cycles.ratio and report.cycles.mean
     statements = headline(report, "main")
     assert [one.figure for one in statements] == [
-        f"{report.cycles.ratio:.2f} x less" if report.cycles.ratio >= 1 else f"{1 / report.cycles.ratio:.2f} x more",
-        f"{report.energy.ratio or 0:.2f} x less",
+        f"{report.cycles.ratio:.2f} times fewer"
+        if report.cycles.ratio >= 1
+        else f"{1 / report.cycles.ratio:.2f} times more",
+        f"{report.energy.ratio or 0:.2f} times less",
         f"{100 * (report.accuracy.staged - report.accuracy.full):+.2f} points",
         "no guarantee",
         "not verified",

@@ -124,7 +124,7 @@ def test_a_bound_on_the_risk_is_told(plan: Planned) -> None:
     risk = Guarantee(0.01, 0.05, "a test", 40, 0, 1, 0.01, 1)
     report = replace(report_of(plan), choice=chosen(OUTCOME, risk=risk))
     layout = layout_of_plan(plan, report, "spec", "spec.yaml")
-    assert "falls by more than 1.00% with probability 0.05 at most" in layout.points_note
+    assert "falls by more than 1 point with probability at most 0.05" in layout.points_note
 
 
 def test_the_longest_run_of_free_columns_is_found() -> None:

@@ -263,7 +263,10 @@ def test_all_that_is_wrong_at_once(tmp_path: Path) -> None:
         ("  - {op: linear, kernel_size: 3x3}\n", "has none"),
         ("  - conv2d\n", "`layers[0]: conv2d`; a mapping of keys is expected"),
         ("  []\n", "`layers: []`; a list with at least one entry is expected"),
-        ("  - {op: conv2d}\n  - {op: conv2d}\n", "weights for 1 (--weights 1x1x3x3); 2 layers need some"),
+        (
+            "  - {op: conv2d}\n  - {op: conv2d}\n",
+            "weights are given for 1 layer (--weights 1x1x3x3); the network has 2 layers with weights",
+        ),
         ("  - {op: none}\n  - {op: add, in_sequences: [0, -1, 0]}\n", "2 operands, but `in_sequences` names 3 layers"),
         ("  - {op: none, name: a}\n  - {op: none, name: A}\n", "names layer 0 already"),
     ],
@@ -293,7 +296,7 @@ def test_checkpoints_must_match(tmp_path: Path) -> None:
     shape = checkpoints.save(tmp_path / "shape.pth.tar", {"a.op.weight": weights.reshape(1, 2, 3, 3)}, "mine")
     with pytest.raises(InputError, match=r"`a\.op` has the shape 1x2x3x3; 1x1x3x3 is expected"):
         load_network(path, DEVICE, shape)
-    with pytest.raises(InputError, match="weights for none"):
+    with pytest.raises(InputError, match="weights are given for no layer; the network has 1 layer with weights"):
         load_network(path, DEVICE)
 
 

@@ -188,7 +188,7 @@ def test_specs_with_such_a_network_are_refused(
     (tmp_path / "main.yaml").write_text(INSERTING)
     assert main([command, str(spec), *(["-o", str(tmp_path / "out")] if command == "build" else [])]) == 2
     said = capsys.readouterr().err
-    assert "main.yaml:3: `data_buffer`; " in said and "supported by `offramp cost NETWORK.yaml` only" in said
+    assert "main.yaml:3: `data_buffer`. " in said and "supported by `offramp cost NETWORK.yaml` only" in said
 
 
 def test_check_refuses_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

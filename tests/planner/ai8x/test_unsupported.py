@@ -67,7 +67,7 @@ def test_what_a_network_asks_for_in_vain(tmp_path: Path, key: str) -> None:
     path = tmp_path / "network.yaml"
     path.write_text(f"arch: test\ndataset: x\n{key}: [1]\nlayers:\n  - op: none\n")
     (problem,) = check_file(path, "")
-    assert str(problem).startswith(f"{path}:3: `{key}`; ")
+    assert str(problem).startswith(f"{path}:3: `{key}`. ")
 
 
 def test_keys_that_ask_for_nothing(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def refusal(chain: Chain, device: Device) -> str:
 
 def test_freed_processors_are_suggested(tmp_path: Path) -> None:
     path, device = write_spec(tmp_path, WIDE), with_columns(40)
-    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for wide$"):
+    with pytest.raises(Infeasible, match=r"\n  it would fit with `processors: free` for wide$"):
         plan_of(path, device)
     path.write_text(path.read_text().replace("wide: {", "wide: {processors: free, "))
     assert plan_of(path, device).plan.placed.placement.highest.value <= 40
@@ -43,7 +43,7 @@ def test_chosen_stages_may_have_their_processors_freed_too(tmp_path: Path) -> No
     path, device = write_spec(tmp_path, WIDE), with_columns(40)
     chosen = "main: wide\ncandidates: [{front: front}]\nchoose: {data: calibration, accuracy_drop: 100}\n"
     path.write_text(path.read_text().partition("stages:")[0] + "exits: auto\n" + chosen)
-    with pytest.raises(Infeasible, match=r"; it would fit with `processors: free` for wide$"):
+    with pytest.raises(Infeasible, match=r"\n  it would fit with `processors: free` for wide$"):
         plan_of(path, device)
     path.write_text(path.read_text().replace("wide: {", "wide: {processors: free, "))
     plan = plan_of(path, device)
@@ -53,14 +53,14 @@ def test_chosen_stages_may_have_their_processors_freed_too(tmp_path: Path) -> No
 
 def test_fewer_weight_bits_are_suggested_for_one_layer(tmp_path: Path) -> None:
     chain, device = chain_of(write_spec(tmp_path, WIDE)), with_columns(88)
-    found = re.search("; it would fit with 4-bit weights for (wide/[0-9])$", refusal(chain, device))
+    found = re.search("\n  it would fit with 4-bit weights for (wide/[0-9])$", refusal(chain, device))
     assert found
     assert place(_halved(chain, [found[1]]), device).placement.highest.value <= 88
 
 
 def test_fewer_weight_bits_are_suggested_for_several_layers_where_one_is_not_enough(tmp_path: Path) -> None:
     chain, device = chain_of(write_spec(tmp_path, WIDE)), with_columns(80)
-    found = refusal(chain, device).partition("; it would fit with ")[2]
+    found = refusal(chain, device).partition("\n  it would fit with ")[2]
     names = re.findall("4-bit weights for (wide/[0-9])", found)
     assert len(names) > 1
     assert place(_halved(chain, names), device).placement.highest.value <= 80
@@ -71,7 +71,7 @@ def test_freed_offsets_are_suggested(tmp_path: Path) -> None:
     yaml = tmp_path / "main.yaml"
     yaml.write_text(yaml.read_text().replace("{name: first,", "{name: first, out_offset: 0,"))
     chain = chain_of(path)
-    assert refusal(chain, DEVICE).endswith("; it would fit with `offsets: free` for main")
+    assert refusal(chain, DEVICE).endswith("\n  it would fit with `offsets: free` for main")
     place(replace(chain, keep_offsets={**chain.keep_offsets, "main": False}), DEVICE)
 
 
@@ -89,7 +89,7 @@ def test_no_more_layers_are_to_be_changed_than_must_be() -> None:
     for layer in range(13):
         with pytest.raises(Infeasible):
             place(_halved(chain, [f"net/{layer}:{layer}"]), DEVICE)
-    found = refusal(chain, DEVICE).partition("; it would fit with ")[2]
+    found = refusal(chain, DEVICE).partition("\n  it would fit with ")[2]
     names = re.findall("4-bit weights for (net/[0-9:]+)", found)
     assert len(names) == 2
     place(_halved(chain, names), DEVICE)
@@ -100,10 +100,10 @@ def test_of_as_many_layers_those_with_the_fewest_weights_are_to_be_changed() -> 
     layers = [make_layer(Shape(64, 2, 2), 64, rng) for _ in range(12)]
     layers.append(make_layer(Shape(64, 2, 2), 32, rng))
     chain = whole("net", complete(make_network(*layers), DEVICE, no_columns_occupied(DEVICE)))
-    assert refusal(chain, DEVICE).endswith("; it would fit with 4-bit weights for net/0:0")
+    assert refusal(chain, DEVICE).endswith("\n  it would fit with 4-bit weights for net/0:0")
     layers.insert(0, make_layer(Shape(64, 2, 2), 64, rng, kernel=(1, 1), pad=(0, 0)))
     chain = whole("net", complete(make_network(*layers), DEVICE, no_columns_occupied(DEVICE)))
-    found = refusal(chain, DEVICE).partition("; it would fit with ")[2]
+    found = refusal(chain, DEVICE).partition("\n  it would fit with ")[2]
     assert len(re.findall("4-bit weights", found)) == 2
     assert "net/13:13" in found  # 32 output channels
 
@@ -118,7 +118,7 @@ def test_a_wrong_order_of_stages_is_said(tmp_path: Path) -> None:
         yaml.write_text(text.replace("{name: second,", "{name: second, out_offset: 0,"))
     found = refusal(chain_of(path), DEVICE)
     assert found.endswith(
-        "; it would fit with stage `front` in front of `main`: it reads the input, which `main` writes over, so the "
+        "\n  it would fit with stage `front` in front of `main`: it reads the input, which `main` writes over, so the "
         "order of the stages is wrong"
     )
     assert "offsets" not in found
