@@ -86,7 +86,8 @@ def load_costs(args: argparse.Namespace) -> Costs:
         return chain_costs(make_plan(load_spec(path, device), device, SILENT))
     if is_file(path / "meta.json"):
         return case_costs(path, device_of_case(path, args.device))
-    found = "is a folder that is none of these" if os.path.isdir(path) else "does not exist"
+    there = "is none of these" if os.path.exists(path) else "does not exist"
+    found = "is a folder that is none of these" if os.path.isdir(path) else there
     raise InputError(Diagnostic(Where(str(path)), f"{found}; {KINDS}"))
 
 

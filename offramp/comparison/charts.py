@@ -17,6 +17,7 @@ from matplotlib.transforms import Affine2D, Bbox
 from offramp.comparison.layouts import Layout, Point, front
 from offramp.comparison.measures import mark_estimate
 from offramp.comparison.palette import HUES, look
+from offramp.output import shown
 
 # Colours that stand for the page's variables until the SVG is written.
 INK, FAINT, PAPER = "#010203", "#040506", "#070809"
@@ -192,6 +193,7 @@ def _cost(point: Point, energy: bool) -> float:
 
 def _short(name: str) -> str:
     """Long names lose their middle: they begin with the network and end with the layer."""
+    name = shown(name)
     return name if len(name) <= START + 3 + END else f"{name[:START]}...{name[-END:]}"
 
 

@@ -22,6 +22,7 @@ from offramp.comparison.pictures import (
     span,
     weight_picture,
 )
+from offramp.output import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_POINTS = 12  # in a table; the chart shows all
@@ -80,6 +81,7 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_plain,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -92,6 +94,11 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         charts=_pareto_charts(views),
         points=[(view, *_point_rows(view)) for view in views if view.layout.points],
     )
+
+
+def _plain(value: object) -> object:
+    """Text of users without control characters; markup is ours."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _pareto_charts(views: Sequence[View]) -> list[tuple[str, Markup]]:

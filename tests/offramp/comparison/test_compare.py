@@ -315,6 +315,13 @@ def test_names_from_files_are_escaped(page: Elements) -> None:
     assert f"front/{NASTY[:1]}...{NASTY[-10:]}" in page.text  # the chart's
 
 
+def test_names_control_nothing() -> None:
+    layout = small_layout()
+    layers = tuple(replace(layer, name=f"{layer.name}\x1b[31m\u202e") for layer in layout.layers)
+    text = comparison_page([replace(layout, layers=layers)])
+    assert "\x1b" not in text and "\u202e" not in text and text.count(r"\x1b[31m\u202e") > len(layers)
+
+
 def test_the_page_needs_nothing_else(page: Elements) -> None:
     text = comparison_page([small_layout()])
     links = [*page.attributes("href"), *page.attributes("xlink:href"), *page.attributes("src")]
