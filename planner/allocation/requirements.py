@@ -7,41 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
-from offramp.configs.device import Device, Word
+from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.allocation.groups import Group, Tensor, group_of, read_together
 from offramp.planner.hardware.cycles import late_start_cycles
-from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, instances_of, map_layer, passes_of, quadrants_of
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, instances_of, map_layer, quadrants_of
 from offramp.planner.hardware.streaming import buffer_words
+from offramp.planner.hardware.trailing import trails
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
 from offramp.planner.ir.network import ProcessorMap
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, Step, WeightBlock
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """A tensor in data memory. `words` from the first to the last word used, `lead` of them before the base address."""
-
-    id: TensorId
-    processors: ProcessorMap
-    instances: tuple[int, ...]
-    words: int
-    lead: int
-    first: Step
-    last: Step
-    offset: Word | None  # of the base address, if the YAML gives it
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tensors at fixed distances from each other. `starts`: their base addresses, in words above the lowest word that
-    any of them uses."""
-
-    tensors: tuple[TensorId, ...]
-    starts: tuple[Word, ...]
-
-    @property
-    def name(self) -> str:
-        return "+".join(self.tensors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +65,7 @@ def requirements_of(chain: Chain, device: Device) -> MemoryRequirements:
     }
     for tensor, words in _buffer_words(chain, hw).items():
         tensors[tensor] = replace(tensors[tensor], words=words)
-    groups = tuple(_group(chain, device, tensors, members) for members in _read_together(chain, tensors))
+    groups = tuple(group_of(chain, device, tensors, members) for members in read_together(chain, tensors))
     return MemoryRequirements(chain, device, hw, tensors, groups)
 
 
@@ -119,7 +94,7 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
         data_words=device.memories["data"].words,
-        overlaps=_all_pairs([group.name for group in requirements.groups]) if overlap else frozenset(),
+        overlaps=_all_pairs([group.name for group in requirements.groups]) if overlap else _trailing(requirements),
     )
 
 
@@ -212,34 +187,6 @@ def _buffer_words(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId
     return buffers
 
 
-def _read_together(chain: Chain, tensors: Mapping[TensorId, Tensor]) -> tuple[tuple[TensorId, ...], ...]:
-    """Tensors that one layer reads together form a group, whether side by side or in turn: it finds them all from one
-    address on. Every other tensor is its own."""
-    group_of = {tensor: frozenset((tensor,)) for tensor in tensors}
-    for slot in chain.slots:
-        for other in slot.reads[1:]:
-            merged = group_of[slot.reads[0]] | group_of[other]
-            group_of |= {member: merged for member in merged}
-    for group in set(group_of.values()):
-        if _lie_apart([tensors[tensor] for tensor in group]):
-            group_of |= {tensor: frozenset((tensor,)) for tensor in group}
-    unique = dict.fromkeys(group_of[tensor] for tensor in tensors)
-    return tuple(tuple(tensor for tensor in tensors if tensor in group) for group in unique)
-
-
-def _lie_apart(members: Sequence[Tensor]) -> bool:
-    """The YAML gives all tensors of a group the same place in instances of their own: each lives for its own time."""
-    instances = [instance for member in members for instance in member.instances]
-    same = len({member.offset for member in members}) == 1 and members[0].offset is not None
-    return same and len(set(instances)) == len(instances)
-
-
-def _group(chain: Chain, device: Device, tensors: Mapping[TensorId, Tensor], members: tuple[TensorId, ...]) -> Group:
-    distances = _distances(chain, device, tensors, members)
-    lowest = min(start - tensors[tensor].lead for tensor, start in zip(members, distances, strict=True))
-    return Group(members, tuple(start - lowest for start in distances))
-
-
 def _buffer_of(requirements: MemoryRequirements, group: Group) -> Buffer:
     members = [requirements.tensors[tensor] for tensor in group.tensors]
     placed = list(zip(members, group.starts, strict=True))
@@ -260,38 +207,29 @@ def _buffer_of(requirements: MemoryRequirements, group: Group) -> Buffer:
     )
 
 
-def _distances(
-    chain: Chain, device: Device, tensors: Mapping[TensorId, Tensor], members: tuple[TensorId, ...]
-) -> tuple[int, ...]:
-    """Base address of each member of a group, in words, relative to the first member's.
-
-    Operands of an element-wise layer, and passes of a concatenation beyond 64 channels, lie in neighbouring words. With
-    offsets in the YAML the distances are those of the YAML.
-    """
-    offsets = [tensors[tensor].offset for tensor in members]
-    if all(offset is not None for offset in offsets):
-        return tuple((offset or 0) - (offsets[0] or 0) for offset in offsets)
-    known = {members[0]: 0}
-    readers = [slot for slot in chain.slots if len(set(members) & set(slot.reads)) > 1]
-    while len(known) < len(members):
-        reader = next(slot for slot in readers if set(slot.reads) & set(known) and set(slot.reads) - set(known))
-        own = _read_distances(reader, device)
-        anchor = next(tensor for tensor in reader.reads if tensor in known)
-        known = {tensor: known[anchor] + own[tensor] - own[anchor] for tensor in reader.reads} | known
-    return tuple(known[tensor] for tensor in members)
-
-
-def _read_distances(reader: Slot, device: Device) -> dict[TensorId, int]:
-    """Where a layer expects its inputs, relative to the first: operands and passes in neighbouring words."""
-    interleaved = reader.layer.operands > 1 or passes_of(reader.layer.in_shape.channels, device)[0] > 1
-    return {tensor: position if interleaved else 0 for position, tensor in enumerate(reader.reads)}
-
-
 def _union(maps: Iterable[ProcessorMap]) -> ProcessorMap:
     found = 0
     for processors in maps:
         found |= processors
     return found
+
+
+def _trailing(requirements: MemoryRequirements) -> frozenset[frozenset[str]]:
+    """Pairs of tensors that may share words because the second is written where the first has been read already: the
+    output of the last streaming layer, and of the layer that alone reads it, if the YAML places both."""
+    pairs = set()
+    single = {group.tensors[0] for group in requirements.groups if len(group.tensors) == 1}
+    for slot in requirements.chain.slots:
+        source = requirements.tensors[slot.reads[0]]
+        written = requirements.tensors[slot.writes]
+        producer = requirements.chain.producers.get(source.id)
+        if producer is None or not producer.layer.streaming or not {source.id, written.id} <= single:
+            continue
+        alone = source.last == written.first and len(requirements.chain.readers(source.id)) == 1
+        placed = alone and source.offset is not None and written.offset is not None
+        if placed and trails(requirements.layer(slot), source.offset or 0, written.offset or 0):
+            pairs.add(frozenset((source.id, written.id)))
+    return frozenset(pairs)
 
 
 def _all_pairs(names: Sequence[str]) -> frozenset[frozenset[str]]:

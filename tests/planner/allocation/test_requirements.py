@@ -11,8 +11,9 @@ import pytest
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.planner.allocation.budget import stage_cycles
+from offramp.planner.allocation.groups import Group
 from offramp.planner.allocation.place import place
-from offramp.planner.allocation.requirements import Group, MemoryRequirements, placement_problem, requirements_of
+from offramp.planner.allocation.requirements import MemoryRequirements, placement_problem, requirements_of
 from offramp.planner.ir.chain import Chain, Stage, cut, head_slots, slots_of, whole
 from offramp.planner.ir.network import INPUT, Layer, Network, Shape
 from offramp.planner.placement.problem import Buffer, Problem
