@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from offramp.configs.device import load_device
+from offramp.host.progress import SILENT
 from offramp.pipeline.choosing import Builder
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
@@ -25,7 +26,6 @@ from offramp.planner.exits.choose import choose
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import AutoSpec
-from offramp.progress import SILENT
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist" / "auto.yaml"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.counting import PARTS, Work, count, total
-from offramp.devices import device_of_plan
 from offramp.pipeline.chains import TEST_DATA, data_set
+from offramp.pipeline.devices import device_of_plan
 from offramp.planner.plan import load_plan
 from offramp.planner.reference.profile import exit_indices, profile
 from offramp.simulator.accelerator import Accelerator

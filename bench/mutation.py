@@ -30,7 +30,7 @@ from bench.mutation_rules import RULES
 from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import load_yaml
-from offramp.console import make_console
+from offramp.host.console import make_console
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"

@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from offramp.commands.choice_table import print_choice
 from offramp.configs.device import load_device
-from offramp.console import make_console
+from offramp.host.console import make_console
+from offramp.host.progress import SILENT
 from offramp.pipeline.choosing import Builder
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import CandidateProfile, Candidates, load_candidates, profile_candidates
@@ -32,7 +33,6 @@ from offramp.planner.reference.confidence import confident
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import AutoSpec, ChoiceSpec
-from offramp.progress import SILENT
 
 CHECKPOINTS = Path(__file__).parents[2] / "shared" / "checkpoints"
 DROPS = (0.3, 0.5, 1.0)  # percentage points

@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 
 from offramp.configs.device import load_device
+from offramp.host.progress import SILENT
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan
 from offramp.planner.spec.reader import load_spec
-from offramp.progress import SILENT
 
 EXAMPLES = [Path(__file__).parents[1] / "examples" / "mnist" / name for name in ("spec.yaml", "branch.yaml")]
 

@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from offramp.build_folder import check_unchanged
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of
 from offramp.comparison.page_maker import page_maker
 from offramp.comparison.read import read_layout
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
 from offramp.configs.files import recorded_reads
-from offramp.devices import device_of_plan, device_of_spec
+from offramp.host.build_folder import check_unchanged
+from offramp.host.progress import SILENT, Progress
 from offramp.pipeline import building
 from offramp.pipeline.answers import Answers, board_answers, checked_input, reference_answers
+from offramp.pipeline.devices import device_of_plan, device_of_spec
 from offramp.pipeline.emulate import RUNNING, verify
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
@@ -30,7 +31,6 @@ from offramp.pipeline.report import Report
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.reader import load_spec as read_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec
-from offramp.progress import SILENT, Progress
 from offramp.simulator.board.core import require_board
 
 __all__ = [

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from offramp.stopping import Stopped, ignore_signals, signals_stop
+from offramp.host.stopping import Stopped, ignore_signals, signals_stop
 
 INTERNAL_ERROR = 70  # EX_SOFTWARE of sysexits.h
 
@@ -33,7 +33,7 @@ def _run(words: list[str]) -> int:
     """The exit code; whatever was raised has been reported."""
     from offramp.command_line import run_command
     from offramp.configs.errors import OfframpError
-    from offramp.output import checked_output, tell
+    from offramp.host.output import checked_output, tell
 
     try:
         with checked_output():
@@ -52,7 +52,7 @@ def _name(words: list[str]) -> str:
 
 
 def _say_stopped(words: list[str], error: KeyboardInterrupt) -> int:
-    from offramp.output import tell
+    from offramp.host.output import tell
 
     stopped = error if isinstance(error, Stopped) else Stopped(signal.SIGINT)
     tell(f"{_name(words)}: {stopped}")

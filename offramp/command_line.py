@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 from offramp.configs.errors import InputError, OfframpError
 from offramp.configs.extras import install_command
 from offramp.configs.files import recorded_reads
-from offramp.output import shortened, shown
-from offramp.stopping import uninterrupted
+from offramp.host.output import shortened, shown
+from offramp.host.stopping import uninterrupted
 
 EPILOG = """\
 examples:
@@ -70,7 +70,7 @@ def run_command(words: Sequence[str]) -> int:
         with recorded_reads():
             return int(module.run(options))
     except OfframpError as error:
-        importlib.import_module("offramp.console").print_problems(error.problems, options)
+        importlib.import_module("offramp.host.console").print_problems(error.problems, options)
         raise
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from offramp.configs.errors import CheckFailed
-from offramp.programs import run_program
+from offramp.host.programs import run_program
 
 _LISTED = re.compile(
     r"^```(?P<language>python|sh)\n(?P<code>.*?)^```\n(?P<mark><!-- prints -->\n(?:```text\n.*?^```\n)?)?",

@@ -17,10 +17,10 @@ from offramp.configs.device import DEFAULT, Device, device_file, device_names, l
 from offramp.configs.errors import InputError
 from offramp.corpus.cuts import judge_both_ways
 from offramp.corpus.synth import forget_places
-from offramp.devices import device_of_case, device_of_plan, device_of_spec
-from offramp.files import write_tree
+from offramp.host.files import write_tree
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.compile import compile_firmware
+from offramp.pipeline.devices import device_of_case, device_of_plan, device_of_spec
 from offramp.pipeline.emulate import verify
 from offramp.planner.ai8x.load import Options, read_network
 from offramp.planner.ai8x.weights import parse_shapes
@@ -63,13 +63,17 @@ def loads(module: str) -> list[str]:
 
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_only_the_command_line_loads_a_device(module: str) -> None:
-    if room_of(module) not in MAY_LOAD and module != "offramp.devices":
+    if room_of(module) not in MAY_LOAD and module != "offramp.pipeline.devices":
         assert set(loads(module)) <= READERS.get(module, set()), "take `device: Device` as a parameter"
 
 
 def test_the_walk_sees_what_it_looks_for() -> None:
     assert loads("offramp.commands.plan") == ["run"]
-    assert {name for name in MODULES if loads(name)} >= {"offramp.corpus.diff", "offramp.documents", "offramp.devices"}
+    assert {name for name in MODULES if loads(name)} >= {
+        "offramp.corpus.diff",
+        "offramp.documents",
+        "offramp.pipeline.devices",
+    }
 
 
 def test_devices_are_the_files_beside_the_loader() -> None:

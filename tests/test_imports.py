@@ -30,7 +30,7 @@ LEVELS = (
     ("planner.exits",),
     ("planner",),
     ("codegen",),
-    ("base",),  # files of offramp/ that know no other: console, files
+    ("host",),
     ("pipeline",),
     ("corpus",),
     ("comparison",),
@@ -70,9 +70,8 @@ def room_of(module: str) -> str:
     parts = module.split(".")[1:]
     package = not parts or MODULES[module].name == "__init__.py"
     room = ".".join(parts if package else parts[:-1])
-    if room:
-        return room
-    return "front" if not parts or parts[0] in FRONT else "base"
+    assert room or not parts or parts[0] in FRONT, f"{module} stands in no room"
+    return room or "front"
 
 
 def imported(path: Path) -> set[str]:

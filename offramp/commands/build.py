@@ -6,12 +6,12 @@ import argparse
 import re
 from pathlib import Path
 
-from offramp import console as terminal
 from offramp.commands.tables import print_plan, print_results
 from offramp.configs.errors import InputError
-from offramp.devices import device_of_spec
+from offramp.host import console as terminal
 from offramp.pipeline.building import IMAGES, BuildOptions, build_firmware, check_possible
 from offramp.pipeline.compile import COMPILERS
+from offramp.pipeline.devices import device_of_spec
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan

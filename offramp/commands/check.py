@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from offramp import console as terminal
 from offramp.configs.device import Device
 from offramp.configs.records import json_text
-from offramp.devices import add_device, stated_device
+from offramp.host import console as terminal
+from offramp.pipeline.devices import add_device, stated_device
 from offramp.pipeline.networks import load_checked, parse_shape, placed_alone
 from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
 from offramp.planner.ai8x.load import Options, Source, surplus_layers

@@ -11,14 +11,14 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from offramp import console as terminal
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
 from offramp.comparison.page_maker import page_maker
 from offramp.comparison.read import read_layout
 from offramp.configs.errors import InputError
 from offramp.configs.records import json_text
-from offramp.files import write_text
+from offramp.host import console as terminal
+from offramp.host.files import write_text
 
 FORMAT = 1
 UNLIMITED = 10_000  # characters that a table needs

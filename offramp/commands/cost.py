@@ -13,7 +13,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from offramp import console as terminal
 from offramp.commands.check import WITHOUT_WEIGHTS, add_classes
 from offramp.comparison.layout_vendor import kernel_starts, vendor_weights
 from offramp.configs.device import Column, Device
@@ -24,8 +23,10 @@ from offramp.configs.records import json_text
 from offramp.configs.registers import EnergyError
 from offramp.corpus.case import load_case
 from offramp.corpus.registers import vendor_image
-from offramp.devices import add_device, device_of_case, device_of_plan, device_of_spec, stated_device
+from offramp.host import console as terminal
+from offramp.host.progress import SILENT
 from offramp.pipeline.costing import AnswerCost, Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
+from offramp.pipeline.devices import add_device, device_of_case, device_of_plan, device_of_spec, stated_device
 from offramp.pipeline.networks import load_checked, parse_shape
 from offramp.pipeline.planning import make_plan, open_plan
 from offramp.planner.ai8x.checkpoint import load_checkpoint
@@ -33,7 +34,6 @@ from offramp.planner.ai8x.load import Options
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
 from offramp.planner.spec.reader import load_spec
-from offramp.progress import SILENT
 
 EPILOG = """\
 examples:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from offramp import console as terminal
 from offramp.commands.tables import print_plan, print_results
-from offramp.devices import device_of_spec
-from offramp.files import write_text
+from offramp.host import console as terminal
+from offramp.host.files import write_text
+from offramp.pipeline.devices import device_of_spec
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan

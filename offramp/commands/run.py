@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from offramp import console as terminal
-from offramp.build_folder import check_unchanged
 from offramp.commands.build import parse_images
 from offramp.commands.tables import verified_text
 from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
-from offramp.devices import device_of_plan
+from offramp.host import console as terminal
+from offramp.host.build_folder import check_unchanged
 from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, checked_input, write_answers
 from offramp.pipeline.chains import TEST_DATA, data_set
+from offramp.pipeline.devices import device_of_plan
 from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.planning import open_plan
 from offramp.planner.plan import Plan

@@ -17,7 +17,7 @@ from matplotlib.transforms import Affine2D, Bbox
 from offramp.comparison.layouts import Layout, Point, front
 from offramp.comparison.measures import mark_estimate
 from offramp.comparison.palette import HUES, look
-from offramp.output import shown
+from offramp.host.output import shown
 
 # Colours that stand for the page's variables until the SVG is written.
 INK, FAINT, PAPER = "#010203", "#040506", "#070809"

@@ -22,7 +22,7 @@ from offramp.comparison.pictures import (
     span,
     weight_picture,
 )
-from offramp.output import shown
+from offramp.host.output import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_POINTS = 12  # in a table; the chart shows all

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from offramp.build_folder import check_unchanged
 from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layout_vendor import layout_of_case
 from offramp.comparison.layouts import Layout
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
 from offramp.corpus.cases import is_case
-from offramp.devices import device_of_case, device_of_plan, device_of_spec
+from offramp.host.build_folder import check_unchanged
+from offramp.host.progress import Progress
 from offramp.pipeline.chains import TEST_DATA
+from offramp.pipeline.devices import device_of_case, device_of_plan, device_of_spec
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import make_plan, open_plan
 from offramp.pipeline.report import read_report
 from offramp.planner.spec.reader import load_spec
-from offramp.progress import Progress
 
 SUFFIXES = (".json", ".yaml", ".yml")
 

@@ -13,10 +13,10 @@ from typing import TypeVar
 from offramp.configs.device import Device
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 from offramp.configs.files import is_file
-from offramp.console import add_arguments as add_console_arguments
-from offramp.console import make_console
-from offramp.devices import add_device, device_of_case
-from offramp.stopping import default_signals
+from offramp.host.console import add_arguments as add_console_arguments
+from offramp.host.console import make_console
+from offramp.host.stopping import default_signals
+from offramp.pipeline.devices import add_device, device_of_case
 
 Judge = Callable[[Path, Device], tuple[str, ...]]  # a case folder, its device -> why the case fails; () if it passes
 T = TypeVar("T")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Damaged, InputError, OfframpError
-from offramp.console import make_console
 from offramp.corpus import cases
 from offramp.corpus.case import load_case
 from offramp.corpus.explained import Explanation, Programs, load_explanations
 from offramp.corpus.registers import Difference, differences, our_image, vendor_image
 from offramp.corpus.synth import place_case
-from offramp.devices import device_of_case, stated_device
+from offramp.host.console import make_console
+from offramp.pipeline.devices import device_of_case, stated_device
 
 
 @dataclass(frozen=True)

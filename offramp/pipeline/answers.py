@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.records import json_text
-from offramp.files import write_bytes
+from offramp.host.files import write_bytes
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.confidence import to_real
 from offramp.planner.reference.profile import Profile, exit_indices

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from offramp.build_folder import check_free, whole_folder
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import KnownAnswer
 from offramp.codegen.render import render
 from offramp.configs.errors import InputError
-from offramp.files import write_text, write_tree
+from offramp.host.build_folder import check_free, whole_folder
+from offramp.host.files import write_text, write_tree
+from offramp.host.progress import Progress
 from offramp.pipeline.compile import Compiled, compile_firmware, find_compiler
 from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.evaluate import Evaluation
@@ -20,7 +21,6 @@ from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
 from offramp.planner.plan import plan_json
 from offramp.planner.reference.profile import Profile
-from offramp.progress import Progress
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
 

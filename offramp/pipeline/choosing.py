@@ -10,6 +10,7 @@ from itertools import accumulate
 from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
+from offramp.host.progress import Progress
 from offramp.pipeline.chains import calibration_data, chain_budget
 from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
@@ -35,7 +36,6 @@ from offramp.planner.plan import Plan
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.spec import AutoSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
-from offramp.progress import Progress
 
 MOST_CHAINS = 20_000
 TOLD = 16  # chains that are placed between two lines of progress

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.configs.errors import CheckFailed, InputError
-from offramp.files import fresh_folder, writing
-from offramp.programs import run_program
+from offramp.host.files import fresh_folder, writing
+from offramp.host.programs import run_program
 from offramp.simulator.board.elf import EXTRA, load_image
 
 COMPILERS = ("arm-none-eabi-gcc", "zig")

@@ -10,6 +10,7 @@ import numpy as np
 from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
+from offramp.host.progress import Progress
 from offramp.pipeline.chains import calibration_data, chain_budget
 from offramp.pipeline.choosing import choose_plan
 from offramp.planner.allocation.budget import Budget, energy_budget
@@ -26,7 +27,6 @@ from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.spec import AutoSpec, Calibration, ManualSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
-from offramp.progress import Progress
 
 
 @dataclass(frozen=True, eq=False)

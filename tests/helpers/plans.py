@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from offramp.configs.device import Device, load_device
+from offramp.host.progress import SILENT
 from offramp.pipeline.planning import Planned, make_plan
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.ir.chain import Chain
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec
-from offramp.progress import SILENT
 
 
 def chain_of(spec: Path, device: Device | None = None) -> Chain:

@@ -103,7 +103,7 @@ def test_a_number_of_images_that_is_none_is_refused(images: Any, tmp_path: Path)
 def test_what_is_not_installed_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("offramp.comparison.page", "offramp.comparison.charts"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    for module in ("unicorn", "elftools", "matplotlib"):
+    for module in ("unicorn", "elftools", "elftools.elf.elffile", "matplotlib"):
         monkeypatch.setitem(sys.modules, module, None)
     spec = write_staged(tmp_path)
     with pytest.raises(offramp.InputError, match=r"^pyelftools is needed"):

@@ -12,7 +12,7 @@ import pytest
 from offramp.commands.tables import print_results
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
-from offramp.console import make_console
+from offramp.host.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import open_plan

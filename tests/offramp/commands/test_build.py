@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offramp.build_folder import MANIFEST, manifest_of
 from offramp.cli import main
 from offramp.codegen.load_images import weight_chunks
 from offramp.commands.build import parse_images
 from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, InputError
+from offramp.host.build_folder import MANIFEST, manifest_of
 from offramp.pipeline import building
 from offramp.pipeline.emulate import verify
 from offramp.planner.plan import load_plan, plan_json

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from offramp.build_folder import MANIFEST, manifest_of
 from offramp.cli import main
 from offramp.commands.compare import print_comparison
 from offramp.comparison.charts import Family, pareto_chart
@@ -23,7 +22,8 @@ from offramp.comparison.measures import rows_of
 from offramp.comparison.page import comparison_page
 from offramp.configs.device import load_device
 from offramp.configs.extras import install_command
-from offramp.console import make_console
+from offramp.host.build_folder import MANIFEST, manifest_of
+from offramp.host.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.report import Verified, read_report, report_json

@@ -18,13 +18,13 @@ from offramp.comparison.read import read_layout
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.corpus.case_files import WRITE, WRITE_BYTE
+from offramp.host.progress import SILENT
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import Report
 from offramp.planner.exits.guarantee import Guarantee
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
-from offramp.progress import SILENT
 from tests.helpers.layouts import small_layout
 from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_staged

@@ -15,8 +15,8 @@ from offramp.configs.bounds import JSON_FILE
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 from offramp.configs.files import digest_of, files_read, read_bytes
 from offramp.configs.records import json_text
-from offramp.files import fresh_folder, make_parents, write_text, writing
-from offramp.stopping import uninterrupted
+from offramp.host.files import fresh_folder, make_parents, write_text, writing
+from offramp.host.stopping import uninterrupted
 
 MANIFEST = "manifest.json"
 FORMAT = 1

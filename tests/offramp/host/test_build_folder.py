@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from offramp import build_folder
-from offramp.build_folder import MANIFEST, check_free, check_unchanged, whole_folder
 from offramp.configs.errors import Damaged, InputError
 from offramp.configs.files import read_bytes, recorded_reads
-from offramp.files import write_tree
+from offramp.host import build_folder
+from offramp.host.build_folder import MANIFEST, check_free, check_unchanged, whole_folder
+from offramp.host.files import write_tree
 
 
 def build(target: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from offramp.configs.errors import InputError
-from offramp.stopping import uninterrupted
+from offramp.host.stopping import uninterrupted
 
 MOST_TEXT = 1 << 20  # bytes that a program may print
 _CHUNK = 1 << 16

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import files_read
-from offramp.stopping import uninterrupted
+from offramp.host.stopping import uninterrupted
 
 
 def write_text(path: Path, text: str) -> None:

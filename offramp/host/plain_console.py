@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from offramp.output import shown
+from offramp.host.output import shown
 
 
 class PlainConsole(Console):

@@ -14,9 +14,9 @@ from rich.progress import Progress as Bars
 
 from offramp.configs.errors import Diagnostic
 from offramp.configs.records import json_text
-from offramp.output import shown
-from offramp.plain_console import PlainConsole
-from offramp.progress import Progress
+from offramp.host.output import shown
+from offramp.host.plain_console import PlainConsole
+from offramp.host.progress import Progress
 
 WIDTH = 110
 FORMAT = 1  # of the document that says what is wrong

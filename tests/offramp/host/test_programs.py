@@ -12,9 +12,9 @@ import pytest
 
 from offramp.cli import main
 from offramp.configs.errors import InputError
+from offramp.host.programs import run_program
 from offramp.pipeline import compile as compile_module
 from offramp.pipeline.compile import find_compiler
-from offramp.programs import run_program
 from tests.helpers.specs import FRONT, write_spec
 
 NAME = "arm-none-eabi-gcc"

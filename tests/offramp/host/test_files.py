@@ -9,7 +9,7 @@ import pytest
 
 from offramp.configs.errors import InputError
 from offramp.configs.files import read_bytes, recorded_reads
-from offramp.files import write_text
+from offramp.host.files import write_text
 
 
 def names(folder: Path) -> list[str]:
