@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bench.absent import absent
 from offramp.corpus.cases import find_cases  # first, before numpy: it sets how many threads BLAS starts
 
 import numpy as np  # isort: skip
@@ -48,8 +49,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     if not args.cases and not CORPUS.is_dir():
-        print(f"{CORPUS} is no corpus: nothing is cut")
-        return 0
+        return absent(CORPUS, "corpus")
     cases = find_cases(args.cases or sorted([*CORPUS.glob("net-*"), *CORPUS.glob("syn-*")]))
     start = time.perf_counter()
     with multiprocessing.Pool(args.jobs) as pool:

@@ -2,7 +2,8 @@
 
     python -m bench.cycles [CORPUS]
 
-Exit code 1 if a case that does not stream differs, or if a measured time is off by more than half a percent.
+Exit code 1 if a case that does not stream differs, or if a measured time is off by more than half a percent; 2 without
+the corpus.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.absent import absent
 from offramp.commands.cost import case_costs, costs_json
 from offramp.configs.device import Device, load_device
 
@@ -54,8 +56,7 @@ def main() -> int:
     device = load_device()
     folders = sorted(path.parent for path in corpus.glob("cases/*/meta.json"))
     if not folders:
-        print(f"{corpus} is no corpus: nothing is compared")
-        return 0
+        return absent(corpus, "corpus")
     different = compare(folders, device)
     off = [row for row in SILICON if abs(report(row, corpus, device)) > LIMIT]
     return 1 if different or off else 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.absent import absent
 from bench.placement_free import report_free
 from bench.placement_minimalloc import report_minimalloc
 from offramp.configs.device import load_device
@@ -44,7 +46,7 @@ class Outcome:
     seconds: float
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared" / "corpus")
     parser.add_argument("--triples", type=int, metavar="N", help="place so many triples only")
@@ -52,11 +54,9 @@ def main() -> None:
     parser.add_argument("--free", action="store_true", help="with processors to be chosen")
     arguments = parser.parse_args()
     if arguments.minimalloc:
-        report_minimalloc(arguments.minimalloc, empty_problem())
-        return
+        return report_minimalloc(arguments.minimalloc, empty_problem())
     if not (arguments.corpus / "cases").is_dir():
-        print(f"{arguments.corpus} is no corpus: nothing is placed")
-        return
+        return absent(arguments.corpus, "corpus")
     networks = dict(distinct_networks(arguments.corpus))
     print(f"{len(networks)} networks with distinct kernel layouts: {' '.join(networks)}")
     triples = list(fitting(networks, 3))
@@ -64,9 +64,10 @@ def main() -> None:
     sets = {"pairs": list(fitting(networks, 2)), "triples": triples[::step][: arguments.triples]}
     if arguments.free:
         report_free(arguments.corpus, networks, sets, empty_problem())
-        return
+        return 0
     for title, names in sets.items():
         report(title, networks, names)
+    return 0
 
 
 def distinct_networks(corpus: Path) -> Iterator[tuple[str, tuple[WeightBlock, ...]]]:
@@ -199,4 +200,4 @@ def report(title: str, networks: dict[str, tuple[WeightBlock, ...]], sets: list[
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,10 +7,12 @@ google/minimalloc: a buffer is live in [lower, upper).
 from __future__ import annotations
 
 import csv
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+from bench.absent import INPUT_WRONG
 from offramp.configs.errors import Infeasible, OfframpError
 from offramp.planner.placement.check import check
 from offramp.planner.placement.interval_problem import Limits
@@ -20,12 +22,13 @@ from offramp.planner.placement.solve import solve
 LIMITS = Limits(effort=40.0)  # the chains of a spec get 2; these instances have no word to spare
 
 
-def report_minimalloc(folder: Path, problem: Problem) -> None:
-    """Place every instance of the folder in one memory of the capacity in its file name; a wrong placement ends it."""
+def report_minimalloc(folder: Path, problem: Problem) -> int:
+    """Place every instance of the folder in one memory of the capacity in its file name; a wrong placement ends it.
+    The exit code."""
     files = sorted(folder.glob("*.*.csv"))
     if not files:
-        print(f"{folder} has no file NAME.CAPACITY.csv: nothing is placed")
-        return
+        print(f"{folder} has no file NAME.CAPACITY.csv: nothing is placed", file=sys.stderr)
+        return INPUT_WRONG
     placed = 0
     for file in files:
         blocks = buffers(file)
@@ -36,6 +39,7 @@ def report_minimalloc(folder: Path, problem: Problem) -> None:
         placed += state.startswith("placed")
         print(f"  {file.name}: {len(blocks)} buffers, {state}, {seconds:.2f} s", flush=True)
     print(f"placed: {placed} of {len(files)}")
+    return 0
 
 
 def buffers(file: Path) -> tuple[Buffer, ...]:

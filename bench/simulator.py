@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+from bench.absent import absent
 from offramp.corpus import replay
 
 import numpy as np  # isort: skip
@@ -76,8 +77,7 @@ def main() -> int:
     options = parser.parse_args()
     cases = options.corpus / "cases"
     if not cases.is_dir():
-        print(f"{cases} is absent: nothing to measure")
-        return 0
+        return absent(options.corpus, "corpus")
     print(f"{'one inference, ms':28} {'model':>8} {'plain':>8} {'ratio':>6}")
     for name in CASES:
         ours = median(inferences(cases / name))

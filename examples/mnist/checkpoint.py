@@ -16,7 +16,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise SystemExit("error: checkpoints are read and written with PyTorch here: pip install torch") from error
 from layers import ExampleError, Layer
 from torch import Tensor
 

@@ -6,6 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+from rich.console import Console
+
 from offramp.commands.tables import print_plan, print_results
 from offramp.configs.errors import InputError
 from offramp.host import console as terminal
@@ -48,11 +50,19 @@ def run(args: argparse.Namespace) -> int:
     with terminal.shown_progress(console, args.verbose) as progress:
         report = build_firmware(planned, evaluation, report, args.output, options, progress)
     print_results(report, console)
+    if report.verified and options.images:
+        note_images(options.images, report.verified.answers, console)
     if report.verified is None:
         console.print("not verified: the firmware was not run (no test data in the spec, or --images 0)")
     console.print(f"written: {args.output}")
     terminal.print_json(report_json(report), args)
     return 0
+
+
+def note_images(asked: int, there: int, console: Console) -> None:
+    """Say it where there are fewer test images than were asked for."""
+    if there < asked:
+        console.print(f"there are only {there:,} test images: all of them were run, not {asked:,}")
 
 
 def parse_images(text: str) -> int | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
-from offramp.commands.build import parse_images
+from offramp.commands.build import note_images, parse_images
 from offramp.commands.tables import verified_text
 from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     require_board()
     path = args.build / "plan.json"
     plan = open_plan(path, device_of_plan(path)).plan
-    x = _read_input(args.input, plan) if args.input else _test_images(plan, parse_images(args.images))
+    images = parse_images(args.images)
+    x = _read_input(args.input, plan) if args.input else _test_images(plan, images)
     expected = profile(plan.chain, x)
     for name in (path.name, elf.name):
         check_unchanged(args.build, name)
@@ -76,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
         write_answers(args.output, found)
     terminal.print_json(answers_json(found, emulated.verified.mismatches), args)
     check_verified(emulated)
+    if images and not args.input:
+        note_images(images, len(x), console)
     console.print(verified_text(emulated.verified.answers), style="bold green")
     return 0
 

@@ -46,7 +46,7 @@ def about(name: str, verdicts: Sequence[Verdict], ranked: Sequence[Outcome]) -> 
     chosen = ranked[0]
     if name in chosen.stages:
         share = chosen.exit_counts[chosen.stages.index(name)] / chosen.images
-        return name, f"chosen: answers {share:.1%} of the images"
+        return name, f"chosen, answers {share:.1%} of the images"
     own = [one for one in ranked if name in one.stages]
     best = next((one for one in own if not idle(one)), own[0] if own else None)
     if best is None:

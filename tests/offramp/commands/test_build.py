@@ -59,6 +59,30 @@ def report_of(folder: Path) -> dict[str, Any]:
     return report
 
 
+def test_fewer_test_images_than_asked_for_are_no_secret(
+    built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = len(np.load(built.parent / "test.npz")["x"])
+    note = f"there are only {count} test images: all of them were run, not 100,000"
+    assert main(["run", str(built), "--images", "100000"]) == 0
+    assert note in capsys.readouterr().out
+    assert main(["build", str(built.parent / "spec.yaml"), "-o", str(tmp_path / "out"), "--images", "100000"]) == 0
+    printed = capsys.readouterr().out
+    assert note in printed and "running the firmware on the virtual board ..." in printed
+    assert main(["run", str(built), "--images", str(count)]) == 0
+    assert "there are only" not in capsys.readouterr().out
+
+
+def test_an_accuracy_says_of_how_many_images_it_is(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_of(built)
+    count = report["accuracy"]["images"]
+    assert main(["plan", str(built.parent / "spec.yaml")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for stage in report["stages"]:
+        row = next(line for line in lines if f"leaves at {stage['name']} " in line).split("│")
+        assert row[3].strip() == f"{stage['accuracy']:.2%} of {stage['share'] * count:.0f}"
+
+
 def test_a_build_holds_everything(built: Path) -> None:
     assert sorted(path.name for path in built.parent.iterdir() if path.name.startswith(("out", ".out"))) == ["out"]
     names = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
