@@ -147,6 +147,12 @@ NETWORK_KEYS = (
         default=False,
     ),
 )
+TEMPERATURE = Key(
+    "temperature",
+    positive,
+    "Factor of the logits before the softmax: the reciprocal of the usual temperature.",
+    default=1.0,
+)
 EXIT_KEYS = (
     Key(
         "confidence",
@@ -159,7 +165,7 @@ EXIT_KEYS = (
         number,
         "Leave if the confidence is at least (entropy: at most) this, in real units; or leave it out and `calibrate`.",
     ),
-    Key("temperature", positive, "Factor of the logits before the softmax: the reciprocal of the usual temperature.", default=1.0),
+    TEMPERATURE,
 )
 STAGE_KEYS = (
     Key("network", name, "The network that runs in the stage.", required=True),
@@ -206,7 +212,7 @@ CANDIDATE_KEYS = (
         "Name of the stage; default: the front's name, `main-0` for a head after layer 0, `head-0` where the tool "
         "found the place.",
     ),
-    Key("temperature", positive, "Factor of the logits before the softmax: the reciprocal of the usual temperature.", default=1.0),
+    TEMPERATURE,
 )
 CHOOSE_KEYS = (
     Key(
