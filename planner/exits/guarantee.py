@@ -161,7 +161,7 @@ def _enough(tested: int, images: int, rate: float, delta: float) -> int:
         needed = ceil(log(delta) / log1p(-rate))
         if tested < images:  # to have so many left when a part has learned the order
             needed = ceil(needed * _LEARN / (_LEARN - 1))
-        have = f"{images} images cannot show a loss of less than {in_points(rate)} with delta {delta}"
+        have = f"{images} images cannot show a loss below {in_points(rate)} with delta {delta}"
         raise ValueError(f"{have}; at least {needed} are needed")
     return allowed
 

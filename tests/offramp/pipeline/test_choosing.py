@@ -251,7 +251,7 @@ def test_explicit_calibration_takes_a_risk(folder: Path) -> None:
     assert plan.calibration is not None and plan.calibration.risk is not None
     assert plan.calibration.risk.delta == 0.1 and plan.calibration.risk.images == IMAGES
     few = calibrate.replace("60", "0.5")
-    with pytest.raises(InputError, match=r"300 images cannot show a loss below 0\.50%.*at least 460 are needed"):
+    with pytest.raises(InputError, match=r"300 images cannot show a loss below 0\.5 points.*at least 460 are needed"):
         plan_of(write_auto(folder, networks + few + stages, "few.yaml"))
 
 

@@ -113,7 +113,7 @@ def test_measures_share_delta_the_first_one_first() -> None:
 
 def test_too_few_images_say_how_many_are_needed() -> None:
     exits = Population(1).exits(100, np.random.default_rng(3))
-    with pytest.raises(ValueError, match=r"less than 1 point with delta 0\.05; at least 299"):
+    with pytest.raises(ValueError, match=r"a loss below 1 point with delta 0\.05; at least 299"):
         certify([exits], 0.01, 0.05)
     exits = Population(1).exits(299, np.random.default_rng(3))
     certify([exits], 0.01, 0.05)
