@@ -20,7 +20,7 @@ def stream_registers(layers: Sequence[HwLayer], index: int, fifo: bool) -> dict[
     values["STRM1"] = _deltas(layers, index)
     values["FBUF"] = {"words": buffer_words(layers, index)}
     if index > 0:
-        before = sum(row_buffer(one) * one.passes for one in layers[:index])
+        before = sum(row_buffer(layer) * layer.passes for layer in layers[:index])
         values["TPTR"] = {"start": before, "last": row_buffer(hw) - 1 + before}
     return values
 

@@ -105,7 +105,7 @@ class _Completion(argparse.Action):
         for command in COMMANDS:
             options = commands.add_parser(command.name, help=command.summary)
             importlib.import_module(command.module).add_arguments(options)
-            for path in (one for one in options._actions if one.type is Path):
+            for path in (action for action in options._actions if action.type is Path):
                 path.complete = shtab.FILE  # type: ignore[attr-defined]
         print(shtab.complete(full, shell=shell))
         parser.exit()

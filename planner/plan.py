@@ -146,7 +146,9 @@ def load_plan(path: Path, device: Device) -> Plan:
     placement = _placement(saved.placement)
     violations = check(problem, placement)
     if violations:
-        raise CheckFailed(Diagnostic(Where(str(path)), f"{one.rule}: {one.message}") for one in violations)
+        raise CheckFailed(
+            Diagnostic(Where(str(path)), f"{violation.rule}: {violation.message}") for violation in violations
+        )
     placed, compared = Placed(requirements, problem, placement), load_compared(spec, sources, device)
     return Plan(spec, placed, compared, saved.calibration, saved.choice)
 
@@ -179,7 +181,7 @@ def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
     early = [stage.threshold for stage in saved.stages[:-1]]
     if stages != saved.stages or not all(one is not None and 0 <= one < 1 << 32 for one in early):
         raise _damaged(path, "`stages` are not those of its spec")
-    if [one.name for one in saved.placement.objectives] != [CYCLES, HIGHEST]:
+    if [objective.name for objective in saved.placement.objectives] != [CYCLES, HIGHEST]:
         message = f"another version made it: its `placement.objectives` are not {CYCLES} and {HIGHEST}; build again"
         raise InputError(Diagnostic(Where(str(path)), message))
 

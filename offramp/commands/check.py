@@ -148,7 +148,7 @@ def _report(network: Network, device: Device) -> tuple[Table | str, ...]:
         table.add_row(*_row(hw, network))
     weights = device.memories["weights"]
     processors = range(device.geometry.processors)
-    used = [sum(hw.columns for hw in mapped if one in set_bits(hw.processors)) for one in processors]
+    used = [sum(hw.columns for hw in mapped if processor in set_bits(hw.processors)) for processor in processors]
     total = network_cycles(network, device)
     time = f"{'about ' if total.estimate else ''}{total.cycles} cycles, {total.microseconds(device):.0f} us"
     return (

@@ -57,7 +57,7 @@ def comparison_json(layouts: Sequence[Layout]) -> str:
     """The layouts and all measures of them as JSON."""
     content = {
         "format": FORMAT,
-        "layouts": [{"name": one.name, "kind": one.kind, "path": one.path} for one in layouts],
+        "layouts": [{"name": layout.name, "kind": layout.kind, "path": layout.path} for layout in layouts],
         "measures": [
             {
                 "name": row.name,

@@ -122,8 +122,8 @@ def costs_json(costs: Costs) -> dict[str, Any]:
         "cycles": _cycles(costs.cycles, costs.layers),
         "layers": [_layer(layer, costs.device) for layer in costs.layers],
         "stages": [_stage(stage, costs.device) for stage in costs.stages],
-        "overheads": [_overhead(one, costs.device) for one in costs.overheads],
-        "answers": [_answer(one, costs.device) for one in costs.answers],
+        "overheads": [_overhead(overhead, costs.device) for overhead in costs.overheads],
+        "answers": [_answer(answer, costs.device) for answer in costs.answers],
         "energy_error": _energy_error_json(costs.device),
         "note": costs.note,
         "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
@@ -191,7 +191,11 @@ def print_costs(costs: Costs, console: Console) -> None:
 def _energy_error(device: Device) -> tuple[int, float, EnergyError]:
     """Published measurements of layers that are no part of the model's fit: their number, the median and the largest
     error."""
-    tested = [one for one in device.energy_errors if (one.part, one.use) == ("layers", "test")]
+    tested = [
+        energy_error
+        for energy_error in device.energy_errors
+        if (energy_error.part, energy_error.use) == ("layers", "test")
+    ]
     sizes = [abs(one.permille) for one in tested]
     return len(tested), median(sizes) / 1000, max(tested, key=lambda one: abs(one.permille))
 
@@ -266,8 +270,8 @@ def _overhead_table(costs: Costs) -> Table:
 
 def _sources(costs: Costs) -> dict[str, list[str]]:
     """Sources of all figures by tag."""
-    parts: list[Cycles | Energy] = [one.cycles for one in costs.layers]
-    parts += [one.cycles for one in costs.overheads]
+    parts: list[Cycles | Energy] = [layer.cycles for layer in costs.layers]
+    parts += [overhead.cycles for overhead in costs.overheads]
     parts += [one.energy for one in costs.layers]
     parts += [one.energy for one in costs.overheads]
     found: dict[str, list[str]] = {"simulated": [], "published": [], "estimated (~)": []}

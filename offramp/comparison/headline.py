@@ -26,7 +26,7 @@ def headline(report: Report, main: str) -> tuple[Statement, ...]:
     if report.accuracy:
         statements.append(_accuracy(report.accuracy, main))
         statements.append(_guarantee(report))
-    return (*(one for one in statements if one), _verified(report))
+    return (*(statement for statement in statements if statement), _verified(report))
 
 
 def _cycles(report: Report, main: str) -> Statement | None:

@@ -46,7 +46,7 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         biases=bias_uses(placed),
         data=data_uses(placed),
         steps=step_names(made.chain),
-        switches=tuple(SwitchUse(one.source, one.target, _writes(one)) for one in report.switches),
+        switches=tuple(SwitchUse(switch.source, switch.target, _writes(switch)) for switch in report.switches),
         mean_cycles=report.cycles.mean,
         mean_energy=report.energy.mean_uj,
         accuracy=report.accuracy.staged if report.accuracy else None,
@@ -157,7 +157,7 @@ def _settings(outcome: OutcomeRecord) -> str:
 
 
 def _planned_settings(stages: Sequence[StageReport]) -> str:
-    rules = [(one.confidence, one.threshold) for one in stages[:-1]]
+    rules = [(stage.confidence, stage.threshold) for stage in stages[:-1]]
     return _named([one.name for one in stages], rules)
 
 

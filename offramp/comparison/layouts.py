@@ -139,7 +139,7 @@ class Layout:
 
     @property
     def weight_bytes(self) -> int:
-        return sum(self.sizes.column_bytes * one.columns * one.processors.bit_count() for one in self.weights)
+        return sum(self.sizes.column_bytes * weight.columns * weight.processors.bit_count() for weight in self.weights)
 
     @property
     def weight_share(self) -> float:
@@ -149,20 +149,23 @@ class Layout:
     @property
     def highest_column(self) -> int:
         """Columns in use in the fullest processor, counted from 0 to the last used one."""
-        return max((one.start + one.columns for one in self.weights), default=0)
+        return max((weight.start + weight.columns for weight in self.weights), default=0)
 
     @property
     def free_columns(self) -> tuple[Column, int]:
         """First column and length of the longest run that is free in all processors."""
         best, end = (0, 0), 0
-        for start, columns in [*sorted((one.start, one.columns) for one in self.weights), (self.sizes.columns, 0)]:
+        for start, columns in [
+            *sorted((weight.start, weight.columns) for weight in self.weights),
+            (self.sizes.columns, 0),
+        ]:
             best = max(best, (end, start - end), key=lambda run: run[1])
             end = max(end, start + columns)
         return best
 
     @property
     def bias_bytes(self) -> int:
-        return sum(one.length for one in self.biases)
+        return sum(bias.length for bias in self.biases)
 
     @cached_property
     def data_bytes(self) -> int:
@@ -207,7 +210,9 @@ class Layout:
     def switch_writes(self) -> int:
         """Bus writes of an inference that goes through all stages and back to the first."""
         last = self.stages[-1].name
-        return sum(one.writes for one in self.switches if one.target != self.stages[0].name or one.source == last)
+        return sum(
+            switch.writes for switch in self.switches if switch.target != self.stages[0].name or switch.source == last
+        )
 
     def _live_words(self, step: int) -> int:
         used = np.zeros((self.sizes.instances, self.sizes.words), np.bool_)

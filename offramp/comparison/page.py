@@ -150,12 +150,14 @@ def _mean_text(layout: Layout) -> str:
 def _layer_row(layout: Layout, number: int) -> LayerRow:
     layer, means = layout.layers[number], layout.layer_means
     weights = [
-        f"columns {span(one.start, one.columns)} x {one.processors.bit_count()} processors"
-        for one in layout.weights
-        if number in one.layers
+        f"columns {span(weight.start, weight.columns)} x {weight.processors.bit_count()} processors"
+        for weight in layout.weights
+        if number in weight.layers
     ]
     biases = [
-        f"quadrant {one.quadrant}, bytes {span(one.start, one.length)}" for one in layout.biases if one.layer == number
+        f"quadrant {bias.quadrant}, bytes {span(bias.start, bias.length)}"
+        for bias in layout.biases
+        if bias.layer == number
     ]
     outputs = [
         f"words {span(one.start, one.words)} x instances {ranges(one.instances)}"

@@ -74,7 +74,7 @@ def read_outputs(folder: Path) -> Arrays:
 
 def _check_columns(path: Path, name: str, columns: list[NDArray[Any]]) -> None:
     """Damaged if they are not lists of numbers of 32 bits, all of one length."""
-    if any(one.ndim != 1 or one.dtype.kind not in "iu" or not _fits(one) for one in columns):
+    if any(column.ndim != 1 or column.dtype.kind not in "iu" or not _fits(column) for column in columns):
         raise _damaged(path, f"{name}: lists of numbers from 0 to {_WORD:#x} are expected")
     if len({len(one) for one in columns}) > 1:
         raise _damaged(path, f"{name}: lists of {', '.join(str(len(one)) for one in columns)} entries; equally many")

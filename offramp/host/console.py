@@ -51,8 +51,12 @@ def print_problems(problems: Sequence[Diagnostic], args: argparse.Namespace) -> 
     """With `--json`, what is wrong, where the command has not printed its document. `file` and `line` are null where
     there is no place."""
     found = [
-        {"file": one.where and one.where.file, "line": one.where and (one.where.line or None), "message": one.message}
-        for one in problems
+        {
+            "file": problem.where and problem.where.file,
+            "line": problem.where and (problem.where.line or None),
+            "message": problem.message,
+        }
+        for problem in problems
     ]
     if not args.printed:
         print_json(json_text({"format": FORMAT, "problems": found}), args)

@@ -57,7 +57,7 @@ def writing(path: Path) -> Iterator[None]:
 
 def make_parents(path: Path, stack: ExitStack) -> None:
     """Make the folders above `path`; those that are still empty as the stack ends are removed again."""
-    missing = [one for one in path.parents if not one.exists()]
+    missing = [parent for parent in path.parents if not parent.exists()]
     for folder in reversed(missing):
         with uninterrupted():
             folder.mkdir(exist_ok=True)

@@ -30,7 +30,7 @@ def shortened(text: str) -> str:
     """The text; a line that is too long loses its middle."""
     half = LONGEST // 2
     lines = text.split("\n")
-    return "\n".join(one if len(one) <= LONGEST else f"{one[:half]} ... {one[-half:]}" for one in lines)
+    return "\n".join(line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}" for line in lines)
 
 
 def tell(text: str) -> None:

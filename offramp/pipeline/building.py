@@ -82,7 +82,7 @@ def _generate(made: Planned, evaluation: Evaluation | None, folder: Path, compil
     tests = _samples(made, evaluation) if evaluation else ()
     firmware = assemble(made.lowered, made.plan.spec.name, made.plan.spec.labels, tests)
     write_tree(folder / "firmware", render(firmware, made.device))
-    write_tree(folder / "registers", {f"{one.name}.txt": one.text() for one in made.lowered.programs})
+    write_tree(folder / "registers", {f"{program.name}.txt": program.text() for program in made.lowered.programs})
     return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
 
 
@@ -102,7 +102,7 @@ def _emulate(made: Planned, evaluation: Evaluation, elf: Path, images: int | Non
     """Run the firmware on the first `images` test images (None: all); CheckFailed if any answer is wrong."""
     x = evaluation.data.x[:images]
     expected = Profile(
-        tuple(one[: len(x)] for one in evaluation.profiled.logits),
+        tuple(logit[: len(x)] for logit in evaluation.profiled.logits),
         tuple(one[: len(x)] for one in evaluation.profiled.confidence),
     )
     progress.step(RUNNING)

@@ -36,7 +36,7 @@ def calibration_data(spec: Spec, chain: Chain, goal: Calibration | ChoiceSpec) -
 
 def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSet]:
     """Data sets of the spec, as far as it has them. InputError if an image is in two of them."""
-    found = [data_set(spec, chain, one) for one in names if one in spec.data]
+    found = [data_set(spec, chain, name) for name in names if name in spec.data]
     for first, second in combinations(found, 2):
         check_disjoint(first, second, spec.places.get("data"))
     return found

@@ -78,19 +78,19 @@ class Builder:
             found = f"{count} candidates can form {len(self.chains):,} chains; {MOST_CHAINS:,} are allowed"
             raise InputError(Diagnostic(candidates.spec.choice.where, f"{found}: leave some candidates out"))
         few = len(self.chains) <= PLACED_FIRST
-        self._build([one for one in self.chains if few or len(one) < 2])
+        self._build([chain for chain in self.chains if few or len(chain) < 2])
 
     def costs(self) -> list[Cost]:
         """Of all chains, as far as they are known."""
-        return [self.built[one].cost if one in self.built else self._lower(one) for one in self.chains]
+        return [self.built[chain].cost if chain in self.built else self._lower(chain) for chain in self.chains]
 
     def place(self, costs: Sequence[Cost]) -> list[Cost]:
         """Place some chains."""
         self._build([one.early for one in costs])
-        return [self.built[one.early].cost for one in costs]
+        return [self.built[cost.early].cost for cost in costs]
 
     def _build(self, chains: Sequence[Early]) -> None:
-        wanted = [one for one in chains if one not in self.built]
+        wanted = [chain for chain in chains if chain not in self.built]
         for start in range(0, len(wanted), TOLD):
             part = wanted[start : start + TOLD]
             self.progress.count(
@@ -108,7 +108,7 @@ class Builder:
         for key, first in single[0].budgets.items():
             budgets = [one.budgets[key] for one in single]
             # Of each stage its start and check; of the last one those it has after the last candidate.
-            around = [(one.starts[0].amount, one.checks[0].amount) for one in budgets]
+            around = [(budget.starts[0].amount, budget.checks[0].amount) for budget in budgets]
             around.append((budgets[-1].starts[-1].amount, budgets[-1].checks[-1].amount))
             stages = [own + sum(more) for own, more in zip(self._stages(early, key), around, strict=True)]
             costs[key] = tuple(first.loads[0].amount + total for total in accumulate(stages))
@@ -177,7 +177,7 @@ def _plan(
     choice: Choice, candidates: Candidates, built: Mapping[Early, Built], compared: Mapping[str, Network]
 ) -> tuple[Plan, Lowered]:
     chosen = choice.chosen
-    names = [one.name for one in candidates.entries]
+    names = [entry.name for entry in candidates.entries]
     early = tuple(names.index(name) for name in chosen.stages[:-1])
     lowered = built[early].lowered
     assert lowered is not None

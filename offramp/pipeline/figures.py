@@ -161,7 +161,7 @@ def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
     mean = costs.mean(evaluation.exit_index) if evaluation else None
     accelerator = float(stages[evaluation.exit_index].mean()) if evaluation else None
     full = alone.cost_by_exit[0]
-    parts = [one for one in costs.parts if one.cycles]
+    parts = [part for part in costs.parts if part.cycles]
     return CyclesReport(
         mean=mean,
         worst=max(costs.cost_by_exit),
@@ -185,7 +185,7 @@ def _energy(made: Planned, evaluation: Evaluation | None) -> EnergyReport:
         full_uj=full,
         ratio=full / mean if mean else None,
         tag="estimated",
-        source="; ".join(dict.fromkeys(one.source for one in energy.parts)),
+        source="; ".join(dict.fromkeys(part.source for part in energy.parts)),
     )
 
 

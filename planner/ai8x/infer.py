@@ -113,7 +113,7 @@ def _output_shift(stated: LayerDescription, weights: WeightShape | None) -> int:
 def _buffer(stated: LayerDescription, inference: Inference) -> RollingBuffer | None:
     """The rolling data buffer that the layer reads."""
     references = stated.in_sequences or ()
-    found = [buffer for buffer in (find_buffer(inference.description, one) for one in references) if buffer]
+    found = [buffer for buffer in (find_buffer(inference.description, reference) for reference in references) if buffer]
     if "buffer_shift" in stated.entry and inference.description.buffers and (not found or stated.op != "passthrough"):
         message = "`buffer_shift` needs `op: passthrough` and a data buffer in `in_sequences`"
         raise _refuse(stated, "buffer_shift", message)

@@ -140,10 +140,10 @@ def energy_budget(placed: Placed, cycles: Budget[Cycles]) -> Budget[Energy]:
         for index, stage in enumerate(stages)
     ]
     return Budget(
-        loads=tuple(core_energy(one, device) for one in loads),
-        starts=tuple(core_energy(one, device) for one in cycles.starts),
+        loads=tuple(core_energy(load, device) for load in loads),
+        starts=tuple(core_energy(start, device) for start in cycles.starts),
         stages=tuple(stage_energy(placed, stage) for stage in stages),
-        checks=tuple(core_energy(one, device) for one in cycles.checks),
+        checks=tuple(core_energy(check, device) for check in cycles.checks),
         forward=tuple(core_energy(one, device) for one in cycles.forward),
         back=tuple(core_energy(one, device) for one in cycles.back),
     )

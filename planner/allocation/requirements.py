@@ -123,7 +123,9 @@ def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Diagn
             found = f"{slot.name} reads the input as {layer.data_format} on processors {layer.processors:#x}"
             wanted = f"{source.name} reads it as {source.layer.data_format} on {source.layer.processors:#x}"
             problems.append(Diagnostic(layer.where, f"{found}; {wanted}: all readers must agree"))
-        places = [source.layer.processors if one == INPUT_TENSOR else hw[one].output_processors for one in slot.reads]
+        places = [
+            source.layer.processors if tensor == INPUT_TENSOR else hw[tensor].output_processors for tensor in slot.reads
+        ]
         written = _union(places)
         if not alone and written != layer.processors:
             found = f"{slot.name} reads processors {layer.processors:#018x}"

@@ -243,7 +243,7 @@ class Chooser:
         return moved(base)
 
     def _readers(self, members: Mapping[Tensor, ProcessorAlignment]) -> list[Layer]:
-        return [one for one in self.network.layers if not one.processors and set(one.inputs) & set(members)]
+        return [layer for layer in self.network.layers if not layer.processors and set(layer.inputs) & set(members)]
 
     def _cost(
         self, base: int, width: int, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]

@@ -156,7 +156,7 @@ def _branch(spec: ManualSpec, name: str, network: Network, chosen: Chosen) -> Br
 
 def _layers(network: Network, head: HeadSpec) -> tuple[int, ...]:
     """Layers of a network that are a head; none if the head is a network of its own."""
-    return tuple(_find(network, one, head.where) for one in head.layers)
+    return tuple(_find(network, layer, head.where) for layer in head.layers)
 
 
 def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:

@@ -169,7 +169,7 @@ def objectives_true(problem: Problem, placement: Placement) -> Iterator[Violatio
     highest = max((start + block.columns for block, start in placed), default=0)
     lost = sum(block.penalty * start for block, start in placed)
     found = {CYCLES: lost, HIGHEST: highest}
-    if [one.name for one in placement.objectives] != list(found):
+    if [objective.name for objective in placement.objectives] != list(found):
         yield Violation("objectives_true", f"objectives are {', '.join(found)}, in this order")
         return
     for one in placement.objectives:

@@ -30,7 +30,7 @@ class Columns:
 def place_columns(problem: Problem, limits: Limits) -> Answer[Columns]:
     """The best starts of the problem's weight blocks, as far as `limits` of each search allow. Deterministic."""
     blocks = problem.weights
-    at_zero = tuple(replace(one, start=0) if one.penalty and one.start is None else one for one in blocks)
+    at_zero = tuple(replace(block, start=0) if block.penalty and block.start is None else block for block in blocks)
     answer = arrange(weight_items(at_zero, problem), limits)
     if isinstance(answer, Found):
         found = answer.value

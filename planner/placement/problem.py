@@ -104,7 +104,7 @@ class Placement:
 
     @property
     def highest(self) -> Objective:
-        return next(one for one in self.objectives if one.name == HIGHEST)
+        return next(objective for objective in self.objectives if objective.name == HIGHEST)
 
 
 @dataclass(frozen=True)

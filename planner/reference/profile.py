@@ -52,7 +52,7 @@ def profile_answers(chain: Chain, x: npt.NDArray[np.int8], tasks: Executor = IN_
 
 def _batch_answers(chain: Chain, x: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
     logits = _run(chain, x)
-    classes = np.stack([one.argmax(axis=1) for one in logits]).astype(np.int32)
+    classes = np.stack([logit.argmax(axis=1) for logit in logits]).astype(np.int32)
     return classes, np.stack([stage_confidence(stage, one) for stage, one in zip(chain.exits, logits, strict=True)])
 
 

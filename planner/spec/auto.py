@@ -16,7 +16,7 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
     main = known(entry, "main", networks, problems)
     measure = entry["confidence"][0]
     candidates = tuple(_candidate(item, main, measure, networks, problems) for item in entry["candidates"] if item)
-    problems += same_names(main, [one for one in candidates if isinstance(one, StageSpec)])
+    problems += same_names(main, [candidate for candidate in candidates if isinstance(candidate, StageSpec)])
     _check_networks(entry, main, candidates, networks, problems)
     choose = entry["choose"]
     if choose is None:
@@ -82,7 +82,7 @@ def same_names(main: str, candidates: Sequence[StageSpec]) -> tuple[Diagnostic, 
     """Candidates with the name of another one or of main."""
     names = [main, *(one.name for one in candidates)]
     return tuple(
-        Diagnostic(one.where, f"there are several stages named `{one.name}`; give each a `name`")
-        for one in candidates
-        if names.count(one.name) > 1
+        Diagnostic(candidate.where, f"there are several stages named `{candidate.name}`; give each a `name`")
+        for candidate in candidates
+        if names.count(candidate.name) > 1
     )
