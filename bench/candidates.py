@@ -44,7 +44,8 @@ def main() -> None:
     args = parser.parse_args()
     cases = [(images, count) for images in args.images for count in args.candidates] or CASES
     print(
-        f"{'images':>8} {'candidates':>10} {'chains':>7} {'placed':>6} {'cycles':>9} {'gap':>7} {'s':>7} {'MB':>6}",
+        f"{'images':>8} {'candidates':>10} {'chains':>7} {'placed':>6} {'cycles':>9} {'gap':>7} {'s':>7} {'cpu s':>7}",
+        f"{'MB':>6}",
         end="",
     )
     print(f"{'descent':>10} {'above':>7} {'s':>7}" if args.descent else "")
@@ -64,12 +65,10 @@ def row(images: int, count: int, fronts: bool, jobs: int, descent: bool) -> None
     seconds = time.perf_counter() - begin
     assert search.top is not None
     gap = 1 - search.bound() / search.top.cost
-    memory = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
-    )
-    total = (memory[0] + jobs * memory[1] * (jobs > 1)) / 1024
-    figures = f"{search.top.cost / images:>9,.0f} {gap:>7.2%} {seconds:>7.1f} {total:>6,.0f}"
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    total = (own.ru_maxrss + jobs * children.ru_maxrss * (jobs > 1)) / 1024
+    used = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
+    figures = f"{search.top.cost / images:>9,.0f} {gap:>7.2%} {seconds:>7.1f} {used:>7.1f} {total:>6,.0f}"
     print(f"{images:>8,} {count:>10} {len(chains):>7,} {placed:>6} {figures}", end="", flush=True)
     if descent:
         begin = time.perf_counter()

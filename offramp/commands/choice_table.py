@@ -60,7 +60,8 @@ def _proof(choice: ChoiceRecord) -> str:
         one = choice.risk
         fall = f"accuracy on new data falls by more than {in_points(one.accuracy_drop)}"
         text = f"{fall} with probability at most {one.delta:g}"
-        return f"{text}: {one.losses} of {one.images:,} images lost, {one.allowed} allowed ({one.method})"
+        lost = "lost" if choice.against == "labels" else "answered otherwise than by main"
+        return f"{text}: {one.losses} of {one.images:,} images {lost}, {one.allowed} allowed ({one.method})"
     limits = f"among chains of up to {choice.most_early_stages + 1} stages, for these images"
     if choice.method == "tested":
         return "no early exit passed the test for new data"

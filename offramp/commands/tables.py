@@ -31,9 +31,11 @@ def verified_text(answers: int) -> str:
 
 
 def print_results(report: Report, console: Console) -> None:
-    """Shares, accuracy, cycles; what was verified."""
+    """Shares, accuracy, cycles; warnings; what was verified."""
     if report.accuracy:
         console.print(_results(report, report.accuracy))
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
     if report.firmware:
         one = report.firmware
         console.print(f"firmware: {one.flash_bytes:,} bytes flash, {one.ram_bytes:,} bytes RAM ({one.compiler})")

@@ -10,7 +10,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.budget import Budget, cycle_budget
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.ir.chain import Chain
-from offramp.planner.spec.dataset import DataSet, check_disjoint, load_data
+from offramp.planner.spec.dataset import DataSet, Images, check_disjoint, load_data, load_images
 from offramp.planner.spec.spec import Calibration, ChoiceSpec, Spec
 
 TEST_DATA = "test"  # the data set that results are reported on
@@ -24,22 +24,35 @@ def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
     return load_data(name, spec.data[name], shape, last.layer.out_shape.channels)
 
 
-def calibration_data(spec: Spec, chain: Chain, goal: Calibration | ChoiceSpec) -> DataSet:
-    """The data set that thresholds are chosen on. InputError if it, `test` and `train` are not three different ones."""
+def image_set(spec: Spec, chain: Chain, name: str) -> Images:
+    """The images of one of the spec's data sets, checked against the chain's input."""
+    return load_images(name, spec.data[name], chain.networks[chain.first_reader.network].input_shape)
+
+
+def calibration_data(spec: Spec, chain: Chain, goal: Calibration | ChoiceSpec) -> Images:
+    """The data set that thresholds are chosen on, with labels if these tell what is right.
+
+    InputError if it, `test` and `train` are not three different ones."""
     name = goal.data
     if name in (TEST_DATA, TRAIN_DATA):
         use = {TEST_DATA: "results are judged on it", TRAIN_DATA: "networks are surer of it than of new images"}[name]
         found = f"thresholds cannot be chosen on data set `{name}`: {use}; name another one"
         raise InputError(Diagnostic(goal.where, found))
-    return disjoint_data(spec, chain, (name, TEST_DATA, TRAIN_DATA))[0]
+    first = data_set(spec, chain, name) if goal.against == "labels" else image_set(spec, chain, name)
+    _check_disjoint(spec, [first, *(data_set(spec, chain, one) for one in (TEST_DATA, TRAIN_DATA) if one in spec.data)])
+    return first
 
 
 def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSet]:
     """Data sets of the spec, as far as it has them. InputError if an image is in two of them."""
-    found = [data_set(spec, chain, name) for name in names if name in spec.data]
+    found = [data_set(spec, chain, one) for one in names if one in spec.data]
+    _check_disjoint(spec, found)
+    return found
+
+
+def _check_disjoint(spec: Spec, found: Sequence[Images]) -> None:
     for first, second in combinations(found, 2):
         check_disjoint(first, second, spec.places.get("data"))
-    return found
 
 
 def chain_budget(lowered: Lowered) -> Budget[Cycles]:

@@ -12,6 +12,7 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import calibration_data, chain_budget
+from offramp.pipeline.warnings import data_warnings
 from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
 from offramp.planner.chain.build import build_chain, freed_processors, with_exits
@@ -148,7 +149,12 @@ def choose_plan(
         choice = choose(spec.choice, profiles, full, builder.costs(), builder.place, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(spec.choice.where, str(error))) from error
-    return _plan(choice, candidates, builder.built, compared)
+    plan, lowered = _plan(choice, candidates, builder.built, compared)
+    assert plan.calibration is not None
+    drop = spec.choice.accuracy_drop
+    return replace(
+        plan, calibration=replace(plan.calibration, accuracy_drop=drop, warnings=data_warnings(data))
+    ), lowered
 
 
 def _build(setting: _Setting, early: Early) -> Built:
@@ -196,6 +202,7 @@ def _plan(
         cycles=round(chosen.means["cycles"] * chosen.images),
         gap=choice.gap,
         guarantee=choice.guarantee,
+        against=choice.against,
     )
     placed = placed.with_chain(chain)
     return Plan(spec, placed, compared, calibrated.record(), choice.record()), replace(lowered, placed=placed)

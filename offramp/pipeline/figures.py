@@ -22,6 +22,7 @@ from offramp.pipeline.report import (
     StageReport,
     SwitchReport,
 )
+from offramp.pipeline.warnings import plan_warnings
 from offramp.planner.allocation.budget import alone_budget, alone_energy
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.core import switch_cycles
@@ -47,6 +48,7 @@ def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
         alone=_alone(made, evaluation) if evaluation else (),
         calibration=plan.calibration,
         choice=plan.choice,
+        warnings=plan_warnings(plan, evaluation),
     )
 
 

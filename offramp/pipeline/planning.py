@@ -13,6 +13,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import calibration_data, chain_budget
 from offramp.pipeline.choosing import choose_plan
+from offramp.pipeline.warnings import data_warnings
 from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
 from offramp.planner.chain.build import build_chain, freed_processors
@@ -25,6 +26,7 @@ from offramp.planner.plan import Plan, load_plan
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
+from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.spec import AutoSpec, Calibration, ManualSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
@@ -90,15 +92,17 @@ def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Execut
     chain = made.chain
     data = calibration_data(spec, chain, goal)
     answered = profile_answers(chain, data.x, tasks)
+    truth = data.y if isinstance(data, DataSet) else answered.classes[-1]
     own = np.diff(made.cycles.cost_by_exit, prepend=0)
     profiles = [
-        StageProfile(stage.exit.measure, confidence, answers == data.y, int(cycles))
+        StageProfile(stage.exit.measure, confidence, answers == truth, int(cycles))
         for stage, confidence, answers, cycles in zip(
             chain.exits, answered.confidence, answered.classes, own, strict=True
         )
     ]
     try:
         drop, delta = goal.accuracy_drop / 100, goal.delta
-        return calibrate(profiles, profiles[-1].correct, drop, delta, tasks)
+        calibrated = calibrate(profiles, profiles[-1].correct, drop, delta, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(goal.where, str(error))) from error
+    return replace(calibrated, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=data_warnings(data))

@@ -151,6 +151,7 @@ class Report:
     verified: Verified | None = None
     firmware: FirmwareReport | None = None
     choice: ChoiceRecord | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def report_json(report: Report) -> str:

@@ -21,6 +21,7 @@ from offramp.planner.exits.guarantee import Guarantee, certify, in_points
 from offramp.planner.exits.records import CalibrationAccuracy, CalibrationRecord
 from offramp.planner.exits.search import frontier
 from offramp.planner.ir.measure import Measure
+from offramp.planner.spec.spec import Against
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 Method = Literal["exact", "gap", "tested"]  # proved the best; by how much not; the cheapest that passed a test
@@ -53,6 +54,9 @@ class Calibrated:
     cycles: int  # of all images together
     gap: float = 0.0  # other thresholds could cost less by this share of the cycles at most
     guarantee: Guarantee | None = None
+    against: Against = "labels"
+    accuracy_drop: float | None = None  # percentage points that were asked for
+    warnings: tuple[str, ...] = ()  # about the calibration data
 
     @property
     def mean_cycles(self) -> float:
@@ -69,6 +73,9 @@ class Calibrated:
             shares=tuple(count / self.images for count in self.exit_counts),
             mean_cycles=self.mean_cycles,
             risk=self.guarantee,
+            against=self.against,
+            accuracy_drop=self.accuracy_drop,
+            warnings=self.warnings,
         )
 
 
@@ -96,12 +103,13 @@ def calibrate(
     needed = int(full_correct.sum()) - floor(max_drop * images + 1e-9)
     if delta is not None:
         kept = ExitScores(exits.scores, exits.right | ~full_correct, exits.cost_by_exit)
-        passed = [one for one in certify([kept], max_drop, delta, work, tasks) if exits.correct(one.settings) >= needed]
-        if not passed:
+        certified = certify([kept], max_drop, delta, work, tasks)
+        passed = next((one for one in certified if exits.correct(one.settings) >= needed), None)
+        if passed is None:
             raise CheckFailed(
                 f"no thresholds keep the loss below {in_points(max_drop)} with probability {1 - delta:.0%}"
             )
-        return _result(profiles, exits, passed[0].settings, full_correct, 0.0, passed[0].guarantee)
+        return _result(profiles, exits, passed.settings, full_correct, 0.0, passed.guarantee)
     found = frontier(exits, max(0, needed), work, tasks)
     cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])
     if cost == UNREACHED:

@@ -23,7 +23,7 @@ from offramp.planner.reference.confidence import confidence
 from offramp.planner.reference.layers import Tensor, run_layers, run_network
 from offramp.planner.reference.profile import BATCH
 from offramp.planner.spec.auto import same_names
-from offramp.planner.spec.dataset import DataSet
+from offramp.planner.spec.dataset import DataSet, Images
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, ManualSpec, OpenHeadSpec, StageSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
@@ -249,7 +249,7 @@ def chains_of(entries: Sequence[Member], most: int = EARLY) -> tuple[Early, ...]
 
 
 def profile_candidates(
-    candidates: Candidates, data: DataSet, tasks: Executor = IN_PROCESS
+    candidates: Candidates, data: Images, tasks: Executor = IN_PROCESS
 ) -> tuple[tuple[CandidateProfile, ...], Bools]:
     """Every candidate on all images, and where main is right: one run of the integer reference, each layer once.
 
@@ -259,11 +259,12 @@ def profile_candidates(
     parts = tasks.map(_answers, candidates, batches)
     answers = np.concatenate([part[0] for part in parts], axis=1)
     confidences = [np.concatenate(one, axis=1) for one in zip(*(part[1] for part in parts), strict=True)]
+    truth = data.y if isinstance(data, DataSet) else answers[-1]
     profiles = [
-        CandidateProfile(one, tuple(confidence), own == data.y)
+        CandidateProfile(one, tuple(confidence), own == truth)
         for one, confidence, own in zip(candidates.entries, confidences, answers, strict=False)
     ]
-    return tuple(profiles), answers[-1] == data.y
+    return tuple(profiles), answers[-1] == truth
 
 
 def _answers(

@@ -9,6 +9,7 @@ from offramp.planner.exits.calibrate import Method
 from offramp.planner.exits.guarantee import Guarantee
 from offramp.planner.exits.records import CandidateRecord, ChainRecord, ChoiceRecord, OutcomeRecord
 from offramp.planner.ir.measure import Measure
+from offramp.planner.spec.spec import Against
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Choice:
     most: int
     not_placed: int
     guarantee: Guarantee | None
+    against: Against
 
     def record(self) -> ChoiceRecord:
         """For plan and report."""
@@ -92,6 +94,7 @@ class Choice:
             most_early_stages=self.most,
             chains_not_placed=self.not_placed,
             risk=self.guarantee,
+            against=self.against,
             candidates=tuple(CandidateRecord(name, reason) for name, reason in self.candidates),
             chains=tuple(
                 ChainRecord(one.stages, one.best.record() if one.best else None, one.reason) for one in self.verdicts

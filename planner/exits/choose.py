@@ -198,6 +198,7 @@ def choose(
         most=max(len(one.early) for one in costs),
         not_placed=sum(not one.placed for one in case.costs),
         guarantee=ranked[0].guarantee,
+        against=goal.against,
     )
 
 
@@ -244,9 +245,9 @@ def _tested(case: _Case, delta: float) -> list[_Pick]:
     for passed in certify_chains(kept, case.chains(), rate, delta, learning):
         by_exit = case.objective(case.costs[passed.chain])
         exits = case.scores.exits(case.costs[passed.chain].early, by_exit)
-        if exits.correct(passed.settings) >= case.needed:
+        if passed.chain not in picks and exits.correct(passed.settings) >= case.needed:
             rank = (int(np.array(by_exit)[exits.exit_index(passed.settings)].sum()), passed.chain)
-            picks.setdefault(passed.chain, _Pick(passed.chain, passed.settings, rank, passed.guarantee))
+            picks[passed.chain] = _Pick(passed.chain, passed.settings, rank, passed.guarantee)
     return list(picks.values())
 
 

@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 LARGEST = (1 << 32) - 1  # of confidences and thresholds
 UNREACHED = (1 << 63) - 1  # cost of what no thresholds give
-WORK = 2_500_000_000  # images and cells of tables evaluated before a search stops: some 40 s
+WORK = 4_000_000_000  # images and cells of tables evaluated before a search stops: some 40 s
 
 
 class ThresholdSetting(NamedTuple):

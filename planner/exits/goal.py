@@ -31,6 +31,8 @@ class Goal(Protocol):
 
     def key(self, value: int, price: int) -> float: ...
 
+    def value(self, key: float, price: int) -> int | None: ...
+
     def pick(self, right: Ints, cost: Ints) -> int | None: ...
 
     def price(self, cost: Ints, most: int) -> int: ...
@@ -50,6 +52,10 @@ class AtLeast:
 
     def key(self, value: int, price: int) -> float:
         return value + price * self.needed
+
+    def value(self, key: float, price: int) -> int | None:
+        """The value whose key this is."""
+        return int(key) - price * self.needed
 
     def pick(self, right: Ints, cost: Ints) -> int | None:
         """Of settings that none of the others beats, by right answers."""
@@ -77,6 +83,10 @@ class Within:
 
     def key(self, value: int, price: int) -> float:
         return (value - self.most) / price
+
+    def value(self, key: float, price: int) -> int | None:
+        """None: a bound of right answers alone says nothing about costs."""
+        return None
 
     def pick(self, right: Ints, cost: Ints) -> int | None:
         """Of settings that none of the others beats, by right answers."""

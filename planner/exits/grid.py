@@ -26,6 +26,7 @@ from offramp.planner.exits.pool import Pool
 ALL = 1 << 14  # settings of a box that are all tried
 CELLS = 1728
 MANY = 10_000
+OVERHEAD = 30_000  # images and cells in whose time the smallest box is looked at
 BLOCK = 8  # a part of the grid of at least so few that one box takes on
 
 Floats = npt.NDArray[np.float64]
@@ -154,7 +155,7 @@ class _Table:
             codes = np.searchsorted(split, np.arange(split[-1] + 2))
             index = index * (len(split) + 1) + codes[np.minimum(level[images], split[-1] + 1)]
         index = index * patterns + pattern[images]
-        self.work = pool.images * (len(levels) + len(members)) + len(images) * len(levels)
+        self.work = OVERHEAD + (pool.images * (len(levels) + len(members)) + len(images) * len(levels)) // 2
         self.number = np.ones(len(images))
         if len(images) > MANY:
             table = np.bincount(index)

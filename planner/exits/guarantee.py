@@ -37,6 +37,8 @@ from offramp.planner.exits.pool import make_pool
 from offramp.planner.exits.search import Place, Search
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
+_FIXED = "fixed sequence of all thresholds, exact binomial"
+_LEARNED = "fixed sequence learned on a third of the images, exact binomial"
 _LEARN = 3  # one image of so many learns the order of the tests
 _LOSSES = (1.0, 0.5, 0.0)  # as parts of the most that are allowed: where the order of tests is searched for
 # Parts of an exit's images that leave in settings tested before others; small steps where failing would cost most.
@@ -72,7 +74,6 @@ class _Family:
 
     sequence: Sequence[tuple[int, tuple[ThresholdSetting, ...]]]
     allowed: int
-    method: str
 
 
 @lru_cache(maxsize=1 << 16)  # most settings of a sequence share their losses with another one
@@ -126,20 +127,18 @@ def certify_chains(
     number that is needed.
     """
     single = _single(chains)
-    if single is None:
-        order = np.random.default_rng(0).permutation(images.right.shape[1])
-        learn, test = np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
-        allowed = _enough(len(test), images.right.shape[1], rate, delta)
-        known = dict(chains)
-        sequence = _learned(images.only(learn), known, rate, learning)
-        families = [_Family(sequence, allowed, "fixed sequence learned on a third of the images, exact binomial")]
-        tested = images.only(test)
-    else:
-        known, tested = dict(chains), images
-        _enough(images.right.shape[1], images.right.shape[1], rate, delta)
-        families = list(_by_measure(single, images.scores[chains[single].early[0]], rate, delta))
-    passed = [one for family in families for one in _test(tested, known, family, rate, delta)]
-    return tuple(sorted(passed, key=lambda one: _cost(_exits(images, known[one.chain]), one.settings)))
+    count = images.right.shape[1]
+    if single is not None:
+        _enough(count, count, rate, delta)
+        passed = list(_by_measure(images, single, chains[single], rate, delta))
+        return tuple(one for _, one in sorted(passed, key=lambda pair: pair[0]))
+    order = np.random.default_rng(0).permutation(count)
+    learn, test = np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
+    allowed = _enough(len(test), count, rate, delta)
+    known = dict(chains)
+    sequence = _learned(images.only(learn), known, rate, learning)
+    found = _test(images.only(test), known, _Family(sequence, allowed), rate, delta)
+    return tuple(sorted(found, key=lambda one: _cost(_exits(images, known[one.chain]), one.settings)))
 
 
 def _single(chains: Mapping[int, ChainCosts]) -> int | None:
@@ -166,16 +165,28 @@ def _enough(tested: int, images: int, rate: float, delta: float) -> int:
     return allowed
 
 
-def _by_measure(chain: int, measures: Sequence[Ints], rate: float, delta: float) -> Iterator[_Family]:
-    """A sequence for each measure, as long as anything is left of delta: each has the largest part of it that is of
-    use. The parts depend on numbers only, not on what the images show."""
-    images = len(measures[0])
-    for measure, scores in enumerate(measures):
-        allowed = allowed_losses(images, rate, delta)
+def _by_measure(
+    images: CandidateScores, chain: int, costs: ChainCosts, rate: float, delta: float
+) -> Iterator[tuple[int, Certified]]:
+    """Every threshold that passed, with its cost: a sequence for each measure, from the highest threshold down, as long
+    as anything is left of delta. Each has the largest part of it that is of use; the parts depend on numbers only, not
+    on what the images show."""
+    lost = ~images.right[costs.early[0]]
+    count, rest = len(lost), delta
+    for measure, scores in enumerate(images.scores[costs.early[0]]):
+        allowed = allowed_losses(count, rate, rest)
         if allowed < 0:
             return
-        delta -= p_value(allowed, images, rate)
-        yield _Family(_descending(chain, measure, scores), allowed, "fixed sequence of all thresholds, exact binomial")
+        rest -= p_value(allowed, count, rate)
+        order = np.argsort(-scores, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # the last image of each threshold
+        losses = lost[order].cumsum()[ends]
+        for tested in range(int(losses.searchsorted(allowed, side="right"))):
+            own, leaving = int(losses[tested]), int(ends[tested]) + 1
+            cost = leaving * costs.costs[0][0] + (count - leaving) * costs.costs[0][1]
+            settings = (ThresholdSetting(measure, int(scores[order[ends[tested]]])),)
+            p = p_value(own, count, rate)
+            yield cost, Certified(chain, settings, Guarantee(rate, delta, _FIXED, count, own, allowed, p, tested + 1))
 
 
 def _test(
@@ -187,7 +198,7 @@ def _test(
         if losses > family.allowed:
             return
         p = p_value(losses, count, rate)
-        guarantee = Guarantee(rate, delta, family.method, count, losses, family.allowed, p, tested + 1)
+        guarantee = Guarantee(rate, delta, _LEARNED, count, losses, family.allowed, p, tested + 1)
         yield Certified(chain, settings, guarantee)
 
 
@@ -198,11 +209,6 @@ def _exits(images: CandidateScores, chain: ChainCosts) -> ExitScores:
 def _cost(exits: ExitScores, settings: tuple[ThresholdSetting, ...]) -> int:
     """Cost of all images together."""
     return int(np.array(exits.cost_by_exit)[exits.exit_index(settings)].sum())
-
-
-def _descending(chain: int, measure: int, scores: Ints) -> list[tuple[int, tuple[ThresholdSetting, ...]]]:
-    """Every threshold that differs from the next higher one in who leaves."""
-    return [(chain, (ThresholdSetting(measure, score),)) for score in np.unique(scores)[::-1].tolist()]
 
 
 def _learned(

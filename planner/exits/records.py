@@ -62,6 +62,7 @@ class ChoiceRecord:
     most_early_stages: int
     chains_not_placed: int
     risk: Guarantee | None
+    against: str
     candidates: tuple[CandidateRecord, ...]
     chains: tuple[ChainRecord, ...]
     pareto: Mapping[str, tuple[OutcomeRecord, ...]]
@@ -92,3 +93,6 @@ class CalibrationRecord:
     shares: tuple[float, ...]
     mean_cycles: float
     risk: Guarantee | None
+    against: str
+    accuracy_drop: float | None
+    warnings: tuple[str, ...]

@@ -32,6 +32,7 @@ PLACED = 4  # chains that are placed at once
 SEEDS = 4  # chains to start with
 SEED_SHARE = 0.1  # of the work
 SEED_ROUNDS = 3
+POLISHED = 32  # chains in which a search that was stopped follows more descents
 DESCENTS = 8  # chains in which descents start from their best settings, in a round
 PRICES = (4.0, 2.0, 1.0, 0.5, 0.25)  # of these descents, as multiples of the price
 WIDE = (16.0, 8.0, 4.0, 2.0, 1.4, 1.0, 0.7, 0.5, 0.25)
@@ -74,13 +75,14 @@ class Search:
         self.price = 1
         self.counts: dict[tuple[int, ...], Ints] = {}
 
-    def add(self, chain: int, costs: ChainCosts) -> None:
-        """A chain to search, or the costs of one now that it is placed."""
+    def add(self, chain: int, costs: ChainCosts, known: float | None = None) -> None:
+        """A chain to search, or the costs of one now that it is placed. `known`: no settings of it have a better rank,
+        the first part of it."""
         self.best = self.best or tuple(Best(self.pool.images) for _ in costs.costs)
         self.chains[chain] = costs
         self.tried.discard(chain)
         if costs.early:
-            self.push_whole(chain)
+            self.push_whole(chain, known)
             return
         right = np.array([self.pool.right[-1].sum()])
         totals = [np.array([one[0] * self.pool.images]) for one in costs.costs]
@@ -111,6 +113,8 @@ class Search:
             self.place(place)
             if self.top != before:
                 self.set_price()
+        if self.queue:
+            self.near([*self.own, *self.promised], POLISHED, tuple(2 ** (step / 4) for step in range(12, -13, -1)))
         while self.place(place):
             pass
 
@@ -247,11 +251,11 @@ class Search:
         for chain in dict.fromkeys(entry.chain for entry in entries):
             self.push_whole(chain)
 
-    def near(self, chains: Sequence[int]) -> None:
-        """Look for better settings near the best ones of some chains."""
+    def near(self, chains: Sequence[int], most: int = DESCENTS, factors: Sequence[float] = PRICES) -> None:
+        """Look for better settings near the best ones of some chains, at multiples of the price."""
         known = [found for chain in chains if (found := self.own.get(chain) or self.promised.get(chain))]
-        starts = sorted((one for one in known if one.cuts), key=lambda one: (self.rank(one), one.chain))[:DESCENTS]
-        prices = tuple(max(1, round(self.price * factor)) for factor in PRICES)
+        starts = sorted((one for one in known if one.cuts), key=lambda one: (self.rank(one), one.chain))[:most]
+        prices = tuple(max(1, round(self.price * factor)) for factor in factors)
         self.descend(starts, [prices] * len(starts))
 
     def descend(self, starts: Sequence[Found], prices: Sequence[tuple[int, ...]], quantity: int = 0) -> list[int]:
@@ -276,12 +280,18 @@ class Search:
             return False
         wanted = [one.chain for one in sorted(self.promising(), key=self.rank)[:PLACED]]
         for chain, costs in zip(wanted, place(wanted), strict=True):
+            known = self.chain_bound(self.promised[chain])
             del self.promised[chain]
             if costs is None:
                 del self.chains[chain]
             else:
-                self.add(chain, costs)
+                self.add(chain, costs, known)
         return bool(wanted)
+
+    def chain_bound(self, promised: Found) -> float:
+        """The first part of the rank of any settings of a chain that is not placed, or of the best ones."""
+        keys = [key for key, _, entry in self.queue if entry.costs is self.chains[promised.chain]]
+        return min([*keys, *(self.rank(one)[0] for one in (promised, self.top) if one)])
 
     def promising(self) -> list[Found]:
         """Settings of chains that are not placed and would be better than the best, with their lower costs."""
@@ -310,15 +320,17 @@ class Search:
         most = max(max(one.costs[quantity]) for one in self.chains.values())
         return max(1, min(most * self.pool.images, EXACT // max(1, self.pool.images)))
 
-    def push_whole(self, chain: int) -> None:
-        """Queue all settings of a chain, bounded as if every image left where it is best."""
+    def push_whole(self, chain: int, known: float | None = None) -> None:
+        """Queue all settings of a chain, bounded as if every image left where it is best, or by what is known."""
         costs = self.chains[chain]
         members = sorted(costs.early)
         counts = self.patterns(tuple(members))
         shifts = [len(members) - members.index(one) for one in costs.early]
         answers = np.arange(len(counts)) >> np.array([*shifts, 0])[:, None] & 1
         values = np.array(costs.costs[0])[:, None] - self.price * answers
-        self.push(Entry(chain, costs, None, int((values.min(axis=0) * counts).sum()), self.price))
+        value = int((values.min(axis=0) * counts).sum())
+        better = None if known is None else self.goal.value(known, self.price)
+        self.push(Entry(chain, costs, None, value if better is None else max(value, better), self.price))
 
     def patterns(self, members: tuple[int, ...]) -> Ints:
         """Images by who of some candidates and main is right, the first one in the highest bit."""

@@ -36,6 +36,7 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
         accuracy_drop=choose["accuracy_drop"],
         budget=choose["budget"],
         delta=read_delta(choose, problems),
+        against=choose["against"],
     )
 
 

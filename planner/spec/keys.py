@@ -14,6 +14,7 @@ from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.ir.network import Shape
 
 FORMAT = 1
+AGAINST = ("labels", "main")  # what a right answer is
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -191,11 +192,19 @@ RISK_KEYS = (
     ),
 )
 _RISK = Key("risk", Section(RISK_KEYS), "Keep `accuracy_drop` on new data too; without it on the given data only.")
+_AGAINST = Key(
+    "against",
+    one_of(AGAINST),
+    "What a right answer is: the label (`labels`), or what the last network answers (`main`); the latter needs no `y` "
+    "in the data and bounds the loss of accuracy from above.",
+    default="labels",
+)
 _DROP = "Percentage points of accuracy that may be lost against the last network alone."
 CALIBRATE_KEYS = (
     Key("data", name, "The data set that thresholds are chosen on.", required=True),
     Key("accuracy_drop", number, _DROP, required=True),
     _RISK,
+    _AGAINST,
 )
 CANDIDATE_KEYS = (
     Key("front", name, "A front network; a candidate has either this or `head`."),
@@ -227,6 +236,7 @@ CHOOSE_KEYS = (
     ),
     Key("accuracy_drop", number, "Percentage points of accuracy that may be lost against main alone."),
     _RISK,
+    _AGAINST,
     Key(
         "budget",
         budget,

@@ -162,7 +162,7 @@ def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Ca
     if found is None:
         return None
     data = known(found, "data", files, problems)
-    return Calibration(found.where, data, found["accuracy_drop"] or 0.0, read_delta(found, problems))
+    return Calibration(found.where, data, found["accuracy_drop"] or 0.0, read_delta(found, problems), found["against"])
 
 
 def _check_thresholds(entry: Entry, problems: Problems) -> None:

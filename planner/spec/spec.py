@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from offramp.configs.errors import Where
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Shape
+
+Against = Literal["labels", "main"]  # what a right answer is: the label, or the answer of the last network
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class Calibration:
     data: str
     accuracy_drop: float
     delta: float | None
+    against: Against
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class ChoiceSpec:
     accuracy_drop: float | None
     budget: tuple[str, float] | None
     delta: float | None
+    against: Against = "labels"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ OUTCOME = OutcomeRecord(("front", "main"), ("margin",), (0.5,), 0.9, (0.5, 0.5),
 
 def chosen(*front: OutcomeRecord, risk: Guarantee | None = None) -> ChoiceRecord:
     pareto = {"cycles": front, "energy": front[:1]}
-    return ChoiceRecord(front[0], None, "exact", 0.0, 40, 0.9, 3, 0, risk, (), (), pareto)
+    return ChoiceRecord(front[0], None, "exact", 0.0, 40, 0.9, 3, 0, risk, "labels", (), (), pareto)
 
 
 def test_a_choice_gives_the_points(plan: Planned) -> None:

@@ -12,6 +12,8 @@ from offramp.cli import main
 from offramp.codegen.lower import lower
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
+from offramp.host.progress import SILENT
+from offramp.pipeline.choosing import Builder
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import planned
@@ -23,7 +25,7 @@ from offramp.planner.ir.network import Shape
 from offramp.planner.plan import Plan, load_plan, plan_json
 from offramp.planner.reference.confidence import confident
 from offramp.planner.reference.layers import run_network
-from offramp.planner.reference.profile import profile
+from offramp.planner.reference.profile import exit_indices, profile
 from offramp.planner.spec.dataset import DataSet, load_data
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.plans import auto_spec, chain_of, manual_spec
@@ -265,3 +267,63 @@ def test_the_examples_choice_keeps_its_guarantee_on_the_test_data() -> None:
     report = plan_report(planned(plan, lower(plan.placed)), evaluated)
     assert report.accuracy is not None and report.accuracy.staged >= report.accuracy.full - 0.01
     assert report.cycles.ratio is not None and report.cycles.ratio > 5
+
+
+def test_chains_that_are_not_placed_cost_no_less_once_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = auto_spec(write_auto(folder))
+    candidates = load_candidates(spec, read_sources(spec, DEVICE), DEVICE)
+    monkeypatch.setattr("offramp.pipeline.choosing.PLACED_FIRST", 0)
+    builder = Builder(candidates, read_sources(spec, DEVICE), DEVICE, SILENT)
+    lower = [cost for cost in builder.costs() if not cost.placed]
+    assert [len(cost.early) for cost in lower] == [2]
+    for before, after in zip(lower, builder.place(lower), strict=True):
+        assert after.placed and after.early == before.early
+        for quantity, costs in before.cost_by_exit.items():
+            pairs = list(zip(costs, after.cost_by_exit[quantity], strict=True))
+            assert all(0.75 * real < least <= real for least, real in pairs), (quantity, pairs)
+
+
+def test_the_choice_is_the_same_if_chains_are_placed_when_they_may_win(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = plan_of(write_auto(folder)).choice
+    monkeypatch.setattr("offramp.pipeline.choosing.PLACED_FIRST", 0)
+    choice = plan_of(write_auto(folder)).choice
+    assert everything is not None and choice is not None and everything.chains_not_placed == 0
+    assert choice.chosen == everything.chosen and choice.method == "exact"
+
+
+AGAINST_MAIN = """\
+calibrate: {data: field, accuracy_drop: 10, risk: {delta: 0.1}, against: main}
+stages:
+  - {network: front, exit: {confidence: margin}}
+  - {network: main}
+"""
+
+
+def test_thresholds_can_be_chosen_without_labels(folder: Path) -> None:
+    """What is lost is what main answers otherwise."""
+    with np.load(folder / "calibration.npz") as labelled:
+        np.savez(folder / "field.npz", x=labelled["x"])
+    networks = NETWORKS.replace("  head: {network: head.yaml, checkpoint: head.pth.tar}\n", "")
+    networks = networks.replace("data: {", "data: {field: field.npz, ")
+    plan = plan_of(write_auto(folder, networks + AGAINST_MAIN, "field.yaml"))
+    found = plan.calibration
+    assert found is not None and found.risk is not None and found.against == "main"
+    profiled = profile(plan.chain, data(folder, "calibration").x)
+    left = exit_indices(plan.chain, profiled)
+    answers = np.stack(profiled.answers)[left, np.arange(IMAGES)]
+    otherwise = int((answers != profiled.answers[-1]).sum())
+    assert otherwise == found.risk.losses <= found.risk.allowed
+    assert found.accuracy.full == 1 and found.accuracy.staged == pytest.approx(1 - otherwise / IMAGES)
+    with pytest.raises(InputError, match="there is no array `y`"):
+        plan_of(write_auto(folder, (networks + AGAINST_MAIN).replace(", against: main", ""), "labels.yaml"))
+
+
+def test_a_choice_can_be_made_without_labels(folder: Path) -> None:
+    with np.load(folder / "calibration.npz") as labelled:
+        np.savez(folder / "field.npz", x=labelled["x"])
+    text = (NETWORKS + AUTO).replace("data: {calibration: calibration.npz", "data: {field: field.npz")
+    choice = plan_of(write_auto(folder, text.replace("{data: calibration", "{against: main, data: field"))).choice
+    assert choice is not None and choice.against == "main" and choice.full_accuracy == 1
+    assert choice.chosen.accuracy >= 0.4

@@ -136,6 +136,9 @@ def test_the_record_holds_shares_of_the_images() -> None:
         "shares": (0.5, 0.5),
         "mean_cycles": 60.0,
         "risk": None,
+        "against": "labels",
+        "accuracy_drop": None,
+        "warnings": (),
     }
 
 

@@ -1,0 +1,80 @@
+"""What is allowed but rarely meant: said on the terminal and kept in report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import log
+
+import numpy as np
+
+from offramp.pipeline.evaluate import Evaluation
+from offramp.planner.ir.chain import ExitRule
+from offramp.planner.ir.network import Layer
+from offramp.planner.plan import Plan
+from offramp.planner.reference.confidence import to_real
+from offramp.planner.spec.dataset import DataSet, Images
+
+LEAST_BELOW = 64  # images from which on pixels of which none is negative are no chance
+
+
+def data_warnings(data: Images) -> tuple[str, ...]:
+    """About the images and labels of a data set."""
+    found = []
+    if len(data.x) >= LEAST_BELOW and int(data.x.min()) >= 0:
+        text = f"no value of data set `{data.name}` is negative: are its pixels unsigned, without 128 taken off?"
+        found.append(text)
+    if isinstance(data, DataSet) and len(data.y) > 1 and len(np.unique(data.y)) == 1:
+        found.append(f"all {len(data.y):,} images of data set `{data.name}` are of class {data.y[0]}")
+    return tuple(found)
+
+
+def plan_warnings(plan: Plan, evaluation: Evaluation | None) -> tuple[str, ...]:
+    """About a plan and, if there are test data, what it gives on them."""
+    found = [*(plan.calibration.warnings if plan.calibration else ()), *_thresholds(plan)]
+    if evaluation:
+        shares = [evaluation.share(stage) for stage in range(len(plan.chain.stages))]
+        return (*found, *data_warnings(evaluation.data), *_loss(plan, evaluation), *_shares(plan, shares, "test data"))
+    shares = [*plan.calibration.shares] if plan.calibration else []
+    return (*found, *_shares(plan, shares, "calibration data"))
+
+
+def _loss(plan: Plan, evaluation: Evaluation) -> Iterator[str]:
+    """Accuracy on the test data falls by more than was asked for."""
+    limit = plan.calibration.accuracy_drop if plan.calibration else None
+    lost = 100 * (evaluation.accuracy_alone(-1) - evaluation.accuracy)
+    if plan.calibration and limit is not None and lost > limit + 1e-9:
+        rest = "" if plan.calibration.risk else ", which the calibration data keep; `risk` is for new data"
+        yield f"accuracy on the test data falls by {lost:.2f} points; `accuracy_drop` is {limit:g}{rest}"
+
+
+def _shares(plan: Plan, shares: Sequence[float], data: str) -> Iterator[str]:
+    """Stages at which nobody leaves, or everybody."""
+    for stage, share in zip(plan.chain.stages[:-1], shares, strict=False):
+        if share == 1:
+            yield f"every image of the {data} leaves at stage `{stage.name}`: later stages never run"
+        elif not share:
+            yield f"no image of the {data} leaves at stage `{stage.name}`: it only costs"
+
+
+def _thresholds(plan: Plan) -> Iterator[str]:
+    """Thresholds that no answer can meet, or that every answer does."""
+    for stage in plan.chain.exits[:-1]:
+        if stage.exit.threshold is None:
+            continue
+        real = to_real(stage.exit.measure, stage.exit.threshold, stage.exit.fraction_bits)
+        never, always = _limits(stage.exit, plan.placed.requirements.hw[stage.result].layer)
+        if never is not None and real > never:
+            yield f"stage `{stage.name}`: no {stage.exit.measure} is {real:.4g}; nobody leaves there"
+        if always is not None and (real >= always if stage.exit.measure == "entropy" else real <= always):
+            yield f"stage `{stage.name}`: every {stage.exit.measure} meets {real:.4g}; everybody leaves there"
+
+
+def _limits(rule: ExitRule, layer: Layer) -> tuple[float | None, float | None]:
+    """(above which nobody leaves, from which on everybody does), in real units; None where there is no such limit.
+
+    `layer`: whose outputs are the logits.
+    """
+    if rule.measure == "margin":
+        return (None if layer.output_width > 8 else 255 / 2**rule.fraction_bits), 0.0
+    classes = layer.out_shape.channels
+    return (1.0, 1 / classes) if rule.measure == "max_probability" else (None, log(classes))

@@ -1,0 +1,92 @@
+"""What is allowed but rarely meant is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from offramp.commands.tables import print_results
+from offramp.pipeline.evaluate import Evaluation, evaluate_plan
+from offramp.pipeline.figures import plan_report
+from offramp.pipeline.planning import Planned
+from offramp.pipeline.warnings import data_warnings, plan_warnings
+from offramp.planner.spec.dataset import DataSet, Images
+from tests.helpers.paths import EXAMPLES
+from tests.helpers.plans import plan_of
+from tests.helpers.specs import write_staged
+
+
+@pytest.fixture(scope="module")
+def made() -> Planned:
+    return plan_of(EXAMPLES / "mnist" / "spec.yaml")
+
+
+@pytest.fixture(scope="module")
+def evaluation(made: Planned) -> Evaluation:
+    found = evaluate_plan(made.plan)
+    assert found is not None
+    return found
+
+
+def test_the_example_has_no_warnings(made: Planned, evaluation: Evaluation) -> None:
+    assert plan_report(made, evaluation).warnings == ()
+
+
+def test_data_that_look_unsigned_or_have_one_class() -> None:
+    x = np.random.default_rng(0).integers(0, 128, (64, 1, 2, 2)).astype(np.int8)
+    assert data_warnings(Images("field", x)) == (
+        "no value of data set `field` is negative: are its pixels unsigned, without 128 taken off?",
+    )
+    one = DataSet("field", x - 100, np.full(64, 3))
+    assert data_warnings(one) == ("all 64 images of data set `field` are of class 3",)
+    assert data_warnings(DataSet("field", x - 100, np.arange(64) % 2)) == ()
+
+
+def test_a_test_loss_above_the_limit(made: Planned, evaluation: Evaluation) -> None:
+    assert made.plan.calibration is not None
+    calibration = replace(made.plan.calibration, accuracy_drop=-50.0, risk=None)
+    found = plan_warnings(replace(made.plan, calibration=calibration), evaluation)
+    assert len(found) == 1 and found[0].startswith("accuracy on the test data falls by ")
+    assert "`accuracy_drop` is -50" in found[0] and found[0].endswith("`risk` is for new data")
+
+
+@pytest.mark.parametrize(
+    ("leaving", "said"),
+    [(0, "every image of the test data leaves at stage `front`"), (1, "no image of the test data leaves at stage")],
+)
+def test_a_stage_where_nobody_or_everybody_leaves(
+    made: Planned, evaluation: Evaluation, leaving: int, said: str
+) -> None:
+    index = np.full(len(evaluation.y), leaving)
+    assert any(said in one for one in plan_warnings(made.plan, replace(evaluation, exit_index=index)))
+
+
+@pytest.mark.parametrize(
+    ("measure", "threshold", "said"),
+    [
+        ("max_probability", 1.25, "stage `front`: no max_probability is 1.25; nobody leaves there"),
+        ("max_probability", 0.0625, "everybody leaves there"),
+        ("entropy", 7, "everybody leaves there"),
+        ("margin", 0, "everybody leaves there"),
+    ],
+)
+def test_a_threshold_that_no_answer_or_every_one_meets(
+    tmp_path: Path, measure: str, threshold: float, said: str
+) -> None:
+    path = write_staged(tmp_path)
+    text = path.read_text()
+    assert "exit: {confidence: margin, threshold: 0.02}" in text
+    exit_text = f"exit: {{confidence: {measure}, threshold: {threshold}}}"
+    path.write_text(text.replace("exit: {confidence: margin, threshold: 0.02}", exit_text))
+    assert any(said in one for one in plan_warnings(plan_of(path).plan, None))
+
+
+def test_warnings_are_printed(made: Planned, evaluation: Evaluation) -> None:
+    report = replace(plan_report(made, evaluation), warnings=("a [bold] thing",))
+    console = Console(record=True, width=200)
+    print_results(report, console)
+    assert "warning: a [bold] thing" in console.export_text()
