@@ -23,6 +23,8 @@ from offramp.planner.hardware.hw_layer import (
     instances_of,
     map_layer,
     passes_of,
+    quadrant_slice,
+    quadrants_of,
     set_bits,
     whole_instances,
     with_processors,
@@ -63,7 +65,8 @@ def complete(
     network = with_gaps(network, device)
     if problems := check_network(network, device):
         raise InputError(problems)
-    maps = {**chosen, **known_maps(network, device, input_map)}
+    known = known_maps(network, device, input_map)
+    maps = {**chosen, **known}
     blocks = alignment_groups(network, device)
     columns = {layer.index: _columns(layer, network, device) for layer in network.layers}
     for layer in network.layers:
@@ -73,18 +76,37 @@ def complete(
     for members in sorted(blocks.values(), key=chooser.size, reverse=True):
         if any(tensor not in maps for tensor in members):
             maps |= chooser.place(members, maps)
+    for layer in network.layers:
+        if layer.op == "passthrough" and layer.index not in known:
+            maps[layer.index] = _packed(layer.processors or _union(maps, layer), device)
     return replace(network, layers=tuple(_with_maps(layer, maps) for layer in network.layers))
 
 
 def _with_maps(layer: Layer, maps: Mapping[Tensor, ProcessorMap]) -> Layer:
+    return replace(
+        layer,
+        processors=layer.processors or _union(maps, layer),
+        output_processors=layer.output_processors or maps[layer.index],
+    )
+
+
+def _union(maps: Mapping[Tensor, ProcessorMap], layer: Layer) -> ProcessorMap:
+    """Processors that all inputs of a layer lie on."""
     union = 0
     for tensor in layer.inputs:
         union |= maps[tensor]
-    return replace(
-        layer,
-        processors=layer.processors or union,
-        output_processors=layer.output_processors or maps[layer.index],
-    )
+    return union
+
+
+def _packed(processors: ProcessorMap, device: Device) -> ProcessorMap:
+    """Where a pass-through layer writes what it reads from these: side by side in each quadrant, from the first word on
+    that it reads there. The same, unless joined inputs leave processors out."""
+    lanes, width = device.geometry.processors_per_instance, device.geometry.processors_per_quadrant
+    packed = 0
+    for quadrant in quadrants_of(processors, device):
+        own = quadrant_slice(processors, quadrant, device)
+        packed |= ((1 << own.bit_count()) - 1) << quadrant * width + set_bits(own)[0] // lanes * lanes
+    return packed
 
 
 def with_gaps(network: Network, device: Device) -> Network:

@@ -48,13 +48,13 @@ def joining(parts: Sequence[int], order: Sequence[int], places: Sequence[int] | 
     return make_network(*layers, input_shape=SHAPE)
 
 
-def check_answers(network: Network) -> None:
+def check_answers(network: Network, least: int = 20) -> None:
     network = complete(network, DEVICE, no_columns_occupied(DEVICE))
     assert check_network(network, DEVICE) == ()
     rng = np.random.default_rng(1)
     x = rng.integers(-128, 128, (3, 4, 5)).astype(np.int8)
     answer = run_network(network, x[None])[len(network.layers) - 1][0].astype(np.int32)
-    assert len(np.unique(answer)) > 20
+    assert len(np.unique(answer)) > least
     assert judge_both_ways(place(whole("network", network), DEVICE), [x], [answer], rng) == ()
     for after in legal_cuts(network):
         assert judge_cut(network, after, [x, x], [answer, answer], DEVICE) == ()
@@ -118,3 +118,25 @@ def test_a_tensor_may_use_a_parts_place_before_the_part_is_there() -> None:
     moved = (replace(part, index=2), replace(last, index=3, inputs=(INPUT, 2)))
     layers = (early, replace(used, index=1), *moved)
     check_answers(replace(network, layers=layers))
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2, 1])
+@pytest.mark.parametrize("outputs", [0x11, 0x1B0, 0x100000F, 0xF000E])
+def test_point_kernels_with_gaps_between_their_outputs(outputs: int, bits: int) -> None:
+    """The vendor's tool packs these as if the kernels were 3x3; the kernel counter does not."""
+    count = outputs.bit_count()
+    first = make_layer(SHAPE, count, kernel=(1, 1), pad=(0, 0), weight_bits=bits, output_shift=0)
+    first = replace(first, bias=np.arange(3, 3 + count, dtype=np.int8), processors=7, output_processors=outputs)
+    second = make_layer(first.out_shape, 5, kernel=(1, 1), pad=(0, 0), weight_bits=bits, output_shift=0)
+    second = replace(second, processors=outputs, output_processors=0x1F0)
+    last = make_layer(second.out_shape, 3, op="linear", flatten=True, weight_bits=bits, output_width=32)
+    check_answers(make_network(first, second, replace(last, processors=0x1F0, output_processors=0x15)), least=2)
+
+
+@pytest.mark.parametrize(("parts", "pool"), [([13, 1], 1), ([5, 6], 2), ([9, 13, 20], 1), ([30, 2, 3], 2)])
+def test_a_copy_of_parts_is_packed_in_each_quadrant(parts: list[int], pool: int) -> None:
+    network = joining(parts, range(len(parts)))
+    *layers, joined = network.layers
+    copy = make_layer(joined.in_shape, 0, op="passthrough", inputs=joined.inputs, pool=(pool, pool), pool_stride=pool)
+    after = make_layer(copy.out_shape, 6, inputs=(len(parts),), output_shift=-2)
+    check_answers(make_network(*layers, copy, after, input_shape=SHAPE), least=10)
