@@ -203,7 +203,7 @@ def test_cases_with_such_a_network_are_refused(
 ) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "network.yaml").write_text(yaml_of())
-    (tmp_path / "meta.json").write_text('{"izer_args": [], "latency": {}, "layers": []}')
+    (tmp_path / "meta.json").write_text('{"izer_args": [], "layers": []}')
     np.save(tmp_path / "input.npy", rng.integers(-128, 128, (4, 3, 3)))
     np.savez(
         tmp_path / "weights.npz",

@@ -251,7 +251,7 @@ def test_a_program_for_another_machine() -> None:
 @pytest.mark.parametrize(("missing", "name"), [("unicorn", "unicorn"), ("elftools.elf.elffile", "pyelftools")])
 def test_a_missing_package_is_named(missing: str, name: str, elf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(InputError, match=rf"{name} is needed.*offramp\[board\]"):
+    with pytest.raises(InputError, match=rf"{name} is needed.*pip install -e '.\[board\]'"):
         run(elf, images(1), fake(), DEVICE)
 
 
