@@ -111,7 +111,7 @@ class _Checker:
             if name.rstrip("!") in value:
                 kind(self, inner, value[name.rstrip("!")])
             elif name.endswith("!"):
-                raise self.wrong(inner, "something, but the key is missing, which")
+                raise _damaged(self.path, f"`{inner}` is missing")
 
 
 Kind = Callable[[_Checker, str, Any], None]
