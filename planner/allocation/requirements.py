@@ -196,7 +196,8 @@ def _buffer_of(requirements: MemoryRequirements, group: Group) -> Buffer:
     producer = requirements.chain.producers.get(group.tensors[0])
     where = producer.layer.where if producer else requirements.chain.first_reader.layer.where
     if len(set(offsets)) > 1:
-        message = f"`out_offset`s of {group.name} do not fit together; one layer reads them side by side"
+        message = f"`out_offset`s of {group.name} do not fit together; one layer reads them side by side: "
+        message += "state what that layer reads, or `offsets: free` in the spec"
         raise InputError(Diagnostic(where, message))
     return Buffer(
         name=group.name,

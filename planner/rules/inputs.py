@@ -112,14 +112,17 @@ def source_offsets(layer: Layer, network: Network, device: Device) -> str | None
 
 def source_gaps(layer: Layer, network: Network, device: Device) -> str | None:
     """Inputs that lie in alternating words were written with gaps: `write_gap` is the number of operands, or of inputs
-    joined on the same processors, less one, and 0 for other inputs."""
+    joined on the same processors, less one, and 0 for other inputs. The planner chooses it where the YAML does not
+    give all their offsets."""
     producers = _producers(layer, network)
-    if not _by_layers_alone(layer) or _repeated(layer) or any(producer.out_offset is None for producer in producers):
+    if _repeated(layer) or (layer.operands > 1 and INPUT in layer.inputs):  # refused as such
         return None
-    alternating = len(producers) > 1 and (layer.operands > 1 or _share_processors(producers))
-    expected = len(producers) - 1 if alternating else 0
+    in_turn = layer.operands > 1 or _share_processors(producers) or passes_of(layer.in_shape.channels, device)[0] > 1
+    expected = len(producers) - 1 if len(producers) > 1 and in_turn else 0
     gaps = sorted({producer.write_gap for producer in producers})
-    return None if gaps == [expected] else f"inputs with a `write_gap` of {', '.join(map(str, gaps))}"
+    placed = all(producer.out_offset is not None for producer in producers)
+    wrong = [gap for gap in gaps if gap != expected and (gap or placed)]
+    return f"inputs with a `write_gap` of {', '.join(map(str, gaps))}" if wrong else None
 
 
 def _side_by_side(layer: Layer, network: Network) -> bool:
@@ -141,11 +144,6 @@ def _name(index: int) -> str:
 
 def _repeated(layer: Layer) -> list[int]:
     return [index for index in layer.inputs if layer.inputs.count(index) > 1]
-
-
-def _by_layers_alone(layer: Layer) -> bool:
-    """Does the layer read nothing but what layers have written, neither the network's input nor a data buffer?"""
-    return bool(layer.inputs) and INPUT not in layer.inputs
 
 
 def _producers(layer: Layer, network: Network) -> list[Layer]:
