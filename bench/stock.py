@@ -88,7 +88,9 @@ class Profiled:
             left[leaving] = stage
             right[leaving] = profile.right[leaving]
         cost = next(one for one in self.costs if one.early == early)
-        mean = np.array(cost.cost_by_exit["cycles"])[left].mean()
+        rules = [self.profiles[one].candidate.rules for one in early]
+        measures = [[rule.measure for rule in own].index(one) for own, one in zip(rules, chosen.measures, strict=True)]
+        mean = np.array(cost.by_exit("cycles", measures))[left].mean()
         loss = 100 * float(self.full[images].mean() - right.mean())
         return loss, self.costs[0].cost_by_exit["cycles"][0] / float(mean)
 

@@ -13,10 +13,11 @@ from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import calibration_data, chain_budget
 from offramp.pipeline.warnings import data_warnings
-from offramp.planner.allocation.budget import Budget, energy_budget
+from offramp.planner.allocation.budget import Budget, checking, energy_budget
 from offramp.planner.allocation.place import place
 from offramp.planner.chain.build import build_chain, freed_processors, with_exits
 from offramp.planner.chain.sources import Sources, load_compared
+from offramp.planner.exits.best import ByMeasure
 from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import (
     Candidates,
@@ -28,9 +29,8 @@ from offramp.planner.exits.candidates import (
 )
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
-from offramp.planner.hardware.core import dearest_check
 from offramp.planner.hardware.cycles import Cycles
-from offramp.planner.hardware.energy import Energy
+from offramp.planner.hardware.energy import Energy, core_energy
 from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
@@ -45,14 +45,18 @@ PLACED_FIRST = 64  # so many chains are all placed; of more, those with one cand
 _FOLDERS = re.compile(r"[^\s(]*/(?=[^\s/]*\.ya?ml\b)")  # a plan is the same wherever its files lie
 
 
+Checks = tuple[tuple[int, ...], ...]  # what looking at each stage's logits costs, by measure and stage
+
+
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A chain of candidates, placed and lowered, and its cost; `lowered` is None where `cost` says why. `budgets`: by
-    quantity."""
+    """A chain of candidates, placed and lowered, and its cost; `lowered` is None where `cost` says why. By quantity:
+    `budgets`, with the cheapest measures, and `checks`."""
 
     cost: Cost
     lowered: Lowered | None
     budgets: Mapping[str, Budget[Cycles] | Budget[Energy]]
+    checks: Mapping[str, Checks]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,7 @@ class Builder:
         failed = next((one.cost.reason for one in single if one.cost.reason), "")
         if failed:
             return Cost(early, {}, failed)
-        costs = {}
+        costs, more = {}, {}
         for key, first in single[0].budgets.items():
             budgets = [one.budgets[key] for one in single]
             # Of each stage its start and check; of the last one those it has after the last candidate.
@@ -113,7 +117,10 @@ class Builder:
             around.append((budgets[-1].starts[-1].amount, budgets[-1].checks[-1].amount))
             stages = [own + sum(more) for own, more in zip(self._stages(early, key), around, strict=True)]
             costs[key] = tuple(first.loads[0].amount + total for total in accumulate(stages))
-        return Cost(early, costs, placed=False)
+            checks = [one.checks[key] for one in single]
+            last = zip(*checks, strict=True)  # by measure: of each candidate's chain
+            more[key] = _more(tuple((*(one[0] for one in own), own[-1][-1]) for own in last))
+        return Cost(early, costs, placed=False, more=more)
 
     def _stages(self, early: Early, quantity: str) -> list[int]:
         """What each stage takes: where main is cut, the first stage with the head less what ran before."""
@@ -160,9 +167,10 @@ def choose_plan(
 def _build(setting: _Setting, early: Early) -> Built:
     candidates, sources, device = setting.candidates, setting.sources, setting.device
     stages = [candidates.entries[index].stage for index in early]
-    # Which measures are chosen is open; what a check costs is that of the dearest.
-    measure = dearest_check(device, candidates.spec.choice.measures)
-    spec = chosen_spec(candidates.spec, stages, (measure,) * len(stages))
+    measures = candidates.spec.choice.measures
+    # Which of them are chosen is open; what lies where does not depend on it.
+    specs = [chosen_spec(candidates.spec, stages, (one,) * len(stages)) for one in measures]
+    spec = specs[0]
     # What would fit instead is searched only where it says most: for chains of one candidate.
     alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
     try:
@@ -171,12 +179,36 @@ def _build(setting: _Setting, early: Early) -> Built:
             raise InputError(problems)
         placed = place(chain, device, alternatives=alternatives)
     except (InputError, Infeasible) as error:
-        return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None, {})
+        return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None, {}, {})
     lowered = lower(placed)
-    cycles = chain_budget(lowered)
+    looks = [checking(placed.with_chain(with_exits(chain, one))) for one in specs]
+    cheapest = tuple(min(own, key=lambda look: look.cycles) for own in zip(*looks, strict=True))
+    cycles = replace(chain_budget(lowered), checks=cheapest)
     energy = energy_budget(placed, cycles)
-    cost = Cost(early, {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit})
-    return Built(cost, lowered, {"cycles": cycles, "energy": energy})
+    checks = {
+        "cycles": tuple(tuple(one.amount for one in own) for own in looks),
+        "energy": tuple(tuple(core_energy(one, device).amount for one in own) for own in looks),
+    }
+    costs = {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit}
+    cost = Cost(early, costs, more={key: _more(own) for key, own in checks.items()})
+    return Built(cost, lowered, {"cycles": cycles, "energy": energy}, checks)
+
+
+def _more(checks: Checks) -> ByMeasure:
+    """What measures cost above the cheapest. The last stage reports the measure of the first one."""
+    above = [tuple(one - min(own) for one in own) for own in zip(*checks, strict=True)]
+    *early, last = above
+    return tuple(
+        tuple(
+            (
+                *(0 for _ in range(stage)),
+                *(own for _ in range(stage, len(early))),
+                own + (0 if stage else last[measure]),
+            )
+            for measure, own in enumerate(measures)
+        )
+        for stage, measures in enumerate(early)
+    )
 
 
 def _plan(

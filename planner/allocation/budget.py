@@ -96,7 +96,7 @@ def cycle_budget(placed: Placed, forward: Sequence[int], back: Sequence[int]) ->
         loads=tuple(loading(placed, stage) for stage in stages),
         starts=tuple(start_cycles(device, len(requirements.quadrants(stage))) for stage in stages),
         stages=tuple(stage_cycles(placed, stage) for stage in stages),
-        checks=tuple(_check(placed, stage) for stage in stages),
+        checks=checking(placed),
         forward=tuple(switch_cycles(device, writes) for writes in forward),
         back=tuple(switch_cycles(device, writes) for writes in back),
     )
@@ -120,6 +120,11 @@ def loading(placed: Placed, stage: Stage, packed: bool = False) -> Cycles:
     if not network.fifo:
         return load
     return added_by_load(load, [(requirements.layer(slot), _slot_cycles(placed, slot)) for slot in stage.slots])
+
+
+def checking(placed: Placed) -> tuple[Cycles, ...]:
+    """From the end of each stage to the decision, with the measures of its exit."""
+    return tuple(_check(placed, stage) for stage in placed.requirements.chain.stages)
 
 
 def _check(placed: Placed, stage: Stage) -> Cycles:

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 
 from offramp.planner.exits.frontier import UNREACHED, Ints, ThresholdSetting
 from offramp.planner.exits.pool import Pool
 
+ByMeasure = tuple[tuple[tuple[int, ...], ...], ...]  # by early stage, measure and exit
+
+
+def add_measures(costs: tuple[int, ...], more: ByMeasure, measures: Sequence[int]) -> tuple[int, ...]:
+    """Costs by exit, with what the measures of stages add."""
+    for own, measure in zip(more, measures, strict=False):
+        costs = tuple(map(add, costs, own[measure]))
+    return costs
+
 
 @dataclass(frozen=True)
 class ChainCosts:
     """A chain: numbers of its candidates in the pool, and the cost of an inference by exit, for every quantity; the
-    first is minimised. `placed`: these are its costs; else none of them is more."""
+    first is minimised. `placed`: these are its costs; else none of them is more. `costs`: with the cheapest measures;
+    `more`: what those of each stage cost besides, at least 0 and never less at a later exit; empty: nothing."""
 
     early: tuple[int, ...]
     costs: tuple[tuple[int, ...], ...]
     placed: bool = True
+    more: tuple[ByMeasure, ...] = ()
+
+    def by_exit(self, quantity: int, measures: Sequence[int]) -> tuple[int, ...]:
+        """With the measures of all stages; or of the first of them, then nothing is less with those of the others."""
+        return add_measures(self.costs[quantity], self.more[quantity] if self.more else (), measures)
 
     @property
     def rising(self) -> bool:

@@ -7,14 +7,14 @@ are placed if the search finds that they could be the best.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
 
 import numpy as np
 
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
-from offramp.planner.exits.best import ChainCosts, Found
+from offramp.planner.exits.best import ByMeasure, ChainCosts, Found, add_measures
 from offramp.planner.exits.candidates import CandidateProfile, Early
 from offramp.planner.exits.choice import Choice, Outcome
 from offramp.planner.exits.frontier import (
@@ -45,13 +45,18 @@ _SHARE = 0.7  # of the work that is for the choice itself, before other chains a
 @dataclass(frozen=True)
 class Cost:
     """A chain that may be chosen. `cost_by_exit`: by quantity (cycles; energy in pJ), of an inference that leaves at
-    each stage; empty where `reason` says why the chain cannot be built. `placed`: these are its costs; else none of
-    them is more."""
+    each stage, with the cheapest measures; empty where `reason` says why the chain cannot be built. `placed`: these are
+    its costs; else none of them is more. `more`: by quantity, what measures cost besides, as in ChainCosts."""
 
     early: Early
     cost_by_exit: Mapping[str, tuple[int, ...]]
     reason: str = ""
     placed: bool = True
+    more: Mapping[str, ByMeasure] = field(default_factory=dict)
+
+    def by_exit(self, quantity: str, measures: Sequence[int]) -> tuple[int, ...]:
+        """With the measures of all stages."""
+        return add_measures(self.cost_by_exit[quantity], self.more.get(quantity, ()), measures)
 
 
 PlaceChains = Callable[[Sequence[Cost]], Sequence[Cost]]  # the same chains, placed
@@ -107,20 +112,29 @@ class _Case:
     def chain(self, cost: Cost) -> ChainCosts:
         """What is minimised comes first, then all quantities."""
         quantities = tuple(cost.cost_by_exit[key] for key in QUANTITIES)
-        return ChainCosts(cost.early, (self.objective(cost), *quantities), cost.placed)
+        more: tuple[ByMeasure, ...] = ()
+        if cost.more:
+            objective = tuple(
+                tuple(
+                    self.objective({key: cost.more[key][stage][measure] for key in QUANTITIES})
+                    for measure in range(len(own))
+                )
+                for stage, own in enumerate(cost.more[QUANTITIES[0]])
+            )
+            more = (objective, *(cost.more[key] for key in QUANTITIES))
+        return ChainCosts(cost.early, (self.objective(cost.cost_by_exit), *quantities), cost.placed, more)
 
-    def objective(self, chain: Cost) -> tuple[int, ...]:
+    def objective(self, cost_by_exit: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
         """What is minimised, by the stage that is left at: a quantity, or a weighted sum relative to main alone."""
         weights = {self.goal.budget[0]: 1.0} if self.goal.budget else self.goal.weights
         if len(weights) == 1:
-            return chain.cost_by_exit[next(iter(weights))]
+            return cost_by_exit[next(iter(weights))]
         largest = max(weights.values())  # the sum of the weights themselves can overflow
         parts = {key: weight / largest for key, weight in weights.items()}
         shares = {key: part / sum(parts.values()) / self.costs[0].cost_by_exit[key][0] for key, part in parts.items()}
-        stages = range(len(chain.early) + 1)
+        stages = range(len(next(iter(cost_by_exit.values()))))
         return tuple(
-            round(_RELATIVE * sum(share * chain.cost_by_exit[key][at] for key, share in shares.items()))
-            for at in stages
+            round(_RELATIVE * sum(share * cost_by_exit[key][at] for key, share in shares.items())) for at in stages
         )
 
     def place(self, numbers: Sequence[int]) -> list[ChainCosts | None]:
@@ -240,10 +254,10 @@ def _tested(case: _Case, delta: float) -> list[_Pick]:
     which loses nothing."""
     kept = CandidateScores(case.scores.scores, case.scores.right | ~case.full)
     learning = Learning(WORK // 2, case.executor, case.place if case.placing else None)
-    picks = {0: _Pick(0, (), (case.objective(case.costs[0])[0] * len(case.full), 0))}
+    picks = {0: _Pick(0, (), (case.objective(case.costs[0].cost_by_exit)[0] * len(case.full), 0))}
     rate = (case.goal.accuracy_drop or 0.0) / 100
     for passed in certify_chains(kept, case.chains(), rate, delta, learning):
-        by_exit = case.objective(case.costs[passed.chain])
+        by_exit = case.chain(case.costs[passed.chain]).by_exit(0, [one.measure for one in passed.settings])
         exits = case.scores.exits(case.costs[passed.chain].early, by_exit)
         if passed.chain not in picks and exits.correct(passed.settings) >= case.needed:
             rank = (int(np.array(by_exit)[exits.exit_index(passed.settings)].sum()), passed.chain)
@@ -252,7 +266,7 @@ def _tested(case: _Case, delta: float) -> list[_Pick]:
 
 
 def _outcome(case: _Case, chain: int, settings: tuple[ThresholdSetting, ...]) -> Outcome:
-    cost = case.costs[chain]
+    cost, chosen = case.costs[chain], [one.measure for one in settings]
     exits = case.scores.exits(cost.early, cost.cost_by_exit["cycles"])
     exit_index = exits.exit_index(settings)
     left = np.bincount(exit_index, minlength=len(settings) + 1)
@@ -272,7 +286,7 @@ def _outcome(case: _Case, chain: int, settings: tuple[ThresholdSetting, ...]) ->
         correct=exits.correct(settings),
         exit_counts=tuple(left.tolist()),
         means={
-            key: float(left @ np.array(cost.cost_by_exit[key])) / len(exit_index) / UNITS[key] for key in QUANTITIES
+            key: float(left @ np.array(cost.by_exit(key, chosen))) / len(exit_index) / UNITS[key] for key in QUANTITIES
         },
     )
 

@@ -138,7 +138,7 @@ def certify_chains(
     known = dict(chains)
     sequence = _learned(images.only(learn), known, rate, learning)
     found = _test(images.only(test), known, _Family(sequence, allowed), rate, delta)
-    return tuple(sorted(found, key=lambda one: _cost(_exits(images, known[one.chain]), one.settings)))
+    return tuple(sorted(found, key=lambda one: _cost(_exits(images, known[one.chain], one.settings), one.settings)))
 
 
 def _single(chains: Mapping[int, ChainCosts]) -> int | None:
@@ -178,12 +178,13 @@ def _by_measure(
         if allowed < 0:
             return
         rest -= p_value(allowed, count, rate)
+        by_exit = costs.by_exit(0, (measure,))
         order = np.argsort(-scores, kind="stable")
         ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # the last image of each threshold
         losses = lost[order].cumsum()[ends]
         for tested in range(int(losses.searchsorted(allowed, side="right"))):
             own, leaving = int(losses[tested]), int(ends[tested]) + 1
-            cost = leaving * costs.costs[0][0] + (count - leaving) * costs.costs[0][1]
+            cost = leaving * by_exit[0] + (count - leaving) * by_exit[1]
             settings = (ThresholdSetting(measure, int(scores[order[ends[tested]]])),)
             p = p_value(own, count, rate)
             yield cost, Certified(chain, settings, Guarantee(rate, delta, _FIXED, count, own, allowed, p, tested + 1))
@@ -194,7 +195,7 @@ def _test(
 ) -> Iterator[Certified]:
     count = images.right.shape[1]
     for tested, (chain, settings) in enumerate(family.sequence):
-        losses = count - _exits(images, chains[chain]).correct(settings)
+        losses = count - _exits(images, chains[chain], settings).correct(settings)
         if losses > family.allowed:
             return
         p = p_value(losses, count, rate)
@@ -202,8 +203,9 @@ def _test(
         yield Certified(chain, settings, guarantee)
 
 
-def _exits(images: CandidateScores, chain: ChainCosts) -> ExitScores:
-    return images.exits(chain.early, chain.costs[0])
+def _exits(images: CandidateScores, chain: ChainCosts, settings: Sequence[ThresholdSetting]) -> ExitScores:
+    """A chain with the costs of the measures of some settings."""
+    return images.exits(chain.early, chain.by_exit(0, [one.measure for one in settings]))
 
 
 def _cost(exits: ExitScores, settings: tuple[ThresholdSetting, ...]) -> int:
@@ -230,8 +232,8 @@ def _learned(
     sequence: list[tuple[int, tuple[ThresholdSetting, ...]]] = []
     cheapest = UNREACHED
     for found in search.best[0].points(max(0, count - most)):
-        exits = _exits(images, chains[found.chain])
         settings = chains[found.chain].thresholds(search.pool, found.measures, found.cuts)
+        exits = _exits(images, chains[found.chain], settings)
         for tried in (*(_safer(exits, settings, part) for part in _SAFER), settings):
             cost = _cost(exits, tried)
             if cost < cheapest:

@@ -169,7 +169,8 @@ class Search:
             costs = entry.costs
             for box in [entry.box] if entry.box else self.deeper(costs, Box((), (), ())):
                 owners.append(entry)
-                tasks.append(Task(box, costs.early, costs.rising, costs.costs, self.price, limit))
+                by_exit = tuple(costs.by_exit(quantity, box.measures) for quantity in range(len(costs.costs)))
+                tasks.append(Task(box, costs.early, costs.rising, by_exit, self.price, limit))
         for entry, task, grid in zip(owners, tasks, self.executor.map(expand, self.pool, tasks), strict=True):
             self.take(entry, task, grid)
 
@@ -263,15 +264,18 @@ class Search:
         tasks = []
         for one, own in zip(starts, prices, strict=True):
             costs = self.chains[one.chain]
-            tasks.append(Descent(costs.early, costs.rising, costs.costs[quantity], own, one.measures, one.cuts))
+            more = costs.more[quantity] if costs.more else ()
+            tasks.append(Descent(costs.early, costs.rising, costs.costs[quantity], more, own, one.measures, one.cuts))
         values = []
         for one, task, points in zip(starts, tasks, self.executor.map(descend, self.pool, tasks), strict=True):
             self.work -= self.pool.images * len(points) * (len(one.cuts) + 1) ** 2
+            costs = self.chains[one.chain]
             for point in points:
-                totals = [point.cost(by_exit) for by_exit in self.chains[one.chain].costs]
+                totals = [point.cost(costs.by_exit(each, point.measures)) for each in range(len(costs.costs))]
                 front = [(np.array([point.right]), np.array([cost]), np.array([point.cuts])) for cost in totals]
                 self.keep(one.chain, point.measures, front)
-            values.append(points[-1].cost(task.costs) - task.prices[-1] * points[-1].right)
+            last = points[-1]
+            values.append(last.cost(costs.by_exit(quantity, last.measures)) - task.prices[-1] * last.right)
         return values
 
     def place(self, place: Place | None) -> bool:

@@ -79,11 +79,6 @@ def check_cycles(device: Device, measure: Measure, logits: int, reads: int, quad
     return _work(device, _counted(device, f"check_{measure}", "logits", logits), 1 + quadrants + reads)
 
 
-def dearest_check(device: Device, measures: Iterable[Measure]) -> Measure:
-    """Of some measures the one that takes longest, which is the same for ten logits or a thousand."""
-    return max(measures, key=lambda measure: _counted(device, f"check_{measure}", "logits", 10))
-
-
 def switch_cycles(device: Device, writes: int) -> Cycles:
     """So many register writes between two runs."""
     return _work(device, ceil_div(device.instructions["switch_100_writes"] * writes, 100), writes)

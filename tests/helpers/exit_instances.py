@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from offramp.planner.exits.best import ByMeasure
 from offramp.planner.exits.candidates import Candidate, CandidateProfile, Early, chains_of
 from offramp.planner.exits.choose import Cost
 from offramp.planner.exits.frontier import LARGEST, Bools
@@ -27,10 +28,11 @@ def candidate(name: str, cut: int | None, measures: tuple[Measure, ...]) -> Cand
 
 
 class Instance:
-    """A goal, the candidates' profiles, where main is right, and the costs of all chains of up to `most` of them."""
+    """A goal, the candidates' profiles, where main is right, and the costs of all chains of up to `most` of them;
+    `dear`: the measures differ in cost."""
 
-    def __init__(self, seed: int, most: int = 2) -> None:
-        rng = np.random.default_rng(seed)
+    def __init__(self, seed: int, most: int = 2, dear: bool = False) -> None:
+        rng, self.dear = np.random.default_rng(seed), dear
         self.images = int(rng.choice([1, *rng.integers(1, 41, 4)]))
         self.measures = MEASURES[: int(rng.integers(1, 4))]
         names = [("front", None), ("small", None), ("main-0", 0), ("main-2", 2)]
@@ -60,7 +62,18 @@ class Instance:
         back = rng.integers(0, 20, (2, len(early) + 1))
         costs = np.cumsum(steps, axis=1) + back
         cycles, energy = (costs[:, ::-1] if rng.random() < 0.1 else costs).tolist()
-        return Cost(early, {"cycles": tuple(cycles), "energy": tuple(energy)})
+        by_exit = {"cycles": tuple(cycles), "energy": tuple(energy)}
+        return Cost(early, by_exit, more={key: self._more(len(early), rng) for key in by_exit} if self.dear else {})
+
+    def _more(self, early: int, rng: np.random.Generator) -> ByMeasure:
+        """What measures cost besides: at their stage and all later ones, the first one's also at the last."""
+        found = []
+        for stage in range(early):
+            own, last = rng.integers(0, 15, (2, len(self.measures))).tolist()
+            added = last if stage == 0 else [0] * len(own)
+            vectors = [(0,) * stage + (a,) * (early - stage) + (a + b,) for a, b in zip(own, added, strict=True)]
+            found.append(tuple(vectors))
+        return tuple(found)
 
     def goal(self, budget: tuple[str, float] | None = None, **weights: float) -> ChoiceSpec:
         stages = tuple(one.candidate.stage for one in self.profiles)
@@ -90,10 +103,17 @@ class Instance:
             measure, threshold = settings[stage]
             values = self.profiles[cost.early[stage]].confidence[measure]
             exit_index[confident(self.measures[measure], values, threshold)] = stage
+        by_measure = [one for one, _ in settings]
+        cycles_by_exit, energy_by_exit = (list(cost.cost_by_exit[key]) for key in ("cycles", "energy"))
+        for stage, measure in enumerate(by_measure):
+            for at in range(len(settings) + 1):
+                if cost.more:
+                    cycles_by_exit[at] += cost.more["cycles"][stage][measure][at]
+                    energy_by_exit[at] += cost.more["energy"][stage][measure][at]
         for stage in range(len(settings) + 1):
             here = exit_index == stage
             answers = self.profiles[cost.early[stage]].right if stage < len(settings) else self.full
-            cycles += int(here.sum()) * cost.cost_by_exit["cycles"][stage]
-            energy += int(here.sum()) * cost.cost_by_exit["energy"][stage]
+            cycles += int(here.sum()) * cycles_by_exit[stage]
+            energy += int(here.sum()) * energy_by_exit[stage]
             right += int(answers[here].sum())
         return cycles, energy, right, cost.early

@@ -21,6 +21,7 @@ from offramp.pipeline.report import report_json
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
+from offramp.planner.ir.measure import MEASURES
 from offramp.planner.ir.network import Shape
 from offramp.planner.plan import Plan, load_plan, plan_json
 from offramp.planner.reference.confidence import confident
@@ -107,6 +108,18 @@ stages:
         assert (one.right == (expected.answers[stage] == images.y)).all()
     assert (full == (expected.answers[2] == images.y)).all()
     assert candidates.entries[1].cut == 0
+
+
+@pytest.mark.parametrize("measure", ["", *MEASURES])
+def test_the_choice_counts_what_the_plan_costs(folder: Path, measure: str) -> None:
+    text = NETWORKS + AUTO + (f"confidence: [{measure}]\n" if measure else "")
+    made = planned_of(write_auto(folder, text, "counted.yaml"))
+    assert made.plan.choice is not None and made.plan.calibration is not None
+    chosen = made.plan.choice.chosen
+    assert len(chosen.stages) > 1
+    assert chosen.mean_cycles == pytest.approx(np.dot(chosen.shares, made.cycles.cost_by_exit), abs=1e-6)
+    assert chosen.mean_energy_uj == pytest.approx(np.dot(chosen.shares, made.energy.cost_by_exit) / 10**6, abs=1e-9)
+    assert made.plan.calibration.mean_cycles == pytest.approx(chosen.mean_cycles, abs=1e-6)
 
 
 def test_a_plan_keeps_its_promise_on_the_calibration_data(folder: Path) -> None:

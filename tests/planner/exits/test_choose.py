@@ -38,6 +38,34 @@ def test_the_choice_is_that_of_brute_force(block: int) -> None:
                 assert (round(one.best.means[quantity] * scale) if one.best else None) == min(own, default=None), seed
 
 
+@pytest.mark.parametrize("block", range(3))
+def test_measures_that_differ_in_cost_are_chosen_by_what_they_cost(block: int) -> None:
+    compared = 0
+    for seed in range(100 * block, 100 * block + 60):
+        instance = Instance(seed, most=3, dear=True)
+        longest = max(len(one.early) for one in instance.costs)
+        if instance.images > 12 or (longest == 3 and len(instance.measures) == 3):
+            continue
+        allowed = [one for one in instance.outcomes() if one[2] >= needed(instance)]
+        choice = chosen(instance, cycles=1.0)
+        least = min(one[0] for one in allowed)
+        assert round(choice.chosen.means["cycles"] * instance.images) == least and choice.method == "exact", seed
+        assert choice.chosen.correct == max(one[2] for one in allowed if one[0] == least), seed
+        compared += 1
+    assert compared > 10
+
+
+def test_a_stopped_search_is_right_about_measures_that_differ_in_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(400, 410):
+        instance = Instance(seed, dear=True)
+        best = min(one[0] for one in instance.outcomes() if one[2] >= needed(instance))
+        for work in (0, 30, 300):
+            monkeypatch.setattr("offramp.planner.exits.choose.WORK", work)
+            choice = chosen(instance, cycles=1.0)
+            found = choice.chosen.means["cycles"] * instance.images
+            assert found * (1 - choice.gap) <= best + 1e-6 and best <= found + 1e-6
+
+
 @pytest.mark.parametrize("seed", range(200, 230))
 def test_weighted_sums_and_budgets_are_those_of_brute_force(seed: int) -> None:
     instance = Instance(seed)

@@ -14,7 +14,6 @@ from offramp.planner.allocation.budget import alone_budget
 from offramp.planner.hardware.core import (
     added_by_load,
     check_cycles,
-    dearest_check,
     load_cycles,
     start_cycles,
     switch_cycles,
@@ -129,7 +128,6 @@ def test_starts_and_checks_take_counted_instructions_and_accesses() -> None:
         found = check_cycles(DEVICE, measure, 10, 3, 2)  # byte logits: three words
         assert found.cycles == pytest.approx(time(instructions, (1 + 2 + 3) * BUS), abs=2)
         assert found.tag == "estimated"
-    assert dearest_check(DEVICE, ("margin", "max_probability")) == "max_probability"
 
 
 def test_the_core_takes_its_time_by_its_clock_and_energy_by_its_cycles() -> None:
