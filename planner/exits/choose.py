@@ -17,15 +17,7 @@ from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
 from offramp.planner.exits.best import ByMeasure, ChainCosts, Found, add_measures
 from offramp.planner.exits.candidates import CandidateProfile, Early
 from offramp.planner.exits.choice import Choice, Outcome
-from offramp.planner.exits.frontier import (
-    LARGEST,
-    UNREACHED,
-    WORK,
-    Bools,
-    CandidateScores,
-    ThresholdSetting,
-    to_scores,
-)
+from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, CandidateScores, ThresholdSetting, to_scores
 from offramp.planner.exits.goal import AtLeast, Goal, Within
 from offramp.planner.exits.guarantee import Guarantee, Learning, certify_chains
 from offramp.planner.exits.pool import make_pool
@@ -112,16 +104,13 @@ class _Case:
     def chain(self, cost: Cost) -> ChainCosts:
         """What is minimised comes first, then all quantities."""
         quantities = tuple(cost.cost_by_exit[key] for key in QUANTITIES)
-        more: tuple[ByMeasure, ...] = ()
-        if cost.more:
-            objective = tuple(
-                tuple(
-                    self.objective({key: cost.more[key][stage][measure] for key in QUANTITIES})
-                    for measure in range(len(own))
-                )
-                for stage, own in enumerate(cost.more[QUANTITIES[0]])
+        more = tuple(cost.more[key] for key in QUANTITIES if cost.more)
+        if more:
+            stages = [zip(*own, strict=True) for own in zip(*more, strict=True)]
+            objective = (
+                tuple(self.objective(dict(zip(QUANTITIES, one, strict=True))) for one in own) for own in stages
             )
-            more = (objective, *(cost.more[key] for key in QUANTITIES))
+            more = (tuple(objective), *more)
         return ChainCosts(cost.early, (self.objective(cost.cost_by_exit), *quantities), cost.placed, more)
 
     def objective(self, cost_by_exit: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:

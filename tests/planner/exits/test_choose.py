@@ -66,9 +66,10 @@ def test_a_stopped_search_is_right_about_measures_that_differ_in_cost(monkeypatc
             assert found * (1 - choice.gap) <= best + 1e-6 and best <= found + 1e-6
 
 
+@pytest.mark.parametrize("dear", [False, True])
 @pytest.mark.parametrize("seed", range(200, 230))
-def test_weighted_sums_and_budgets_are_those_of_brute_force(seed: int) -> None:
-    instance = Instance(seed)
+def test_weighted_sums_and_budgets_are_those_of_brute_force(seed: int, dear: bool) -> None:
+    instance = Instance(seed, dear=dear)
     outcomes = instance.outcomes()
     main = next(one for one in outcomes if not one[3])
     choice = chosen(instance, cycles=1.0, energy=3.0)
@@ -87,9 +88,10 @@ def test_weighted_sums_and_budgets_are_those_of_brute_force(seed: int) -> None:
         assert round(choice.chosen.means["cycles"] * instance.images) == cheapest
 
 
+@pytest.mark.parametrize("dear", [False, True])
 @pytest.mark.parametrize("seed", range(300, 330))
-def test_the_pareto_front_is_that_of_brute_force(seed: int) -> None:
-    instance = Instance(seed)
+def test_the_pareto_front_is_that_of_brute_force(seed: int, dear: bool) -> None:
+    instance = Instance(seed, dear=dear)
     outcomes = instance.outcomes()
     least = min(one[0] for one in outcomes)
     choice = choose(instance.goal(("cycles", least + 1)), instance.profiles, instance.full, instance.costs)
