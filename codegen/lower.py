@@ -78,12 +78,6 @@ def fifo_ports(placed: Placed) -> tuple[int, ...]:
     return tuple(quadrants_of(placed.requirements.chain.first_reader.layer.processors, placed.requirements.device))
 
 
-def words_sent(placed: Placed, stage: Stage) -> int:
-    """Words that a stage is sent through the FIFO, over all ports; 0 if it does not read it."""
-    hw = placed.requirements.layer(stage.slots[0])
-    return len(fifo_ports(placed)) * hw.input_words if reads_fifo(placed, stage) else 0
-
-
 def _fifo_settings(placed: Placed, stage: Stage, quadrants: tuple[int, ...]) -> dict[Key, Fields]:
     """Length of a frame, and the FIFO itself: thresholds as the vendor's generated code sets them (izer)."""
     hw = placed.requirements.layer(stage.slots[0])
