@@ -1,184 +1,441 @@
-/* The runtime: everything that does not depend on the model. */
+/* The calls of the runtime: each takes the lock or says that it is taken. */
 #include "offramp.h"
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "offramp_internal.h"
 
-#include "offramp_confidence.h"
-#include "offramp_input.h"
-#include "offramp_platform.h"
-#include "offramp_tables.h"
+static volatile uint32_t lock;
 
-/* Stages are waited for four times as long as modelled, plus a constant: streaming layers are modelled roughly. */
-#define OFFRAMP_WAIT_FACTOR 4u
-#define OFFRAMP_WAIT_EXTRA 1000u
-
-#define OFFRAMP_UNKNOWN UINT32_MAX
-
-_Static_assert(sizeof(offramp_result_t) == 4u * (3u + OFFRAMP_CLASSES), "a result has no padding");
-
-static struct {
-    bool powered;
-    bool loaded;         /* an input waits for its inference */
-    uint32_t configured; /* the stage whose registers are in place, or OFFRAMP_UNKNOWN */
-} state = {false, false, OFFRAMP_UNKNOWN};
-
-static void apply(offramp_writes_t list)
+static bool is_open(void)
 {
-    for (uint32_t i = 0; i < list.count; i++) {
-        offramp_reg_write(list.writes[i].address, list.writes[i].value);
+    return offramp_runtime.phase != OFFRAMP_CLOSED;
+}
+
+/* For what may change between inferences only. */
+static offramp_status_t idle(void)
+{
+    offramp_status_t status = is_open() ? OFFRAMP_OK : OFFRAMP_NOT_READY;
+    return offramp_runtime.phase == OFFRAMP_RUNNING ? OFFRAMP_BUSY : status;
+}
+
+static void clear_statistics(void)
+{
+    const offramp_header_t *header = offramp_runtime.image->header;
+    offramp_runtime.statistics = (offramp_statistics_t){0u, 0u, 0u, 0u, OFFRAMP_OK};
+    for (uint32_t i = 0u; i < header->stages.count; i++) {
+        offramp_runtime.image->states[i].statistics = (offramp_stage_statistics_t){0u, 0u, 0u};
     }
 }
 
-#ifdef OFFRAMP_INPUT_FIFO
-#define OFFRAMP_CTRL_STOPPED (OFFRAMP_CTRL_DONE | OFFRAMP_CTRL_ENABLE | OFFRAMP_CTRL_FIFO)
-#else
-#define OFFRAMP_CTRL_STOPPED (OFFRAMP_CTRL_DONE | OFFRAMP_CTRL_ENABLE)
-#endif
-
-/* Whatever they are doing. Memories and the layer count are accessible only while the enable bits are 0; a start needs
- * their rising edge. */
-static void stop(uint32_t quadrants)
+/* Everything that changes at run time as it was planned. */
+static void reset_state(const offramp_image_t *image, const offramp_options_t *options)
 {
-    for (uint32_t quadrant = 0; quadrant < OFFRAMP_DEVICE_QUADRANTS; quadrant++) {
-        if ((quadrants >> quadrant) & 1u) {
-            uint32_t address = OFFRAMP_CTRL + quadrant * OFFRAMP_CTRL_STRIDE;
-            offramp_reg_write(address, offramp_reg_read(address) & ~OFFRAMP_CTRL_STOPPED);
+    const offramp_options_t defaults = {offramp_port_cycles, 0u, NULL, NULL, NULL, false, false, false, false};
+    const offramp_stage_t *stages = offramp_at(image->header, image->header->stages.at);
+    offramp_runtime.image = image;
+    offramp_runtime.options = options != NULL ? *options : defaults;
+    if ((offramp_runtime.options.clock == NULL) && !offramp_runtime.options.no_clock) {
+        offramp_runtime.options.clock = offramp_port_cycles;
+    }
+    for (uint32_t i = 0u; i < image->header->models.count; i++) {
+        image->forced[i] = OFFRAMP_BY_CONFIDENCE;
+    }
+    for (uint32_t i = 0u; i < image->header->stages.count; i++) {
+        image->states[i].threshold = stages[i].threshold;
+    }
+    clear_statistics();
+}
+
+static bool allowed(const offramp_options_t *options)
+{
+    bool wait_needs_clock = (options != NULL) && (options->wait != NULL) && (options->clock == NULL);
+    bool contradicts = (options != NULL) && (options->clock != NULL) && options->no_clock;
+    return !contradicts && (!wait_needs_clock || options->no_clock);
+}
+
+static offramp_status_t open_image(const offramp_image_t *image, const offramp_options_t *options)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if (is_open()) {
+        status = OFFRAMP_BUSY;
+    } else if ((image == NULL) || !allowed(options)) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else if (!offramp_image_intact(image)) {
+        status = OFFRAMP_E_IMAGE;
+    } else {
+        reset_state(image, options);
+        status = offramp_load_block(false);
+        if (status != OFFRAMP_OK) {
+            offramp_runtime.phase = OFFRAMP_CLOSED;
         }
     }
+    return status;
 }
 
-int offramp_init(void)
+offramp_status_t offramp_open(const offramp_image_t *image, const offramp_options_t *options)
 {
-    offramp_platform_power_on(OFFRAMP_QUADRANTS);
-    apply(offramp_tables.init);
-    for (uint32_t i = 0; i < offramp_tables.weight_chunks; i++) {
-        const offramp_chunk_t *chunk = &offramp_tables.weights[i];
-        offramp_weights_stream(chunk->address, chunk->words, chunk->count);
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = open_image(image, options);
+        offramp_port_unlock(&lock);
     }
-    for (uint32_t i = 0; i < offramp_tables.bias_runs; i++) {
-        const offramp_bias_t *run = &offramp_tables.biases[i];
-        for (uint32_t k = 0; k < run->count; k++) {
-            offramp_reg_write(run->address + 4u * k, (uint8_t)run->values[k]);
+    return status;
+}
+
+offramp_status_t offramp_close(void)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = idle();
+        if (status == OFFRAMP_OK) {
+            offramp_port_power_off(offramp_runtime.image->header->all_quadrants, false);
+            offramp_runtime.phase = OFFRAMP_CLOSED;
+        }
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_load(uint32_t model, offramp_format_t format, const void *data, uint32_t first,
+                              uint32_t pixels)
+{
+    const offramp_piece_t piece = {data, format, first, pixels};
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = offramp_load_piece(model, &piece);
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const void *data)
+{
+    const offramp_piece_t input = {data, format, 0u, 0u};
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = offramp_begin_model(model, &input);
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+static offramp_status_t poll_once(offramp_result_t *result)
+{
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    *result = (offramp_result_t){0u, 0u, 0u, 0u};
+    if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+        status = offramp_poll_stage(result);
+        if (status != OFFRAMP_OK) {
+            *result = (offramp_result_t){0u, 0u, 0u, 0u};
         }
     }
-    state.powered = true;
-    state.loaded = false;
-    state.configured = OFFRAMP_UNKNOWN;
-    return OFFRAMP_OK;
+    return status;
 }
 
-void offramp_deinit(void)
+offramp_status_t offramp_poll(offramp_result_t *result)
 {
-    state.powered = false;
-    state.loaded = false;
-    state.configured = OFFRAMP_UNKNOWN;
-    offramp_platform_power_off();
-}
-
-static int ready_for(const void *input)
-{
-    if (input == NULL) {
-        return OFFRAMP_E_ARGUMENT;
-    }
-    return state.powered ? OFFRAMP_OK : OFFRAMP_E_NOT_READY;
-}
-
-int offramp_load_input(const int8_t *chw)
-{
-    int error = ready_for(chw);
-    if (error == OFFRAMP_OK) {
-        offramp_input_take(chw);
-        state.loaded = true;
-    }
-    return error;
-}
-
-int offramp_load_packed(const uint32_t *words)
-{
-    int error = ready_for(words);
-    if (error == OFFRAMP_OK) {
-        offramp_input_take_packed(words);
-        state.loaded = true;
-    }
-    return error;
-}
-
-static void configure_first_stage(void)
-{
-    if (state.configured == OFFRAMP_UNKNOWN) {
-        stop(OFFRAMP_QUADRANTS);
-        apply(offramp_tables.configure);
-    } else if (state.configured != 0u) {
-        offramp_stages[state.configured].restore();
-    }
-    state.configured = 0u;
-}
-
-static bool finishes(const offramp_stage_t *stage)
-{
-    uint32_t cycles = OFFRAMP_WAIT_FACTOR * stage->cycles + OFFRAMP_WAIT_EXTRA;
-#ifdef OFFRAMP_INPUT_FIFO
-    /* Looking over the bus takes longer than a cycle of the accelerator. */
-    if (stage->reads_fifo && !offramp_input_send(cycles)) {
-        return false;
-    }
-#endif
-    return offramp_platform_wait(stage->done_address, OFFRAMP_CTRL_DONE, cycles);
-}
-
-static int run(const offramp_stage_t *stage)
-{
-    stage->start();
-    if (!finishes(stage)) {
-        stop(OFFRAMP_QUADRANTS);
-        state.configured = OFFRAMP_UNKNOWN;
-#ifdef OFFRAMP_INPUT_FIFO
-        state.powered = false; /* words of this input may be left in the FIFO */
-#endif
-        return OFFRAMP_E_TIMEOUT;
-    }
-    stage->stop();
-    return OFFRAMP_OK;
-}
-
-static void look(const offramp_stage_t *stage, offramp_result_t *result)
-{
-    stage->read(result->logits);
-    result->confidence = offramp_confidence(stage->measure, result->logits, OFFRAMP_CLASSES, stage->fraction_bits,
-                                            stage->temperature_q16, &result->class_index);
-}
-
-static bool leaves(uint32_t index, uint32_t confidence)
-{
-    const offramp_stage_t *stage = &offramp_stages[index];
-    return index + 1u == OFFRAMP_STAGES || offramp_confident(stage->measure, confidence, stage->threshold);
-}
-
-int offramp_infer(offramp_result_t *result)
-{
-    if (result == NULL) {
-        return OFFRAMP_E_ARGUMENT;
-    }
-    if (!state.loaded) {
-        *result = (offramp_result_t){0};
-        return OFFRAMP_E_NOT_READY;
-    }
-    state.loaded = false;
-    configure_first_stage();
-    for (uint32_t index = 0;; index++) {
-        const offramp_stage_t *stage = &offramp_stages[index];
-        int error = run(stage);
-        if (error != OFFRAMP_OK) {
-            *result = (offramp_result_t){.stage = index};
-            return error;
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if (result != NULL) {
+        status = OFFRAMP_BUSY;
+        if (offramp_port_try_lock(&lock)) {
+            status = poll_once(result);
+            offramp_port_unlock(&lock);
         }
-        look(stage, result);
-        if (leaves(index, result->confidence)) {
-            result->stage = index;
-            return OFFRAMP_OK;
-        }
-        stage->advance();
-        state.configured = index + 1u;
     }
+    return status;
+}
+
+static offramp_status_t infer(uint32_t model, const offramp_piece_t *input, offramp_result_t *result)
+{
+    offramp_status_t status = offramp_begin_model(model, input);
+    if (status == OFFRAMP_OK) {
+        status = poll_once(result);
+        while (status == OFFRAMP_BUSY) {
+            if (offramp_runtime.options.wait != NULL) {
+                offramp_runtime.options.wait(offramp_runtime.options.context);
+            }
+            status = poll_once(result);
+        }
+        if (status == OFFRAMP_WANTS_INPUT) {
+            status = offramp_fail(OFFRAMP_NOT_READY); /* nobody can give it: this call holds the lock */
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_infer(uint32_t model, offramp_format_t format, const void *data, offramp_result_t *result)
+{
+    const offramp_piece_t input = {data, format, 0u, 0u};
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if (result != NULL) {
+        status = OFFRAMP_BUSY;
+        if (offramp_port_try_lock(&lock)) {
+            *result = (offramp_result_t){0u, 0u, 0u, 0u};
+            status = infer(model, &input, result);
+            offramp_port_unlock(&lock);
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_cancel(void)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = OFFRAMP_NOT_READY;
+        if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+            offramp_drop();
+            offramp_runtime.statistics.cancelled++;
+            status = OFFRAMP_OK;
+        }
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+/* Copies the result as bytes, or widened; the buffer has room for that many of them. */
+static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
+{
+    offramp_status_t status = idle();
+    if ((status == OFFRAMP_OK) && !offramp_runtime.answered) {
+        status = OFFRAMP_NOT_READY;
+    }
+    if (status == OFFRAMP_OK) {
+        const offramp_header_t *header = offramp_runtime.image->header;
+        const offramp_tensor_t *result = &offramp_stage(header, offramp_runtime.model, offramp_runtime.stage)->result;
+        uint32_t values = result->channels * result->rows * result->columns;
+        if (room < (bytes != NULL ? values * (result->bits / 8u) : values)) {
+            status = OFFRAMP_E_ARGUMENT;
+        } else if (bytes != NULL) {
+            offramp_read_tensor(header, result, bytes);
+        } else {
+            offramp_read_words(header, result, words);
+        }
+        if ((status == OFFRAMP_OK) && !offramp_guards_hold(header, header->guards)) {
+            status = offramp_fail(OFFRAMP_E_POWER);
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_output(void *buffer, size_t bytes)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if (buffer != NULL) {
+        status = OFFRAMP_BUSY;
+        if (offramp_port_try_lock(&lock)) {
+            status = copy_result(buffer, NULL, bytes);
+            offramp_port_unlock(&lock);
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_output_words(int32_t *values, size_t count)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if (values != NULL) {
+        status = OFFRAMP_BUSY;
+        if (offramp_port_try_lock(&lock)) {
+            status = copy_result(NULL, values, count);
+            offramp_port_unlock(&lock);
+        }
+    }
+    return status;
+}
+
+void offramp_on_interrupt(void)
+{
+    offramp_port_interrupt(false);
+    if (is_open() && (offramp_runtime.options.notify != NULL)) {
+        offramp_runtime.options.notify(offramp_runtime.options.context);
+    }
+}
+
+static offramp_status_t idle_stage(uint32_t model, uint32_t stage)
+{
+    offramp_status_t status = idle();
+    if ((status == OFFRAMP_OK) && !offramp_is_stage(offramp_runtime.image->header, model, stage)) {
+        status = OFFRAMP_E_ARGUMENT;
+    }
+    return status;
+}
+
+offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = idle_stage(model, stage);
+        if ((status == OFFRAMP_OK) && (stage + 1u == offramp_model(offramp_runtime.image->header, model)->stages)) {
+            status = OFFRAMP_E_ARGUMENT;
+        }
+        if (status == OFFRAMP_OK) {
+            offramp_state(offramp_runtime.image, model, stage)->threshold = threshold;
+        }
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_threshold(uint32_t model, uint32_t stage, uint32_t *threshold)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (threshold == NULL) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else if (offramp_port_try_lock(&lock)) {
+        status = idle_stage(model, stage);
+        if (status == OFFRAMP_OK) {
+            *threshold = offramp_state(offramp_runtime.image, model, stage)->threshold;
+        }
+        offramp_port_unlock(&lock);
+    } else {
+        /* Another call is in progress. */
+    }
+    return status;
+}
+
+offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = idle_stage(model, stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage);
+        if (status == OFFRAMP_OK) {
+            offramp_runtime.image->forced[model] = stage;
+        }
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_statistics(offramp_statistics_t *statistics)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (statistics == NULL) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else if (offramp_port_try_lock(&lock)) {
+        status = OFFRAMP_NOT_READY;
+        if (is_open()) {
+            *statistics = offramp_runtime.statistics;
+            status = OFFRAMP_OK;
+        }
+        offramp_port_unlock(&lock);
+    } else {
+        /* Another call is in progress. */
+    }
+    return status;
+}
+
+offramp_status_t offramp_stage_statistics(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (statistics == NULL) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else if (offramp_port_try_lock(&lock)) {
+        status = OFFRAMP_NOT_READY;
+        if (is_open()) {
+            status = OFFRAMP_E_ARGUMENT;
+            if (offramp_is_stage(offramp_runtime.image->header, model, stage)) {
+                *statistics = offramp_state(offramp_runtime.image, model, stage)->statistics;
+                status = OFFRAMP_OK;
+            }
+        }
+        offramp_port_unlock(&lock);
+    } else {
+        /* Another call is in progress. */
+    }
+    return status;
+}
+
+offramp_status_t offramp_clear_statistics(void)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = idle();
+        if (status == OFFRAMP_OK) {
+            clear_statistics();
+        }
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_self_test(uint32_t tests)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = offramp_test_block(tests);
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_sleep(offramp_sleep_t mode)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = offramp_sleep_block(mode);
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_wake(void)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (offramp_port_try_lock(&lock)) {
+        status = offramp_wake_block();
+        offramp_port_unlock(&lock);
+    }
+    return status;
+}
+
+offramp_status_t offramp_image_info(const offramp_image_t *image, offramp_image_info_t *info)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if ((image != NULL) && (info != NULL)) {
+        info->format = image->header->format;
+        info->bytes = image->bytes;
+        info->models = image->header->models.count;
+        for (uint32_t i = 0u; i < sizeof info->digest; i++) {
+            info->digest[i] = (uint8_t)(image->header->digest[i / 4u] >> (8u * (i % 4u)));
+        }
+        status = OFFRAMP_OK;
+    }
+    return status;
+}
+
+offramp_status_t offramp_shape(const offramp_image_t *image, uint32_t model, uint32_t stage, offramp_shape_t *shape)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if ((image != NULL) && (shape != NULL) && offramp_is_stage(image->header, model, stage)) {
+        const offramp_tensor_t *result = &offramp_stage(image->header, model, stage)->result;
+        *shape = (offramp_shape_t){result->channels, result->rows, result->columns, result->bits};
+        status = OFFRAMP_OK;
+    }
+    return status;
+}
+
+const char *offramp_status_text(offramp_status_t status)
+{
+    static const struct {
+        offramp_status_t status;
+        const char *text;
+    } texts[] = {
+        {OFFRAMP_OK, "done"},
+        {OFFRAMP_BUSY, "busy"},
+        {OFFRAMP_WANTS_INPUT, "waits for input"},
+        {OFFRAMP_NOT_READY, "not ready"},
+        {OFFRAMP_E_ARGUMENT, "wrong argument"},
+        {OFFRAMP_E_TIMEOUT, "accelerator does not finish"},
+        {OFFRAMP_E_EARLY, "accelerator finished too early"},
+        {OFFRAMP_E_POWER, "accelerator absent or without power"},
+        {OFFRAMP_E_MEMORY, "accelerator does not read back as written"},
+        {OFFRAMP_E_IMAGE, "image damaged"},
+    };
+    const char *text = "unknown status";
+    for (uint32_t i = 0u; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].status == status) {
+            text = texts[i].text;
+        }
+    }
+    return text;
 }

@@ -1,0 +1,157 @@
+/* The layout of an image: constant data without a pointer in it, so that one checksum covers everything. Records refer
+ * to each other by byte offsets from the header. All fields are 32-bit words, least significant byte first. */
+#ifndef OFFRAMP_IMAGE_H
+#define OFFRAMP_IMAGE_H
+
+#include <stdint.h>
+
+#include "offramp.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OFFRAMP_MAGIC 0x3152464Fu /* "OFR1" */
+#define OFFRAMP_FORMAT 1u
+
+/* A condition that the compiler checks, in every version of C. */
+#define OFFRAMP_CHECK(name, condition) typedef char offramp_check_##name[(condition) ? 1 : -1]
+
+/* `count` records at byte `at` of the image. */
+typedef struct {
+    uint32_t at;
+    uint32_t count;
+} offramp_span_t;
+
+typedef struct {
+    uint32_t address;
+    uint32_t value;
+} offramp_write_t;
+
+/* Registers of neighbouring addresses. */
+typedef struct {
+    uint32_t address;
+    uint32_t count;
+} offramp_registers_t;
+
+/* A register that keeps its value as long as the block has power. */
+typedef struct {
+    uint32_t address;
+    uint32_t mask;
+    uint32_t value;
+} offramp_guard_t;
+
+/* Neighbouring kernel columns of a processor, as express loading takes them. */
+typedef struct {
+    uint32_t address; /* of the first column as express loading counts: a byte write to address + 1 sets it */
+    uint32_t plain;   /* of the same column where columns are read back */
+    uint32_t columns;
+    offramp_span_t words;
+} offramp_chunk_t;
+
+/* Neighbouring bias bytes, one 32-bit address each. */
+typedef struct {
+    uint32_t address;
+    offramp_span_t bytes;
+} offramp_bias_t;
+
+/* Words of the input in one data memory instance, or for one FIFO port. */
+typedef struct {
+    uint32_t address;
+    uint32_t step; /* bytes from word to word; 0 for a FIFO port */
+    uint32_t full; /* bit of the FIFO's status: the port takes no word now */
+    uint32_t mask; /* bytes of a word that hold a channel; the others are 0 */
+    uint32_t channels[4]; /* of a word's bytes, any for one without; with OFFRAMP_INPUT_CHW all are the same */
+} offramp_input_run_t;
+
+#define OFFRAMP_INPUT_CHW 1u  /* a word holds four pixels of a channel, not four channels of a pixel */
+#define OFFRAMP_INPUT_FIFO 2u /* the input goes through the FIFO while a stage runs */
+
+typedef struct {
+    uint32_t channels;
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t flags;
+    offramp_span_t runs;
+} offramp_input_t;
+
+/* Where a tensor lies: for each channel the address of its first value, the byte in the word added. */
+typedef struct {
+    uint32_t channels;
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t bits;
+    uint32_t step; /* bytes from pixel to pixel */
+    offramp_span_t places;
+} offramp_tensor_t;
+
+#define OFFRAMP_STAGE_READS_FIFO 1u
+
+typedef struct {
+    offramp_span_t values;  /* of the model's registers while the stage is configured */
+    offramp_span_t advance; /* writes: to the next stage; none in the last one */
+    offramp_span_t restore; /* writes: back to the model's first stage; none in that */
+    offramp_span_t start;   /* writes: to control registers */
+    offramp_span_t stop;    /* writes: done and enable bits off, so that memories are accessible */
+    offramp_span_t control; /* guards: control registers while the stage runs, without the done bit */
+    uint32_t done_address;  /* control register of the master quadrant */
+    uint32_t least_cycles;  /* of the core's clock: the stage cannot have finished before */
+    uint32_t most_cycles;   /* of the core's clock: it has to have finished */
+    uint32_t flags;
+    uint32_t measure; /* offramp_measure_t, or OFFRAMP_NO_MEASURE */
+    uint32_t threshold;
+    uint32_t fraction_bits;
+    uint32_t temperature_q16;
+    offramp_tensor_t result;
+} offramp_stage_t;
+
+#define OFFRAMP_NO_MEASURE UINT32_MAX
+
+typedef struct {
+    offramp_span_t registers; /* runs of all registers that any stage of the model uses */
+    uint32_t first_stage;     /* of the model's stages in the image's */
+    uint32_t stages;
+    offramp_input_t input;
+} offramp_model_t;
+
+typedef struct {
+    uint32_t magic;
+    uint32_t crc; /* CRC-32 (ISO-HDLC) of everything behind this word */
+    uint32_t bytes;
+    uint32_t format;
+    uint32_t digest[4];
+    uint32_t quadrants;     /* powered; bit q is quadrant q */
+    uint32_t all_quadrants; /* of the device */
+    uint32_t clock_source;  /* fields of the clock register */
+    uint32_t clock_divider;
+    uint32_t done;      /* bit of a control register */
+    uint32_t fifo_stat; /* address of the FIFO's status */
+    uint32_t column_bytes;
+    offramp_span_t init;     /* writes after power-up */
+    offramp_span_t readable; /* writes: weight memories can be read; `init` undoes them */
+    offramp_span_t guards;
+    offramp_span_t weights; /* chunks */
+    offramp_span_t biases;
+    offramp_span_t models;
+    offramp_span_t stages; /* of all models */
+} offramp_header_t;
+
+/* What changes at run time, for each stage. */
+typedef struct {
+    uint32_t threshold;
+    offramp_stage_statistics_t statistics;
+} offramp_stage_state_t;
+
+struct offramp_image {
+    const offramp_header_t *header;
+    uint32_t bytes;                /* behind `header`, with it */
+    offramp_stage_state_t *states; /* one for each stage of the image */
+    uint32_t *forced;              /* one for each model: the stage that answers, or OFFRAMP_BY_CONFIDENCE */
+    int32_t *logits;               /* as many as the stage with a measure that has most */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

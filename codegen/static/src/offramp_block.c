@@ -1,0 +1,178 @@
+/* The accelerator as a whole: loading it, noticing that it is not what it was, loading it again, sleep. */
+#include <stddef.h>
+
+#include "offramp_internal.h"
+
+offramp_runtime_t offramp_runtime;
+
+uint32_t offramp_now(void)
+{
+    uint32_t time = 0u;
+    if (offramp_runtime.options.clock != NULL) {
+        time = offramp_runtime.options.clock();
+    }
+    return time;
+}
+
+static const offramp_header_t *header(void)
+{
+    return offramp_runtime.image->header;
+}
+
+static void forget_contents(void)
+{
+    offramp_runtime.model = OFFRAMP_NONE;
+    offramp_runtime.input_model = OFFRAMP_NONE;
+    offramp_runtime.loaded = 0u;
+    offramp_runtime.answered = false;
+}
+
+static offramp_status_t check_loaded(void)
+{
+    offramp_status_t status = OFFRAMP_OK;
+    if (offramp_runtime.options.check_weights && !(offramp_weights_hold(header()) && offramp_biases_hold(header()))) {
+        status = OFFRAMP_E_MEMORY;
+    } else if (!offramp_guards_hold(header(), header()->guards)) {
+        status = OFFRAMP_E_POWER;
+    } else {
+        /* As far as it has been looked at, all is there. */
+    }
+    return status;
+}
+
+static offramp_status_t power_and_load(bool keep_weights)
+{
+    const offramp_header_t *image = header();
+    offramp_status_t status = OFFRAMP_E_POWER;
+    offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
+    offramp_apply(image, image->init);
+    if (offramp_guards_hold(image, image->guards)) {
+        if (!keep_weights) {
+            offramp_load_weights(image);
+        }
+        offramp_load_biases(image);
+        status = check_loaded();
+    }
+    return status;
+}
+
+offramp_status_t offramp_load_block(bool keep_weights)
+{
+    offramp_status_t status = OFFRAMP_E_IMAGE;
+    forget_contents();
+    offramp_port_power_off(header()->all_quadrants, keep_weights);
+    if (offramp_image_intact(offramp_runtime.image)) {
+        status = power_and_load(keep_weights);
+    }
+    if (status == OFFRAMP_OK) {
+        offramp_runtime.phase = OFFRAMP_READY;
+    } else {
+        (void)offramp_fail(status);
+    }
+    return status;
+}
+
+void offramp_drop(void)
+{
+    offramp_port_interrupt(false);
+    offramp_port_power_off(header()->all_quadrants, false);
+    offramp_runtime.phase = OFFRAMP_STALE;
+    forget_contents();
+}
+
+offramp_status_t offramp_fail(offramp_status_t status)
+{
+    offramp_drop();
+    offramp_runtime.statistics.errors++;
+    offramp_runtime.statistics.last_error = status;
+    return status;
+}
+
+offramp_status_t offramp_make_ready(void)
+{
+    offramp_status_t status = OFFRAMP_OK;
+    if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+        status = OFFRAMP_BUSY;
+    } else if ((offramp_runtime.phase == OFFRAMP_CLOSED) || (offramp_runtime.phase == OFFRAMP_ASLEEP)) {
+        status = OFFRAMP_NOT_READY;
+    } else if (offramp_runtime.phase == OFFRAMP_STALE) {
+        offramp_runtime.statistics.reloads++;
+        status = offramp_load_block(false);
+    } else if (!offramp_guards_hold(header(), header()->guards)) {
+        status = offramp_fail(OFFRAMP_E_POWER);
+    } else {
+        /* It holds the image. */
+    }
+    return status;
+}
+
+static bool registers_in_place(void)
+{
+    const offramp_runtime_t *self = &offramp_runtime;
+    return (self->model == OFFRAMP_NONE) ||
+           offramp_registers_hold(header(), offramp_model(header(), self->model),
+                                  offramp_stage(header(), self->model, self->stage));
+}
+
+offramp_status_t offramp_test_block(uint32_t tests)
+{
+    offramp_status_t status = offramp_make_ready();
+    if (status == OFFRAMP_OK) {
+        bool intact = ((tests & OFFRAMP_TEST_IMAGE) == 0u) || offramp_image_intact(offramp_runtime.image);
+        bool same = (((tests & OFFRAMP_TEST_REGISTERS) == 0u) || registers_in_place()) &&
+                    (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_biases_hold(header())) &&
+                    (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || offramp_weights_hold(header()));
+        if (!intact) {
+            status = offramp_fail(OFFRAMP_E_IMAGE);
+        } else if (!same) {
+            status = offramp_fail(OFFRAMP_E_MEMORY);
+        } else if (!offramp_guards_hold(header(), header()->guards)) {
+            status = offramp_fail(OFFRAMP_E_POWER);
+        } else {
+            /* All is as it should be. */
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_sleep_block(offramp_sleep_t mode)
+{
+    offramp_status_t status = OFFRAMP_OK;
+    if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+        status = OFFRAMP_BUSY;
+    } else if ((offramp_runtime.phase == OFFRAMP_CLOSED) || (offramp_runtime.phase == OFFRAMP_ASLEEP)) {
+        status = OFFRAMP_NOT_READY;
+    } else if (mode > OFFRAMP_SLEEP_OFF) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else {
+        /* A block that has to be loaded again is off already. */
+        offramp_runtime.sleep = offramp_runtime.phase == OFFRAMP_STALE ? OFFRAMP_SLEEP_OFF : mode;
+        offramp_runtime.phase = OFFRAMP_ASLEEP;
+        if (offramp_runtime.sleep == OFFRAMP_SLEEP_CLOCK) {
+            offramp_port_clock(false);
+        } else {
+            forget_contents();
+            offramp_port_power_off(header()->all_quadrants, offramp_runtime.sleep == OFFRAMP_SLEEP_RETAIN);
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_wake_block(void)
+{
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+        status = OFFRAMP_BUSY;
+    } else if (offramp_runtime.phase == OFFRAMP_ASLEEP) {
+        if (offramp_runtime.sleep == OFFRAMP_SLEEP_CLOCK) {
+            offramp_port_clock(true);
+            offramp_runtime.phase = OFFRAMP_READY;
+            status = offramp_make_ready();
+        } else {
+            status = offramp_load_block(offramp_runtime.sleep == OFFRAMP_SLEEP_RETAIN);
+        }
+    } else {
+        /* It does not sleep. */
+    }
+    return status;
+}

@@ -1,0 +1,146 @@
+/* Between the sources of the runtime; not for applications. */
+#ifndef OFFRAMP_INTERNAL_H
+#define OFFRAMP_INTERNAL_H
+
+#include "offramp_image.h"
+#include "offramp_port.h"
+
+/* ---- offramp_load.c: inputs */
+
+/* A piece of an input in the application's memory: `pixels` pixels, all channels of them. */
+typedef struct {
+    const uint8_t *data;
+    offramp_format_t format;
+    uint32_t first;
+    uint32_t pixels;
+} offramp_piece_t;
+
+/* Words on their way to the FIFO: those of up to four ports, four each, and how many of them are sent. */
+typedef struct {
+    uint32_t words[4][4];
+    uint32_t rows;  /* of `words` that are filled */
+    uint32_t ready; /* words of a port that have been taken from the piece */
+    uint32_t sent;  /* words of this block, over all ports */
+} offramp_sending_t;
+
+/* Writes a piece to data memory. */
+void offramp_write_piece(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece);
+
+/* Sends what of a piece the FIFO takes now. True if it has taken a word at least. */
+bool offramp_send_piece(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece,
+                        offramp_sending_t *sending);
+bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *piece, const offramp_sending_t *sending);
+
+/* ---- offramp_memory.c: bulk traffic with the accelerator */
+
+/* Writes pairs of address and value, one after the other. */
+void offramp_apply(const offramp_header_t *image, offramp_span_t writes);
+
+/* Writes all registers of a model for one of its stages. */
+void offramp_configure(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage);
+
+/* Weights and biases of all models. */
+void offramp_load_weights(const offramp_header_t *image);
+void offramp_load_biases(const offramp_header_t *image);
+
+/* Checks; each is true if what is there is what should be. */
+bool offramp_image_intact(const offramp_image_t *image);
+bool offramp_guards_hold(const offramp_header_t *image, offramp_span_t guards);
+bool offramp_registers_hold(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage);
+bool offramp_weights_hold(const offramp_header_t *image);
+bool offramp_biases_hold(const offramp_header_t *image);
+
+/* Copies a tensor out of data memory, in the order channel, row, column: as bytes, or as 32-bit values. */
+void offramp_read_tensor(const offramp_header_t *image, const offramp_tensor_t *tensor, uint8_t *bytes);
+void offramp_read_words(const offramp_header_t *image, const offramp_tensor_t *tensor, int32_t *values);
+
+/* ---- offramp_block.c: the accelerator as a whole */
+
+#define OFFRAMP_NONE UINT32_MAX
+
+typedef enum {
+    OFFRAMP_CLOSED,
+    OFFRAMP_READY,
+    OFFRAMP_RUNNING,
+    OFFRAMP_STALE, /* what the accelerator holds is not known: it is off, and has to be loaded again */
+    OFFRAMP_ASLEEP
+} offramp_phase_t;
+
+typedef struct {
+    const offramp_image_t *image;
+    offramp_options_t options;
+    offramp_phase_t phase;
+    offramp_sleep_t sleep;
+    uint32_t model;       /* whose registers are in place, or OFFRAMP_NONE */
+    uint32_t stage;       /* of that model */
+    uint32_t input_model; /* whose input has been loaded, or OFFRAMP_NONE */
+    uint32_t loaded;      /* pixels of it; through the FIFO: with those of `piece` */
+    bool answered;        /* the result of `stage` can be read */
+    uint32_t begun_at;
+    uint32_t started_at;
+    uint32_t moved_at; /* when the stage started, or last took a word of the input */
+    uint32_t polls;
+    offramp_piece_t piece; /* through the FIFO: what is being sent */
+    offramp_sending_t sending;
+    offramp_statistics_t statistics;
+} offramp_runtime_t;
+
+extern offramp_runtime_t offramp_runtime;
+
+/* What image data at an offset holds. */
+static inline const void *offramp_at(const offramp_header_t *image, uint32_t offset)
+{
+    return (const uint8_t *)image + offset;
+}
+
+static inline const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model)
+{
+    return (const offramp_model_t *)offramp_at(image, image->models.at) + model;
+}
+
+static inline const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t model, uint32_t stage)
+{
+    return (const offramp_stage_t *)offramp_at(image, image->stages.at) + offramp_model(image, model)->first_stage + stage;
+}
+
+static inline offramp_stage_state_t *offramp_state(const offramp_image_t *image, uint32_t model, uint32_t stage)
+{
+    return &image->states[offramp_model(image->header, model)->first_stage + stage];
+}
+
+static inline bool offramp_is_model(const offramp_header_t *image, uint32_t model)
+{
+    return model < image->models.count;
+}
+
+static inline bool offramp_is_stage(const offramp_header_t *image, uint32_t model, uint32_t stage)
+{
+    return offramp_is_model(image, model) && (stage < offramp_model(image, model)->stages);
+}
+
+/* 0 without a clock. */
+uint32_t offramp_now(void);
+
+/* From a block of which nothing is known (but its weights, with `keep_weights`) to one that holds the image. */
+offramp_status_t offramp_load_block(bool keep_weights);
+
+/* Switches the accelerator off, whatever it does; it is loaded again before it is used the next time. */
+void offramp_drop(void);
+
+/* The same, and counts and returns an error, which is told once. */
+offramp_status_t offramp_fail(offramp_status_t status);
+
+/* OFFRAMP_OK if the accelerator can be used now; it has been loaded again if need be. */
+offramp_status_t offramp_make_ready(void);
+
+offramp_status_t offramp_test_block(uint32_t tests);
+offramp_status_t offramp_sleep_block(offramp_sleep_t mode);
+offramp_status_t offramp_wake_block(void);
+
+/* ---- offramp_stage.c: inferences */
+
+offramp_status_t offramp_load_piece(uint32_t model, const offramp_piece_t *piece);
+offramp_status_t offramp_begin_model(uint32_t model, const offramp_piece_t *input);
+offramp_status_t offramp_poll_stage(offramp_result_t *result);
+
+#endif

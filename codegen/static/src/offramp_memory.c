@@ -1,0 +1,201 @@
+/* Bulk traffic with the accelerator: registers, weights, biases, results; and whether it reads back as written. */
+#include "offramp_internal.h"
+
+OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
+OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 27u);
+OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 29u);
+
+void offramp_apply(const offramp_header_t *image, offramp_span_t writes)
+{
+    const offramp_write_t *write = offramp_at(image, writes.at);
+    const offramp_write_t *end = write + writes.count;
+    while (end - write >= 4) {
+        offramp_reg_write(write[0].address, write[0].value);
+        offramp_reg_write(write[1].address, write[1].value);
+        offramp_reg_write(write[2].address, write[2].value);
+        offramp_reg_write(write[3].address, write[3].value);
+        write += 4;
+    }
+    while (write != end) {
+        offramp_reg_write(write->address, write->value);
+        write++;
+    }
+}
+
+void offramp_configure(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage)
+{
+    const offramp_registers_t *run = offramp_at(image, model->registers.at);
+    const uint32_t *value = offramp_at(image, stage->values.at);
+    for (uint32_t left = model->registers.count; left > 0u; left--) {
+        for (uint32_t i = 0u; i < run->count; i++) {
+            offramp_reg_write(run->address + 4u * i, *value);
+            value++;
+        }
+        run++;
+    }
+}
+
+bool offramp_registers_hold(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage)
+{
+    const offramp_registers_t *run = offramp_at(image, model->registers.at);
+    const uint32_t *value = offramp_at(image, stage->values.at);
+    uint32_t wrong = 0u;
+    for (uint32_t left = model->registers.count; left > 0u; left--) {
+        for (uint32_t i = 0u; i < run->count; i++) {
+            wrong |= offramp_reg_read(run->address + 4u * i) ^ *value;
+            value++;
+        }
+        run++;
+    }
+    return wrong == 0u;
+}
+
+bool offramp_guards_hold(const offramp_header_t *image, offramp_span_t guards)
+{
+    const offramp_guard_t *guard = offramp_at(image, guards.at);
+    uint32_t wrong = 0u;
+    for (uint32_t left = guards.count; left > 0u; left--) {
+        wrong |= (offramp_reg_read(guard->address) ^ guard->value) & guard->mask;
+        guard++;
+    }
+    return wrong == 0u;
+}
+
+void offramp_load_weights(const offramp_header_t *image)
+{
+    const offramp_chunk_t *chunk = offramp_at(image, image->weights.at);
+    for (uint32_t left = image->weights.count; left > 0u; left--) {
+        const uint32_t *words = offramp_at(image, chunk->words.at);
+        offramp_byte_write(chunk->address + 1u, 1u);
+        for (uint32_t i = 0u; i < chunk->words.count; i++) {
+            offramp_reg_write(chunk->address + 4u * i, words[i]);
+        }
+        chunk++;
+    }
+}
+
+/* Byte `index` of what express loading has sent: the first of a word is the most significant one. */
+static uint8_t byte_sent(const uint32_t *words, uint32_t index)
+{
+    return (uint8_t)(words[index / 4u] >> (24u - 8u * (index % 4u)));
+}
+
+/* A column that is read: its first byte in a word of its own, then four bytes a word, the first most significant. */
+static bool column_holds(uint32_t address, const uint32_t *words, uint32_t first, uint32_t bytes)
+{
+    uint32_t wrong = (offramp_reg_read(address) & 0xFFu) ^ byte_sent(words, first);
+    for (uint32_t i = 1u; i + 4u <= bytes; i += 4u) {
+        uint32_t expected = 0u;
+        for (uint32_t k = 0u; k < 4u; k++) {
+            expected = (expected << 8) | byte_sent(words, first + i + k);
+        }
+        wrong |= offramp_reg_read(address + i + 3u) ^ expected;
+    }
+    return wrong == 0u;
+}
+
+bool offramp_weights_hold(const offramp_header_t *image)
+{
+    const offramp_chunk_t *chunk = offramp_at(image, image->weights.at);
+    bool same = true;
+    offramp_apply(image, image->readable);
+    for (uint32_t left = image->weights.count; same && (left > 0u); left--) {
+        const uint32_t *words = offramp_at(image, chunk->words.at);
+        for (uint32_t i = 0u; same && (i < chunk->columns); i++) {
+            same = column_holds(chunk->plain + 16u * i, words, image->column_bytes * i, image->column_bytes);
+        }
+        chunk++;
+    }
+    offramp_apply(image, image->init);
+    return same;
+}
+
+void offramp_load_biases(const offramp_header_t *image)
+{
+    const offramp_bias_t *run = offramp_at(image, image->biases.at);
+    for (uint32_t left = image->biases.count; left > 0u; left--) {
+        const uint8_t *bytes = offramp_at(image, run->bytes.at);
+        for (uint32_t i = 0u; i < run->bytes.count; i++) {
+            offramp_reg_write(run->address + 4u * i, bytes[i]);
+        }
+        run++;
+    }
+}
+
+bool offramp_biases_hold(const offramp_header_t *image)
+{
+    const offramp_bias_t *run = offramp_at(image, image->biases.at);
+    uint32_t wrong = 0u;
+    for (uint32_t left = image->biases.count; left > 0u; left--) {
+        const uint8_t *bytes = offramp_at(image, run->bytes.at);
+        for (uint32_t i = 0u; i < run->bytes.count; i++) {
+            wrong |= (offramp_reg_read(run->address + 4u * i) & 0xFFu) ^ bytes[i];
+        }
+        run++;
+    }
+    return wrong == 0u;
+}
+
+/* CRC-32 (ISO-HDLC): four bits at a time, so that its table takes 64 bytes. */
+static uint32_t crc32(const uint8_t *bytes, uint32_t count)
+{
+    static const uint32_t table[16] = {
+        0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u, 0x4DB26158u, 0x5005713Cu,
+        0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu, 0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu,
+    };
+    uint32_t crc = UINT32_MAX;
+    for (uint32_t i = 0u; i < count; i++) {
+        crc ^= bytes[i];
+        crc = (crc >> 4) ^ table[crc & 15u];
+        crc = (crc >> 4) ^ table[crc & 15u];
+    }
+    return ~crc;
+}
+
+bool offramp_image_intact(const offramp_image_t *image)
+{
+    const offramp_header_t *header = image->header;
+    const uint8_t *covered = (const uint8_t *)&header->bytes;
+    return (header->magic == OFFRAMP_MAGIC) && (header->bytes == image->bytes) &&
+           (crc32(covered, image->bytes - (uint32_t)(covered - (const uint8_t *)header)) == header->crc) &&
+           (header->format == OFFRAMP_FORMAT);
+}
+
+void offramp_read_words(const offramp_header_t *image, const offramp_tensor_t *tensor, int32_t *values)
+{
+    const uint32_t *places = offramp_at(image, tensor->places.at);
+    uint32_t pixels = tensor->rows * tensor->columns;
+    uint32_t at = 0u;
+    uint32_t word = 0u;
+    for (uint32_t channel = 0u; channel < tensor->channels; channel++) {
+        uint32_t address = places[channel] & ~3u;
+        uint32_t shift = 8u * (places[channel] & 3u);
+        for (uint32_t i = 0u; i < pixels; i++) {
+            if (address != at) {
+                word = offramp_reg_read(address);
+                at = address;
+            }
+            *values = tensor->bits == 8u ? (int8_t)(uint8_t)(word >> shift) : (int32_t)word;
+            values++;
+            address += tensor->step;
+        }
+    }
+}
+
+void offramp_read_tensor(const offramp_header_t *image, const offramp_tensor_t *tensor, uint8_t *bytes)
+{
+    const uint32_t *places = offramp_at(image, tensor->places.at);
+    uint32_t pixels = tensor->rows * tensor->columns;
+    for (uint32_t channel = 0u; channel < tensor->channels; channel++) {
+        uint32_t address = places[channel] & ~3u;
+        uint32_t word_byte = places[channel] & 3u;
+        for (uint32_t i = 0u; i < pixels; i++) {
+            uint32_t word = offramp_reg_read(address) >> (8u * word_byte);
+            for (uint32_t k = 0u; k < tensor->bits; k += 8u) {
+                *bytes = (uint8_t)(word >> k);
+                bytes++;
+            }
+            address += tensor->step;
+        }
+    }
+}

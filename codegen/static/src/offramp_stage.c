@@ -1,0 +1,345 @@
+/* Inferences: inputs piece by piece, stage after stage, and when to leave. */
+#include <stddef.h>
+
+#include "offramp_confidence.h"
+#include "offramp_internal.h"
+
+#define NO_PIECE ((offramp_piece_t){NULL, OFFRAMP_CHW, 0u, 0u})
+#define NOTHING_SENT ((offramp_sending_t){{{0u}}, 0u, 0u, 0u})
+
+static const offramp_header_t *header(void)
+{
+    return offramp_runtime.image->header;
+}
+
+static const offramp_input_t *input_of(uint32_t model)
+{
+    return &offramp_model(header(), model)->input;
+}
+
+static uint32_t pixels_of(uint32_t model)
+{
+    return input_of(model)->rows * input_of(model)->columns;
+}
+
+static bool through_fifo(uint32_t model)
+{
+    return (input_of(model)->flags & OFFRAMP_INPUT_FIFO) != 0u;
+}
+
+static const offramp_stage_t *this_stage(void)
+{
+    return offramp_stage(header(), offramp_runtime.model, offramp_runtime.stage);
+}
+
+static bool reads_fifo(const offramp_stage_t *stage)
+{
+    return (stage->flags & OFFRAMP_STAGE_READS_FIFO) != 0u;
+}
+
+/* ---- input */
+
+static bool known_format(const offramp_piece_t *piece)
+{
+    bool packed = piece->format == OFFRAMP_PACKED;
+    return ((piece->format & ~OFFRAMP_UNSIGNED) <= OFFRAMP_HWC) || (packed && ((uintptr_t)piece->data % 4u == 0u));
+}
+
+/* Whether it follows what has been loaded, lies inside the input, and ends at the end of a word. */
+static bool fits(const offramp_piece_t *piece, uint32_t model)
+{
+    uint32_t all = pixels_of(model);
+    bool follows = (offramp_runtime.input_model == model) && (piece->first == offramp_runtime.loaded);
+    bool inside = (piece->pixels > 0u) && (piece->first < all) && (piece->pixels <= all - piece->first);
+    bool any_end = ((input_of(model)->flags & OFFRAMP_INPUT_CHW) == 0u) || (piece->pixels % 4u == 0u);
+    return (follows || (piece->first == 0u)) && inside && (any_end || (piece->pixels == all - piece->first));
+}
+
+static void take(const offramp_piece_t *piece, uint32_t model)
+{
+    if (through_fifo(model)) {
+        offramp_runtime.piece = *piece;
+        offramp_runtime.sending = NOTHING_SENT;
+    } else {
+        offramp_runtime.answered = false; /* the answer may lie where the input goes */
+        offramp_write_piece(header(), input_of(model), piece);
+    }
+    offramp_runtime.input_model = model;
+    offramp_runtime.loaded = piece->first + piece->pixels;
+}
+
+static bool piece_sent(void)
+{
+    return offramp_piece_sent(input_of(offramp_runtime.model), &offramp_runtime.piece, &offramp_runtime.sending);
+}
+
+/* While a stage reads the FIFO: the piece that comes next, once the one before is through. */
+static offramp_status_t load_running(uint32_t model, const offramp_piece_t *piece)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    if (reads_fifo(this_stage()) && (model == offramp_runtime.model) && piece_sent()) {
+        status = OFFRAMP_E_ARGUMENT;
+        if ((piece->first == offramp_runtime.loaded) && fits(piece, model)) {
+            take(piece, model);
+            status = OFFRAMP_OK;
+        }
+    }
+    return status;
+}
+
+static offramp_status_t load_waiting(uint32_t model, const offramp_piece_t *piece)
+{
+    offramp_status_t status = fits(piece, model) ? offramp_make_ready() : OFFRAMP_E_ARGUMENT;
+    if ((status == OFFRAMP_OK) && !fits(piece, model)) {
+        status = OFFRAMP_NOT_READY; /* the pieces before were lost when the accelerator was loaded again */
+    } else if (status == OFFRAMP_OK) {
+        take(piece, model);
+    } else {
+        /* Not loaded. */
+    }
+    return status;
+}
+
+offramp_status_t offramp_load_piece(uint32_t model, const offramp_piece_t *piece)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if ((offramp_runtime.phase == OFFRAMP_CLOSED) || (offramp_runtime.phase == OFFRAMP_ASLEEP)) {
+        status = OFFRAMP_NOT_READY;
+    } else if (!offramp_is_model(header(), model) || (piece->data == NULL) || !known_format(piece)) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+        status = load_running(model, piece);
+    } else {
+        status = load_waiting(model, piece);
+    }
+    return status;
+}
+
+/* ---- stages */
+
+static bool registers_checked(void)
+{
+    return !offramp_runtime.options.check_registers ||
+           offramp_registers_hold(header(), offramp_model(header(), offramp_runtime.model), this_stage());
+}
+
+static offramp_status_t start(void)
+{
+    offramp_status_t status = OFFRAMP_OK;
+    if (!registers_checked()) {
+        status = offramp_fail(OFFRAMP_E_MEMORY);
+    } else {
+        offramp_runtime.phase = OFFRAMP_RUNNING;
+        offramp_runtime.polls = 0u;
+        if (offramp_runtime.options.interrupt) {
+            offramp_port_interrupt(true);
+        }
+        offramp_runtime.started_at = offramp_now();
+        offramp_runtime.moved_at = offramp_runtime.started_at;
+        offramp_apply(header(), this_stage()->start);
+    }
+    return status;
+}
+
+/* The registers of the model's first stage, by the shortest way there is. */
+static void configure(uint32_t model)
+{
+    if (offramp_runtime.model == model) {
+        offramp_apply(header(), this_stage()->restore);
+    } else {
+        offramp_configure(header(), offramp_model(header(), model), offramp_stage(header(), model, 0u));
+    }
+    offramp_runtime.model = model;
+    offramp_runtime.stage = 0u;
+}
+
+static offramp_status_t take_input(uint32_t model, const offramp_piece_t *input)
+{
+    offramp_status_t status = OFFRAMP_OK;
+    bool there = offramp_runtime.input_model == model;
+    if (input->data != NULL) {
+        const offramp_piece_t whole = {input->data, input->format, 0u, pixels_of(model)};
+        take(&whole, model);
+    } else if (through_fifo(model)) {
+        if (!there) {
+            offramp_runtime.piece = NO_PIECE;
+            offramp_runtime.sending = NOTHING_SENT;
+            offramp_runtime.loaded = 0u;
+        }
+    } else if (!there || (offramp_runtime.loaded != pixels_of(model))) {
+        status = OFFRAMP_NOT_READY;
+    } else {
+        /* offramp_load has loaded it. */
+    }
+    return status;
+}
+
+offramp_status_t offramp_begin_model(uint32_t model, const offramp_piece_t *input)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if ((offramp_runtime.phase == OFFRAMP_CLOSED) || (offramp_runtime.phase == OFFRAMP_ASLEEP)) {
+        status = OFFRAMP_NOT_READY;
+    } else if (offramp_is_model(header(), model) && ((input->data == NULL) || known_format(input))) {
+        uint32_t begun_at = offramp_now();
+        status = offramp_make_ready();
+        if (status == OFFRAMP_OK) {
+            status = take_input(model, input);
+        }
+        if (status == OFFRAMP_OK) {
+            offramp_runtime.statistics.begun++;
+            offramp_runtime.begun_at = begun_at;
+            offramp_runtime.answered = false;
+            configure(model);
+            offramp_runtime.input_model = through_fifo(model) ? model : OFFRAMP_NONE;
+            status = start();
+        }
+    } else {
+        /* No such model or format. */
+    }
+    return status;
+}
+
+/* Once the FIFO has taken the whole input: the next stage that reads it gets it again, or asks for it. */
+static void rewind_input(void)
+{
+    offramp_runtime.sending = NOTHING_SENT;
+    if (offramp_runtime.piece.pixels != pixels_of(offramp_runtime.model)) {
+        offramp_runtime.piece = NO_PIECE;
+        offramp_runtime.loaded = 0u;
+    }
+}
+
+static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
+{
+    int32_t *logits = offramp_runtime.image->logits;
+    uint32_t count = stage->result.channels * stage->result.rows * stage->result.columns;
+    offramp_read_words(header(), &stage->result, logits);
+    return offramp_confidence((offramp_measure_t)stage->measure, logits, count, stage->fraction_bits,
+                              stage->temperature_q16, class_index);
+}
+
+static bool leaves(const offramp_stage_t *stage, uint32_t value)
+{
+    uint32_t forced = offramp_runtime.image->forced[offramp_runtime.model];
+    bool last = offramp_runtime.stage + 1u == offramp_model(header(), offramp_runtime.model)->stages;
+    bool sure = false;
+    if (forced != OFFRAMP_BY_CONFIDENCE) {
+        sure = forced == offramp_runtime.stage;
+    } else if (!last) {
+        uint32_t threshold = offramp_state(offramp_runtime.image, offramp_runtime.model, offramp_runtime.stage)->threshold;
+        sure = offramp_confident((offramp_measure_t)stage->measure, value, threshold);
+    } else {
+        /* The last stage always answers. */
+    }
+    return sure || last;
+}
+
+static void count_answer(uint32_t cycles)
+{
+    offramp_stage_statistics_t *statistics =
+        &offramp_state(offramp_runtime.image, offramp_runtime.model, offramp_runtime.stage)->statistics;
+    statistics->answers++;
+    statistics->cycles += cycles;
+    if (cycles > statistics->worst_cycles) {
+        statistics->worst_cycles = cycles;
+    }
+}
+
+static offramp_status_t answer(offramp_result_t *result)
+{
+    offramp_status_t status = OFFRAMP_OK;
+    if (!offramp_guards_hold(header(), header()->guards)) {
+        status = offramp_fail(OFFRAMP_E_POWER);
+    } else {
+        offramp_runtime.phase = OFFRAMP_READY;
+        offramp_runtime.input_model = OFFRAMP_NONE;
+        offramp_runtime.answered = true;
+        result->stage = offramp_runtime.stage;
+        result->cycles = offramp_now() - offramp_runtime.begun_at;
+        count_answer(result->cycles);
+    }
+    return status;
+}
+
+/* A stage has finished: the answer, or the next stage. */
+static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *result)
+{
+    offramp_status_t status = OFFRAMP_BUSY;
+    offramp_apply(header(), stage->stop);
+    if (offramp_runtime.options.interrupt) {
+        offramp_port_interrupt(false);
+    }
+    if (reads_fifo(stage)) {
+        rewind_input();
+    }
+    if (stage->measure != OFFRAMP_NO_MEASURE) {
+        result->confidence = confidence(stage, &result->class_index);
+    }
+    if (!registers_checked()) {
+        status = offramp_fail(OFFRAMP_E_MEMORY);
+    } else if (leaves(stage, result->confidence)) {
+        status = answer(result);
+    } else {
+        offramp_apply(header(), stage->advance);
+        offramp_runtime.stage++;
+        status = start();
+        status = status == OFFRAMP_OK ? OFFRAMP_BUSY : status;
+    }
+    return status;
+}
+
+/* Polls stand for cycles where there is no clock, and where it stands still: a poll takes more than one. */
+static bool late(const offramp_stage_t *stage)
+{
+    return (offramp_runtime.polls > stage->most_cycles) ||
+           (offramp_now() - offramp_runtime.moved_at > stage->most_cycles);
+}
+
+static bool early(const offramp_stage_t *stage)
+{
+    uint32_t passed = offramp_now() - offramp_runtime.started_at;
+    return (offramp_runtime.options.clock != NULL) && (passed + offramp_runtime.options.clock_step < stage->least_cycles);
+}
+
+static void moved(void)
+{
+    offramp_runtime.moved_at = offramp_now();
+    offramp_runtime.polls = 0u;
+}
+
+/* Sends what the FIFO takes. True if it has taken all there is. */
+static bool send(void)
+{
+    const offramp_input_t *input = input_of(offramp_runtime.model);
+    if (offramp_send_piece(header(), input, &offramp_runtime.piece, &offramp_runtime.sending)) {
+        moved();
+    }
+    return piece_sent();
+}
+
+offramp_status_t offramp_poll_stage(offramp_result_t *result)
+{
+    const offramp_stage_t *stage = this_stage();
+    bool reads = reads_fifo(stage);
+    bool sent = !reads || send();
+    bool whole = !reads || (sent && (offramp_runtime.loaded == pixels_of(offramp_runtime.model)));
+    offramp_status_t status = OFFRAMP_BUSY;
+    offramp_runtime.polls++;
+    if ((offramp_reg_read(stage->done_address) & header()->done) != 0u) {
+        if (early(stage) || !whole) {
+            status = offramp_fail(OFFRAMP_E_EARLY);
+        } else if (!offramp_guards_hold(header(), stage->control)) {
+            status = offramp_fail(OFFRAMP_E_POWER);
+        } else {
+            status = finish(stage, result);
+        }
+    } else if (sent && !whole) {
+        moved(); /* it is the application that is waited for */
+        status = OFFRAMP_WANTS_INPUT;
+    } else if (late(stage)) {
+        status = offramp_fail(OFFRAMP_E_TIMEOUT);
+    } else {
+        /* Not yet. */
+    }
+    return status;
+}
