@@ -1,117 +1,112 @@
-/* The platform on the vendor's SDK. Define OFFRAMP_SLEEP=1 to sleep instead of polling while the accelerator works;
- * SysTick then bounds the wait and must not be in use otherwise. */
+/* The port on the vendor's SDK (MSDK, and MAX78000_SDK before it). It takes no timer and installs no interrupt handler:
+ * an application that opens with `interrupt` gives the SDK one that calls offramp_on_interrupt, either by its name in the
+ * vector table, which all versions of the SDK have,
+ *
+ *     void CNN_IRQHandler(void) { offramp_on_interrupt(); }
+ *
+ * or at run time with MXC_NVIC_SetVector(CNN_IRQn, offramp_on_interrupt); before offramp_open: it enables the interrupt. */
 #include <stdio.h>
 
 #include "mxc.h"
 
 #include "gcfr_regs.h"
 
-#include "offramp_model.h"
-#include "offramp_platform.h"
+#include "offramp_port.h"
 
-#ifndef OFFRAMP_SLEEP
-#define OFFRAMP_SLEEP 0
-#endif
+/* Looks at a clock's ready bit. It takes some ten microseconds to start; a look takes more than 20 ns. */
+#define CLOCK_LOOKS 100000u
 
-#ifndef OFFRAMP_TIMER
-#define OFFRAMP_TIMER MXC_TMR0
-#endif
+#define HZ_OF_IPO 100000000u
+#define HZ_OF_ISO 60000000u
+#define HZ_OF_IBRO 7372800u
 
-#define ALL_QUADRANTS ((1u << OFFRAMP_DEVICE_QUADRANTS) - 1u)
-
-void offramp_platform_start(void)
+/* The SDK's own wait for it takes SysTick. If it does not start, the accelerator does not answer, which is noticed. */
+static void start_secondary_oscillator(void)
 {
-    MXC_ICC_Enable(MXC_ICC0);
-    MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IPO);
-    SystemCoreClockUpdate();
+    MXC_GCR->clkctrl |= MXC_F_GCR_CLKCTRL_ISO_EN;
+    for (uint32_t i = 0u; (i < CLOCK_LOOKS) && ((MXC_GCR->clkctrl & MXC_F_GCR_CLKCTRL_ISO_RDY) == 0u); i++) {
+    }
 }
 
-void offramp_platform_power_on(uint32_t quadrants)
+static void select_clock(uint32_t source, uint32_t divider)
 {
-    MXC_GCFR->reg3 = ALL_QUADRANTS;              /* reset */
-    MXC_GCFR->reg1 = quadrants;                  /* mask memory power */
-    MXC_GCFR->reg0 = quadrants;                  /* power */
-    MXC_GCFR->reg2 = ALL_QUADRANTS & ~quadrants; /* isolation of the others */
-    MXC_GCFR->reg3 = 0;
-    MXC_GCR->pclkdiv = (MXC_GCR->pclkdiv & ~(MXC_F_GCR_PCLKDIV_CNNCLKDIV | MXC_F_GCR_PCLKDIV_CNNCLKSEL)) |
-                       MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV1 | MXC_S_GCR_PCLKDIV_CNNCLKSEL_PCLK;
+    uint32_t others = MXC_GCR->pclkdiv & ~(MXC_F_GCR_PCLKDIV_CNNCLKDIV | MXC_F_GCR_PCLKDIV_CNNCLKSEL);
+    if (source != 0u) {
+        start_secondary_oscillator();
+    }
+    MXC_GCR->pclkdiv =
+        others | (divider << MXC_F_GCR_PCLKDIV_CNNCLKDIV_POS) | (source << MXC_F_GCR_PCLKDIV_CNNCLKSEL_POS);
+}
+
+void offramp_port_power_on(uint32_t quadrants, uint32_t all, uint32_t source, uint32_t divider)
+{
+    MXC_GCFR->reg3 = all;              /* reset */
+    MXC_GCFR->reg1 = quadrants;        /* power of the weight memories */
+    MXC_GCFR->reg0 = quadrants;        /* power of the rest */
+    MXC_GCFR->reg2 = all & ~quadrants; /* isolation of the others */
+    MXC_GCFR->reg3 = 0u;
+    select_clock(source, divider);
     MXC_SYS_ClockEnable(MXC_SYS_PERIPH_CLOCK_CNN);
 }
 
-void offramp_platform_power_off(void)
+void offramp_port_power_off(uint32_t all, bool keep)
 {
     MXC_SYS_ClockDisable(MXC_SYS_PERIPH_CLOCK_CNN);
-    MXC_GCFR->reg3 = ALL_QUADRANTS;
-    MXC_GCFR->reg2 = ALL_QUADRANTS;
-    MXC_GCFR->reg0 = 0;
-    MXC_GCFR->reg1 = 0;
-    MXC_GCFR->reg3 = 0;
+    MXC_GCFR->reg3 = all;
+    MXC_GCFR->reg2 = all;
+    MXC_GCFR->reg0 = 0u;
+    if (!keep) {
+        MXC_GCFR->reg1 = 0u;
+    }
+    MXC_GCFR->reg3 = 0u;
 }
 
-#if OFFRAMP_SLEEP
-#define TICK_CYCLES (OFFRAMP_CNN_HZ / 1000u)
-#define TICKING (SysTick_CTRL_CLKSOURCE_Msk | SysTick_CTRL_ENABLE_Msk)
-
-/* With interrupts masked a pending one still ends the sleep, so there is no race between the look and the sleep. Both
- * sources are off again before interrupts are unmasked: no handler of ours exists or is needed. Returns whether a tick
- * has passed. */
-static bool sleep_once(uint32_t address, uint32_t mask)
+void offramp_port_clock(bool on)
 {
-    uint32_t masked = __get_PRIMASK();
-    __disable_irq();
-    SysTick->CTRL = TICKING | SysTick_CTRL_TICKINT_Msk;
-    NVIC_EnableIRQ(CNN_IRQn);
-    if ((offramp_reg_read(address) & mask) == 0u) {
-        MXC_LP_EnterSleepMode();
+    if (on) {
+        MXC_SYS_ClockEnable(MXC_SYS_PERIPH_CLOCK_CNN);
+    } else {
+        MXC_SYS_ClockDisable(MXC_SYS_PERIPH_CLOCK_CNN);
     }
+}
+
+void offramp_port_interrupt(bool on)
+{
     NVIC_DisableIRQ(CNN_IRQn);
-    bool ticked = (SysTick->CTRL & SysTick_CTRL_COUNTFLAG_Msk) != 0u; /* reading clears it */
-    SysTick->CTRL = TICKING;
-    SCB->ICSR = SCB_ICSR_PENDSTCLR_Msk;
-    __set_PRIMASK(masked);
-    return ticked;
-}
-
-bool offramp_platform_wait(uint32_t address, uint32_t mask, uint32_t cycles)
-{
-    uint32_t ticks = cycles / TICK_CYCLES + 2u;
-    NVIC_ClearPendingIRQ(CNN_IRQn); /* left from the last stage; sleep would end at once */
-    SysTick->LOAD = OFFRAMP_CORE_HZ / 1000u - 1u;
-    SysTick->VAL = 0;
-    SysTick->CTRL = TICKING;
-    bool done = false;
-    while (!done && ticks > 0u) {
-        ticks -= sleep_once(address, mask) ? 1u : 0u;
-        done = (offramp_reg_read(address) & mask) != 0u;
+    if (on) {
+        NVIC_ClearPendingIRQ(CNN_IRQn);
+        NVIC_EnableIRQ(CNN_IRQn);
     }
-    SysTick->CTRL = 0;
-    return done;
 }
-#else
-bool offramp_platform_wait(uint32_t address, uint32_t mask, uint32_t cycles)
+
+uint32_t offramp_port_cycles(void)
 {
-    /* A read over the bus takes longer than a cycle of the accelerator. */
-    for (uint32_t i = 0; i < cycles; i++) {
-        if ((offramp_reg_read(address) & mask) != 0u) {
-            return true;
-        }
+    if ((CoreDebug->DEMCR & CoreDebug_DEMCR_TRCENA_Msk) == 0u) {
+        CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
     }
-    return false;
-}
-#endif
-
-void offramp_platform_timer_start(void)
-{
-    MXC_TMR_SW_Start(OFFRAMP_TIMER);
+    if ((DWT->CTRL & DWT_CTRL_CYCCNTENA_Msk) == 0u) {
+        DWT->CTRL |= DWT_CTRL_CYCCNTENA_Msk;
+    }
+    return DWT->CYCCNT;
 }
 
-uint32_t offramp_platform_timer_stop(void)
+void offramp_port_start(uint32_t core_hz)
 {
-    return (uint32_t)MXC_TMR_SW_Stop(OFFRAMP_TIMER);
+    MXC_ICC_Enable(MXC_ICC0);
+    if (core_hz == HZ_OF_IPO) {
+        (void)MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IPO);
+    } else if (core_hz == HZ_OF_ISO) {
+        (void)MXC_SYS_Clock_Select(MXC_SYS_CLOCK_ISO);
+    } else if (core_hz == HZ_OF_IBRO) {
+        (void)MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IBRO);
+    } else {
+        /* No oscillator has it: the clock stays as the start-up code has left it. */
+    }
+    SystemCoreClockUpdate();
 }
 
-void offramp_platform_print(const char *text)
+void offramp_port_print(const char *text)
 {
-    printf("%s", text);
-    fflush(stdout);
+    (void)printf("%s", text);
+    (void)fflush(stdout);
 }
