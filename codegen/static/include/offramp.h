@@ -77,19 +77,17 @@ typedef struct {
 } offramp_result_t;
 
 typedef struct {
-    /* Counts cycles of the core's clock, wraps at 2^32, and goes on while `wait` sleeps. Null: the port's counter, or
-     * with `wait` none. Without a clock, waiting is bounded by the number of polls, and a done flag that comes too
-     * early is not noticed. */
+    /* Counts cycles of the core's clock, wraps at 2^32, and goes on while `wait` sleeps. Null: the port's counter;
+     * with `wait`, which may stop that, none: waiting is then bounded by the number of polls, and a done flag that comes
+     * too early is not noticed. */
     uint32_t (*clock)(void);
     uint32_t clock_step; /* what the clock advances by at once: 0 or 1 for a cycle counter */
     /* Called by offramp_infer between two polls: sleep until an interrupt, take a semaphore with a time limit. It has
-     * to return within a time that the application chooses. Null: poll at once. Needs `clock`, or says so by
-     * `no_clock`. */
+     * to return within a time that the application chooses. Null: poll at once. */
     void (*wait)(void *context);
     /* Called by offramp_on_interrupt, from the interrupt: give the semaphore. */
     void (*notify)(void *context);
     void *context;
-    bool no_clock;        /* there is none */
     bool interrupt;       /* switch the accelerator's interrupt on while a stage runs */
     bool check_registers; /* read all registers back before and after every inference, not only the cheap guard */
     bool check_weights;   /* read weights and biases back when the image is loaded */
@@ -137,16 +135,18 @@ offramp_status_t offramp_output_words(int32_t *values, size_t count);
  * `notify`. A lost, late or repeated interrupt does no harm: offramp_poll looks at the accelerator itself. */
 void offramp_on_interrupt(void);
 
-/* Thresholds at run time, in the unit of the stage's measure; open with what was planned. The last stage has none. */
+/* A threshold at run time, in the unit of the stage's measure; offramp_open sets those of the plan. The last stage has
+ * none. */
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold);
-offramp_status_t offramp_threshold(uint32_t model, uint32_t stage, uint32_t *threshold);
 
 /* Which stage answers: OFFRAMP_BY_CONFIDENCE, or that stage whatever it says (the last one: exits are off). */
 #define OFFRAMP_BY_CONFIDENCE UINT32_MAX
 offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage);
 
-/* Answers that a stage has given since the image was opened or the statistics were cleared. */
+/* The threshold in force, and the answers that a stage has given since the image was opened or the statistics were
+ * cleared. */
 typedef struct {
+    uint32_t threshold;
     uint32_t answers;
     uint32_t worst_cycles; /* of an answer, as in offramp_result_t */
     uint64_t cycles;       /* of all answers together */

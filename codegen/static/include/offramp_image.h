@@ -136,18 +136,13 @@ typedef struct {
     offramp_span_t stages; /* of all models */
 } offramp_header_t;
 
-/* What changes at run time, for each stage. */
-typedef struct {
-    uint32_t threshold;
-    offramp_stage_statistics_t statistics;
-} offramp_stage_state_t;
-
 struct offramp_image {
     const offramp_header_t *header;
-    uint32_t bytes;                /* behind `header`, with it */
-    offramp_stage_state_t *states; /* one for each stage of the image */
-    uint32_t *forced;              /* one for each model: the stage that answers, or OFFRAMP_BY_CONFIDENCE */
-    int32_t *logits;               /* as many as the stage with a measure that has most */
+    uint32_t bytes; /* behind `header`, with it */
+    /* What changes at run time. */
+    offramp_stage_statistics_t *states; /* one for each stage of the image */
+    uint32_t *forced;                   /* one for each model: the stage that answers, or OFFRAMP_BY_CONFIDENCE */
+    int32_t *logits;                    /* as many as the stage with a measure that has most */
 };
 
 #ifdef __cplusplus

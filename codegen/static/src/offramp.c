@@ -19,21 +19,22 @@ static offramp_status_t idle(void)
 
 static void clear_statistics(void)
 {
-    const offramp_header_t *header = offramp_runtime.image->header;
     offramp_runtime.statistics = (offramp_statistics_t){0u, 0u, 0u, 0u, OFFRAMP_OK};
-    for (uint32_t i = 0u; i < header->stages.count; i++) {
-        offramp_runtime.image->states[i].statistics = (offramp_stage_statistics_t){0u, 0u, 0u};
+    for (uint32_t i = 0u; i < offramp_runtime.header->stages.count; i++) {
+        offramp_stage_statistics_t *state = &offramp_runtime.image->states[i];
+        *state = (offramp_stage_statistics_t){state->threshold, 0u, 0u, 0u};
     }
 }
 
 /* Everything that changes at run time as it was planned. */
 static void reset_state(const offramp_image_t *image, const offramp_options_t *options)
 {
-    const offramp_options_t defaults = {offramp_port_cycles, 0u, NULL, NULL, NULL, false, false, false, false};
+    const offramp_options_t defaults = {NULL, 0u, NULL, NULL, NULL, false, false, false};
     const offramp_stage_t *stages = offramp_at(image->header, image->header->stages.at);
     offramp_runtime.image = image;
+    offramp_runtime.header = image->header;
     offramp_runtime.options = options != NULL ? *options : defaults;
-    if ((offramp_runtime.options.clock == NULL) && !offramp_runtime.options.no_clock) {
+    if ((offramp_runtime.options.clock == NULL) && (offramp_runtime.options.wait == NULL)) {
         offramp_runtime.options.clock = offramp_port_cycles;
     }
     for (uint32_t i = 0u; i < image->header->models.count; i++) {
@@ -45,19 +46,12 @@ static void reset_state(const offramp_image_t *image, const offramp_options_t *o
     clear_statistics();
 }
 
-static bool allowed(const offramp_options_t *options)
-{
-    bool wait_needs_clock = (options != NULL) && (options->wait != NULL) && (options->clock == NULL);
-    bool contradicts = (options != NULL) && (options->clock != NULL) && options->no_clock;
-    return !contradicts && (!wait_needs_clock || options->no_clock);
-}
-
 static offramp_status_t open_image(const offramp_image_t *image, const offramp_options_t *options)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (is_open()) {
         status = OFFRAMP_BUSY;
-    } else if ((image == NULL) || !allowed(options)) {
+    } else if (image == NULL) {
         status = OFFRAMP_E_ARGUMENT;
     } else if (!offramp_image_intact(image)) {
         status = OFFRAMP_E_IMAGE;
@@ -87,7 +81,7 @@ offramp_status_t offramp_close(void)
     if (offramp_port_try_lock(&lock)) {
         status = idle();
         if (status == OFFRAMP_OK) {
-            offramp_port_power_off(offramp_runtime.image->header->all_quadrants, false);
+            offramp_port_power_off(offramp_runtime.header->all_quadrants, false);
             offramp_runtime.phase = OFFRAMP_CLOSED;
         }
         offramp_port_unlock(&lock);
@@ -200,8 +194,8 @@ static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
         status = OFFRAMP_NOT_READY;
     }
     if (status == OFFRAMP_OK) {
-        const offramp_header_t *header = offramp_runtime.image->header;
-        const offramp_tensor_t *result = &offramp_stage(header, offramp_runtime.model, offramp_runtime.stage)->result;
+        const offramp_header_t *header = offramp_runtime.header;
+        const offramp_tensor_t *result = &offramp_runtime.current->result;
         uint32_t values = result->channels * result->rows * result->columns;
         if (room < (bytes != NULL ? values * (result->bits / 8u) : values)) {
             status = OFFRAMP_E_ARGUMENT;
@@ -251,44 +245,20 @@ void offramp_on_interrupt(void)
     }
 }
 
-static offramp_status_t idle_stage(uint32_t model, uint32_t stage)
-{
-    offramp_status_t status = idle();
-    if ((status == OFFRAMP_OK) && !offramp_is_stage(offramp_runtime.image->header, model, stage)) {
-        status = OFFRAMP_E_ARGUMENT;
-    }
-    return status;
-}
-
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
 {
     offramp_status_t status = OFFRAMP_BUSY;
     if (offramp_port_try_lock(&lock)) {
-        status = idle_stage(model, stage);
-        if ((status == OFFRAMP_OK) && (stage + 1u == offramp_model(offramp_runtime.image->header, model)->stages)) {
+        status = idle();
+        if (status == OFFRAMP_OK) {
+            const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
             status = OFFRAMP_E_ARGUMENT;
-        }
-        if (status == OFFRAMP_OK) {
-            offramp_state(offramp_runtime.image, model, stage)->threshold = threshold;
-        }
-        offramp_port_unlock(&lock);
-    }
-    return status;
-}
-
-offramp_status_t offramp_threshold(uint32_t model, uint32_t stage, uint32_t *threshold)
-{
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (threshold == NULL) {
-        status = OFFRAMP_E_ARGUMENT;
-    } else if (offramp_port_try_lock(&lock)) {
-        status = idle_stage(model, stage);
-        if (status == OFFRAMP_OK) {
-            *threshold = offramp_state(offramp_runtime.image, model, stage)->threshold;
+            if ((record != NULL) && (offramp_stage(offramp_runtime.header, model, stage + 1u) != NULL)) {
+                offramp_state(record)->threshold = threshold;
+                status = OFFRAMP_OK;
+            }
         }
         offramp_port_unlock(&lock);
-    } else {
-        /* Another call is in progress. */
     }
     return status;
 }
@@ -297,9 +267,14 @@ offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage)
 {
     offramp_status_t status = OFFRAMP_BUSY;
     if (offramp_port_try_lock(&lock)) {
-        status = idle_stage(model, stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage);
+        status = idle();
         if (status == OFFRAMP_OK) {
-            offramp_runtime.image->forced[model] = stage;
+            uint32_t checked = stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage;
+            status = OFFRAMP_E_ARGUMENT;
+            if (offramp_stage(offramp_runtime.header, model, checked) != NULL) {
+                offramp_runtime.image->forced[model] = stage;
+                status = OFFRAMP_OK;
+            }
         }
         offramp_port_unlock(&lock);
     }
@@ -332,9 +307,10 @@ offramp_status_t offramp_stage_statistics(uint32_t model, uint32_t stage, offram
     } else if (offramp_port_try_lock(&lock)) {
         status = OFFRAMP_NOT_READY;
         if (is_open()) {
+            const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
             status = OFFRAMP_E_ARGUMENT;
-            if (offramp_is_stage(offramp_runtime.image->header, model, stage)) {
-                *statistics = offramp_state(offramp_runtime.image, model, stage)->statistics;
+            if (record != NULL) {
+                *statistics = *offramp_state(record);
                 status = OFFRAMP_OK;
             }
         }
@@ -392,11 +368,12 @@ offramp_status_t offramp_image_info(const offramp_image_t *image, offramp_image_
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if ((image != NULL) && (info != NULL)) {
+        const uint8_t *digest = (const uint8_t *)image->header->digest;
         info->format = image->header->format;
         info->bytes = image->bytes;
         info->models = image->header->models.count;
         for (uint32_t i = 0u; i < sizeof info->digest; i++) {
-            info->digest[i] = (uint8_t)(image->header->digest[i / 4u] >> (8u * (i % 4u)));
+            info->digest[i] = digest[i];
         }
         status = OFFRAMP_OK;
     }
@@ -406,10 +383,13 @@ offramp_status_t offramp_image_info(const offramp_image_t *image, offramp_image_
 offramp_status_t offramp_shape(const offramp_image_t *image, uint32_t model, uint32_t stage, offramp_shape_t *shape)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
-    if ((image != NULL) && (shape != NULL) && offramp_is_stage(image->header, model, stage)) {
-        const offramp_tensor_t *result = &offramp_stage(image->header, model, stage)->result;
-        *shape = (offramp_shape_t){result->channels, result->rows, result->columns, result->bits};
-        status = OFFRAMP_OK;
+    if ((image != NULL) && (shape != NULL)) {
+        const offramp_stage_t *record = offramp_stage(image->header, model, stage);
+        if (record != NULL) {
+            const offramp_tensor_t *result = &record->result;
+            *shape = (offramp_shape_t){result->channels, result->rows, result->columns, result->bits};
+            status = OFFRAMP_OK;
+        }
     }
     return status;
 }

@@ -5,6 +5,25 @@
 
 offramp_runtime_t offramp_runtime;
 
+const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model)
+{
+    const offramp_model_t *models = offramp_at(image, image->models.at);
+    return model < image->models.count ? &models[model] : NULL;
+}
+
+const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t model, uint32_t stage)
+{
+    const offramp_stage_t *stages = offramp_at(image, image->stages.at);
+    const offramp_model_t *record = offramp_model(image, model);
+    return (record != NULL) && (stage < record->stages) ? &stages[record->first_stage + stage] : NULL;
+}
+
+offramp_stage_statistics_t *offramp_state(const offramp_stage_t *stage)
+{
+    const offramp_stage_t *stages = offramp_at(offramp_runtime.header, offramp_runtime.header->stages.at);
+    return &offramp_runtime.image->states[stage - stages];
+}
+
 uint32_t offramp_now(void)
 {
     uint32_t time = 0u;
@@ -14,15 +33,10 @@ uint32_t offramp_now(void)
     return time;
 }
 
-static const offramp_header_t *header(void)
-{
-    return offramp_runtime.image->header;
-}
-
 static void forget_contents(void)
 {
-    offramp_runtime.model = OFFRAMP_NONE;
-    offramp_runtime.input_model = OFFRAMP_NONE;
+    offramp_runtime.record = NULL;
+    offramp_runtime.input_model = NULL;
     offramp_runtime.loaded = 0u;
     offramp_runtime.answered = false;
 }
@@ -30,9 +44,9 @@ static void forget_contents(void)
 static offramp_status_t check_loaded(void)
 {
     offramp_status_t status = OFFRAMP_OK;
-    if (offramp_runtime.options.check_weights && !(offramp_weights_hold(header()) && offramp_biases_hold(header()))) {
+    if (offramp_runtime.options.check_weights && !(offramp_weights_hold(offramp_runtime.header) && offramp_biases_hold(offramp_runtime.header))) {
         status = OFFRAMP_E_MEMORY;
-    } else if (!offramp_guards_hold(header(), header()->guards)) {
+    } else if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
         status = OFFRAMP_E_POWER;
     } else {
         /* As far as it has been looked at, all is there. */
@@ -42,7 +56,7 @@ static offramp_status_t check_loaded(void)
 
 static offramp_status_t power_and_load(bool keep_weights)
 {
-    const offramp_header_t *image = header();
+    const offramp_header_t *image = offramp_runtime.header;
     offramp_status_t status = OFFRAMP_E_POWER;
     offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
     offramp_apply(image, image->init);
@@ -60,7 +74,7 @@ offramp_status_t offramp_load_block(bool keep_weights)
 {
     offramp_status_t status = OFFRAMP_E_IMAGE;
     forget_contents();
-    offramp_port_power_off(header()->all_quadrants, keep_weights);
+    offramp_port_power_off(offramp_runtime.header->all_quadrants, keep_weights);
     if (offramp_image_intact(offramp_runtime.image)) {
         status = power_and_load(keep_weights);
     }
@@ -75,7 +89,7 @@ offramp_status_t offramp_load_block(bool keep_weights)
 void offramp_drop(void)
 {
     offramp_port_interrupt(false);
-    offramp_port_power_off(header()->all_quadrants, false);
+    offramp_port_power_off(offramp_runtime.header->all_quadrants, false);
     offramp_runtime.phase = OFFRAMP_STALE;
     forget_contents();
 }
@@ -98,7 +112,7 @@ offramp_status_t offramp_make_ready(void)
     } else if (offramp_runtime.phase == OFFRAMP_STALE) {
         offramp_runtime.statistics.reloads++;
         status = offramp_load_block(false);
-    } else if (!offramp_guards_hold(header(), header()->guards)) {
+    } else if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
         status = offramp_fail(OFFRAMP_E_POWER);
     } else {
         /* It holds the image. */
@@ -109,9 +123,8 @@ offramp_status_t offramp_make_ready(void)
 static bool registers_in_place(void)
 {
     const offramp_runtime_t *self = &offramp_runtime;
-    return (self->model == OFFRAMP_NONE) ||
-           offramp_registers_hold(header(), offramp_model(header(), self->model),
-                                  offramp_stage(header(), self->model, self->stage));
+    return (self->record == NULL) ||
+           offramp_registers_hold(self->header, self->record, self->current);
 }
 
 offramp_status_t offramp_test_block(uint32_t tests)
@@ -120,13 +133,13 @@ offramp_status_t offramp_test_block(uint32_t tests)
     if (status == OFFRAMP_OK) {
         bool intact = ((tests & OFFRAMP_TEST_IMAGE) == 0u) || offramp_image_intact(offramp_runtime.image);
         bool same = (((tests & OFFRAMP_TEST_REGISTERS) == 0u) || registers_in_place()) &&
-                    (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_biases_hold(header())) &&
-                    (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || offramp_weights_hold(header()));
+                    (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_biases_hold(offramp_runtime.header)) &&
+                    (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || offramp_weights_hold(offramp_runtime.header));
         if (!intact) {
             status = offramp_fail(OFFRAMP_E_IMAGE);
         } else if (!same) {
             status = offramp_fail(OFFRAMP_E_MEMORY);
-        } else if (!offramp_guards_hold(header(), header()->guards)) {
+        } else if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
             status = offramp_fail(OFFRAMP_E_POWER);
         } else {
             /* All is as it should be. */
@@ -152,7 +165,7 @@ offramp_status_t offramp_sleep_block(offramp_sleep_t mode)
             offramp_port_clock(false);
         } else {
             forget_contents();
-            offramp_port_power_off(header()->all_quadrants, offramp_runtime.sleep == OFFRAMP_SLEEP_RETAIN);
+            offramp_port_power_off(offramp_runtime.header->all_quadrants, offramp_runtime.sleep == OFFRAMP_SLEEP_RETAIN);
         }
     }
     return status;

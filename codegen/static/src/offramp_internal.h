@@ -56,8 +56,6 @@ void offramp_read_words(const offramp_header_t *image, const offramp_tensor_t *t
 
 /* ---- offramp_block.c: the accelerator as a whole */
 
-#define OFFRAMP_NONE UINT32_MAX
-
 typedef enum {
     OFFRAMP_CLOSED,
     OFFRAMP_READY,
@@ -68,14 +66,17 @@ typedef enum {
 
 typedef struct {
     const offramp_image_t *image;
+    const offramp_header_t *header;
     offramp_options_t options;
     offramp_phase_t phase;
     offramp_sleep_t sleep;
-    uint32_t model;       /* whose registers are in place, or OFFRAMP_NONE */
-    uint32_t stage;       /* of that model */
-    uint32_t input_model; /* whose input has been loaded, or OFFRAMP_NONE */
-    uint32_t loaded;      /* pixels of it; through the FIFO: with those of `piece` */
-    bool answered;        /* the result of `stage` can be read */
+    const offramp_model_t *record;  /* the model whose registers are in place, or null */
+    const offramp_stage_t *current; /* of its stages the one that they are of */
+    uint32_t stage;                 /* its number */
+    uint32_t forced;                /* the stage that answers, or OFFRAMP_BY_CONFIDENCE */
+    const offramp_model_t *input_model; /* whose input has been loaded, or null */
+    uint32_t loaded;                    /* pixels of it; through the FIFO: with those of `piece` */
+    bool answered;                      /* the result of `current` can be read */
     uint32_t begun_at;
     uint32_t started_at;
     uint32_t moved_at; /* when the stage started, or last took a word of the input */
@@ -93,30 +94,12 @@ static inline const void *offramp_at(const offramp_header_t *image, uint32_t off
     return (const uint8_t *)image + offset;
 }
 
-static inline const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model)
-{
-    return (const offramp_model_t *)offramp_at(image, image->models.at) + model;
-}
+/* What an image says of a model, or of a stage of it; null if it has none. */
+const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model);
+const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t model, uint32_t stage);
 
-static inline const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t model, uint32_t stage)
-{
-    return (const offramp_stage_t *)offramp_at(image, image->stages.at) + offramp_model(image, model)->first_stage + stage;
-}
-
-static inline offramp_stage_state_t *offramp_state(const offramp_image_t *image, uint32_t model, uint32_t stage)
-{
-    return &image->states[offramp_model(image->header, model)->first_stage + stage];
-}
-
-static inline bool offramp_is_model(const offramp_header_t *image, uint32_t model)
-{
-    return model < image->models.count;
-}
-
-static inline bool offramp_is_stage(const offramp_header_t *image, uint32_t model, uint32_t stage)
-{
-    return offramp_is_model(image, model) && (stage < offramp_model(image, model)->stages);
-}
+/* The same of what changes at run time; the stage is one of the open image. */
+offramp_stage_statistics_t *offramp_state(const offramp_stage_t *stage);
 
 /* 0 without a clock. */
 uint32_t offramp_now(void);

@@ -81,17 +81,10 @@ static uint8_t byte_sent(const uint32_t *words, uint32_t index)
 }
 
 /* A column that is read: its first byte in a word of its own, then four bytes a word, the first most significant. */
-static bool column_holds(uint32_t address, const uint32_t *words, uint32_t first, uint32_t bytes)
+static uint8_t byte_read(uint32_t address, uint32_t index)
 {
-    uint32_t wrong = (offramp_reg_read(address) & 0xFFu) ^ byte_sent(words, first);
-    for (uint32_t i = 1u; i + 4u <= bytes; i += 4u) {
-        uint32_t expected = 0u;
-        for (uint32_t k = 0u; k < 4u; k++) {
-            expected = (expected << 8) | byte_sent(words, first + i + k);
-        }
-        wrong |= offramp_reg_read(address + i + 3u) ^ expected;
-    }
-    return wrong == 0u;
+    uint32_t word = offramp_reg_read(address + ((index + 3u) & ~3u));
+    return (uint8_t)(word >> (8u * (0u - index) % 32u));
 }
 
 bool offramp_weights_hold(const offramp_header_t *image)
@@ -101,8 +94,9 @@ bool offramp_weights_hold(const offramp_header_t *image)
     offramp_apply(image, image->readable);
     for (uint32_t left = image->weights.count; same && (left > 0u); left--) {
         const uint32_t *words = offramp_at(image, chunk->words.at);
-        for (uint32_t i = 0u; same && (i < chunk->columns); i++) {
-            same = column_holds(chunk->plain + 16u * i, words, image->column_bytes * i, image->column_bytes);
+        for (uint32_t i = 0u; same && (i < chunk->columns * image->column_bytes); i++) {
+            uint32_t address = chunk->plain + 16u * (i / image->column_bytes);
+            same = byte_read(address, i % image->column_bytes) == byte_sent(words, i);
         }
         chunk++;
     }

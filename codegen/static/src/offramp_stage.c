@@ -7,29 +7,14 @@
 #define NO_PIECE ((offramp_piece_t){NULL, OFFRAMP_CHW, 0u, 0u})
 #define NOTHING_SENT ((offramp_sending_t){{{0u}}, 0u, 0u, 0u})
 
-static const offramp_header_t *header(void)
+static uint32_t pixels_of(const offramp_model_t *model)
 {
-    return offramp_runtime.image->header;
+    return model->input.rows * model->input.columns;
 }
 
-static const offramp_input_t *input_of(uint32_t model)
+static bool through_fifo(const offramp_model_t *model)
 {
-    return &offramp_model(header(), model)->input;
-}
-
-static uint32_t pixels_of(uint32_t model)
-{
-    return input_of(model)->rows * input_of(model)->columns;
-}
-
-static bool through_fifo(uint32_t model)
-{
-    return (input_of(model)->flags & OFFRAMP_INPUT_FIFO) != 0u;
-}
-
-static const offramp_stage_t *this_stage(void)
-{
-    return offramp_stage(header(), offramp_runtime.model, offramp_runtime.stage);
+    return (model->input.flags & OFFRAMP_INPUT_FIFO) != 0u;
 }
 
 static bool reads_fifo(const offramp_stage_t *stage)
@@ -46,23 +31,23 @@ static bool known_format(const offramp_piece_t *piece)
 }
 
 /* Whether it follows what has been loaded, lies inside the input, and ends at the end of a word. */
-static bool fits(const offramp_piece_t *piece, uint32_t model)
+static bool fits(const offramp_piece_t *piece, const offramp_model_t *model)
 {
-    uint32_t all = pixels_of(model);
+    uint32_t left = pixels_of(model) - piece->first;
     bool follows = (offramp_runtime.input_model == model) && (piece->first == offramp_runtime.loaded);
-    bool inside = (piece->pixels > 0u) && (piece->first < all) && (piece->pixels <= all - piece->first);
-    bool any_end = ((input_of(model)->flags & OFFRAMP_INPUT_CHW) == 0u) || (piece->pixels % 4u == 0u);
-    return (follows || (piece->first == 0u)) && inside && (any_end || (piece->pixels == all - piece->first));
+    bool inside = (piece->pixels > 0u) && (piece->first < pixels_of(model)) && (piece->pixels <= left);
+    bool any_end = ((model->input.flags & OFFRAMP_INPUT_CHW) == 0u) || (piece->pixels % 4u == 0u);
+    return (follows || (piece->first == 0u)) && inside && (any_end || (piece->pixels == left));
 }
 
-static void take(const offramp_piece_t *piece, uint32_t model)
+static void take(const offramp_piece_t *piece, const offramp_model_t *model)
 {
     if (through_fifo(model)) {
         offramp_runtime.piece = *piece;
         offramp_runtime.sending = NOTHING_SENT;
     } else {
         offramp_runtime.answered = false; /* the answer may lie where the input goes */
-        offramp_write_piece(header(), input_of(model), piece);
+        offramp_write_piece(offramp_runtime.header, &model->input, piece);
     }
     offramp_runtime.input_model = model;
     offramp_runtime.loaded = piece->first + piece->pixels;
@@ -70,14 +55,14 @@ static void take(const offramp_piece_t *piece, uint32_t model)
 
 static bool piece_sent(void)
 {
-    return offramp_piece_sent(input_of(offramp_runtime.model), &offramp_runtime.piece, &offramp_runtime.sending);
+    return offramp_piece_sent(&offramp_runtime.record->input, &offramp_runtime.piece, &offramp_runtime.sending);
 }
 
 /* While a stage reads the FIFO: the piece that comes next, once the one before is through. */
-static offramp_status_t load_running(uint32_t model, const offramp_piece_t *piece)
+static offramp_status_t load_running(const offramp_model_t *model, const offramp_piece_t *piece)
 {
     offramp_status_t status = OFFRAMP_BUSY;
-    if (reads_fifo(this_stage()) && (model == offramp_runtime.model) && piece_sent()) {
+    if (reads_fifo(offramp_runtime.current) && (model == offramp_runtime.record) && piece_sent()) {
         status = OFFRAMP_E_ARGUMENT;
         if ((piece->first == offramp_runtime.loaded) && fits(piece, model)) {
             take(piece, model);
@@ -87,7 +72,7 @@ static offramp_status_t load_running(uint32_t model, const offramp_piece_t *piec
     return status;
 }
 
-static offramp_status_t load_waiting(uint32_t model, const offramp_piece_t *piece)
+static offramp_status_t load_waiting(const offramp_model_t *model, const offramp_piece_t *piece)
 {
     offramp_status_t status = fits(piece, model) ? offramp_make_ready() : OFFRAMP_E_ARGUMENT;
     if ((status == OFFRAMP_OK) && !fits(piece, model)) {
@@ -100,17 +85,18 @@ static offramp_status_t load_waiting(uint32_t model, const offramp_piece_t *piec
     return status;
 }
 
-offramp_status_t offramp_load_piece(uint32_t model, const offramp_piece_t *piece)
+offramp_status_t offramp_load_piece(uint32_t number, const offramp_piece_t *piece)
 {
-    offramp_status_t status = OFFRAMP_E_ARGUMENT;
-    if ((offramp_runtime.phase == OFFRAMP_CLOSED) || (offramp_runtime.phase == OFFRAMP_ASLEEP)) {
-        status = OFFRAMP_NOT_READY;
-    } else if (!offramp_is_model(header(), model) || (piece->data == NULL) || !known_format(piece)) {
-        status = OFFRAMP_E_ARGUMENT;
-    } else if (offramp_runtime.phase == OFFRAMP_RUNNING) {
-        status = load_running(model, piece);
-    } else {
-        status = load_waiting(model, piece);
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    if ((offramp_runtime.phase != OFFRAMP_CLOSED) && (offramp_runtime.phase != OFFRAMP_ASLEEP)) {
+        const offramp_model_t *model = offramp_model(offramp_runtime.header, number);
+        if ((model == NULL) || (piece->data == NULL) || !known_format(piece)) {
+            status = OFFRAMP_E_ARGUMENT;
+        } else if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+            status = load_running(model, piece);
+        } else {
+            status = load_waiting(model, piece);
+        }
     }
     return status;
 }
@@ -120,7 +106,7 @@ offramp_status_t offramp_load_piece(uint32_t model, const offramp_piece_t *piece
 static bool registers_checked(void)
 {
     return !offramp_runtime.options.check_registers ||
-           offramp_registers_hold(header(), offramp_model(header(), offramp_runtime.model), this_stage());
+           offramp_registers_hold(offramp_runtime.header, offramp_runtime.record, offramp_runtime.current);
 }
 
 static offramp_status_t start(void)
@@ -136,24 +122,25 @@ static offramp_status_t start(void)
         }
         offramp_runtime.started_at = offramp_now();
         offramp_runtime.moved_at = offramp_runtime.started_at;
-        offramp_apply(header(), this_stage()->start);
+        offramp_apply(offramp_runtime.header, offramp_runtime.current->start);
     }
     return status;
 }
 
 /* The registers of the model's first stage, by the shortest way there is. */
-static void configure(uint32_t model)
+static void configure(const offramp_model_t *model, const offramp_stage_t *first)
 {
-    if (offramp_runtime.model == model) {
-        offramp_apply(header(), this_stage()->restore);
+    if (offramp_runtime.record == model) {
+        offramp_apply(offramp_runtime.header, offramp_runtime.current->restore);
     } else {
-        offramp_configure(header(), offramp_model(header(), model), offramp_stage(header(), model, 0u));
+        offramp_configure(offramp_runtime.header, model, first);
     }
-    offramp_runtime.model = model;
+    offramp_runtime.record = model;
+    offramp_runtime.current = first;
     offramp_runtime.stage = 0u;
 }
 
-static offramp_status_t take_input(uint32_t model, const offramp_piece_t *input)
+static offramp_status_t take_input(const offramp_model_t *model, const offramp_piece_t *input)
 {
     offramp_status_t status = OFFRAMP_OK;
     bool there = offramp_runtime.input_model == model;
@@ -174,27 +161,34 @@ static offramp_status_t take_input(uint32_t model, const offramp_piece_t *input)
     return status;
 }
 
-offramp_status_t offramp_begin_model(uint32_t model, const offramp_piece_t *input)
+static offramp_status_t begin(uint32_t number, const offramp_model_t *model, const offramp_piece_t *input)
 {
-    offramp_status_t status = OFFRAMP_E_ARGUMENT;
-    if ((offramp_runtime.phase == OFFRAMP_CLOSED) || (offramp_runtime.phase == OFFRAMP_ASLEEP)) {
-        status = OFFRAMP_NOT_READY;
-    } else if (offramp_is_model(header(), model) && ((input->data == NULL) || known_format(input))) {
-        uint32_t begun_at = offramp_now();
-        status = offramp_make_ready();
-        if (status == OFFRAMP_OK) {
-            status = take_input(model, input);
+    uint32_t begun_at = offramp_now();
+    offramp_status_t status = offramp_make_ready();
+    if (status == OFFRAMP_OK) {
+        status = take_input(model, input);
+    }
+    if (status == OFFRAMP_OK) {
+        offramp_runtime.statistics.begun++;
+        offramp_runtime.begun_at = begun_at;
+        offramp_runtime.answered = false;
+        configure(model, offramp_stage(offramp_runtime.header, number, 0u));
+        offramp_runtime.forced = offramp_runtime.image->forced[number];
+        offramp_runtime.input_model = through_fifo(model) ? model : NULL;
+        status = start();
+    }
+    return status;
+}
+
+offramp_status_t offramp_begin_model(uint32_t number, const offramp_piece_t *input)
+{
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    if ((offramp_runtime.phase != OFFRAMP_CLOSED) && (offramp_runtime.phase != OFFRAMP_ASLEEP)) {
+        const offramp_model_t *model = offramp_model(offramp_runtime.header, number);
+        status = OFFRAMP_E_ARGUMENT;
+        if ((model != NULL) && ((input->data == NULL) || known_format(input))) {
+            status = begin(number, model, input);
         }
-        if (status == OFFRAMP_OK) {
-            offramp_runtime.statistics.begun++;
-            offramp_runtime.begun_at = begun_at;
-            offramp_runtime.answered = false;
-            configure(model);
-            offramp_runtime.input_model = through_fifo(model) ? model : OFFRAMP_NONE;
-            status = start();
-        }
-    } else {
-        /* No such model or format. */
     }
     return status;
 }
@@ -203,7 +197,7 @@ offramp_status_t offramp_begin_model(uint32_t model, const offramp_piece_t *inpu
 static void rewind_input(void)
 {
     offramp_runtime.sending = NOTHING_SENT;
-    if (offramp_runtime.piece.pixels != pixels_of(offramp_runtime.model)) {
+    if (offramp_runtime.piece.pixels != pixels_of(offramp_runtime.record)) {
         offramp_runtime.piece = NO_PIECE;
         offramp_runtime.loaded = 0u;
     }
@@ -213,31 +207,24 @@ static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 {
     int32_t *logits = offramp_runtime.image->logits;
     uint32_t count = stage->result.channels * stage->result.rows * stage->result.columns;
-    offramp_read_words(header(), &stage->result, logits);
+    offramp_read_words(offramp_runtime.header, &stage->result, logits);
     return offramp_confidence((offramp_measure_t)stage->measure, logits, count, stage->fraction_bits,
                               stage->temperature_q16, class_index);
 }
 
 static bool leaves(const offramp_stage_t *stage, uint32_t value)
 {
-    uint32_t forced = offramp_runtime.image->forced[offramp_runtime.model];
-    bool last = offramp_runtime.stage + 1u == offramp_model(header(), offramp_runtime.model)->stages;
-    bool sure = false;
-    if (forced != OFFRAMP_BY_CONFIDENCE) {
-        sure = forced == offramp_runtime.stage;
-    } else if (!last) {
-        uint32_t threshold = offramp_state(offramp_runtime.image, offramp_runtime.model, offramp_runtime.stage)->threshold;
-        sure = offramp_confident((offramp_measure_t)stage->measure, value, threshold);
-    } else {
-        /* The last stage always answers. */
+    bool last = offramp_runtime.stage + 1u == offramp_runtime.record->stages;
+    bool sure = offramp_runtime.forced == offramp_runtime.stage;
+    if ((offramp_runtime.forced == OFFRAMP_BY_CONFIDENCE) && !last) {
+        sure = offramp_confident((offramp_measure_t)stage->measure, value, offramp_state(stage)->threshold);
     }
     return sure || last;
 }
 
 static void count_answer(uint32_t cycles)
 {
-    offramp_stage_statistics_t *statistics =
-        &offramp_state(offramp_runtime.image, offramp_runtime.model, offramp_runtime.stage)->statistics;
+    offramp_stage_statistics_t *statistics = offramp_state(offramp_runtime.current);
     statistics->answers++;
     statistics->cycles += cycles;
     if (cycles > statistics->worst_cycles) {
@@ -248,11 +235,11 @@ static void count_answer(uint32_t cycles)
 static offramp_status_t answer(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_OK;
-    if (!offramp_guards_hold(header(), header()->guards)) {
+    if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
         status = offramp_fail(OFFRAMP_E_POWER);
     } else {
         offramp_runtime.phase = OFFRAMP_READY;
-        offramp_runtime.input_model = OFFRAMP_NONE;
+        offramp_runtime.input_model = NULL;
         offramp_runtime.answered = true;
         result->stage = offramp_runtime.stage;
         result->cycles = offramp_now() - offramp_runtime.begun_at;
@@ -265,7 +252,7 @@ static offramp_status_t answer(offramp_result_t *result)
 static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_BUSY;
-    offramp_apply(header(), stage->stop);
+    offramp_apply(offramp_runtime.header, stage->stop);
     if (offramp_runtime.options.interrupt) {
         offramp_port_interrupt(false);
     }
@@ -280,8 +267,9 @@ static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *r
     } else if (leaves(stage, result->confidence)) {
         status = answer(result);
     } else {
-        offramp_apply(header(), stage->advance);
+        offramp_apply(offramp_runtime.header, stage->advance);
         offramp_runtime.stage++;
+        offramp_runtime.current++;
         status = start();
         status = status == OFFRAMP_OK ? OFFRAMP_BUSY : status;
     }
@@ -310,8 +298,7 @@ static void moved(void)
 /* Sends what the FIFO takes. True if it has taken all there is. */
 static bool send(void)
 {
-    const offramp_input_t *input = input_of(offramp_runtime.model);
-    if (offramp_send_piece(header(), input, &offramp_runtime.piece, &offramp_runtime.sending)) {
+    if (offramp_send_piece(offramp_runtime.header, &offramp_runtime.record->input, &offramp_runtime.piece, &offramp_runtime.sending)) {
         moved();
     }
     return piece_sent();
@@ -319,16 +306,16 @@ static bool send(void)
 
 offramp_status_t offramp_poll_stage(offramp_result_t *result)
 {
-    const offramp_stage_t *stage = this_stage();
+    const offramp_stage_t *stage = offramp_runtime.current;
     bool reads = reads_fifo(stage);
     bool sent = !reads || send();
-    bool whole = !reads || (sent && (offramp_runtime.loaded == pixels_of(offramp_runtime.model)));
+    bool whole = !reads || (sent && (offramp_runtime.loaded == pixels_of(offramp_runtime.record)));
     offramp_status_t status = OFFRAMP_BUSY;
     offramp_runtime.polls++;
-    if ((offramp_reg_read(stage->done_address) & header()->done) != 0u) {
+    if ((offramp_reg_read(stage->done_address) & offramp_runtime.header->done) != 0u) {
         if (early(stage) || !whole) {
             status = offramp_fail(OFFRAMP_E_EARLY);
-        } else if (!offramp_guards_hold(header(), stage->control)) {
+        } else if (!offramp_guards_hold(offramp_runtime.header, stage->control)) {
             status = offramp_fail(OFFRAMP_E_POWER);
         } else {
             status = finish(stage, result);
