@@ -1,21 +1,34 @@
-/* The calls of the runtime: each takes the lock or says that it is taken. */
+/* The calls of the runtime: each takes the lock, or says that another call has it. */
 #include "offramp.h"
 
 #include "offramp_internal.h"
 
 static volatile uint32_t lock;
 
+static bool enter(void)
+{
+    return offramp_port_try_lock(&lock);
+}
+
+static offramp_status_t leave(offramp_status_t status)
+{
+    offramp_port_unlock(&lock);
+    return status;
+}
+
 static bool is_open(void)
 {
     return offramp_runtime.phase != OFFRAMP_CLOSED;
 }
 
-/* For what may change between inferences only. */
+/* For what is possible between inferences only. */
 static offramp_status_t idle(void)
 {
     offramp_status_t status = is_open() ? OFFRAMP_OK : OFFRAMP_NOT_READY;
     return offramp_runtime.phase == OFFRAMP_RUNNING ? OFFRAMP_BUSY : status;
 }
+
+/* ---- open and close */
 
 static void clear_statistics(void)
 {
@@ -30,13 +43,13 @@ static void clear_statistics(void)
 static void reset_state(const offramp_image_t *image, const offramp_options_t *options)
 {
     const offramp_options_t defaults = {NULL, 0u, NULL, NULL, NULL, false, false, false};
-    const offramp_stage_t *stages = offramp_at(image->header, image->header->stages.at);
     offramp_runtime.image = image;
     offramp_runtime.header = image->header;
     offramp_runtime.options = options != NULL ? *options : defaults;
     if ((offramp_runtime.options.clock == NULL) && (offramp_runtime.options.wait == NULL)) {
         offramp_runtime.options.clock = offramp_port_cycles;
     }
+    const offramp_stage_t *stages = offramp_at(image->header->stages.at);
     for (uint32_t i = 0u; i < image->header->models.count; i++) {
         image->forced[i] = OFFRAMP_BY_CONFIDENCE;
     }
@@ -67,60 +80,52 @@ static offramp_status_t open_image(const offramp_image_t *image, const offramp_o
 
 offramp_status_t offramp_open(const offramp_image_t *image, const offramp_options_t *options)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = open_image(image, options);
-        offramp_port_unlock(&lock);
+    return enter() ? leave(open_image(image, options)) : OFFRAMP_BUSY;
+}
+
+static offramp_status_t close_image(void)
+{
+    offramp_status_t status = idle();
+    if (status == OFFRAMP_OK) {
+        offramp_drop();
+        offramp_runtime.phase = OFFRAMP_CLOSED;
     }
     return status;
 }
 
 offramp_status_t offramp_close(void)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = idle();
-        if (status == OFFRAMP_OK) {
-            offramp_port_power_off(offramp_runtime.header->all_quadrants, false);
-            offramp_runtime.phase = OFFRAMP_CLOSED;
-        }
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(close_image()) : OFFRAMP_BUSY;
 }
+
+/* ---- inferences */
 
 offramp_status_t offramp_load(uint32_t model, offramp_format_t format, const void *data, uint32_t first,
                               uint32_t pixels)
 {
     const offramp_piece_t piece = {data, format, first, pixels};
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = offramp_load_piece(model, &piece);
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(offramp_load_piece(model, &piece)) : OFFRAMP_BUSY;
 }
 
 offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const void *data)
 {
     const offramp_piece_t input = {data, format, 0u, 0u};
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = offramp_begin_model(model, &input);
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(offramp_begin_model(model, &input)) : OFFRAMP_BUSY;
+}
+
+static void clear_result(offramp_result_t *result)
+{
+    *result = (offramp_result_t){0u, 0u, 0u, 0u};
 }
 
 static offramp_status_t poll_once(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_NOT_READY;
-    *result = (offramp_result_t){0u, 0u, 0u, 0u};
     if (offramp_runtime.phase == OFFRAMP_RUNNING) {
         status = offramp_poll_stage(result);
-        if (status != OFFRAMP_OK) {
-            *result = (offramp_result_t){0u, 0u, 0u, 0u};
-        }
+    }
+    if (status != OFFRAMP_OK) {
+        clear_result(result);
     }
     return status;
 }
@@ -129,17 +134,14 @@ offramp_status_t offramp_poll(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (result != NULL) {
-        status = OFFRAMP_BUSY;
-        if (offramp_port_try_lock(&lock)) {
-            status = poll_once(result);
-            offramp_port_unlock(&lock);
-        }
+        status = enter() ? leave(poll_once(result)) : OFFRAMP_BUSY;
     }
     return status;
 }
 
 static offramp_status_t infer(uint32_t model, const offramp_piece_t *input, offramp_result_t *result)
 {
+    clear_result(result);
     offramp_status_t status = offramp_begin_model(model, input);
     if (status == OFFRAMP_OK) {
         status = poll_once(result);
@@ -150,7 +152,7 @@ static offramp_status_t infer(uint32_t model, const offramp_piece_t *input, offr
             status = poll_once(result);
         }
         if (status == OFFRAMP_WANTS_INPUT) {
-            status = offramp_fail(OFFRAMP_NOT_READY); /* nobody can give it: this call holds the lock */
+            status = offramp_fail(OFFRAMP_NOT_READY); /* nobody can give it: this call has the lock */
         }
     }
     return status;
@@ -161,32 +163,28 @@ offramp_status_t offramp_infer(uint32_t model, offramp_format_t format, const vo
     const offramp_piece_t input = {data, format, 0u, 0u};
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (result != NULL) {
-        status = OFFRAMP_BUSY;
-        if (offramp_port_try_lock(&lock)) {
-            *result = (offramp_result_t){0u, 0u, 0u, 0u};
-            status = infer(model, &input, result);
-            offramp_port_unlock(&lock);
-        }
+        status = enter() ? leave(infer(model, &input, result)) : OFFRAMP_BUSY;
+    }
+    return status;
+}
+
+static offramp_status_t cancel(void)
+{
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    if (offramp_runtime.phase == OFFRAMP_RUNNING) {
+        offramp_drop();
+        offramp_runtime.statistics.cancelled++;
+        status = OFFRAMP_OK;
     }
     return status;
 }
 
 offramp_status_t offramp_cancel(void)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = OFFRAMP_NOT_READY;
-        if (offramp_runtime.phase == OFFRAMP_RUNNING) {
-            offramp_drop();
-            offramp_runtime.statistics.cancelled++;
-            status = OFFRAMP_OK;
-        }
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(cancel()) : OFFRAMP_BUSY;
 }
 
-/* Copies the result as bytes, or widened; the buffer has room for that many of them. */
+/* Copies the result to `words`, widened, or if that is null to `bytes`; there is room for that many of them. */
 static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
 {
     offramp_status_t status = idle();
@@ -194,18 +192,13 @@ static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
         status = OFFRAMP_NOT_READY;
     }
     if (status == OFFRAMP_OK) {
-        const offramp_header_t *header = offramp_runtime.header;
         const offramp_tensor_t *result = &offramp_runtime.current->result;
         uint32_t values = result->channels * result->rows * result->columns;
-        if (room < (bytes != NULL ? values * (result->bits / 8u) : values)) {
+        if (room < (words != NULL ? values : values * (result->bits / 8u))) {
             status = OFFRAMP_E_ARGUMENT;
-        } else if (bytes != NULL) {
-            offramp_read_tensor(header, result, bytes);
         } else {
-            offramp_read_words(header, result, words);
-        }
-        if ((status == OFFRAMP_OK) && !offramp_guards_hold(header, header->guards)) {
-            status = offramp_fail(OFFRAMP_E_POWER);
+            offramp_read_tensor(result, bytes, words);
+            status = offramp_has_power() ? OFFRAMP_OK : offramp_fail(OFFRAMP_E_POWER);
         }
     }
     return status;
@@ -215,11 +208,7 @@ offramp_status_t offramp_output(void *buffer, size_t bytes)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (buffer != NULL) {
-        status = OFFRAMP_BUSY;
-        if (offramp_port_try_lock(&lock)) {
-            status = copy_result(buffer, NULL, bytes);
-            offramp_port_unlock(&lock);
-        }
+        status = enter() ? leave(copy_result(buffer, NULL, bytes)) : OFFRAMP_BUSY;
     }
     return status;
 }
@@ -228,11 +217,7 @@ offramp_status_t offramp_output_words(int32_t *values, size_t count)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (values != NULL) {
-        status = OFFRAMP_BUSY;
-        if (offramp_port_try_lock(&lock)) {
-            status = copy_result(NULL, values, count);
-            offramp_port_unlock(&lock);
-        }
+        status = enter() ? leave(copy_result(NULL, values, count)) : OFFRAMP_BUSY;
     }
     return status;
 }
@@ -245,124 +230,116 @@ void offramp_on_interrupt(void)
     }
 }
 
+/* ---- settings and statistics */
+
+static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
+{
+    offramp_status_t status = idle();
+    if (status == OFFRAMP_OK) {
+        const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
+        status = OFFRAMP_E_ARGUMENT;
+        if ((record != NULL) && (offramp_stage(offramp_runtime.header, model, stage + 1u) != NULL)) {
+            offramp_state(record)->threshold = threshold;
+            status = OFFRAMP_OK;
+        }
+    }
+    return status;
+}
+
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = idle();
-        if (status == OFFRAMP_OK) {
-            const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
-            status = OFFRAMP_E_ARGUMENT;
-            if ((record != NULL) && (offramp_stage(offramp_runtime.header, model, stage + 1u) != NULL)) {
-                offramp_state(record)->threshold = threshold;
-                status = OFFRAMP_OK;
-            }
+    return enter() ? leave(set_threshold(model, stage, threshold)) : OFFRAMP_BUSY;
+}
+
+static offramp_status_t force_stage(uint32_t model, uint32_t stage)
+{
+    offramp_status_t status = idle();
+    if (status == OFFRAMP_OK) {
+        uint32_t checked = stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage;
+        status = OFFRAMP_E_ARGUMENT;
+        if (offramp_stage(offramp_runtime.header, model, checked) != NULL) {
+            offramp_runtime.image->forced[model] = stage;
+            status = OFFRAMP_OK;
         }
-        offramp_port_unlock(&lock);
     }
     return status;
 }
 
 offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = idle();
-        if (status == OFFRAMP_OK) {
-            uint32_t checked = stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage;
-            status = OFFRAMP_E_ARGUMENT;
-            if (offramp_stage(offramp_runtime.header, model, checked) != NULL) {
-                offramp_runtime.image->forced[model] = stage;
-                status = OFFRAMP_OK;
-            }
-        }
-        offramp_port_unlock(&lock);
+    return enter() ? leave(force_stage(model, stage)) : OFFRAMP_BUSY;
+}
+
+static offramp_status_t copy_statistics(offramp_statistics_t *statistics)
+{
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    if (statistics == NULL) {
+        status = OFFRAMP_E_ARGUMENT;
+    } else if (is_open()) {
+        *statistics = offramp_runtime.statistics;
+        status = OFFRAMP_OK;
+    } else {
+        /* There are none. */
     }
     return status;
 }
 
 offramp_status_t offramp_statistics(offramp_statistics_t *statistics)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (statistics == NULL) {
+    return enter() ? leave(copy_statistics(statistics)) : OFFRAMP_BUSY;
+}
+
+static offramp_status_t copy_stage(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics)
+{
+    offramp_status_t status = OFFRAMP_NOT_READY;
+    if (is_open()) {
+        const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
         status = OFFRAMP_E_ARGUMENT;
-    } else if (offramp_port_try_lock(&lock)) {
-        status = OFFRAMP_NOT_READY;
-        if (is_open()) {
-            *statistics = offramp_runtime.statistics;
+        if ((record != NULL) && (statistics != NULL)) {
+            *statistics = *offramp_state(record);
             status = OFFRAMP_OK;
         }
-        offramp_port_unlock(&lock);
-    } else {
-        /* Another call is in progress. */
     }
     return status;
 }
 
 offramp_status_t offramp_stage_statistics(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (statistics == NULL) {
-        status = OFFRAMP_E_ARGUMENT;
-    } else if (offramp_port_try_lock(&lock)) {
-        status = OFFRAMP_NOT_READY;
-        if (is_open()) {
-            const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
-            status = OFFRAMP_E_ARGUMENT;
-            if (record != NULL) {
-                *statistics = *offramp_state(record);
-                status = OFFRAMP_OK;
-            }
-        }
-        offramp_port_unlock(&lock);
-    } else {
-        /* Another call is in progress. */
+    return enter() ? leave(copy_stage(model, stage, statistics)) : OFFRAMP_BUSY;
+}
+
+static offramp_status_t clear(void)
+{
+    offramp_status_t status = idle();
+    if (status == OFFRAMP_OK) {
+        clear_statistics();
     }
     return status;
 }
 
 offramp_status_t offramp_clear_statistics(void)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = idle();
-        if (status == OFFRAMP_OK) {
-            clear_statistics();
-        }
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(clear()) : OFFRAMP_BUSY;
 }
+
+/* ---- self test and sleep */
 
 offramp_status_t offramp_self_test(uint32_t tests)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = offramp_test_block(tests);
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(offramp_test_block(tests)) : OFFRAMP_BUSY;
 }
 
 offramp_status_t offramp_sleep(offramp_sleep_t mode)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = offramp_sleep_block(mode);
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(offramp_sleep_block(mode)) : OFFRAMP_BUSY;
 }
 
 offramp_status_t offramp_wake(void)
 {
-    offramp_status_t status = OFFRAMP_BUSY;
-    if (offramp_port_try_lock(&lock)) {
-        status = offramp_wake_block();
-        offramp_port_unlock(&lock);
-    }
-    return status;
+    return enter() ? leave(offramp_wake_block()) : OFFRAMP_BUSY;
 }
+
+/* ---- what an image says of itself */
 
 offramp_status_t offramp_image_info(const offramp_image_t *image, offramp_image_info_t *info)
 {
@@ -396,26 +373,20 @@ offramp_status_t offramp_shape(const offramp_image_t *image, uint32_t model, uin
 
 const char *offramp_status_text(offramp_status_t status)
 {
-    static const struct {
-        offramp_status_t status;
-        const char *text;
-    } texts[] = {
-        {OFFRAMP_OK, "done"},
-        {OFFRAMP_BUSY, "busy"},
-        {OFFRAMP_WANTS_INPUT, "waits for input"},
-        {OFFRAMP_NOT_READY, "not ready"},
-        {OFFRAMP_E_ARGUMENT, "wrong argument"},
-        {OFFRAMP_E_TIMEOUT, "accelerator does not finish"},
-        {OFFRAMP_E_EARLY, "accelerator finished too early"},
-        {OFFRAMP_E_POWER, "accelerator absent or without power"},
-        {OFFRAMP_E_MEMORY, "accelerator does not read back as written"},
-        {OFFRAMP_E_IMAGE, "image damaged"},
+    static const char texts[][16] = {
+        "image damaged",   /* OFFRAMP_E_IMAGE */
+        "memory differs",  /* OFFRAMP_E_MEMORY */
+        "no power",        /* OFFRAMP_E_POWER */
+        "done too early",  /* OFFRAMP_E_EARLY */
+        "time is over",    /* OFFRAMP_E_TIMEOUT */
+        "wrong argument",  /* OFFRAMP_E_ARGUMENT */
+        "not ready",       /* OFFRAMP_NOT_READY */
+        "ok",              /* OFFRAMP_OK */
+        "busy",            /* OFFRAMP_BUSY */
+        "wants input",     /* OFFRAMP_WANTS_INPUT */
+        "unknown status",
     };
-    const char *text = "unknown status";
-    for (uint32_t i = 0u; i < sizeof texts / sizeof texts[0]; i++) {
-        if (texts[i].status == status) {
-            text = texts[i].text;
-        }
-    }
-    return text;
+    uint32_t index = (uint32_t)((int32_t)status - (int32_t)OFFRAMP_E_IMAGE);
+    uint32_t last = (uint32_t)(sizeof texts / sizeof texts[0]) - 1u;
+    return texts[index < last ? index : last];
 }

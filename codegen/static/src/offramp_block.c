@@ -7,20 +7,20 @@ offramp_runtime_t offramp_runtime;
 
 const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model)
 {
-    const offramp_model_t *models = offramp_at(image, image->models.at);
+    const offramp_model_t *models = (const void *)((const uint8_t *)image + image->models.at);
     return model < image->models.count ? &models[model] : NULL;
 }
 
 const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t model, uint32_t stage)
 {
-    const offramp_stage_t *stages = offramp_at(image, image->stages.at);
+    const offramp_stage_t *stages = (const void *)((const uint8_t *)image + image->stages.at);
     const offramp_model_t *record = offramp_model(image, model);
     return (record != NULL) && (stage < record->stages) ? &stages[record->first_stage + stage] : NULL;
 }
 
 offramp_stage_statistics_t *offramp_state(const offramp_stage_t *stage)
 {
-    const offramp_stage_t *stages = offramp_at(offramp_runtime.header, offramp_runtime.header->stages.at);
+    const offramp_stage_t *stages = offramp_at(offramp_runtime.header->stages.at);
     return &offramp_runtime.image->states[stage - stages];
 }
 
@@ -31,6 +31,11 @@ uint32_t offramp_now(void)
         time = offramp_runtime.options.clock();
     }
     return time;
+}
+
+bool offramp_has_power(void)
+{
+    return offramp_guards_hold(&offramp_runtime.header->guards);
 }
 
 static void forget_contents(void)
@@ -44,9 +49,9 @@ static void forget_contents(void)
 static offramp_status_t check_loaded(void)
 {
     offramp_status_t status = OFFRAMP_OK;
-    if (offramp_runtime.options.check_weights && !(offramp_weights_hold(offramp_runtime.header) && offramp_biases_hold(offramp_runtime.header))) {
+    if (offramp_runtime.options.check_weights && !(offramp_weights_hold() && offramp_biases_hold())) {
         status = OFFRAMP_E_MEMORY;
-    } else if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
+    } else if (!offramp_has_power()) {
         status = OFFRAMP_E_POWER;
     } else {
         /* As far as it has been looked at, all is there. */
@@ -59,12 +64,12 @@ static offramp_status_t power_and_load(bool keep_weights)
     const offramp_header_t *image = offramp_runtime.header;
     offramp_status_t status = OFFRAMP_E_POWER;
     offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
-    offramp_apply(image, image->init);
-    if (offramp_guards_hold(image, image->guards)) {
+    offramp_apply(&image->init);
+    if (offramp_has_power()) {
         if (!keep_weights) {
-            offramp_load_weights(image);
+            offramp_load_weights();
         }
-        offramp_load_biases(image);
+        offramp_load_biases();
         status = check_loaded();
     }
     return status;
@@ -112,7 +117,7 @@ offramp_status_t offramp_make_ready(void)
     } else if (offramp_runtime.phase == OFFRAMP_STALE) {
         offramp_runtime.statistics.reloads++;
         status = offramp_load_block(false);
-    } else if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
+    } else if (!offramp_has_power()) {
         status = offramp_fail(OFFRAMP_E_POWER);
     } else {
         /* It holds the image. */
@@ -124,7 +129,7 @@ static bool registers_in_place(void)
 {
     const offramp_runtime_t *self = &offramp_runtime;
     return (self->record == NULL) ||
-           offramp_registers_hold(self->header, self->record, self->current);
+           offramp_registers_hold(self->record, self->current);
 }
 
 offramp_status_t offramp_test_block(uint32_t tests)
@@ -133,13 +138,13 @@ offramp_status_t offramp_test_block(uint32_t tests)
     if (status == OFFRAMP_OK) {
         bool intact = ((tests & OFFRAMP_TEST_IMAGE) == 0u) || offramp_image_intact(offramp_runtime.image);
         bool same = (((tests & OFFRAMP_TEST_REGISTERS) == 0u) || registers_in_place()) &&
-                    (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_biases_hold(offramp_runtime.header)) &&
-                    (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || offramp_weights_hold(offramp_runtime.header));
+                    (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_biases_hold()) &&
+                    (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || offramp_weights_hold());
         if (!intact) {
             status = offramp_fail(OFFRAMP_E_IMAGE);
         } else if (!same) {
             status = offramp_fail(OFFRAMP_E_MEMORY);
-        } else if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
+        } else if (!offramp_has_power()) {
             status = offramp_fail(OFFRAMP_E_POWER);
         } else {
             /* All is as it should be. */

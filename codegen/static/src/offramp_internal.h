@@ -5,7 +5,7 @@
 #include "offramp_image.h"
 #include "offramp_port.h"
 
-/* ---- offramp_load.c: inputs */
+/* ---- what is open and what runs */
 
 /* A piece of an input in the application's memory: `pixels` pixels, all channels of them. */
 typedef struct {
@@ -22,39 +22,6 @@ typedef struct {
     uint32_t ready; /* words of a port that have been taken from the piece */
     uint32_t sent;  /* words of this block, over all ports */
 } offramp_sending_t;
-
-/* Writes a piece to data memory. */
-void offramp_write_piece(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece);
-
-/* Sends what of a piece the FIFO takes now. True if it has taken a word at least. */
-bool offramp_send_piece(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece,
-                        offramp_sending_t *sending);
-bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *piece, const offramp_sending_t *sending);
-
-/* ---- offramp_memory.c: bulk traffic with the accelerator */
-
-/* Writes pairs of address and value, one after the other. */
-void offramp_apply(const offramp_header_t *image, offramp_span_t writes);
-
-/* Writes all registers of a model for one of its stages. */
-void offramp_configure(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage);
-
-/* Weights and biases of all models. */
-void offramp_load_weights(const offramp_header_t *image);
-void offramp_load_biases(const offramp_header_t *image);
-
-/* Checks; each is true if what is there is what should be. */
-bool offramp_image_intact(const offramp_image_t *image);
-bool offramp_guards_hold(const offramp_header_t *image, offramp_span_t guards);
-bool offramp_registers_hold(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage);
-bool offramp_weights_hold(const offramp_header_t *image);
-bool offramp_biases_hold(const offramp_header_t *image);
-
-/* Copies a tensor out of data memory, in the order channel, row, column: as bytes, or as 32-bit values. */
-void offramp_read_tensor(const offramp_header_t *image, const offramp_tensor_t *tensor, uint8_t *bytes);
-void offramp_read_words(const offramp_header_t *image, const offramp_tensor_t *tensor, int32_t *values);
-
-/* ---- offramp_block.c: the accelerator as a whole */
 
 typedef enum {
     OFFRAMP_CLOSED,
@@ -88,11 +55,46 @@ typedef struct {
 
 extern offramp_runtime_t offramp_runtime;
 
-/* What image data at an offset holds. */
-static inline const void *offramp_at(const offramp_header_t *image, uint32_t offset)
+/* What the open image holds at an offset. */
+static inline const void *offramp_at(uint32_t offset)
 {
-    return (const uint8_t *)image + offset;
+    return (const uint8_t *)offramp_runtime.header + offset;
 }
+
+/* ---- offramp_load.c: inputs */
+
+/* Writes a piece to data memory. */
+void offramp_write_piece(const offramp_input_t *input, const offramp_piece_t *piece);
+
+/* Sends what of a piece the FIFO takes now. True if it has taken a word at least. */
+bool offramp_send_piece(const offramp_input_t *input, const offramp_piece_t *piece,
+                        offramp_sending_t *sending);
+bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *piece, const offramp_sending_t *sending);
+
+/* ---- offramp_memory.c: bulk traffic with the accelerator */
+
+/* Writes pairs of address and value, one after the other. */
+void offramp_apply(const offramp_span_t *writes);
+
+/* Writes all registers of a model for one of its stages. */
+void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stage);
+
+/* Weights and biases of all models. */
+void offramp_load_weights(void);
+void offramp_load_biases(void);
+
+/* Checks; each is true if what is there is what should be. */
+bool offramp_image_intact(const offramp_image_t *image);
+bool offramp_guards_hold(const offramp_span_t *guards);
+bool offramp_registers_hold(const offramp_model_t *model, const offramp_stage_t *stage);
+bool offramp_weights_hold(void);
+bool offramp_biases_hold(void);
+
+/* Copies a tensor out of data memory, in the order channel, row, column: to `words`, widened to 32 bits, or if that is
+ * null to `bytes`. */
+void offramp_read_tensor(const offramp_tensor_t *tensor, uint8_t *bytes, int32_t *words);
+
+/* ---- offramp_block.c: the accelerator as a whole */
 
 /* What an image says of a model, or of a stage of it; null if it has none. */
 const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model);
@@ -100,6 +102,9 @@ const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t mod
 
 /* The same of what changes at run time; the stage is one of the open image. */
 offramp_stage_statistics_t *offramp_state(const offramp_stage_t *stage);
+
+/* Whether the accelerator has kept its power since it was loaded. */
+bool offramp_has_power(void);
 
 /* 0 without a clock. */
 uint32_t offramp_now(void);

@@ -34,9 +34,13 @@ static void find_lanes(source_t *source, const offramp_input_t *input, const off
     bool by_channel = (piece->format & OFFRAMP_HWC) == 0u;
     uint32_t channel_step = by_channel ? piece->pixels : 1u;
     uint32_t pixel_step = by_channel ? 1u : input->channels;
+    bool neighbours = true;
     for (uint32_t k = 0u; k < 4u; k++) {
         uint32_t pixel = four_pixels ? k : 0u;
+        bool used = ((run->mask >> (8u * k)) & 1u) != 0u;
         source->lanes[k] = piece->data + run->channels[k] * channel_step + pixel * pixel_step;
+        /* A byte that is masked may be anything of the pixels that follow. */
+        neighbours = neighbours && ((source->lanes[k] == source->lanes[0] + k) || (!used && !by_channel));
     }
     source->stride = four_pixels ? 4u * pixel_step : pixel_step;
     source->mask = run->mask;
@@ -45,10 +49,9 @@ static void find_lanes(source_t *source, const offramp_input_t *input, const off
         source->last_mask = UINT32_MAX >> (32u - 8u * (piece->pixels % 4u));
     }
     source->flip = (piece->format & OFFRAMP_UNSIGNED) != 0u ? SIGN_BITS : 0u;
-    bool neighbours = (source->lanes[1] == source->lanes[0] + 1) && (source->lanes[2] == source->lanes[0] + 2) &&
-                      (source->lanes[3] == source->lanes[0] + 3);
-    /* The last word may end before its fourth byte, and so may the memory it is in. */
-    source->neighbours = neighbours ? source->words - 1u : 0u;
+    /* Four bytes from one of the last words on may reach behind the piece. */
+    uint32_t last = (source->stride + 2u) / source->stride;
+    source->neighbours = neighbours && (source->words > last) ? source->words - last : 0u;
     source->transposed = (source->stride == 1u) && !neighbours ? source->words & ~3u : 0u;
 }
 
@@ -135,9 +138,9 @@ static void write_run(const source_t *source, uint32_t address, uint32_t step)
     }
 }
 
-void offramp_write_piece(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece)
+void offramp_write_piece(const offramp_input_t *input, const offramp_piece_t *piece)
 {
-    const offramp_input_run_t *run = offramp_at(image, input->runs.at);
+    const offramp_input_run_t *run = offramp_at(input->runs.at);
     for (uint32_t number = 0u; number < input->runs.count; number++) {
         source_t source = source_of(input, &run[number], number, piece);
         write_run(&source, run[number].address + words_of(input, piece->first) * run[number].step, run[number].step);
@@ -145,10 +148,10 @@ void offramp_write_piece(const offramp_header_t *image, const offramp_input_t *i
 }
 
 /* The next words of all ports, up to four of each. */
-static void take_words(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece,
+static void take_words(const offramp_input_t *input, const offramp_piece_t *piece,
                        offramp_sending_t *sending)
 {
-    const offramp_input_run_t *run = offramp_at(image, input->runs.at);
+    const offramp_input_run_t *run = offramp_at(input->runs.at);
     uint32_t left = words_of(input, piece->pixels) - sending->ready;
     sending->rows = left < 4u ? left : 4u;
     for (uint32_t number = 0u; number < input->runs.count; number++) {
@@ -170,18 +173,18 @@ bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *pie
     return (sending->ready == words_of(input, piece->pixels)) && (sending->sent == sending->rows * input->runs.count);
 }
 
-bool offramp_send_piece(const offramp_header_t *image, const offramp_input_t *input, const offramp_piece_t *piece,
+bool offramp_send_piece(const offramp_input_t *input, const offramp_piece_t *piece,
                         offramp_sending_t *sending)
 {
-    const offramp_input_run_t *run = offramp_at(image, input->runs.at);
+    const offramp_input_run_t *run = offramp_at(input->runs.at);
     uint32_t ports = input->runs.count;
     bool progress = false;
     while (!offramp_piece_sent(input, piece, sending)) {
         if (sending->sent == sending->rows * ports) {
-            take_words(image, input, piece, sending);
+            take_words(input, piece, sending);
         }
         uint32_t port = sending->sent % ports;
-        if ((offramp_reg_read(image->fifo_stat) & run[port].full) != 0u) {
+        if ((offramp_reg_read(offramp_runtime.header->fifo_stat) & run[port].full) != 0u) {
             break;
         }
         offramp_reg_write(run[port].address, sending->words[port][sending->sent / ports]);

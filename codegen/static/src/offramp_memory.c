@@ -1,14 +1,16 @@
 /* Bulk traffic with the accelerator: registers, weights, biases, results; and whether it reads back as written. */
+#include <stddef.h>
+
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
 OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 27u);
 OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 29u);
 
-void offramp_apply(const offramp_header_t *image, offramp_span_t writes)
+void offramp_apply(const offramp_span_t *writes)
 {
-    const offramp_write_t *write = offramp_at(image, writes.at);
-    const offramp_write_t *end = write + writes.count;
+    const offramp_write_t *write = offramp_at(writes->at);
+    const offramp_write_t *end = write + writes->count;
     while (end - write >= 4) {
         offramp_reg_write(write[0].address, write[0].value);
         offramp_reg_write(write[1].address, write[1].value);
@@ -22,10 +24,10 @@ void offramp_apply(const offramp_header_t *image, offramp_span_t writes)
     }
 }
 
-void offramp_configure(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage)
+void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stage)
 {
-    const offramp_registers_t *run = offramp_at(image, model->registers.at);
-    const uint32_t *value = offramp_at(image, stage->values.at);
+    const offramp_registers_t *run = offramp_at(model->registers.at);
+    const uint32_t *value = offramp_at(stage->values.at);
     for (uint32_t left = model->registers.count; left > 0u; left--) {
         for (uint32_t i = 0u; i < run->count; i++) {
             offramp_reg_write(run->address + 4u * i, *value);
@@ -35,10 +37,10 @@ void offramp_configure(const offramp_header_t *image, const offramp_model_t *mod
     }
 }
 
-bool offramp_registers_hold(const offramp_header_t *image, const offramp_model_t *model, const offramp_stage_t *stage)
+bool offramp_registers_hold(const offramp_model_t *model, const offramp_stage_t *stage)
 {
-    const offramp_registers_t *run = offramp_at(image, model->registers.at);
-    const uint32_t *value = offramp_at(image, stage->values.at);
+    const offramp_registers_t *run = offramp_at(model->registers.at);
+    const uint32_t *value = offramp_at(stage->values.at);
     uint32_t wrong = 0u;
     for (uint32_t left = model->registers.count; left > 0u; left--) {
         for (uint32_t i = 0u; i < run->count; i++) {
@@ -50,22 +52,22 @@ bool offramp_registers_hold(const offramp_header_t *image, const offramp_model_t
     return wrong == 0u;
 }
 
-bool offramp_guards_hold(const offramp_header_t *image, offramp_span_t guards)
+bool offramp_guards_hold(const offramp_span_t *guards)
 {
-    const offramp_guard_t *guard = offramp_at(image, guards.at);
+    const offramp_guard_t *guard = offramp_at(guards->at);
     uint32_t wrong = 0u;
-    for (uint32_t left = guards.count; left > 0u; left--) {
+    for (uint32_t left = guards->count; left > 0u; left--) {
         wrong |= (offramp_reg_read(guard->address) ^ guard->value) & guard->mask;
         guard++;
     }
     return wrong == 0u;
 }
 
-void offramp_load_weights(const offramp_header_t *image)
+void offramp_load_weights(void)
 {
-    const offramp_chunk_t *chunk = offramp_at(image, image->weights.at);
-    for (uint32_t left = image->weights.count; left > 0u; left--) {
-        const uint32_t *words = offramp_at(image, chunk->words.at);
+    const offramp_chunk_t *chunk = offramp_at(offramp_runtime.header->weights.at);
+    for (uint32_t left = offramp_runtime.header->weights.count; left > 0u; left--) {
+        const uint32_t *words = offramp_at(chunk->words.at);
         offramp_byte_write(chunk->address + 1u, 1u);
         for (uint32_t i = 0u; i < chunk->words.count; i++) {
             offramp_reg_write(chunk->address + 4u * i, words[i]);
@@ -87,28 +89,29 @@ static uint8_t byte_read(uint32_t address, uint32_t index)
     return (uint8_t)(word >> (8u * (0u - index) % 32u));
 }
 
-bool offramp_weights_hold(const offramp_header_t *image)
+bool offramp_weights_hold(void)
 {
-    const offramp_chunk_t *chunk = offramp_at(image, image->weights.at);
+    const offramp_chunk_t *chunk = offramp_at(offramp_runtime.header->weights.at);
+    uint32_t bytes = offramp_runtime.header->column_bytes;
     bool same = true;
-    offramp_apply(image, image->readable);
-    for (uint32_t left = image->weights.count; same && (left > 0u); left--) {
-        const uint32_t *words = offramp_at(image, chunk->words.at);
-        for (uint32_t i = 0u; same && (i < chunk->columns * image->column_bytes); i++) {
-            uint32_t address = chunk->plain + 16u * (i / image->column_bytes);
-            same = byte_read(address, i % image->column_bytes) == byte_sent(words, i);
+    offramp_apply(&offramp_runtime.header->readable);
+    for (uint32_t left = offramp_runtime.header->weights.count; same && (left > 0u); left--) {
+        const uint32_t *words = offramp_at(chunk->words.at);
+        for (uint32_t i = 0u; same && (i < chunk->columns * bytes); i++) {
+            uint32_t address = chunk->plain + 16u * (i / bytes);
+            same = byte_read(address, i % bytes) == byte_sent(words, i);
         }
         chunk++;
     }
-    offramp_apply(image, image->init);
+    offramp_apply(&offramp_runtime.header->init);
     return same;
 }
 
-void offramp_load_biases(const offramp_header_t *image)
+void offramp_load_biases(void)
 {
-    const offramp_bias_t *run = offramp_at(image, image->biases.at);
-    for (uint32_t left = image->biases.count; left > 0u; left--) {
-        const uint8_t *bytes = offramp_at(image, run->bytes.at);
+    const offramp_bias_t *run = offramp_at(offramp_runtime.header->biases.at);
+    for (uint32_t left = offramp_runtime.header->biases.count; left > 0u; left--) {
+        const uint8_t *bytes = offramp_at(run->bytes.at);
         for (uint32_t i = 0u; i < run->bytes.count; i++) {
             offramp_reg_write(run->address + 4u * i, bytes[i]);
         }
@@ -116,12 +119,12 @@ void offramp_load_biases(const offramp_header_t *image)
     }
 }
 
-bool offramp_biases_hold(const offramp_header_t *image)
+bool offramp_biases_hold(void)
 {
-    const offramp_bias_t *run = offramp_at(image, image->biases.at);
+    const offramp_bias_t *run = offramp_at(offramp_runtime.header->biases.at);
     uint32_t wrong = 0u;
-    for (uint32_t left = image->biases.count; left > 0u; left--) {
-        const uint8_t *bytes = offramp_at(image, run->bytes.at);
+    for (uint32_t left = offramp_runtime.header->biases.count; left > 0u; left--) {
+        const uint8_t *bytes = offramp_at(run->bytes.at);
         for (uint32_t i = 0u; i < run->bytes.count; i++) {
             wrong |= (offramp_reg_read(run->address + 4u * i) & 0xFFu) ^ bytes[i];
         }
@@ -155,9 +158,9 @@ bool offramp_image_intact(const offramp_image_t *image)
            (header->format == OFFRAMP_FORMAT);
 }
 
-void offramp_read_words(const offramp_header_t *image, const offramp_tensor_t *tensor, int32_t *values)
+void offramp_read_tensor(const offramp_tensor_t *tensor, uint8_t *bytes, int32_t *words)
 {
-    const uint32_t *places = offramp_at(image, tensor->places.at);
+    const uint32_t *places = offramp_at(tensor->places.at);
     uint32_t pixels = tensor->rows * tensor->columns;
     uint32_t at = 0u;
     uint32_t word = 0u;
@@ -169,25 +172,14 @@ void offramp_read_words(const offramp_header_t *image, const offramp_tensor_t *t
                 word = offramp_reg_read(address);
                 at = address;
             }
-            *values = tensor->bits == 8u ? (int8_t)(uint8_t)(word >> shift) : (int32_t)word;
-            values++;
-            address += tensor->step;
-        }
-    }
-}
-
-void offramp_read_tensor(const offramp_header_t *image, const offramp_tensor_t *tensor, uint8_t *bytes)
-{
-    const uint32_t *places = offramp_at(image, tensor->places.at);
-    uint32_t pixels = tensor->rows * tensor->columns;
-    for (uint32_t channel = 0u; channel < tensor->channels; channel++) {
-        uint32_t address = places[channel] & ~3u;
-        uint32_t word_byte = places[channel] & 3u;
-        for (uint32_t i = 0u; i < pixels; i++) {
-            uint32_t word = offramp_reg_read(address) >> (8u * word_byte);
-            for (uint32_t k = 0u; k < tensor->bits; k += 8u) {
-                *bytes = (uint8_t)(word >> k);
-                bytes++;
+            if (words != NULL) {
+                *words = tensor->bits == 8u ? (int8_t)(uint8_t)(word >> shift) : (int32_t)word;
+                words++;
+            } else {
+                for (uint32_t k = 0u; k < tensor->bits; k += 8u) {
+                    *bytes = (uint8_t)(word >> (shift + k));
+                    bytes++;
+                }
             }
             address += tensor->step;
         }

@@ -5,7 +5,6 @@
 #include "offramp_internal.h"
 
 #define NO_PIECE ((offramp_piece_t){NULL, OFFRAMP_CHW, 0u, 0u})
-#define NOTHING_SENT ((offramp_sending_t){{{0u}}, 0u, 0u, 0u})
 
 static uint32_t pixels_of(const offramp_model_t *model)
 {
@@ -40,14 +39,21 @@ static bool fits(const offramp_piece_t *piece, const offramp_model_t *model)
     return (follows || (piece->first == 0u)) && inside && (any_end || (piece->pixels == left));
 }
 
+static void send_from_start(offramp_piece_t piece)
+{
+    offramp_runtime.piece = piece;
+    offramp_runtime.sending.rows = 0u;
+    offramp_runtime.sending.ready = 0u;
+    offramp_runtime.sending.sent = 0u;
+}
+
 static void take(const offramp_piece_t *piece, const offramp_model_t *model)
 {
     if (through_fifo(model)) {
-        offramp_runtime.piece = *piece;
-        offramp_runtime.sending = NOTHING_SENT;
+        send_from_start(*piece);
     } else {
         offramp_runtime.answered = false; /* the answer may lie where the input goes */
-        offramp_write_piece(offramp_runtime.header, &model->input, piece);
+        offramp_write_piece(&model->input, piece);
     }
     offramp_runtime.input_model = model;
     offramp_runtime.loaded = piece->first + piece->pixels;
@@ -106,7 +112,7 @@ offramp_status_t offramp_load_piece(uint32_t number, const offramp_piece_t *piec
 static bool registers_checked(void)
 {
     return !offramp_runtime.options.check_registers ||
-           offramp_registers_hold(offramp_runtime.header, offramp_runtime.record, offramp_runtime.current);
+           offramp_registers_hold(offramp_runtime.record, offramp_runtime.current);
 }
 
 static offramp_status_t start(void)
@@ -122,7 +128,7 @@ static offramp_status_t start(void)
         }
         offramp_runtime.started_at = offramp_now();
         offramp_runtime.moved_at = offramp_runtime.started_at;
-        offramp_apply(offramp_runtime.header, offramp_runtime.current->start);
+        offramp_apply(&offramp_runtime.current->start);
     }
     return status;
 }
@@ -131,9 +137,9 @@ static offramp_status_t start(void)
 static void configure(const offramp_model_t *model, const offramp_stage_t *first)
 {
     if (offramp_runtime.record == model) {
-        offramp_apply(offramp_runtime.header, offramp_runtime.current->restore);
+        offramp_apply(&offramp_runtime.current->restore);
     } else {
-        offramp_configure(offramp_runtime.header, model, first);
+        offramp_configure(model, first);
     }
     offramp_runtime.record = model;
     offramp_runtime.current = first;
@@ -149,8 +155,7 @@ static offramp_status_t take_input(const offramp_model_t *model, const offramp_p
         take(&whole, model);
     } else if (through_fifo(model)) {
         if (!there) {
-            offramp_runtime.piece = NO_PIECE;
-            offramp_runtime.sending = NOTHING_SENT;
+            send_from_start(NO_PIECE);
             offramp_runtime.loaded = 0u;
         }
     } else if (!there || (offramp_runtime.loaded != pixels_of(model))) {
@@ -196,18 +201,16 @@ offramp_status_t offramp_begin_model(uint32_t number, const offramp_piece_t *inp
 /* Once the FIFO has taken the whole input: the next stage that reads it gets it again, or asks for it. */
 static void rewind_input(void)
 {
-    offramp_runtime.sending = NOTHING_SENT;
-    if (offramp_runtime.piece.pixels != pixels_of(offramp_runtime.record)) {
-        offramp_runtime.piece = NO_PIECE;
-        offramp_runtime.loaded = 0u;
-    }
+    bool whole = offramp_runtime.piece.pixels == pixels_of(offramp_runtime.record);
+    send_from_start(whole ? offramp_runtime.piece : NO_PIECE);
+    offramp_runtime.loaded = offramp_runtime.piece.pixels;
 }
 
 static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 {
     int32_t *logits = offramp_runtime.image->logits;
     uint32_t count = stage->result.channels * stage->result.rows * stage->result.columns;
-    offramp_read_words(offramp_runtime.header, &stage->result, logits);
+    offramp_read_tensor(&stage->result, NULL, logits);
     return offramp_confidence((offramp_measure_t)stage->measure, logits, count, stage->fraction_bits,
                               stage->temperature_q16, class_index);
 }
@@ -235,7 +238,7 @@ static void count_answer(uint32_t cycles)
 static offramp_status_t answer(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_OK;
-    if (!offramp_guards_hold(offramp_runtime.header, offramp_runtime.header->guards)) {
+    if (!offramp_has_power()) {
         status = offramp_fail(OFFRAMP_E_POWER);
     } else {
         offramp_runtime.phase = OFFRAMP_READY;
@@ -252,7 +255,7 @@ static offramp_status_t answer(offramp_result_t *result)
 static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_BUSY;
-    offramp_apply(offramp_runtime.header, stage->stop);
+    offramp_apply(&stage->stop);
     if (offramp_runtime.options.interrupt) {
         offramp_port_interrupt(false);
     }
@@ -267,7 +270,7 @@ static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *r
     } else if (leaves(stage, result->confidence)) {
         status = answer(result);
     } else {
-        offramp_apply(offramp_runtime.header, stage->advance);
+        offramp_apply(&stage->advance);
         offramp_runtime.stage++;
         offramp_runtime.current++;
         status = start();
@@ -298,7 +301,7 @@ static void moved(void)
 /* Sends what the FIFO takes. True if it has taken all there is. */
 static bool send(void)
 {
-    if (offramp_send_piece(offramp_runtime.header, &offramp_runtime.record->input, &offramp_runtime.piece, &offramp_runtime.sending)) {
+    if (offramp_send_piece(&offramp_runtime.record->input, &offramp_runtime.piece, &offramp_runtime.sending)) {
         moved();
     }
     return piece_sent();
@@ -315,7 +318,7 @@ offramp_status_t offramp_poll_stage(offramp_result_t *result)
     if ((offramp_reg_read(stage->done_address) & offramp_runtime.header->done) != 0u) {
         if (early(stage) || !whole) {
             status = offramp_fail(OFFRAMP_E_EARLY);
-        } else if (!offramp_guards_hold(offramp_runtime.header, stage->control)) {
+        } else if (!offramp_guards_hold(&stage->control)) {
             status = offramp_fail(OFFRAMP_E_POWER);
         } else {
             status = finish(stage, result);
