@@ -36,8 +36,8 @@ AUTO = TINY.spec("", front="", main="", head="").replace("offramp: 1\n", "offram
 )
 CALIBRATED = TINY.spec(
     "calibrate: {data: calibration, accuracy_drop: 60, risk: {delta: 0.3}}\nlabels: [a, b, c]\n"
-    "clocks: {core_hz: 50000000}\nstages:\n  - {network: front, exit: {confidence: margin, temperature: 0.5}}\n"
-    + MAIN_STAGE,
+    "clocks: {core_hz: 50000000, cnn_hz: 25000000}\n"
+    "stages:\n  - {network: front, exit: {confidence: margin, temperature: 0.5}}\n" + MAIN_STAGE,
     front="",
     main="processors: free, offsets: free",
 )

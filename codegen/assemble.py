@@ -1,41 +1,49 @@
-"""A placed chain as the C generator wants it: all tables of the firmware."""
+"""A placed chain as the C generator wants it: everything its image holds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offramp.codegen.firmware import BusWrite, Firmware, KnownAnswer, StageCode
-from offramp.codegen.load_images import bias_runs, input_layout, tensor_places, weight_chunks
+from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, KnownAnswer, Model, StageCode
+from offramp.codegen.load_images import bias_runs, input_layout, tensor_layout, weight_chunks
 from offramp.codegen.lower import Lowered, reads_fifo
-from offramp.codegen.program import RegisterProgram, Switching, start_writes
+from offramp.codegen.program import start_writes, stop_writes
 from offramp.configs.device import Device
 from offramp.planner.allocation.budget import stage_cycles
-from offramp.planner.allocation.place import Placed
-from offramp.planner.ir.chain import ExitStage
+from offramp.planner.hardware.cycles import Cycles
+from offramp.planner.spec.clocks import clock_setting
 
 # Memory timing that the vendor's generated code sets: write-negative-voltage enable, read margin 3 (UG7456 27-13).
 SRAM_TIMING = {"write_negative_enable": 1, "read_margin": 3, "margin_enable": 1}
+MOST_TIMES, MOST_BEYOND = 4, 1000  # modelled cycles of a stage, and cycles beyond, after which it has failed
 
 
-def assemble(lowered: Lowered, name: str, labels: Sequence[str] = (), tests: Sequence[KnownAnswer] = ()) -> Firmware:
-    """Firmware tables of a chain. Every stage has a result here; the last one has no exit rule of its own."""
-    placed, programs, states = lowered.placed, lowered.programs, lowered.switching
+def assemble(
+    lowered: Lowered,
+    name: str,
+    digest: bytes = bytes(DIGEST_BYTES),
+    labels: Sequence[str] = (),
+    tests: Sequence[KnownAnswer] = (),
+) -> Firmware:
+    """The image of a chain, as its only model. Every stage has a result here; the last one has no exit rule of its own.
+
+    digest: the first bytes of the plan's.
+    """
+    placed = lowered.placed
     device = placed.requirements.device
-    used = tuple(sorted({quadrant for program in programs for quadrant in program.quadrants}))
+    used = tuple(sorted({quadrant for program in lowered.programs for quadrant in program.quadrants}))
+    stages = tuple(_stage_code(lowered, index) for index in range(len(lowered.programs)))
     return Firmware(
         name=name,
+        models=(Model(name, input_layout(placed), stages, tuple(labels)),),
         quadrants=used,
+        clock=clock_setting(device),
         init=init_writes(used, device),
-        configure=states.configure(0),
-        transitions=transitions(states),
+        readable=readable_writes(used, device),
+        guards=timing_guards(used, device),
         weights=weight_chunks(placed),
         biases=bias_runs(placed),
-        input=input_layout(placed),
-        stages=tuple(
-            _stage_code(placed, stage, program)
-            for stage, program in zip(placed.requirements.chain.exits, programs, strict=True)
-        ),
-        labels=tuple(labels),
+        digest=digest,
         tests=tuple(tests),
     )
 
@@ -51,21 +59,55 @@ def init_writes(quadrants: Sequence[int], device: Device) -> tuple[BusWrite, ...
     return tuple(writes)
 
 
-def transitions(states: Switching) -> dict[tuple[int, int], tuple[BusWrite, ...]]:
-    """Writes for every switch that can happen: to the next stage, and from any stage back to the first."""
-    count = len(states.states)
-    pairs = [(stage, stage + 1) for stage in range(count - 1)] + [(stage, 0) for stage in range(1, count)]
-    return {pair: states.transition(*pair) for pair in pairs}
+def readable_writes(quadrants: Sequence[int], device: Device) -> tuple[BusWrite, ...]:
+    """Express loading off, so that kernel columns are read where plain writes put them."""
+    control = device.registers["CTRL"].encode({"clock_enable": 1})
+    return tuple(BusWrite(device.register_address("CTRL", quadrant), control) for quadrant in quadrants)
 
 
-def _stage_code(placed: Placed, stage: ExitStage, program: RegisterProgram) -> StageCode:
+def timing_guards(quadrants: Sequence[int], device: Device) -> tuple[Guard, ...]:
+    """The memory timing, which `init_writes` sets and power-up does not."""
+    register = device.registers["SRAM"]
+    value = register.encode(SRAM_TIMING)
+    return tuple(Guard(device.register_address("SRAM", quadrant), register.mask, value) for quadrant in quadrants)
+
+
+def control_guards(start: Sequence[BusWrite], device: Device) -> tuple[Guard, ...]:
+    """What `start` leaves in control registers, but for the done bit."""
+    register = device.registers["CTRL"]
+    mask = register.mask & ~register.encode({"done": 1})
+    held = {write.address: write.value for write in start}
+    return tuple(Guard(address, mask, value) for address, value in held.items())
+
+
+def cycle_bounds(cycles: Cycles, device: Device) -> tuple[int, int]:
+    """Cycles of the core's clock between which a stage of so many modelled cycles finishes: from 9/10 of them (1/4 of
+    estimated ones) to four times as many and some."""
+    core, cnn = device.clocks["core_hz"], device.clocks["cnn_hz"]
+    part, whole = (1, 4) if cycles.estimate else (9, 10)
+    least = cycles.cycles * part * core // (whole * cnn)
+    return least, -(-(MOST_TIMES * cycles.cycles + MOST_BEYOND) * core // cnn)
+
+
+def _stage_code(lowered: Lowered, index: int) -> StageCode:
+    placed, program, states = lowered.placed, lowered.programs[index], lowered.switching
     device = placed.requirements.device
+    stage = placed.requirements.chain.exits[index]
+    start = start_writes(program, device)
+    least, most = cycle_bounds(stage_cycles(placed, stage), device)
+    last = index == len(lowered.programs) - 1
     return StageCode(
         name=stage.name,
-        start=start_writes(program, device),
         quadrants=program.quadrants,
-        cycles=stage_cycles(placed, stage).cycles,
-        logits=tensor_places(placed, stage.result),
+        registers=tuple(sorted(states.configure(index), key=lambda write: write.address)),
+        advance=() if last else states.transition(index, index + 1),
+        restore=states.transition(index, 0) if index else (),
+        start=start,
+        stop=stop_writes(program, device),
+        control=control_guards(start, device),
+        least_cycles=least,
+        most_cycles=most,
+        result=tensor_layout(placed, stage.result),
         exit=stage.exit,
         reads_fifo=reads_fifo(placed, stage),
     )

@@ -1,18 +1,22 @@
-"""The input of the C generator: every table of the firmware, as bus addresses and 32-bit values.
+"""The input of the C generator: everything an image holds, as bus addresses and 32-bit values.
 
 The lowering fills these types from register programs; `codegen.firmware_check.problems` refuses what C cannot express;
-`codegen.render.render` prints it. Addresses are absolute bus addresses as in the device file.
+`codegen.image` lays it out; `codegen.render.render` prints it. Addresses are absolute bus addresses as in the device
+file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.configs.clock_tree import ClockSetting
 from offramp.planner.ir.chain import ExitRule
+
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,26 @@ class BusWrite:
     value: int
 
 
+@dataclass(frozen=True)
+class Guard:
+    """A register that holds `value` under `mask` as long as nothing has gone wrong."""
+
+    address: int
+    mask: int
+    value: int
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """A run of kernel columns in express format: a byte write to `address | 1`, then `words` to `address`, +4, ...
 
-    address: start of the processor's weight memory + start column * express stride. words: uint32, (n,)."""
+    address: start of the processor's weight memory + start column * express stride. words: uint32, (n,). plain: where
+    the first of the `columns` columns is read back."""
 
     address: int
     words: NDArray[np.uint32]
+    plain: int
+    columns: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,29 +58,52 @@ class BiasRun:
 
 
 @dataclass(frozen=True)
-class Logit:
-    """Where logit i of a stage is read: a signed word (`width` 32, `lane` 0) or the signed byte `lane` (`width` 8)."""
+class Tensor:
+    """Where a tensor lies. shape: (channels, rows, columns); bits: 8 or 32 of a value.
 
-    address: int
-    lane: int = 0
-    width: int = 32
+    places: for each channel the address of its first value, with the byte lane of 8-bit values added. step: bytes from
+    a pixel to the next one.
+    """
+
+    shape: tuple[int, int, int]
+    bits: int
+    step: int
+    places: tuple[int, ...]
+
+    @property
+    def values(self) -> int:
+        """How many values it has."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    def addresses(self) -> NDArray[np.int64]:
+        """Byte address of each value in the order channel, row, column: int64, (values,)."""
+        pixels = np.arange(self.shape[1] * self.shape[2])
+        return (np.array(self.places)[:, None] + self.step * pixels).reshape(-1)
 
 
 @dataclass(frozen=True)
 class StageCode:
-    """What the dispatcher does for one stage once its registers are written.
+    """What the runtime does for one stage.
 
-    quadrants: those the stage runs in, the master first; their enable and done bits are cleared after the stage.
-    cycles: modelled accelerator clock cycles of the stage, from which the bound on waiting follows. reads_fifo: the
-    input is sent through the FIFO once the stage has started.
+    quadrants: those the stage runs in, the master first. registers: the whole state, the same addresses in all stages
+    of a model, in ascending order. advance: writes to the state of the next stage (none in the last one); restore:
+    back to that of the first (none in that). stop: enable and done bits off. control: CTRL of each quadrant while the
+    stage runs, without the done bit. least_cycles, most_cycles: of the core's clock, between which it finishes.
+    exit: None if the result is not looked at. reads_fifo: the input is sent through the FIFO while the stage runs.
     """
 
     name: str
-    start: tuple[BusWrite, ...]
     quadrants: tuple[int, ...]
-    cycles: int
-    logits: tuple[Logit, ...]
-    exit: ExitRule
+    registers: tuple[BusWrite, ...]
+    advance: tuple[BusWrite, ...]
+    restore: tuple[BusWrite, ...]
+    start: tuple[BusWrite, ...]
+    stop: tuple[BusWrite, ...]
+    control: tuple[Guard, ...]
+    least_cycles: int
+    most_cycles: int
+    result: Tensor
+    exit: ExitRule | None
     reads_fifo: bool = False
 
 
@@ -97,36 +136,61 @@ class InputLayout:
         return any(run.full for run in self.runs)
 
 
+@dataclass(frozen=True)
+class Model:
+    """A chain of stages. labels: one a class, or none."""
+
+    name: str
+    input: InputLayout
+    stages: tuple[StageCode, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """Values of the last stage's result."""
+        return self.stages[-1].result.values
+
+
 @dataclass(frozen=True, eq=False)
 class KnownAnswer:
-    """A sample the firmware carries to test itself. image: int8, (channels, rows, columns); stage: 0-based."""
+    """A sample the firmware carries to test itself. image: int8, (channels, rows, columns); stage: 0-based; values: of
+    the stage's result."""
 
     image: NDArray[np.int8]
     stage: int
-    logits: tuple[int, ...]
+    class_index: int
+    values: tuple[int, ...]
+    model: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Firmware:
     """Everything the generated C holds.
 
-    init: after power-up, before weights. configure: the full register state for stage 0, whatever was there before
-    (the accelerator is stopped first). transitions: (from, to) -> writes that change the state of stage `from` into
-    that of stage `to`; (i, i + 1) and (i, 0) are needed. weights and biases are loaded once, by offramp_init.
+    quadrants: to be powered: all that any stage uses. init: after power-up, before weights. readable: weight memories
+    can be read; `init` undoes it. guards: registers by which a lost power is noticed. weights and biases: of all
+    models, loaded once. digest: the first bytes of the plan's.
     """
 
     name: str
-    quadrants: tuple[int, ...]  # to be powered: all that any stage uses
+    models: tuple[Model, ...]
+    quadrants: tuple[int, ...]
+    clock: ClockSetting
     init: tuple[BusWrite, ...]
-    configure: tuple[BusWrite, ...]
-    transitions: Mapping[tuple[int, int], tuple[BusWrite, ...]]
+    readable: tuple[BusWrite, ...]
+    guards: tuple[Guard, ...]
     weights: tuple[Chunk, ...]
     biases: tuple[BiasRun, ...]
-    input: InputLayout
-    stages: tuple[StageCode, ...]
-    labels: tuple[str, ...] = ()  # one a class, or none
+    digest: bytes = bytes(DIGEST_BYTES)
     tests: tuple[KnownAnswer, ...] = field(default=())
 
     @property
-    def classes(self) -> int:
-        return len(self.stages[0].logits)
+    def identifier(self) -> str:
+        """The name as C writes it; all symbols and file names begin with it. Not one of the runtime's."""
+        found = re.sub("[^A-Za-z0-9]", "_", self.name)
+        return found if re.match("(?!offramp)[A-Za-z]", found) else f"model_{found}"
+
+    @property
+    def stages(self) -> tuple[StageCode, ...]:
+        """Of all models."""
+        return tuple(stage for model in self.models for stage in model.stages)

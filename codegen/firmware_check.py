@@ -5,80 +5,103 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
-from offramp.configs.device import Device
+from offramp.codegen.firmware import (
+    DIGEST_BYTES,
+    BusWrite,
+    Chunk,
+    Firmware,
+    Guard,
+    InputLayout,
+    InputRun,
+    Model,
+    StageCode,
+    Tensor,
+)
+from offramp.configs.device import Device, Place
 from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.measure import MEASURES
 from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16
 
 WORD = 1 << 32
-MAX_CYCLES = (WORD - 1 - 1000) // 4  # offramp.c waits four times as long, plus 1000 cycles, in 32 bits
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # no question mark: C99 has trigraphs
 
 
 def problems(firmware: Firmware, device: Device) -> tuple[str, ...]:
     """Everything that C cannot express or that would not run; empty if there is nothing wrong."""
-    if not firmware.stages:
+    if not firmware.models or not all(model.stages for model in firmware.models):
         return ("there is no stage",)
     return (
-        *_names(firmware),
-        *_writes("init", firmware.init, device),
-        *_writes("configure", firmware.configure, device),
-        *_transitions(firmware, device),
+        *_whole(firmware, device),
         *_weights(firmware, device),
         *_biases(firmware, device),
-        *_input(firmware.input, device),
-        *_fifo(firmware),
-        *_stages(firmware, device),
+        *(problem for model in firmware.models for problem in _model(model, firmware, device)),
         *_tests(firmware),
     )
 
 
-def _names(firmware: Firmware) -> Iterator[str]:
-    if not _NAME.fullmatch(firmware.name):
-        yield f"name `{firmware.name}`: letters, digits, `_`, `.` and `-` are allowed"
-    for stage in firmware.stages:
-        if not _NAME.fullmatch(stage.name):
-            yield f"stage name `{stage.name}`: letters, digits, `_`, `.` and `-` are allowed"
-    if firmware.labels and len(firmware.labels) != firmware.classes:
-        yield f"{len(firmware.labels)} labels for {firmware.classes} classes"
-    for label in firmware.labels:
-        if not _LABEL.fullmatch(label):
-            yield f"label {label!r}: no quotes, backslashes, question marks or control characters, and not empty"
+def _whole(firmware: Firmware, device: Device) -> Iterator[str]:
+    yield from _name("name", firmware.name)
+    yield from _writes("init", firmware.init, device)
+    yield from _writes("readable", firmware.readable, device)
+    yield from _guards("guards", firmware.guards, device)
+    if not firmware.quadrants or not set(firmware.quadrants) <= set(range(device.geometry.quadrants)):
+        yield f"quadrants {list(firmware.quadrants)}: some of 0..{device.geometry.quadrants - 1} are expected"
+    if len(firmware.digest) != DIGEST_BYTES:
+        yield f"digest of {len(firmware.digest)} bytes; {DIGEST_BYTES} are expected"
+    if len({model.name for model in firmware.models}) != len(firmware.models):
+        yield f"models {', '.join(model.name for model in firmware.models)}: each needs a name of its own"
+
+
+def _name(what: str, name: str) -> Iterator[str]:
+    if not _NAME.fullmatch(name):
+        yield f"{what} `{name}`: letters, digits, `_`, `.` and `-` are allowed"
+
+
+def _register(address: int, device: Device) -> Place | None:
+    place = device.locate(address)
+    return place if place and place.kind == "register" else None
 
 
 def _writes(what: str, writes: Iterable[BusWrite], device: Device) -> Iterator[str]:
     for write in writes:
-        place = device.locate(write.address)
-        if place is None or place.kind != "register":
+        place = _register(write.address, device)
+        if place is None:
             yield f"{what}: {write.address:#x} is not a register"
         elif write.value & ~device.registers[place.name].mask:
             yield f"{what}: {write.value:#x} has bits that {place.name} does not have"
 
 
-def _transitions(firmware: Firmware, device: Device) -> Iterator[str]:
-    last = len(firmware.stages) - 1
-    needed = {(stage, stage + 1) for stage in range(last)} | {(stage, 0) for stage in range(1, last + 1)}
-    given = set(firmware.transitions)
-    for before, after in sorted(needed - given):
-        yield f"there is no transition from stage {before} to stage {after}"
-    for before, after in sorted(given - needed):
-        yield f"the transition from stage {before} to stage {after} is never made"
-    for (before, after), writes in firmware.transitions.items():
-        yield from _writes(f"transition from {before} to {after}", writes, device)
+def _guards(what: str, guards: Iterable[Guard], device: Device) -> Iterator[str]:
+    for guard in guards:
+        place = _register(guard.address, device)
+        if place is None:
+            yield f"{what}: {guard.address:#x} is not a register"
+        elif guard.mask & ~device.registers[place.name].mask or guard.value & ~guard.mask:
+            yield f"{what}: {guard.value:#x} under {guard.mask:#x} has bits that {place.name} or the mask does not have"
 
 
 def _weights(firmware: Firmware, device: Device) -> Iterator[str]:
-    memory, per_quadrant = device.memories["weights"], device.geometry.processors_per_quadrant
     for chunk in firmware.weights:
         place = device.locate(chunk.address)
         if place is None or place.kind != "weights" or place.index % device.express_stride:
             yield f"weights: {chunk.address:#x} is not a kernel column of a weight memory"
-            continue
-        end = place.index // device.express_stride + len(chunk.words) * WORD_BYTES // memory.word_bytes
-        if not len(chunk.words) or end > device.columns(place.quadrant * per_quadrant + place.unit):
-            yield f"weights at {chunk.address:#x}: {len(chunk.words)} words; 1 to the end of the memory are allowed"
+        else:
+            yield from _chunk(chunk, place, device)
+
+
+def _chunk(chunk: Chunk, place: Place, device: Device) -> Iterator[str]:
+    memory = device.memories["weights"]
+    processor = place.quadrant * device.geometry.processors_per_quadrant + place.unit
+    start = place.index // device.express_stride
+    what = f"weights at {chunk.address:#x}"
+    if not chunk.columns or start + chunk.columns > device.columns(processor):
+        yield f"{what}: {chunk.columns} columns; 1 to the end of the memory are allowed"
+    words = -(-chunk.columns * memory.word_bytes // WORD_BYTES)
+    if len(chunk.words) != words:
+        yield f"{what}: {len(chunk.words)} words; {chunk.columns} columns are {words}"
+    if chunk.plain != device.weight_address(processor) + start * memory.word_stride:
+        yield f"{what}: {chunk.plain:#x} is another column"
 
 
 def _biases(firmware: Firmware, device: Device) -> Iterator[str]:
@@ -89,6 +112,21 @@ def _biases(firmware: Firmware, device: Device) -> Iterator[str]:
             yield f"biases: {run.address:#x} is not in a bias memory"
         elif not len(run.values) or place.index + len(run.values) > memory.words:
             yield f"biases at {run.address:#x}: {len(run.values)} bytes; 1 to the end of the memory are allowed"
+
+
+def _model(model: Model, firmware: Firmware, device: Device) -> Iterator[str]:
+    yield from _name("model name", model.name)
+    if model.labels and len(model.labels) != model.classes:
+        yield f"{len(model.labels)} labels for {model.classes} classes"
+    for label in model.labels:
+        if not _LABEL.fullmatch(label):
+            yield f"label {label!r}: no quotes, backslashes, question marks or control characters, and not empty"
+    yield from _input(model.input, device)
+    yield from _fifo(model)
+    yield from _switches(model)
+    for index, stage in enumerate(model.stages):
+        yield from _stage(stage, firmware, device)
+        yield from _exit(stage, model, last=index == len(model.stages) - 1)
 
 
 def input_words(layout: InputLayout) -> int:
@@ -108,11 +146,16 @@ def _input(layout: InputLayout, device: Device) -> Iterator[str]:
         if layout.fifo:
             yield from _port(run, device)
             continue
-        first, last = device.locate(run.address), device.locate(run.address + (words - 1) * run.step)
-        inside = first and last and first.kind == "data" and (first.quadrant, first.unit) == (last.quadrant, last.unit)
         step_fits = run.step == WORD_BYTES if layout.chw else run.step % WORD_BYTES == 0 and run.step >= WORD_BYTES
-        if not inside or run.address % WORD_BYTES or not step_fits:
+        if not _in_one_instance(run.address, (words - 1) * run.step, device) or not step_fits:
             yield f"input run at {run.address:#x}, step {run.step}, {words} words: not within one data memory instance"
+
+
+def _in_one_instance(address: int, length: int, device: Device) -> bool:
+    """Whether a word of data memory and the one `length` bytes further are in the same instance."""
+    first, last = device.locate(address), device.locate(address + length)
+    inside = first and last and first.kind == "data" and (first.quadrant, first.unit) == (last.quadrant, last.unit)
+    return bool(inside) and not address % WORD_BYTES
 
 
 def _port(run: InputRun, device: Device) -> Iterator[str]:
@@ -126,59 +169,90 @@ def _port(run: InputRun, device: Device) -> Iterator[str]:
         yield f"input run at {run.address:#x}, {found}: not a FIFO port, its bit of FIFO_STAT and a step of 0"
 
 
-def _fifo(firmware: Firmware) -> Iterator[str]:
+def _fifo(model: Model) -> Iterator[str]:
     """The first stage must read the input from where the layout puts it."""
-    first, *later = firmware.stages
-    if first.reads_fifo != firmware.input.fifo or any(one.reads_fifo and not firmware.input.fifo for one in later):
-        readers = [stage.name for stage in firmware.stages if stage.reads_fifo]
-        where = "the FIFO" if firmware.input.fifo else "data memory"
+    first, *later = model.stages
+    if first.reads_fifo != model.input.fifo or any(one.reads_fifo and not model.input.fifo for one in later):
+        readers = [stage.name for stage in model.stages if stage.reads_fifo]
+        where = "the FIFO" if model.input.fifo else "data memory"
         yield f"the input goes to {where}, but these stages read the FIFO: {', '.join(readers) or 'none'}"
 
 
-def _stages(firmware: Firmware, device: Device) -> Iterator[str]:
-    powered = set(firmware.quadrants)
-    if not powered or not powered <= set(range(device.geometry.quadrants)):
-        yield f"quadrants {sorted(powered)}: some of 0..{device.geometry.quadrants - 1} are expected"
-    for index, stage in enumerate(firmware.stages):
-        what = f"stage {stage.name}"
-        yield from _writes(what, stage.start, device)
-        if not stage.quadrants or not set(stage.quadrants) <= powered:
-            yield f"{what}: quadrants {list(stage.quadrants)}; some of the powered {sorted(powered)} are expected"
-        if not 0 < stage.cycles <= MAX_CYCLES:
-            yield f"{what}: {stage.cycles} cycles; 1..{MAX_CYCLES} are allowed"
-        if len(stage.logits) != firmware.classes or not 2 <= len(stage.logits) <= MAX_CLASSES:
-            yield f"{what}: {len(stage.logits)} logits; all stages need the same number, 2..{MAX_CLASSES}"
-        yield from (problem for logit in stage.logits for problem in _logit(what, logit, device))
-        yield from _exit(stage, index == len(firmware.stages) - 1)
+def _switches(model: Model) -> Iterator[str]:
+    """All stages state the same registers, and the writes between two stages lead from one state to the other."""
+    states = [{write.address: write.value for write in stage.registers} for stage in model.stages]
+    for stage, state in zip(model.stages, states, strict=True):
+        given = [write.address for write in stage.registers]
+        if not given or given != sorted(states[0]) or len(given) != len(state):
+            yield f"stage {stage.name}: its registers are not those of the first stage in ascending order"
+    last = len(states) - 1
+    for index, stage in enumerate(model.stages):
+        after = states[min(index + 1, last)]
+        for what, writes, goal in (("advance", stage.advance, after), ("restore", stage.restore, states[0])):
+            reached = states[index] | {write.address: write.value for write in writes}
+            if reached != goal:
+                yield f"stage {stage.name}: {what} does not lead to the registers of that stage"
 
 
-def _logit(what: str, logit: Logit, device: Device) -> Iterator[str]:
-    place = device.locate(logit.address)
-    if place is None or place.kind != "data" or logit.address % WORD_BYTES:
-        yield f"{what}: logit at {logit.address:#x} is not a word of the data memory"
-    if not ((logit.width == 32 and logit.lane == 0) or (logit.width == 8 and 0 <= logit.lane < WORD_BYTES)):
-        yield f"{what}: logit of {logit.width} bits in lane {logit.lane}; 32 in lane 0 or 8 in 0..3 are allowed"
+def _stage(stage: StageCode, firmware: Firmware, device: Device) -> Iterator[str]:
+    what = f"stage {stage.name}"
+    yield from _name("stage name", stage.name)
+    for writes in (stage.registers, stage.advance, stage.restore, stage.start, stage.stop):
+        yield from _writes(what, writes, device)
+    yield from _guards(what, stage.control, device)
+    if not stage.quadrants or not set(stage.quadrants) <= set(firmware.quadrants):
+        expected = f"some of the powered {list(firmware.quadrants)} are expected"
+        yield f"{what}: quadrants {list(stage.quadrants)}; {expected}"
+    if not 0 <= stage.least_cycles <= stage.most_cycles < WORD:
+        yield f"{what}: {stage.least_cycles} to {stage.most_cycles} cycles; 0 to {WORD - 1} in ascending order"
+    yield from _result(what, stage.result, device)
 
 
-def _exit(stage: StageCode, last: bool) -> Iterator[str]:
-    rule = stage.exit
+def _result(what: str, result: Tensor, device: Device) -> Iterator[str]:
+    if result.bits not in (8, 32) or len(result.places) != result.shape[0] or min(result.shape) < 1:
+        yield f"{what}: result {result.shape} of {result.bits} bits in {len(result.places)} places"
+    length = (result.shape[1] * result.shape[2] - 1) * result.step
+    for place in result.places:
+        lane = place % WORD_BYTES
+        if not _in_one_instance(place - lane, length, device) or result.step % WORD_BYTES or result.step < WORD_BYTES:
+            yield f"{what}: a result at {place:#x}, step {result.step}, is not in words of one data memory instance"
+        elif lane and result.bits == 32:
+            yield f"{what}: a result of 32 bits in lane {lane}"
+
+
+def _exit(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
+    rule, what = stage.exit, f"stage {stage.name}"
+    if rule is None:
+        if not last:
+            yield f"{what}: every stage but the last needs a measure"
+        return
+    if stage.result.values != model.classes or not 2 <= model.classes <= MAX_CLASSES:
+        found = f"{stage.result.values} logits; {model.classes} as in the last stage, 2..{MAX_CLASSES}, are expected"
+        yield f"{what}: {found}"
     if rule.measure not in MEASURES:
-        yield f"stage {stage.name}: measure `{rule.measure}`; one of {', '.join(MEASURES)} is expected"
+        yield f"{what}: measure `{rule.measure}`; one of {', '.join(MEASURES)} is expected"
     if (rule.threshold is None) != last:
-        yield f"stage {stage.name}: threshold {rule.threshold}; every stage but the last needs one"
+        yield f"{what}: threshold {rule.threshold}; every stage but the last needs one"
     if rule.threshold is not None and not 0 <= rule.threshold < WORD:
-        yield f"stage {stage.name}: threshold {rule.threshold} does not fit 32 bits"
+        yield f"{what}: threshold {rule.threshold} does not fit 32 bits"
     if not 0 <= rule.fraction_bits <= MAX_FRACTION_BITS:
-        yield f"stage {stage.name}: {rule.fraction_bits} fraction bits; 0..{MAX_FRACTION_BITS} are allowed"
+        yield f"{what}: {rule.fraction_bits} fraction bits; 0..{MAX_FRACTION_BITS} are allowed"
     if not 0 < rule.temperature_q16 <= MAX_TEMPERATURE_Q16:
-        yield f"stage {stage.name}: temperature {rule.temperature_q16}; 1..{MAX_TEMPERATURE_Q16} are allowed"
+        yield f"{what}: temperature {rule.temperature_q16}; 1..{MAX_TEMPERATURE_Q16} are allowed"
 
 
 def _tests(firmware: Firmware) -> Iterator[str]:
     for number, test in enumerate(firmware.tests):
-        if test.image.shape != firmware.input.shape or test.image.dtype.name != "int8":
-            yield f"known answer {number}: image {test.image.dtype} {test.image.shape}; int8 {firmware.input.shape}"
-        if not 0 <= test.stage < len(firmware.stages):
-            yield f"known answer {number}: stage {test.stage}; there are {len(firmware.stages)}"
-        if len(test.logits) != firmware.classes:
-            yield f"known answer {number}: {len(test.logits)} logits for {firmware.classes} classes"
+        what = f"known answer {number}"
+        if not 0 <= test.model < len(firmware.models):
+            yield f"{what}: model {test.model}; there are {len(firmware.models)}"
+            continue
+        model = firmware.models[test.model]
+        if test.image.shape != model.input.shape or test.image.dtype.name != "int8":
+            yield f"{what}: image {test.image.dtype} {test.image.shape}; int8 {model.input.shape}"
+        if not 0 <= test.stage < len(model.stages):
+            yield f"{what}: stage {test.stage}; there are {len(model.stages)}"
+        elif len(test.values) != model.stages[test.stage].result.values:
+            yield f"{what}: {len(test.values)} values; {model.stages[test.stage].result.values} are expected"
+        if not 0 <= test.class_index < model.classes:
+            yield f"{what}: class {test.class_index}; there are {model.classes}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Logit
+from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Tensor
 from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pack_bias, pack_weights
 from offramp.configs.device import Column, Device, Processor
 from offramp.planner.allocation.place import Placed
@@ -29,7 +29,12 @@ def weight_chunks(placed: Placed) -> tuple[Chunk, ...]:
     """Express loading of `weight_runs`."""
     device = placed.requirements.device
     return tuple(
-        Chunk(device.weight_address(run.processor) + run.start * device.express_stride, express_words(run.data))
+        Chunk(
+            address=device.weight_address(run.processor) + run.start * device.express_stride,
+            words=express_words(run.data),
+            plain=device.weight_address(run.processor) + run.start * device.memories["weights"].word_stride,
+            columns=len(run.data),
+        )
         for run in weight_runs(placed)
     )
 
@@ -94,24 +99,24 @@ def _hwc_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
     )
 
 
-def tensor_places(placed: Placed, tensor: TensorId) -> tuple[Logit, ...]:
-    """Where each value of a tensor is read, in the order channel, row, column."""
+def tensor_layout(placed: Placed, tensor: TensorId) -> Tensor:
+    """Where a tensor that a layer writes lies in data memory."""
     device = placed.requirements.device
     hw = placed.requirements.hw[tensor]
-    base = placed.base(tensor)
-    pixels = hw.layer.out_shape.pixels
     lanes = device.geometry.processors_per_instance
+    spread = (hw.layer.write_gap + 1) * hw.word_factor  # words from one output pass to the next
     places = []
     for channel in range(hw.layer.out_shape.channels):
         output_pass, position = divmod(channel, hw.out_per_pass)
         instance, lane = divmod(set_bits(hw.output_processors)[position], lanes)
-        for pixel in range(pixels):
-            word = (pixel * hw.expansion + output_pass) * (hw.layer.write_gap + 1) * hw.word_factor
-            if hw.layer.output_width == 32:
-                places.append(Logit(device.data_address(instance, base + word + lane), 0, 32))
-            else:
-                places.append(Logit(device.data_address(instance, base + word), lane, 8))
-    return tuple(places)
+        word = placed.base(tensor) + output_pass * spread
+        if hw.layer.output_width == 32:
+            places.append(device.data_address(instance, word + lane))
+        else:
+            places.append(device.data_address(instance, word) + lane)
+    shape = hw.layer.out_shape
+    step = hw.expansion * spread * WORD_BYTES
+    return Tensor((shape.channels, shape.rows, shape.cols), hw.layer.output_width, step, tuple(places))
 
 
 def reload_words(placed: Placed, stage: Stage) -> tuple[int, int]:

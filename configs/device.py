@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from offramp.configs.device_reader import numbers, read_device_file, read_energy_error, read_memory, read_register
+from offramp.configs.clock_tree import ClockTree
+from offramp.configs.device_reader import (
+    numbers,
+    read_clock_tree,
+    read_device_file,
+    read_energy_error,
+    read_memory,
+    read_register,
+)
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import LineMap, load_yaml
 from offramp.configs.registers import EnergyError, Memory, Register
@@ -61,6 +69,7 @@ class Device:
     blocks: Mapping[str, Mapping[str, int]]
     limits: Mapping[str, int]
     clocks: Mapping[str, int]
+    clock_tree: ClockTree
     costs: Mapping[str, int]
     weight_start_multiple: int
     instructions: Mapping[str, int]
@@ -223,6 +232,7 @@ def build_device(data: LineMap) -> Device:
         blocks={name: numbers(entry["blocks"][name]) for name in entry["blocks"].stated},
         limits=numbers(entry["limits"]),
         clocks=numbers(entry["clocks"]),
+        clock_tree=read_clock_tree(entry["core_clock"], entry["cnn_clock"]),
         costs=numbers(entry["costs"]),
         weight_start_multiple=memories["weights"]["start_multiple"],
         instructions=numbers(entry["instructions"]),

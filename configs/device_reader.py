@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from offramp.configs.clock_tree import ClockSource, ClockTree
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap
 from offramp.configs.registers import EnergyError, Field, Memory, Register
@@ -100,6 +101,21 @@ CORE_KEYS = (
     Key("interrupt", _NUMBER, "Number of the accelerator's interrupt.", required=True),
     _SOURCE,
 )
+CORE_CLOCK_KEYS = (
+    Key("oscillators", Section((), others=_NUMBER), "Hz of those that can drive the core, by name.", required=True),
+    Key("most_divider", _NUMBER, "Largest power of two that divides them.", required=True),
+    _SOURCE,
+)
+_CLOCK_SOURCE_KEYS = (
+    Key("code", _NUMBER, "Value of the source's field.", required=True),
+    Key("hz", _NUMBER, "Hz of a source that does not follow the core."),
+    Key("core_divider", _NUMBER, "Of a source that follows the core: what its clock is divided by."),
+)
+CNN_CLOCK_KEYS = (
+    Key("sources", Section((), others=Section(_CLOCK_SOURCE_KEYS)), "Sources of the clock, by name.", required=True),
+    Key("dividers", Section((), others=_NUMBER), "Value of the divider's field, by the divider.", required=True),
+    _SOURCE,
+)
 REGISTER_KEYS = (
     Key("number", _NUMBER, "Of a register of layers: its place among them."),
     Key("offset", _NUMBER, "Of another register: bytes from the block's base."),
@@ -140,6 +156,8 @@ DEVICE_KEYS = (
     Key("core", Section(CORE_KEYS), "Memory map of the chip as the core sees it.", required=True),
     Key("limits", _NUMBERS, "Limits of layers.", required=True),
     Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),
+    Key("core_clock", Section(CORE_CLOCK_KEYS), "Clocks that the core can have.", required=True),
+    Key("cnn_clock", Section(CNN_CLOCK_KEYS), "Clocks that the accelerator can have.", required=True),
     Key("costs", _NUMBERS, "How long the core's work takes.", required=True),
     Key("instructions", _NUMBERS, "Instructions that the core executes.", required=True),
     Key("energy", _NUMBERS, "Coefficients of the energy model.", required=True),
@@ -182,6 +200,27 @@ def _words_of(entry: Entry | None) -> dict[int, int]:
     if wrong := [unit for unit in entry.stated if not unit.isdecimal()]:
         raise InputError(Diagnostic(entry.at(wrong[0]), f"`{wrong[0]}`; the number of a processor is expected"))
     return {int(unit): entry[unit] for unit in entry.stated}
+
+
+def read_clock_tree(core: Entry, cnn: Entry) -> ClockTree:
+    """The sections `core_clock` and `cnn_clock`. InputError for a source that has not exactly one frequency."""
+    sources = [_clock_source(name, cnn["sources"][name]) for name in cnn["sources"].stated]
+    dividers = cnn["dividers"]
+    if wrong := [name for name in dividers.stated if not name.isdecimal() or int(name) == 0]:
+        raise InputError(Diagnostic(dividers.at(wrong[0]), f"`{wrong[0]}`; what the clock is divided by is expected"))
+    return ClockTree(
+        oscillators=numbers(core["oscillators"]),
+        most_divider=core["most_divider"],
+        sources=tuple(sources),
+        dividers={int(name): dividers[name] for name in dividers.stated},
+    )
+
+
+def _clock_source(name: str, entry: Entry) -> ClockSource:
+    hz, divider = entry["hz"], entry["core_divider"]
+    if bool(hz) == bool(divider):
+        raise InputError(Diagnostic(entry.where, f"source {name}: one of `hz` and `core_divider` is expected, above 0"))
+    return ClockSource(name, entry["code"], hz or 0, divider or 0)
 
 
 def read_energy_error(entry: Entry) -> EnergyError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from offramp.configs.device import Device
@@ -26,7 +28,7 @@ from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec, Spec, StageSpec
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,7 @@ class PlanRecord:
     format: int
     name: str
     device: str
+    digest: str
     spec: str
     digests: Mapping[str, str]
     stages: tuple[StageRecord, ...]
@@ -89,6 +92,7 @@ def plan_json(plan: Plan, folder: Path) -> str:
         format=FORMAT,
         name=plan.spec.name,
         device=plan.placed.requirements.device.name,
+        digest=plan_digest(plan),
         spec=_relative(Path(plan.spec.where.file), folder),
         digests={_relative(path, folder): digest_of(path) for path in input_files(plan.spec)},
         stages=tuple(_stage_record(stage) for stage in plan.chain.exits),
@@ -102,6 +106,36 @@ def plan_json(plan: Plan, folder: Path) -> str:
         ),
     )
     return to_json(record, _FORM)
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256, hexadecimal, of what determines the firmware: contents of files, but no path, and not where thresholds
+    and placement come from."""
+    spec, placement = plan.spec, plan.placed.placement
+    networks = {
+        name: {
+            "network": digest_of(spec.networks[name].network),
+            "checkpoint": digest_of(spec.networks[name].checkpoint),
+            "fifo": network.fifo,
+            "avg_pool_rounding": network.avg_pool_rounding,
+        }
+        for name, network in sorted(plan.chain.networks.items())
+    }
+    content = {
+        "name": spec.name,
+        "device": plan.placed.requirements.device.name,
+        "clocks": dict(plan.placed.requirements.device.clocks),
+        "labels": spec.labels,
+        "networks": networks,
+        "stages": [
+            [stage.name, [slot.name for slot in stage.slots], stage.result, *astuple(stage.exit)]
+            for stage in plan.chain.exits
+        ],
+        "weights": dict(placement.weights),
+        "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
+        "data": dict(placement.data),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _stage_record(stage: ExitStage) -> StageRecord:
@@ -150,7 +184,10 @@ def load_plan(path: Path, device: Device) -> Plan:
             Diagnostic(Where(str(path)), f"{violation.rule}: {violation.message}") for violation in violations
         )
     placed, compared = Placed(requirements, problem, placement), load_compared(spec, sources, device)
-    return Plan(spec, placed, compared, saved.calibration, saved.choice)
+    plan = Plan(spec, placed, compared, saved.calibration, saved.choice)
+    if plan_digest(plan) != saved.digest:
+        raise _damaged(path, "`digest` is not that of its content")
+    return plan
 
 
 def _chosen(spec: AutoSpec, stages: Sequence[StageSpec], saved: PlanRecord, path: Path) -> ManualSpec:

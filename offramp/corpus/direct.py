@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.firmware import BusWrite
-from offramp.codegen.load_images import bias_runs, tensor_places, weight_chunks
+from offramp.codegen.load_images import bias_runs, tensor_layout, weight_chunks
 from offramp.codegen.lower import fifo_ports, lower, reads_fifo
 from offramp.codegen.pack import pack_input
 from offramp.codegen.program import start_writes, stop_writes
@@ -90,12 +90,9 @@ class ModelRunner:
     def read(self, tensor: TensorId) -> npt.NDArray[np.int32]:
         """A tensor from data memory, int32 (channels, rows, cols). OfframpError if one of its bytes is undefined."""
         if tensor not in self._places:
-            places = tensor_places(self.placed, tensor)
-            self._places[tensor] = (
-                np.array([place.address for place in places], np.uint32),
-                np.array([8 * place.lane for place in places], np.uint32),
-                places[0].width,
-            )
+            layout = tensor_layout(self.placed, tensor)
+            addresses = layout.addresses().astype(np.uint32)
+            self._places[tensor] = (addresses & ~np.uint32(3), 8 * (addresses & np.uint32(3)), layout.bits)
         addresses, shifts, width = self._places[tensor]
         words = self.accelerator.read_block(addresses).astype(np.uint32)
         defined = self.accelerator.defined_block(addresses) >> shifts & (2**width - 1)

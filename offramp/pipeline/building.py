@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from offramp.codegen.assemble import assemble
-from offramp.codegen.firmware import KnownAnswer
+from offramp.codegen.firmware import DIGEST_BYTES, KnownAnswer
 from offramp.codegen.render import render
 from offramp.configs.errors import InputError
 from offramp.host.build_folder import check_free, whole_folder
@@ -19,7 +19,7 @@ from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.evaluate import Evaluation
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
-from offramp.planner.plan import plan_json
+from offramp.planner.plan import plan_digest, plan_json
 from offramp.planner.reference.profile import Profile
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
@@ -80,7 +80,8 @@ def build_firmware(
 def _generate(made: Planned, evaluation: Evaluation | None, folder: Path, compiler: str) -> Compiled:
     """Write the firmware tree and the register programs as text, and compile the tree for the virtual board."""
     tests = _samples(made, evaluation) if evaluation else ()
-    firmware = assemble(made.lowered, made.plan.spec.name, made.plan.spec.labels, tests)
+    digest = bytes.fromhex(plan_digest(made.plan))[:DIGEST_BYTES]
+    firmware = assemble(made.lowered, made.plan.spec.name, digest, made.plan.spec.labels, tests)
     write_tree(folder / "firmware", render(firmware, made.device))
     write_tree(folder / "registers", {f"{program.name}.txt": program.text() for program in made.lowered.programs})
     return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
@@ -94,7 +95,8 @@ def _samples(made: Planned, evaluation: Evaluation) -> tuple[KnownAnswer, ...]:
         if len(leaving):
             first = int(leaving[0])
             logits = tuple(evaluation.profiled.logits[stage][first].tolist())
-            samples.append(KnownAnswer(evaluation.data.x[first], stage, logits))
+            answer = int(evaluation.profiled.answers[stage][first])
+            samples.append(KnownAnswer(evaluation.data.x[first], stage, answer, logits))
     return tuple(samples)
 
 

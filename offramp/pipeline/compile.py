@@ -65,7 +65,7 @@ def compile_firmware(
     the compiler's words if it refuses the sources.
     """
     found = find_compiler(compiler)
-    sources = [name for name in _sources(folder, "src") if name not in ("src/main.c", "src/platform_msdk.c")]
+    sources = [name for name in _sources(folder, "src") if name not in ("src/main.c", "src/offramp_port_msdk.c")]
     sources += [name for name in _sources(folder, "emulator") if name != "emulator/main_emulator.c"]
     run_compiler(found, folder, [*sources, main], elf)
     try:

@@ -260,7 +260,9 @@ COMMON_KEYS = (
     Key(
         "clocks",
         Section((), others=integer(1)),
-        "`{core_hz, cnn_hz}` that times and switches are computed for; the firmware sets the default: 100 and 50 MHz.",
+        "`{core_hz, cnn_hz}` that times and switches are computed for and the firmware sets; default: 100 and 50 MHz. "
+        "The core's 100, 60 or 7.3728 MHz can be divided by powers of two up to 128; the accelerator's clock is half "
+        "the core's, or 60 MHz, divided by 1, 2, 4, 8 or 16.",
     ),
 )
 MANUAL_KEYS = (

@@ -15,6 +15,7 @@ from offramp.configs.lines import load_yaml
 from offramp.configs.schema import Entry, read_entry
 from offramp.planner.ir.measure import MEASURES
 from offramp.planner.spec.auto import read_choice
+from offramp.planner.spec.clocks import impossible_clocks
 from offramp.planner.spec.entries import Problems, check_name, known, read_delta, read_head
 from offramp.planner.spec.keys import AUTO_KEYS, MANUAL_KEYS
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, Calibration, ExitSpec, ManualSpec, NetworkSpec, StageSpec
@@ -113,12 +114,16 @@ def _check_device(entry: Entry, device: Device, problems: Problems) -> None:
         found = f"`device: {entry['device']}`, but the spec is used for a {device.name}"
         problems.wrong(entry.at("device"), found)
     clocks = entry["clocks"]
+    before = len(problems)
     for name, value in _named(clocks).items():
         limit = device.clocks.get(name)
         if limit is None:
             problems.wrong(clocks.at(name), f"unknown key `{name}`; allowed: {', '.join(device.clocks)}")
         elif value > limit:
             problems.wrong(clocks.at(name), f"`{name}: {value}`; a whole number of Hz, 1..{limit}, is expected")
+    if clocks and len(problems) == before:
+        for name, message in impossible_clocks(device, _named(clocks)).items():
+            problems.wrong(clocks.at(name), f"`{name}: {clocks[name]}`; {message}")
 
 
 def _stages(entry: Entry, networks: Collection[str], problems: Problems) -> tuple[StageSpec, ...]:

@@ -18,7 +18,18 @@ from offramp.simulator.board.host import Host
 from offramp.simulator.board.meter import Meter
 
 LIMIT = 20_000_000  # instructions from one answer to the next; an MNIST image takes some 100,000
-ERRORS = {0: "OFFRAMP_OK", -1: "OFFRAMP_E_NOT_READY", -2: "OFFRAMP_E_TIMEOUT", -3: "OFFRAMP_E_ARGUMENT"}
+ERRORS = {  # offramp_status_t
+    0: "OFFRAMP_OK",
+    1: "OFFRAMP_BUSY",
+    2: "OFFRAMP_WANTS_INPUT",
+    -1: "OFFRAMP_NOT_READY",
+    -2: "OFFRAMP_E_ARGUMENT",
+    -3: "OFFRAMP_E_TIMEOUT",
+    -4: "OFFRAMP_E_EARLY",
+    -5: "OFFRAMP_E_POWER",
+    -6: "OFFRAMP_E_MEMORY",
+    -7: "OFFRAMP_E_IMAGE",
+}
 _HEAD = 4  # words before the logits of a record: error, class, stage, confidence
 
 

@@ -27,7 +27,8 @@ from tests.helpers.specs import write_staged
 
 DEVICE = load_device()
 
-HALF = "clocks: {core_hz: 50000000, cnn_hz: 50000000}\n"
+WHOLE = "clocks: {core_hz: 100000000, cnn_hz: 12500000}\n"
+HALF = "clocks: {core_hz: 50000000, cnn_hz: 12500000}\n"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,19 @@ HALF = "clocks: {core_hz: 50000000, cnn_hz: 50000000}\n"
         ("clocks: {core_hz: fast}\n", "spec.yaml:10: `core_hz: fast`; a whole number >= 1"),
         ("clocks: {core_hz: 0}\n", "spec.yaml:10: `core_hz: 0`"),
         ("clocks: {core: 1}\n", "spec.yaml:10: unknown key `core`; allowed: core_hz, cnn_hz"),
+        (
+            "clocks: {cnn_hz: 40000000}\n",
+            "spec.yaml:10: `cnn_hz: 40000000`; no setting gives it with the core at 100000000 Hz; "
+            "allowed: 50000000, 30000000, 25000000, 15000000, 12500000, 7500000, 6250000, 3750000, 3125000",
+        ),
+        (
+            "clocks: {core_hz: 99000000}\n",
+            "spec.yaml:10: `core_hz: 99000000`; no setting gives it; allowed: 100000000, 60",
+        ),
+        (
+            "clocks: {core_hz: 50000000}\n",
+            "spec.yaml:10: `core_hz: 50000000`; `cnn_hz` has to be given too, since 50000000 is not possible then",
+        ),
         ("clocks: 50\n", "spec.yaml:10: `clocks: 50`; a mapping"),
     ],
 )
@@ -58,7 +72,7 @@ def of_the_core(budget: Budget[Cycles]) -> list[Cycles]:
 
 
 def test_a_slower_core_makes_its_work_longer_and_no_layer(tmp_path: Path) -> None:
-    default, slow = (plan_of(write_staged(tmp_path, extra)).cycles for extra in ("", HALF))
+    default, slow = (plan_of(write_staged(tmp_path, extra)).cycles for extra in (WHOLE, HALF))
     assert slow.stages == default.stages
     for before, after in zip(of_the_core(default), of_the_core(slow), strict=True):
         assert 0 <= 2 * before.cycles - after.cycles <= 1 < before.cycles

@@ -1,53 +1,53 @@
-/* The platform without an SDK, on the emulator. */
-#include "offramp_model.h"
-#include "offramp_platform.h"
+/* The port without an SDK, on the emulator. */
+#include "offramp_port.h"
+
+#include "board_device.h"
 #include "semihosting.h"
 
-#define ALL_QUADRANTS ((1u << OFFRAMP_DEVICE_QUADRANTS) - 1u)
-
-void offramp_platform_start(void)
+void offramp_port_power_on(uint32_t quadrants, uint32_t all, uint32_t source, uint32_t divider)
 {
+    (void)source; /* the emulator's accelerator has the clock that the device file says */
+    (void)divider;
+    offramp_reg_write(BOARD_GCFR_RESET, all);
+    offramp_reg_write(BOARD_GCFR_MASK, quadrants);
+    offramp_reg_write(BOARD_GCFR_POWER, quadrants);
+    offramp_reg_write(BOARD_GCFR_ISOLATE, all & ~quadrants);
+    offramp_reg_write(BOARD_GCFR_RESET, 0u);
 }
 
-void offramp_platform_power_on(uint32_t quadrants)
+void offramp_port_power_off(uint32_t all, bool keep)
 {
-    offramp_reg_write(OFFRAMP_GCFR_RESET, ALL_QUADRANTS);
-    offramp_reg_write(OFFRAMP_GCFR_MASK, quadrants);
-    offramp_reg_write(OFFRAMP_GCFR_POWER, quadrants);
-    offramp_reg_write(OFFRAMP_GCFR_ISOLATE, ALL_QUADRANTS & ~quadrants);
-    offramp_reg_write(OFFRAMP_GCFR_RESET, 0);
-}
-
-void offramp_platform_power_off(void)
-{
-    offramp_reg_write(OFFRAMP_GCFR_RESET, ALL_QUADRANTS);
-    offramp_reg_write(OFFRAMP_GCFR_ISOLATE, ALL_QUADRANTS);
-    offramp_reg_write(OFFRAMP_GCFR_POWER, 0);
-    offramp_reg_write(OFFRAMP_GCFR_MASK, 0);
-    offramp_reg_write(OFFRAMP_GCFR_RESET, 0);
-}
-
-bool offramp_platform_wait(uint32_t address, uint32_t mask, uint32_t cycles)
-{
-    for (uint32_t i = 0; i < cycles; i++) {
-        if ((offramp_reg_read(address) & mask) != 0u) {
-            return true;
-        }
+    offramp_reg_write(BOARD_GCFR_RESET, all);
+    offramp_reg_write(BOARD_GCFR_ISOLATE, all);
+    offramp_reg_write(BOARD_GCFR_POWER, 0u);
+    if (!keep) {
+        offramp_reg_write(BOARD_GCFR_MASK, 0u);
     }
-    return false;
+    offramp_reg_write(BOARD_GCFR_RESET, 0u);
 }
 
-/* The emulator has no notion of time. */
-void offramp_platform_timer_start(void)
+void offramp_port_clock(bool on)
 {
+    (void)on;
 }
 
-uint32_t offramp_platform_timer_stop(void)
+void offramp_port_interrupt(bool on)
 {
-    return 0;
+    (void)on; /* the program of the emulator polls */
 }
 
-void offramp_platform_print(const char *text)
+/* The emulator has no notion of time: images are opened without a clock. */
+uint32_t offramp_port_cycles(void)
+{
+    return 0u;
+}
+
+void offramp_port_start(uint32_t core_hz)
+{
+    (void)core_hz;
+}
+
+void offramp_port_print(const char *text)
 {
     semihosting_print(text);
 }

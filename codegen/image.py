@@ -1,0 +1,179 @@
+"""An image: one struct without pointers, its bytes and the C text of every record in it.
+
+The layout is `codegen/static/include/offramp_image.h`. Records refer to each other by byte offsets from the header, so
+that one CRC-32 over constant bytes covers everything.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from offramp.codegen.firmware import Firmware, InputLayout, InputRun, Model, StageCode
+from offramp.codegen.image_tables import (
+    Line,
+    Member,
+    Span,
+    Tables,
+    join,
+    listed,
+    number,
+    number_field,
+    row,
+    span_field,
+    word,
+    word_field,
+    words_field,
+)
+from offramp.configs.device import Device
+from offramp.planner.hardware.hw_layer import WORD_BYTES
+from offramp.planner.ir.measure import Measure
+
+MAGIC, FORMAT = 0x3152464F, 1  # "OFR1"
+MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2}
+NO_MEASURE = 0xFFFFFFFF
+INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO = 1, 2, 1
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 116, 40, 108
+CRC_FROM = 8  # the checksum covers everything from this byte on
+
+
+@dataclass(frozen=True)
+class Image:
+    """The members of the struct in the order of their offsets, and all bytes."""
+
+    members: tuple[Member, ...]
+    data: bytes
+
+
+def lay_out(firmware: Firmware, device: Device) -> Image:
+    """The image of a firmware that `firmware_check.problems` has nothing against."""
+    stages_at = HEADER_BYTES + MODEL_BYTES * len(firmware.models)
+    tables = Tables(stages_at + STAGE_BYTES * len(firmware.stages), device)
+    models = _models(firmware, tables)
+    stages = [(one.name, _stage(one, index, device, tables)) for index, one in enumerate(firmware.stages)]
+    spans = {
+        "init": tables.writes("init", firmware.init),
+        "readable": tables.writes("readable", firmware.readable),
+        "guards": tables.guards("guards", firmware.guards),
+        "weights": _weights(firmware, tables),
+        "biases": _biases(firmware, tables),
+        "models": Span(HEADER_BYTES, len(models)),
+        "stages": Span(stages_at, len(stages)),
+    }
+    rest = (
+        Member("models", "offramp_model_t", len(models), HEADER_BYTES, records=tuple(models)),
+        Member("stages", "offramp_stage_t", len(stages), stages_at, records=tuple(stages)),
+        *tables.members,
+    )
+    body = b"".join(member.data for member in rest)
+    crc = zlib.crc32((join(_header(firmware, device, tables.end, spans, 0)) + body)[CRC_FROM:])
+    header = _header(firmware, device, tables.end, spans, crc)
+    members = (Member("header", "offramp_header_t", 1, 0, records=(("", header),)), *rest)
+    return Image(members, join(header) + body)
+
+
+def _header(firmware: Firmware, device: Device, size: int, spans: Mapping[str, Span], crc: int) -> tuple[Line, ...]:
+    return (
+        word_field("magic", MAGIC),
+        word_field("crc", crc),
+        number_field("bytes", size),
+        number_field("format", FORMAT),
+        words_field("digest", np.frombuffer(firmware.digest, "<u4").tolist()),
+        word_field("quadrants", quadrant_mask(firmware.quadrants)),
+        word_field("all_quadrants", quadrant_mask(range(device.geometry.quadrants))),
+        number_field("clock_source", firmware.clock.source),
+        number_field("clock_divider", firmware.clock.divider),
+        word_field("done", device.registers["CTRL"].encode({"done": 1})),
+        word_field("fifo_stat", device.register_address("FIFO_STAT")),
+        number_field("column_bytes", device.memories["weights"].word_bytes),
+        *(span_field(name, span) for name, span in spans.items()),
+    )
+
+
+def _models(firmware: Firmware, tables: Tables) -> list[tuple[str, tuple[Line, ...]]]:
+    found = []
+    first_stage = 0
+    for index, model in enumerate(firmware.models):
+        found.append((model.name, _model(model, index, first_stage, tables)))
+        first_stage += len(model.stages)
+    return found
+
+
+def _model(model: Model, index: int, first_stage: int, tables: Tables) -> tuple[Line, ...]:
+    layout = model.input
+    runs = [_input_run(layout, run) for run in layout.runs]
+    return (
+        span_field("registers", tables.runs(f"registers_{index}", model.stages[0].registers)),
+        number_field("first_stage", first_stage),
+        number_field("stages", len(model.stages)),
+        number_field("input.channels", layout.shape[0]),
+        number_field("input.rows", layout.shape[1]),
+        number_field("input.columns", layout.shape[2]),
+        number_field("input.flags", INPUT_CHW * layout.chw | INPUT_FIFO * layout.fifo),
+        span_field("input.runs", tables.add(f"input_{index}", "offramp_input_run_t", len(runs), runs)),
+    )
+
+
+def _input_run(layout: InputLayout, run: InputRun) -> Line:
+    """Bytes without a channel name one of the others: what is read for them is masked."""
+    channels = run.channels * (WORD_BYTES if layout.chw else 1)
+    mask = sum(0xFF << 8 * lane for lane, channel in enumerate(channels) if channel >= 0)
+    given = [channel if channel >= 0 else max(channels) for channel in channels]
+    texts = (word(run.address), number(run.step), number(run.full), word(mask), listed(map(number, given)))
+    return row(texts, (run.address, run.step, run.full, mask, *given))
+
+
+def _stage(stage: StageCode, index: int, device: Device, tables: Tables) -> tuple[Line, ...]:
+    rule, result = stage.exit, stage.result
+    return (
+        span_field("values", tables.values(f"values_{index}", stage.registers)),
+        span_field("advance", tables.writes(f"advance_{index}", stage.advance)),
+        span_field("restore", tables.writes(f"restore_{index}", stage.restore)),
+        span_field("start", tables.writes(f"start_{index}", stage.start)),
+        span_field("stop", tables.writes(f"stop_{index}", stage.stop)),
+        span_field("control", tables.guards(f"control_{index}", stage.control)),
+        word_field("done_address", device.register_address("CTRL", stage.quadrants[0])),
+        number_field("least_cycles", stage.least_cycles),
+        number_field("most_cycles", stage.most_cycles),
+        number_field("flags", STAGE_READS_FIFO * stage.reads_fifo),
+        word_field("measure", MEASURE_CODES[rule.measure] if rule else NO_MEASURE, rule.measure if rule else "none"),
+        number_field("threshold", rule.threshold or 0 if rule else 0),
+        number_field("fraction_bits", rule.fraction_bits if rule else 0),
+        number_field("temperature_q16", rule.temperature_q16 if rule else 0),
+        number_field("result.channels", result.shape[0]),
+        number_field("result.rows", result.shape[1]),
+        number_field("result.columns", result.shape[2]),
+        number_field("result.bits", result.bits),
+        number_field("result.step", result.step),
+        span_field("result.places", tables.words(f"places_{index}", result.places)),
+    )
+
+
+def _weights(firmware: Firmware, tables: Tables) -> Span:
+    """The words of all chunks in a table of their own, before the chunks."""
+    at = tables.words("weight_words", [one for chunk in firmware.weights for one in chunk.words.tolist()]).at
+    lines = []
+    for chunk in firmware.weights:
+        span = Span(at, len(chunk.words))
+        texts = (word(chunk.address), word(chunk.plain), number(chunk.columns), listed(map(number, span)))
+        lines.append(row(texts, (chunk.address, chunk.plain, chunk.columns, *span)))
+        at += WORD_BYTES * len(chunk.words)
+    return tables.add("weights", "offramp_chunk_t", len(lines), lines)
+
+
+def _biases(firmware: Firmware, tables: Tables) -> Span:
+    """The bytes of all runs in a table of their own, before the runs."""
+    at = tables.bytes("bias_bytes", b"".join(run.values.tobytes() for run in firmware.biases)).at
+    lines = []
+    for run in firmware.biases:
+        span = Span(at, len(run.values))
+        lines.append(row((word(run.address), listed(map(number, span))), (run.address, *span)))
+        at += len(run.values)
+    return tables.add("biases", "offramp_bias_t", len(lines), lines)
+
+
+def quadrant_mask(quadrants: Iterable[int]) -> int:
+    return sum(1 << quadrant for quadrant in quadrants)
