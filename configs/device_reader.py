@@ -192,6 +192,11 @@ def read_energy_error(entry: Entry) -> EnergyError:
     return EnergyError(entry["row"], entry["source"], entry["part"], entry["use"], entry["permille"])
 
 
+def _field(name: str, entry: Entry) -> Field:
+    low, width = entry["bits"]
+    return Field(name, low, width, entry["meaning"])
+
+
 def read_register(
     name: str, block: str, entry: Entry, strides: Mapping[str, int], layers: int, problems: list[Diagnostic]
 ) -> Register:
@@ -203,7 +208,7 @@ def read_register(
         return Register(name, block, 0, 0, (), "", "", "", None)
     offset = entry["number"] * strides["register_stride"] if per_layer else entry["offset"]
     found = entry["fields"]
-    fields = tuple(Field(key, *found[key]["bits"], meaning=found[key]["meaning"]) for key in found.stated)
+    fields = tuple(_field(key, found[key]) for key in found.stated)
     taken = 0
     for field in fields:
         if taken & field.encode(field.limit):
