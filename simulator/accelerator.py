@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from offramp.configs.device import Device, Place
 from offramp.simulator.bus import AddressMap, AddressSpan
 from offramp.simulator.config import Run
+from offramp.simulator.cycles import RunCycles
 from offramp.simulator.errors import AcceleratorError
 from offramp.simulator.fifo import Fifos
 from offramp.simulator.memory import WORD_BYTES, DataMemory
@@ -26,14 +27,16 @@ class Accelerator:
     """Registers, memories and layer execution. All quadrants have power at first, registers are 0, memories undefined.
 
     A start runs synchronously inside the write that causes it (FIFO mode: the write that completes the frame), then
-    CTRL.done is set. `layers_run` lists the layers of the last start; `on_layer(layer)` is called after each of them,
-    when its results are in memory. Everything the hardware would not do is an AcceleratorError.
+    CTRL.done is set. `layers_run` lists the layers of the last start, `cycles` is what they take; `on_layer(layer)` is
+    called after each of them, when its results are in memory. Everything the hardware would not do is an
+    AcceleratorError.
     """
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self.registers = RegisterFile(device)
         self.layers_run: list[int] = []
+        self.cycles = RunCycles(())
         self.on_layer: Callable[[int], None] | None = None
         self._storage = Storage(device)
         self._fifos = Fifos(device, self.registers)
@@ -280,7 +283,7 @@ class Accelerator:
     def _execute(self, run: Run, frame: Frame) -> None:
         self.layers_run = []
         last_layer = self.registers.field("LCNT_MAX", "last_layer", run.master)
-        self._sequencer.run(run, last_layer, frame, self._finished)
+        self.cycles = self._sequencer.run(run, last_layer, frame, self._finished)
         done = self.device.registers["CTRL"].encode({"done": 1})
         for quadrant in run.quadrants:
             place = Place("register", "CTRL", quadrant, -1, 0)

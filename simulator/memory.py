@@ -139,6 +139,28 @@ class WeightMemory:
         self._latch[processor] = bytearray(columns[-1].tobytes())
         self._store(processor, column, columns)
 
+    def read(self, processor: int, offsets: NDArray[np.intp]) -> NDArray[np.uint32]:
+        """Read words of columns back: byte 0, bytes 1..4, bytes 5..8, 0, at the addresses of plain writes.
+
+        This is how the vendor's check reads kernels (cnn_verify_weights of `--verify-kernels`: ai8x-synthesis at
+        ab4f4c0, izer/kernels.py; `--verify-writes`: apbaccess.py write_kern). It runs right behind the loader, whose
+        CTRL.express is still set, so express mode does not change what is read. Assumed, as no source says it: a
+        read ends express loading of the processor, whose next words need a byte write first.
+
+        AcceleratorError for a column that was never written.
+        """
+        column, part = offsets // self._plain_stride, offsets % self._plain_stride // WORD_BYTES
+        undefined = np.flatnonzero(~self.valid[processor, column])
+        if len(undefined):
+            where = f"kernel column {int(column[undefined[0]])} of processor {processor}"
+            raise AcceleratorError(f"read of {where}, which was never written")
+        self._cursor.pop(processor, None)
+        columns = self.stream[processor].reshape(-1, self._bytes)[column, ::-1]
+        quarters = np.zeros((len(columns), 4 * WORD_BYTES), dtype=np.uint8)
+        quarters[:, WORD_BYTES - 1 : WORD_BYTES - 1 + self._bytes] = columns
+        words = quarters.view(">u4")[np.arange(len(columns)), part]
+        return words.astype(np.uint32)
+
     def clear(self, processors: slice) -> None:
         self.stream[processors] = 0
         self.valid[processors] = True

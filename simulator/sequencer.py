@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.simulator.config import LayerConfig, Run
+from offramp.simulator.cycles import LayerCycles, RunCycles, layer_cycles
 from offramp.simulator.decode import decode_layer
 from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.fetch import Kernels, fetch_kernels
@@ -32,8 +33,9 @@ class Sequencer:
         self._biases = storage.biases
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
         self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
+        self._cycles: dict[LayerConfig, LayerCycles] = {}
 
-    def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> None:
+    def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> RunCycles:
         """Execute layers 0..last_layer; `finished(layer)` is called when a layer's results are in memory."""
         layers = [self._config(layer, run) for layer in range(last_layer + 1)]
         streams = self._streams(layers, run)
@@ -43,6 +45,13 @@ class Sequencer:
             target = streams.get(config.layer + 1, self._data)
             run_layer(config, Memories(source, target), self._parameters(config), self._device)
             finished(config.layer)
+        return self._run_cycles(layers)
+
+    def _run_cycles(self, layers: list[LayerConfig]) -> RunCycles:
+        for config in layers:
+            if config not in self._cycles:
+                self._cycles[config] = layer_cycles(config, self._device)
+        return RunCycles(tuple(self._cycles[config] for config in layers))
 
     def _config(self, layer: int, run: Run) -> LayerConfig:
         key = (layer, run, self._registers.layer_key(layer))
@@ -51,6 +60,7 @@ class Sequencer:
             if len(self._configs) >= CACHED_LAYERS:
                 self._configs.clear()
                 self._kernels.clear()
+                self._cycles.clear()
             config = self._configs[key] = decode_layer(self._registers, layer, run)
         return config
 

@@ -45,7 +45,8 @@ class Storage:
             self._write_weights(int(stretch.units[0]), stretch.offsets, values)
 
     def read(self, stretch: AddressSpan) -> Words:
-        """Bus reads of 32-bit words. AcceleratorError for a data word without a defined byte."""
+        """Bus reads of 32-bit words. AcceleratorError for a data word without a defined byte, or a kernel column or a
+        bias that was never written."""
         index = stretch.offsets // WORD_BYTES
         if stretch.kind == "data":
             undefined = np.flatnonzero(self.data.word_valid[stretch.units, index] == 0)
@@ -59,8 +60,15 @@ class Storage:
             words: Words = self.data.words[stretch.units, index]
             return words
         if stretch.kind == "bias":
-            return self.biases.bytes[stretch.units, index].view(np.uint8).astype(np.uint32)
-        raise AcceleratorError(f"read of the weight memory of processor {int(stretch.units[0])}: not modelled")
+            return self._read_biases(stretch.units, index)
+        return self.weights.read(int(stretch.units[0]), stretch.offsets)
+
+    def _read_biases(self, quadrants: NDArray[np.intp], index: NDArray[np.intp]) -> Words:
+        undefined = np.flatnonzero(~self.biases.valid[quadrants, index])
+        if len(undefined):
+            quadrant, byte = int(quadrants[undefined[0]]), int(index[undefined[0]])
+            raise AcceleratorError(f"read of bias byte {byte} of quadrant {quadrant}, which was never written")
+        return self.biases.bytes[quadrants, index].view(np.uint8).astype(np.uint32)
 
     def defined(self, stretch: AddressSpan) -> Words:
         """0xFF for every byte of a data word that is defined."""

@@ -56,7 +56,8 @@ def test_writes_that_are_refused(accelerator: Accelerator, address: int, value: 
     [
         (0x50000040, "no register or memory"),
         (DEVICE.register_address("MLAT"), "not modelled"),
-        (DEVICE.weight_address(5), "weight memory of processor 5"),
+        (DEVICE.weight_address(5), "kernel column 0 of processor 5, which was never written"),
+        (DEVICE.bias_address(1, 7), "bias byte 7 of quadrant 1, which was never written"),
         (DEVICE.data_address(3, 17), "data word 17 of instance 3 .* was never written"),
     ],
 )
@@ -129,6 +130,30 @@ def test_express_loading_needs_a_start_column_and_ends_with_the_memory(accelerat
     put(accelerator, "CTRL", {"clock_enable": 1})
     with pytest.raises(AcceleratorError, match=r"CTRL.express of quadrant 0 must be 1"):
         accelerator.write8(DEVICE.weight_address(3) | 1, 1)
+
+
+@pytest.mark.parametrize("express", [0, 1])
+def test_weights_are_read_at_the_addresses_of_plain_writes(accelerator: Accelerator, express: int) -> None:
+    load_columns(accelerator, 17, 5, bytes(range(1, 19)))
+    put(accelerator, "CTRL", {"clock_enable": 1, "express": express}, 1)
+    base = DEVICE.weight_address(17) + 5 * DEVICE.memories["weights"].word_stride
+    found = accelerator.read_block(np.arange(base, base + 32, 4, dtype=np.uint32)).tolist()
+    assert found == [0x01, 0x02030405, 0x06070809, 0, 0x0A, 0x0B0C0D0E, 0x0F101112, 0]
+    assert [accelerator.read(base + 4 * word) for word in range(8)] == found
+
+
+def test_a_read_ends_express_loading(accelerator: Accelerator) -> None:
+    load_columns(accelerator, 17, 0, bytes(9))
+    accelerator.read(DEVICE.weight_address(17))
+    with pytest.raises(AcceleratorError, match=r"processor 17: weights written before a byte write"):
+        accelerator.write(DEVICE.weight_address(17), 0)
+
+
+def test_weights_are_not_read_while_enabled(accelerator: Accelerator) -> None:
+    load_columns(accelerator, 17, 0, bytes(9))
+    put(accelerator, "CTRL", {"clock_enable": 1, "sync_enable": 1, "enable": 1}, 1)
+    with pytest.raises(AcceleratorError, match=r"weights memory of quadrant 1 accessed while CTRL.enable is 1"):
+        accelerator.read(DEVICE.weight_address(17))
 
 
 def test_self_test_leaves_zeroes_and_reports_done(accelerator: Accelerator) -> None:
