@@ -34,6 +34,7 @@ _MACHINE = {
     ("zig", "hard"): (*_THUMB, "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"),
 }
 _STACK = {"arm-none-eabi-gcc": "-fstack-usage", "zig": "-fstack-size-section"}
+SDK_PORT = "_msdk.c"  # how the name of the source ends that works with the vendor's SDK only
 COMPILE_SECONDS = 120  # zig compiles its own libraries the first time: some ten seconds
 VERSION_SECONDS = 10
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system", "NoSpaceLeft", "DiskQuota")
@@ -89,7 +90,7 @@ def compile_firmware(
 
 def library_sources(folder: Path) -> list[str]:
     """The sources of a firmware for the virtual board, but for main()."""
-    sources = [name for name in _sources(folder, "src") if name not in ("src/main.c", "src/platform_msdk.c")]
+    sources = [name for name in _sources(folder, "src") if name != "src/main.c" and not name.endswith(SDK_PORT)]
     return sources + [name for name in _sources(folder, "emulator") if name != "emulator/main_emulator.c"]
 
 
@@ -144,7 +145,7 @@ def _call(compiler: Compiler, folder: Path, arguments: Sequence[str], output: Pa
         with writing(output):
             scratch = str(fresh_folder(output, stack))
         command = [*compiler.command, *arguments, "-o", str(output.absolute())]
-        outcome = run_program(command, folder, "stderr", COMPILE_SECONDS, _environment(scratch))
+        outcome = run_program(command, folder, "stderr", COMPILE_SECONDS, compiler_environment(scratch))
     if outcome.status:
         said = f"{compiler.name} refuses the firmware in {folder}:\n{outcome.text.strip()}"
         raise InputError(said) if any(one in outcome.text for one in _NO_ROOM) else CheckFailed(said)
@@ -154,7 +155,7 @@ def _call(compiler: Compiler, folder: Path, arguments: Sequence[str], output: Pa
 
 def _version(name: str, command: Sequence[str]) -> str:
     """What a compiler calls itself. InputError if that is no version."""
-    outcome = run_program(command, Path.cwd(), "stdout", VERSION_SECONDS, _environment())
+    outcome = run_program(command, Path.cwd(), "stdout", VERSION_SECONDS, compiler_environment())
     version = outcome.text.strip()
     if outcome.status or not re.fullmatch(r"\d[\w.+-]{0,60}", version):
         found = repr(version[:60]) if version else "nothing"
@@ -162,7 +163,7 @@ def _version(name: str, command: Sequence[str]) -> str:
     return version
 
 
-def _environment(scratch: str | None = None) -> dict[str, str]:
+def compiler_environment(scratch: str | None = None) -> dict[str, str]:
     """Without locale, with zig's caches in a place of our own, and temporary files in `scratch`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "offramp" / "zig"
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}

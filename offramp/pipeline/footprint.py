@@ -57,7 +57,7 @@ def measure_footprint(folder: Path, compiler: str = "auto", variant: Variant | N
     functions = [function for one in objects for function in one.functions]
     functions += [Function(name, True, 0, frozenset({other}), False, 0) for name, other in _ABI.items()]
     pointed_at = {name for one in objects for name in one.pointed_at}
-    stacks = deepest_stacks(functions, pointed_at, public_functions(folder, objects))
+    stacks = deepest_stacks(functions, pointed_at, _public_functions(folder, objects))
     return Footprint(
         tuple(_object(one, part) for one, part in here),
         tuple(StackReport(one.name, one.bytes, one.path) for one in stacks),
@@ -112,13 +112,21 @@ def check_library(shipped: Sequence[ObjectFile], others: Sequence[ObjectFile]) -
         raise CheckFailed([Diagnostic(None, text) for text in wrong])
 
 
-def public_functions(folder: Path, objects: Sequence[ObjectFile]) -> tuple[str, ...]:
-    """The functions that the headers for applications declare and some object file has, in the headers' order."""
-    headers = [folder / name for name in _PUBLIC if (folder / name).is_file()]
-    texts = [_COMMENT.sub("", header.read_text(encoding="utf-8")) for header in headers]
-    declared = [name for text in texts for name in _DECLARED.findall(text)]
+def public_headers(folder: Path) -> tuple[Path, ...]:
+    """The headers for applications in a firmware folder."""
+    return tuple(folder / name for name in _PUBLIC if (folder / name).is_file())
+
+
+def declared_functions(folder: Path) -> tuple[str, ...]:
+    """The functions that the headers for applications declare, in their order."""
+    texts = [_COMMENT.sub("", header.read_text(encoding="utf-8")) for header in public_headers(folder)]
+    return tuple(dict.fromkeys(name for text in texts for name in _DECLARED.findall(text)))
+
+
+def _public_functions(folder: Path, objects: Sequence[ObjectFile]) -> tuple[str, ...]:
+    """Those that some object file has."""
     there = {function.name for one in objects for function in one.functions if function.public}
-    return tuple(name for name in dict.fromkeys(declared) if name in there)
+    return tuple(name for name in declared_functions(folder) if name in there)
 
 
 def _part(source: str) -> str:

@@ -6,6 +6,10 @@
 
 #include "offramp_model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     OFFRAMP_OK = 0,
     OFFRAMP_E_NOT_READY = -1, /* offramp_init, or loading an input, has to come first */
@@ -42,5 +46,9 @@ int offramp_load_packed(const uint32_t *words);
 
 /* Runs stage after stage until one is confident enough or the last is done. */
 int offramp_infer(offramp_result_t *result);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

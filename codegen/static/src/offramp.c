@@ -15,7 +15,7 @@
 
 #define OFFRAMP_UNKNOWN UINT32_MAX
 
-_Static_assert(sizeof(offramp_result_t) == 4u * (3u + OFFRAMP_CLASSES), "a result has no padding");
+__extension__ _Static_assert(sizeof(offramp_result_t) == 4u * (3u + OFFRAMP_CLASSES), "a result has no padding");
 
 static struct {
     bool powered;
