@@ -50,6 +50,10 @@ class DataMemory:
         self.word_valid[instances, words] = 0
         self._cause[instances, words] = 0
 
+    def spoil(self, instance: int, words: slice, lanes: int) -> None:
+        """The first byte lanes of some words become undefined."""
+        self.valid[instance, words, :lanes] = False
+
     def explain(self, instance: int, words: slice, cause: str) -> None:
         """Remember why bytes of these words are undefined although they were written."""
         if cause not in self._causes:

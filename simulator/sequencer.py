@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from offramp.simulator.layer import Memories, run_layer
 from offramp.simulator.memory import DataMemory
 from offramp.simulator.registers import RegisterFile
 from offramp.simulator.storage import Storage
+from offramp.simulator.store import forget_results
 from offramp.simulator.streams import check_streams
 
 CACHED_LAYERS = 1024  # decoded layers that are kept between inferences
@@ -34,10 +36,11 @@ class Sequencer:
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
         self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
         self._cycles: dict[LayerConfig, LayerCycles] = {}
+        self._last: list[LayerConfig] = []
 
     def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> RunCycles:
         """Execute layers 0..last_layer; `finished(layer)` is called when a layer's results are in memory."""
-        layers = [self._config(layer, run) for layer in range(last_layer + 1)]
+        self._last = layers = [self._config(layer, run) for layer in range(last_layer + 1)]
         streams = self._streams(layers, run)
         self._fill(layers[0], streams.get(0, self._data), frame)
         for config in layers:
@@ -46,6 +49,12 @@ class Sequencer:
             run_layer(config, Memories(source, target), self._parameters(config), self._device)
             finished(config.layer)
         return self._run_cycles(layers)
+
+    def spoil(self) -> None:
+        """What the last run has written to data memory becomes undefined."""
+        for config, following in zip_longest(self._last, self._last[1:]):
+            if following is None or not following.streaming:
+                forget_results(self._data, config, self._device)
 
     def _run_cycles(self, layers: list[LayerConfig]) -> RunCycles:
         for config in layers:

@@ -105,9 +105,9 @@ def test_express_and_plain_loading_store_the_same_columns(accelerator: Accelerat
         plain.write(base + 4 * index, word)
     block = Accelerator(DEVICE)
     block.write_words(base, np.array(words, dtype=np.uint32))
-    expected = accelerator._storage.weights
+    expected = accelerator.storage.weights
     for other in (plain, block):
-        found = other._storage.weights
+        found = other.storage.weights
         assert (found.valid == expected.valid).all()
         assert found.valid.sum() == 3
         assert (found.stream[17] == expected.stream[17]).all()
@@ -115,7 +115,7 @@ def test_express_and_plain_loading_store_the_same_columns(accelerator: Accelerat
 
 def test_express_loading_drops_an_incomplete_column(accelerator: Accelerator) -> None:
     load_columns(accelerator, 0, 0, bytes(12))
-    assert accelerator._storage.weights.valid[0].sum() == 1
+    assert accelerator.storage.weights.valid[0].sum() == 1
 
 
 def test_express_loading_needs_a_start_column_and_ends_with_the_memory(accelerator: Accelerator) -> None:
@@ -169,10 +169,10 @@ def test_self_test_leaves_zeroes_and_reports_done(accelerator: Accelerator) -> N
     put(accelerator, "TEST", {})
     assert get(accelerator, "TEST")["bist_done"] == 0
     assert accelerator.read(DEVICE.data_address(3, 8191)) == 0
-    assert not accelerator._storage.weights.valid.any()
+    assert not accelerator.storage.weights.valid.any()
     put(accelerator, "TEST", {"mask_bist": 1})
-    assert accelerator._storage.weights.valid[:16].all()
-    assert not accelerator._storage.weights.valid[16:].any()
+    assert accelerator.storage.weights.valid[:16].all()
+    assert not accelerator.storage.weights.valid[16:].any()
     with pytest.raises(AcceleratorError):
         accelerator.read(DEVICE.data_address(4, 0))
 
@@ -189,12 +189,12 @@ def test_power_off_loses_memories_and_registers(accelerator: Accelerator) -> Non
         put(accelerator, "RCNT", {"last": 3}, quadrant=1)
     accelerator.power(0b1111)
     assert get(accelerator, "RCNT", quadrant=1)["last"] == 0
-    assert accelerator._storage.weights.valid[16, 0]  # kept
+    assert accelerator.storage.weights.valid[16, 0]  # kept
     with pytest.raises(AcceleratorError, match=r"never written"):
         accelerator.read(DEVICE.data_address(4, 0))
     accelerator.power(0b1101)
-    assert not accelerator._storage.weights.valid[16, 0]
-    assert accelerator._storage.weights.valid[0, 0]
+    assert not accelerator.storage.weights.valid[16, 0]
+    assert accelerator.storage.weights.valid[0, 0]
 
 
 def test_reset_clears_registers_and_keeps_memories(accelerator: Accelerator) -> None:
@@ -213,6 +213,6 @@ def test_reset_clears_registers_and_keeps_memories(accelerator: Accelerator) -> 
 def test_mask_memory_power_down_loses_weights(accelerator: Accelerator) -> None:
     load_columns(accelerator, 0, 0, bytes(9))
     put(accelerator, "AON", {"mask_power_down": 0b1110})
-    assert accelerator._storage.weights.valid[0, 0]
+    assert accelerator.storage.weights.valid[0, 0]
     put(accelerator, "AON", {"mask_power_down": 0b0001})
-    assert not accelerator._storage.weights.valid[0, 0]
+    assert not accelerator.storage.weights.valid[0, 0]
