@@ -96,8 +96,11 @@ def load_reasons(path: Path) -> dict[str, str]:
 
 
 def findings(folder: Path) -> list[Finding]:
-    """Of the sources in src/ and the headers of a firmware folder, sorted, each once."""
+    """Of the sources and headers of a firmware folder, sorted, each once. Writes a source that includes all headers."""
     sources = sorted(path.relative_to(folder).as_posix() for path in (folder / "src").glob("*.c"))
+    headers = sorted((folder / "include").glob("*.h"))
+    (folder / "headers.c").write_text("".join(f'#include "{header.name}"\n' for header in headers), encoding="utf-8")
+    sources.append("headers.c")
     text = "".join(_cppcheck(folder, [f"-DOFFRAMP_SLEEP={sleep}", f"-I{SDK}", *sources]) for sleep in (0, 1))
     rows = [line.split("\t", 3) for line in text.splitlines()]
     if any(len(row) != 4 for row in rows):

@@ -14,7 +14,7 @@ from offramp.codegen.firmware import Firmware, InputLayout, InputRun
 from offramp.configs.errors import CheckFailed
 from offramp.host.programs import run_program
 from offramp.pipeline.compile import SDK_PORT, Variant, compiler_environment, find_compiler
-from offramp.pipeline.footprint import compile_objects, declared_functions, public_headers
+from offramp.pipeline.footprint import compile_objects, declared_functions
 from offramp.simulator.board.objects import read_object
 from tests.helpers.firmware_builds import COMPILERS, write_firmware
 from tests.helpers.paths import ROOT
@@ -109,7 +109,7 @@ def test_every_function_can_be_called_from_cpp(compiler: str, standard: str, tmp
     names = declared_functions(folder)
     assert {"offramp_init", "offramp_infer"} <= set(names)
     pointers = "".join(f"    reinterpret_cast<pointer>(&{name}),\n" for name in names)
-    includes = "".join(f'#include "{header.name}"\n' for header in public_headers(folder))
+    includes = "".join(f'#include "{header.name}"\n' for header in sorted((folder / "include").glob("*.h")))
     array = "extern pointer const calls[];\npointer const calls[] = {\n" + pointers + "};\n"
     (folder / "caller.cpp").write_text(f"{includes}using pointer = void (*)();\n{array}")
     options = [f"-std={standard}", *STRICT, "-ffreestanding", "-fno-rtti", "-Iinclude", "-c", "caller.cpp"]
