@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.codegen.render import static_files
 from offramp.configs.errors import CheckFailed, Diagnostic
+from offramp.host.files import fresh_folder, writing
 from offramp.pipeline.compile import Compiler, Variant, compile_object, find_compiler, library_sources
 from offramp.pipeline.report import FootprintReport, ObjectReport, StackReport
 from offramp.pipeline.stack import INTERRUPT_BYTES, INTERRUPT_BYTES_FPU, deepest_stacks
@@ -55,7 +56,7 @@ def measure_footprint(folder: Path, compiler: str = "auto", variant: Variant | N
     here = list(zip(objects, parts, strict=True))
     check_library([one for one, part in here if part != "board"], [one for one, part in here if part == "board"])
     functions = [function for one in objects for function in one.functions]
-    functions += [Function(name, True, 0, frozenset({other}), False, 0) for name, other in _ABI.items()]
+    functions += [Function(name, True, 0, frozenset({other}), False) for name, other in _ABI.items()]
     pointed_at = {name for one in objects for name in one.pointed_at}
     stacks = deepest_stacks(functions, pointed_at, _public_functions(folder, objects))
     return Footprint(
@@ -78,11 +79,13 @@ def report_footprint(folder: Path, compiler: str) -> FootprintReport:
 def compile_objects(
     compiler: Compiler, folder: Path, sources: Sequence[str], variant: Variant, extra: Sequence[str] = ()
 ) -> tuple[ObjectFile, ...]:
-    """Object files of some sources of a folder, in their order; named like the sources."""
-    with tempfile.TemporaryDirectory(prefix="offramp-") as scratch:
-        found = []
+    """Object files of some sources of a folder, in their order; named like the sources. They are made beside it."""
+    found = []
+    with ExitStack() as stack:
+        with writing(folder):
+            scratch = fresh_folder(folder, stack)
         for source in sources:
-            output = Path(scratch) / Path(source).with_suffix(".o").name
+            output = scratch / Path(source).with_suffix(".o").name
             compile_object(compiler, folder, source, output, variant, extra)
             frames = _frames(output.with_suffix(".su"))
             found.append(read_object(output.name, output.read_bytes(), frames))

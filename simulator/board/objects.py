@@ -20,7 +20,7 @@ class Function:
     """A function by its name in the linker's sense; `file.o:name` if only its file knows it.
 
     stack: bytes of its own frame; None if that depends on values. calls: by name, of itself too. indirect: it calls
-    through a pointer. code: bytes.
+    through a pointer.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Function:
     stack: int | None
     calls: frozenset[str]
     indirect: bool
-    code: int
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ class _Reader:
             elif target.startswith("pc, ") and "[sp" not in target:  # a jump through a pointer
                 indirect = True
         frame = self.frames.get(symbol.name, self.frames.get(".".join(symbol.name.split(".")[:2])))
-        return Function(self._key(symbol), self._global(symbol), frame, frozenset(calls), indirect, symbol["st_size"])
+        return Function(self._key(symbol), self._global(symbol), frame, frozenset(calls), indirect)
 
     def _instructions(self, number: int) -> list[Any]:
         """Of a section, without the data in it: the ABI's symbols $t and $d say where code and data begin."""
