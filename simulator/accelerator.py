@@ -14,6 +14,7 @@ from offramp.simulator.cycles import RunCycles
 from offramp.simulator.errors import AcceleratorError
 from offramp.simulator.fifo import Fifos
 from offramp.simulator.memory import WORD_BYTES, DataMemory
+from offramp.simulator.noise import Noise
 from offramp.simulator.registers import RegisterFile
 from offramp.simulator.runner import Runner
 from offramp.simulator.start import decode_run
@@ -31,20 +32,20 @@ class Accelerator:
     last run. Everything the hardware would not do is an AcceleratorError.
     """
 
-    def __init__(self, device: Device, clock: Clock | None = None) -> None:
+    def __init__(self, device: Device, clock: Clock | None = None, noise: Noise | None = None) -> None:
         self.device = device
         self.registers = RegisterFile(device)
-        self.storage = Storage(device)
+        self.storage = Storage(device, noise)
         self._fifos = Fifos(device, self.registers)
         self.runner = Runner(self.registers, self.storage, self._fifos, clock)
         self._map = AddressMap(device)
-        self._powered = set(range(device.geometry.quadrants))
+        self.powered = set(range(device.geometry.quadrants))
         self._enabled: set[int] = set()  # quadrants with CTRL.enable
 
     @property
     def done(self) -> bool:
         """The interrupt line: some quadrant's CTRL.done is set."""
-        return any(self.registers.field("CTRL", "done", quadrant) for quadrant in self._powered)
+        return any(self.registers.field("CTRL", "done", quadrant) for quadrant in self.powered)
 
     @property
     def data(self) -> DataMemory:
@@ -111,8 +112,7 @@ class Accelerator:
                 for address, value in zip(addresses[span].tolist(), values[span].tolist(), strict=True):
                     self.write(address, value)
                 continue
-            self._need_access_to(stretch)
-            self.storage.write(stretch, values[span])
+            self._write_memory(stretch, values[span])
 
     def read(self, address: int) -> int:
         """A 32-bit bus read."""
@@ -141,9 +141,16 @@ class Accelerator:
             if stretch.kind == "other":
                 values[span] = [self.read(address) for address in addresses[span].tolist()]
                 continue
-            self._need_access_to(stretch)
-            values[span] = self.storage.read(stretch)
+            values[span] = self._read_memory(stretch)
         return values
+
+    def _write_memory(self, stretch: AddressSpan, values: Words) -> None:
+        self._need_access_to(stretch)
+        self.storage.write(stretch, values)
+
+    def _read_memory(self, stretch: AddressSpan) -> Words:
+        self._need_access_to(stretch)
+        return self.storage.read(stretch)
 
     def defined_block(self, addresses: Words) -> Words:
         """Which bytes of data words are defined: 0xFF for each that is, 0 for each that is not."""
@@ -159,12 +166,12 @@ class Accelerator:
         weights stay where `retain_weights` (bit mask) keeps the weight memory supplied."""
         for quadrant in range(self.device.geometry.quadrants):
             if quadrants >> quadrant & 1:
-                self._powered.add(quadrant)
+                self.powered.add(quadrant)
                 continue
-            if quadrant in self._powered:
+            if quadrant in self.powered:
                 self.reset(1 << quadrant)
                 self.storage.forget(quadrant)
-            self._powered.discard(quadrant)
+            self.powered.discard(quadrant)
             if not retain_weights >> quadrant & 1:
                 self.storage.forget_weights(quadrant)
 
@@ -202,7 +209,7 @@ class Accelerator:
             )
 
     def _need_power(self, quadrant: int) -> None:
-        if quadrant not in self._powered:
+        if quadrant not in self.powered:
             raise AcceleratorError(f"quadrant {quadrant} accessed without power")
 
     def _need_register(self, place: Place) -> None:

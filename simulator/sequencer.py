@@ -33,6 +33,7 @@ class Sequencer:
         self._data = storage.data
         self._weights = storage.weights
         self._biases = storage.biases
+        self._noise = storage.noise
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
         self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
         self._cycles: dict[LayerConfig, LayerCycles] = {}
@@ -103,7 +104,7 @@ class Sequencer:
             if config.stream is None or not config.streaming:
                 break
             instances = self._device.geometry.instances
-            streams[config.layer] = DataMemory(instances, config.input.word + config.input.words)
+            streams[config.layer] = DataMemory(instances, config.input.word + config.input.words, self._noise)
             self._forget_circle(config, config.stream.words)
         return streams
 

@@ -9,19 +9,22 @@ from offramp.configs.device import Device
 from offramp.simulator.bus import AddressSpan
 from offramp.simulator.errors import AcceleratorError
 from offramp.simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
+from offramp.simulator.noise import Noise
 
 Words = NDArray[np.uint32]
 
 
 class Storage:
-    """The memories. `express`: quadrants whose weights are loaded in express mode (CTRL.express)."""
+    """The memories. `express`: quadrants whose weights are loaded in express mode (CTRL.express). `noise`: what
+    undefined content is instead, if anything."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, noise: Noise | None = None) -> None:
         geometry = device.geometry
         self.device = device
-        self.data = DataMemory(geometry.instances, device.memories["data"].words)
-        self.weights = WeightMemory(device)
-        self.biases = BiasMemory(geometry.quadrants, device.memories["bias"].words)
+        self.data = DataMemory(geometry.instances, device.memories["data"].words, noise)
+        self.weights = WeightMemory(device, noise)
+        self.biases = BiasMemory(geometry.quadrants, device.memories["bias"].words, noise)
+        self.noise = noise
         self.express: set[int] = set()
         self._per_quadrant = {
             "data": geometry.instances_per_quadrant,
