@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(Diagnostic(Where(str(args.build)), message))
     require_board()
     path = args.build / "plan.json"
-    device = device_of_plan(path)
+    plan = open_plan(path, device_of_plan(path)).plan
+    device = plan.placed.requirements.device
     meter = observing.make_meter(args, elf, device)
-    plan = open_plan(path, device).plan
     images = parse_images(args.images)
     x = _read_input(args.input, plan) if args.input else _test_images(plan, images)
     expected = profile(plan.chain, x)

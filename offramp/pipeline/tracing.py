@@ -11,7 +11,7 @@ from offramp.simulator.board.trace import FIFO, MEMORY, OTHER, REGISTER, RUN, En
 
 KINDS = {"registers": (REGISTER,), "memories": (MEMORY, FIFO), "runs": (RUN,), "others": (OTHER,)}
 _UNITS = {"data": "instance", "weights": "processor", "tram": "processor", "bias": ""}
-_HEAD = "instructions  access address     what"
+_HEAD = "instructions     us (est.)  access address     what"
 
 
 def chosen(entries: Sequence[Entry], only: Sequence[str]) -> list[Entry]:
@@ -35,10 +35,13 @@ def trace_lines(entries: Sequence[Entry], device: Device, stages: Sequence[str])
 
 def _line(entry: Entry, device: Device, stages: Sequence[str]) -> str:
     if entry.kind == RUN:
-        return f"{entry.instructions:>12,}  run                {_run_text(entry, stages)}"
+        return f"{_when(entry)}  run                {_run_text(entry, stages)}"
     access = "both" if entry.reads and entry.writes else "write" if entry.writes else "read"
-    head = f"{entry.instructions:>12,}  {access:<5}  {entry.addresses[0]:#010x}"
-    return f"{head}  {_text(entry, device)}"
+    return f"{_when(entry)}  {access:<5}  {entry.addresses[0]:#010x}  {_text(entry, device)}"
+
+
+def _when(entry: Entry) -> str:
+    return f"{entry.instructions:>12,}  {entry.microseconds:>12,.2f}"
 
 
 def _text(entry: Entry, device: Device) -> str:
@@ -89,6 +92,7 @@ def _entry_json(entry: Entry, stages: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "image": None if entry.image == OUTSIDE else entry.image,
         "instructions": entry.instructions,
+        "microseconds": round(entry.microseconds, 3),
         "kind": entry.kind,
     }
     if entry.kind == RUN:

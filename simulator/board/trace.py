@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from offramp.configs.device import Device, Place
 from offramp.simulator.board.meter import OUTSIDE, Access, Meter
+from offramp.simulator.board.timing import CoreTime
 from offramp.simulator.cycles import RunCycles
 
 REGISTER, MEMORY, FIFO, OTHER, RUN = "register", "memory", "fifo", "other", "run"
@@ -18,14 +19,15 @@ class Entry:
     """Accesses that follow each other and are alike, or a run of the accelerator.
 
     kind: REGISTER; MEMORY, accesses to one unit of a memory; FIFO, the input FIFO's ports and their state; OTHER,
-    outside the accelerator; RUN. instructions: of the core until the first access, or the run.
-    addresses: lowest and highest. value: of the first access. fields: of a register, those that are not 0. run: its
-    number within the image, from 0. image: OUTSIDE before the first one, and between two.
+    outside the accelerator; RUN. instructions: of the core until the first access, or the run. microseconds: since
+    power-up, estimated (timing.py). addresses: lowest and highest. value: of the first access. fields: of a register,
+    those that are not 0. run: its number within the image, from 0. image: OUTSIDE before the first one and between two.
     """
 
     image: int
     kind: str
     instructions: int
+    microseconds: float
     reads: int = 0
     writes: int = 0
     addresses: tuple[int, int] = (0, 0)
@@ -45,6 +47,7 @@ class Tracer(Meter):
         self._device = device
         self._image = OUTSIDE
         self._runs = 0  # of the image
+        self._time = CoreTime(device)
 
     def given(self, image: int) -> None:
         self._image, self._runs = image, 0
@@ -53,7 +56,9 @@ class Tracer(Meter):
         self._image, self._runs = OUTSIDE, 0
 
     def ran(self, cycles: RunCycles) -> None:
-        self.entries.append(Entry(self._image, RUN, self.instructions, run=self._runs, cycles=cycles))
+        self._time.ran(cycles)
+        time = self._time.microseconds
+        self.entries.append(Entry(self._image, RUN, self.instructions, time, run=self._runs, cycles=cycles))
         self._runs += 1
 
     def note(self, access: Access) -> None:
@@ -69,10 +74,12 @@ class Tracer(Meter):
 
     def _entry(self, access: Access) -> Entry:
         place = self._device.locate(access.address)
+        self._time.access(access, place)
         entry = Entry(
             self._image,
             OTHER,
             access.instructions,
+            self._time.microseconds,
             reads=int(not access.write),
             writes=int(access.write),
             addresses=(access.address, access.address),

@@ -111,7 +111,17 @@ def test_registers_are_told_by_field(traced: dict[str, Any]) -> None:
         assert register.encode(entry["fields"]) == entry["value"] and all(entry["fields"].values())
         assert DEVICE.register_address(entry["name"], entry["quadrant"], max(entry["unit"], 0)) == entry["first"]
     counts = [entry["instructions"] for entry in traced["trace"]]
-    assert counts == sorted(counts)
+    times = [entry["microseconds"] for entry in traced["trace"]]
+    assert counts == sorted(counts) and times == sorted(times)
+
+
+def test_an_answer_takes_about_the_time_that_the_report_states(traced: dict[str, Any], built: Path) -> None:
+    report = json.loads((built / "report.json").read_text())
+    first = {entry["image"]: entry["microseconds"] for entry in reversed(traced["trace"])}
+    last = {entry["image"]: entry["microseconds"] for entry in traced["trace"]}
+    images = range(1, len(traced["answers"]))  # the first one configures
+    mean = sum(last[image] - first[image] for image in images) / len(images)
+    assert mean == pytest.approx(report["cycles"]["mean"] / 50, rel=0.2)  # 50 MHz; without what decides at the end
 
 
 def test_the_trace_as_text(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
