@@ -171,12 +171,7 @@ def test_refuses(compiler: str, source: str, message: str, tmp_path: Path) -> No
     folder = write_firmware(small_firmware(), tmp_path)
     (folder / "src" / "extra.c").write_text(source)
     header = folder / "include" / "offramp.h"
-    header.write_text(header.read_text().replace("
-#endif
-", "
-int offramp_infer_all(int n);
-
-#endif
-"))
+    declared = "\nint offramp_infer_all(int n);\n\n#endif\n"
+    header.write_text(header.read_text().removesuffix("\n#endif\n") + declared)
     with pytest.raises(CheckFailed, match=message):
         measure_footprint(folder, compiler)
