@@ -1,10 +1,11 @@
 """A generated project built with the vendor's SDK as it is, start-up code and drivers too, run on the virtual board.
 
-    python -m bench.sdk SDK_FOLDER [BUILD_DIR] [--board FTHR_RevA] [--sleep]
+    python -m bench.sdk SDK_FOLDER [BUILD_DIR] [--board FTHR_RevA]
 
-Needs arm-none-eabi-gcc, make, and the SDK (MSDK, or its predecessor MAX78000_SDK), which is not ours to ship. Exit code
-0 if the program prints that it passes: main.c compares the answers to its sample inputs with the known ones. For the
-Feather it is only built: its start-up talks to a power chip that the virtual board does not have.
+Needs arm-none-eabi-gcc, make, and the SDK (any MSDK, or its predecessor MAX78000_SDK), which is not ours to ship: its
+folders Libraries and, from 2023 on, Tools. Exit code 0 if the program prints that it passes: main.c compares the
+answers to its sample inputs with the known ones. For the Feather it is only built: its start-up talks to a power chip
+that the virtual board does not have.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ def main() -> int:
     parser.add_argument("sdk", type=Path, metavar="SDK_FOLDER")
     parser.add_argument("build", type=Path, nargs="?", default=BUILT, metavar="BUILD_DIR")
     parser.add_argument("--board", default=RUNS, choices=(RUNS, "FTHR_RevA"))
-    parser.add_argument("--sleep", action="store_true", help="sleep instead of polling (OFFRAMP_SLEEP=1)")
     args = parser.parse_args()
     for needed in (args.sdk / "Libraries" / "PeriphDrivers", args.build / "firmware" / "Makefile"):
         if not needed.exists():
@@ -39,8 +39,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(shutil.copytree(args.build / "firmware", Path(folder) / "firmware"))
         settings = [f"MAXIM_PATH={args.sdk.resolve()}", f"BOARD={args.board}"]
-        if args.sleep:
-            settings.append("PROJ_CFLAGS=-DOFFRAMP_SLEEP=1")
         result = subprocess.run(["make", "-C", str(project), *settings], capture_output=True, text=True, check=False)
         if result.returncode:
             sys.exit(result.stdout[-2000:] + result.stderr[-2000:])

@@ -13,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from offramp.codegen.firmware import Firmware, InputLayout, Model
 from offramp.codegen.firmware_check import input_words, problems
 from offramp.codegen.image import lay_out
-from offramp.codegen.register_header import register_header
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic
 
@@ -25,6 +24,7 @@ _TEMPLATES = {  # of the files, with the identifier of the firmware for ID
     "src/ID_image.c": "image.c.j2",
     "src/ID_samples.c": "samples.c.j2",
     "src/main.c": "main.c.j2",
+    "shim/cnn.h": "cnn.h.j2",
     "emulator/board_device.h": "board_device.h.j2",
     "emulator/board_image.h": "board_image.h.j2",
 }
@@ -35,7 +35,7 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     found = problems(firmware, device)
     if found:
         raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
-    files = {**static_files(), "include/cnn_regs.h": register_header(device)}
+    files = static_files()
     environment = _environment()
     values = _values(firmware, device)
     for name, template in _TEMPLATES.items():
@@ -77,6 +77,7 @@ def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
         "models": [_model(firmware, model) for model in firmware.models],
         "values": max(results),
         "logits": max(measured, default=1),
+        "shim": _shim(firmware.models[0]),
         "input_bytes": max(_input_bytes(model.input) for model in firmware.models),
         "words": input_words,
         "run_channels": _run_channels,
@@ -97,6 +98,13 @@ def _model(firmware: Firmware, model: Model) -> dict[str, Any]:
         "input": model.input,
         "labels": model.labels or tuple(str(index) for index in range(model.classes)),
     }
+
+
+def _shim(model: Model) -> dict[str, int]:
+    """What the vendor's interface says of results: bits of all values, and how many the largest has."""
+    results = [stage.result for stage in model.stages]
+    bits = 8 if all(result.bits == 8 for result in results) else 32
+    return {"bits": bits, "outputs": max(result.values for result in results)}
 
 
 def _identifier(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,8 +128,8 @@ def _npz(answers: Answers) -> bytes:
     return file.getvalue()
 
 
-def answers_json(answers: Answers, mismatches: int, more: Mapping[str, Any]) -> str:
-    """The answers as JSON; `mismatches`: how many differ from the integer reference. `more`: other keys."""
+def answers_json(answers: Answers, mismatches: int) -> str:
+    """The answers as JSON; `mismatches`: how many differ from the integer reference."""
     entries = [
         {
             "class": int(answers.classes[number]),
@@ -142,4 +141,4 @@ def answers_json(answers: Answers, mismatches: int, more: Mapping[str, Any]) -> 
         for number, logits in enumerate(answers.logits.tolist())
     ]
     content = {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}
-    return json_text({**content, **more})
+    return json_text(content)

@@ -62,9 +62,9 @@ void offramp_port_interrupt(bool on);
  * stands still, switched on, never set. */
 uint32_t offramp_port_cycles(void);
 
-/* For the demonstration only: the core's clock and cache, once, before anything else; text for the console. The clock is
- * that of the oscillator with `core_hz` (100, 60 or 7.3728 MHz); others leave it as it is. The SDK's part of it uses
- * SysTick while it waits, and gives it back. */
+/* For the demonstration only: the core's clock and cache, once, before anything else; text for the console. `core_hz`:
+ * what one of the oscillators (100 and 60 MHz) gives, divided by a power of two. The SDK's part of it uses SysTick while
+ * it waits, and gives it back. */
 void offramp_port_start(uint32_t core_hz);
 void offramp_port_print(const char *text);
 

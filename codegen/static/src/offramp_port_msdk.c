@@ -16,9 +16,10 @@
 /* Looks at a clock's ready bit. It takes some ten microseconds to start; a look takes more than 20 ns. */
 #define CLOCK_LOOKS 100000u
 
+/* Oscillators of the core, each of which it divides by up to 2^7. */
 #define HZ_OF_IPO 100000000u
 #define HZ_OF_ISO 60000000u
-#define HZ_OF_IBRO 7372800u
+#define MOST_POWER 7u
 
 /* The SDK's own wait for it takes SysTick. If it does not start, the accelerator does not answer, which is noticed. */
 static void start_secondary_oscillator(void)
@@ -90,18 +91,29 @@ uint32_t offramp_port_cycles(void)
     return DWT->CYCCNT;
 }
 
+static bool divides(uint32_t oscillator_hz, uint32_t core_hz, uint32_t *power)
+{
+    bool found = false;
+    for (uint32_t i = 0u; !found && (i <= MOST_POWER); i++) {
+        *power = i;
+        found = (oscillator_hz >> i == core_hz) && (oscillator_hz % (1u << i) == 0u);
+    }
+    return found;
+}
+
 void offramp_port_start(uint32_t core_hz)
 {
+    uint32_t power = 0u;
     MXC_ICC_Enable(MXC_ICC0);
-    if (core_hz == HZ_OF_IPO) {
+    if (divides(HZ_OF_IPO, core_hz, &power)) {
         (void)MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IPO);
-    } else if (core_hz == HZ_OF_ISO) {
+    } else if (divides(HZ_OF_ISO, core_hz, &power)) {
         (void)MXC_SYS_Clock_Select(MXC_SYS_CLOCK_ISO);
-    } else if (core_hz == HZ_OF_IBRO) {
-        (void)MXC_SYS_Clock_Select(MXC_SYS_CLOCK_IBRO);
     } else {
-        /* No oscillator has it: the clock stays as the start-up code has left it. */
+        power = 0u; /* no oscillator gives it: the one that the start-up code has chosen */
     }
+    MXC_GCR->clkctrl =
+        (MXC_GCR->clkctrl & ~MXC_F_GCR_CLKCTRL_SYSCLK_DIV) | (power << MXC_F_GCR_CLKCTRL_SYSCLK_DIV_POS);
     SystemCoreClockUpdate();
 }
 

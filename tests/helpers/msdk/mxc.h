@@ -1,6 +1,8 @@
 #ifndef MXC_H
 #define MXC_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct {
@@ -12,30 +14,52 @@ typedef struct {
 } systick_t;
 
 typedef struct {
-    volatile uint32_t CPUID, ICSR, VTOR, AIRCR, SCR;
-} scb_t;
+    volatile uint32_t DHCSR, DCRSR, DCRDR, DEMCR;
+} core_debug_t;
+
+typedef struct {
+    volatile uint32_t CTRL, CYCCNT;
+} dwt_t;
 
 #define MXC_GCR ((mxc_gcr_regs_t *)0x40000000)
 #define SysTick ((systick_t *)0xE000E010)
-#define SCB ((scb_t *)0xE000ED00)
+#define CoreDebug ((core_debug_t *)0xE000EDF0)
+#define DWT ((dwt_t *)0xE0001000)
 
+#define MXC_F_GCR_CLKCTRL_SYSCLK_DIV_POS 6
+#define MXC_F_GCR_CLKCTRL_SYSCLK_DIV (7u << 6)
+#define MXC_F_GCR_CLKCTRL_ISO_EN (1u << 18)
+#define MXC_F_GCR_CLKCTRL_ISO_RDY (1u << 26)
+#define MXC_F_GCR_PCLKDIV_CNNCLKDIV_POS 14
 #define MXC_F_GCR_PCLKDIV_CNNCLKDIV (7u << 14)
 #define MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV1 (4u << 14)
+#define MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV2 (0u << 14)
+#define MXC_F_GCR_PCLKDIV_CNNCLKSEL_POS 17
 #define MXC_F_GCR_PCLKDIV_CNNCLKSEL (1u << 17)
 #define MXC_S_GCR_PCLKDIV_CNNCLKSEL_PCLK 0u
 
-#define SysTick_CTRL_ENABLE_Msk (1u << 0)
-#define SysTick_CTRL_TICKINT_Msk (1u << 1)
-#define SysTick_CTRL_CLKSOURCE_Msk (1u << 2)
-#define SysTick_CTRL_COUNTFLAG_Msk (1u << 16)
-#define SCB_ICSR_PENDSTCLR_Msk (1u << 25)
+#define CoreDebug_DEMCR_TRCENA_Msk (1u << 24)
+#define DWT_CTRL_CYCCNTENA_Msk 1u
+#define __NVIC_PRIO_BITS 3
+
+#define E_NO_ERROR 0
 
 typedef enum { CNN_IRQn = 101 } IRQn_Type;
-enum { MXC_ICC0 = 0, MXC_SYS_CLOCK_IPO = 0, MXC_SYS_PERIPH_CLOCK_CNN = 25, MXC_TMR0 = 0 };
+enum { MXC_ICC0, MXC_TMR0 = 0, MXC_TMR1 = 1 };
+enum { MXC_SYS_CLOCK_ISO = 0, MXC_SYS_CLOCK_IPO = 4, MXC_SYS_PERIPH_CLOCK_CNN = 25 };
+
+extern uint32_t SystemCoreClock;
+
+/* ---- CMSIS */
 
 static inline void __disable_irq(void)
 {
     __asm__ volatile("cpsid i" ::: "memory");
+}
+
+static inline void __WFI(void)
+{
+    __asm__ volatile("wfi" ::: "memory");
 }
 
 static inline uint32_t __get_PRIMASK(void)
@@ -65,17 +89,27 @@ static inline void NVIC_ClearPendingIRQ(IRQn_Type number)
     ((volatile uint32_t *)0xE000E280)[(uint32_t)number / 32u] = 1u << ((uint32_t)number % 32u);
 }
 
-static inline void MXC_LP_EnterSleepMode(void)
+static inline void NVIC_SetPriority(IRQn_Type number, uint32_t priority)
 {
-    __asm__ volatile("wfi" ::: "memory");
+    ((volatile uint32_t *)0xE000E400)[(uint32_t)number / 4u] = priority << (8u * ((uint32_t)number % 4u) + 5u);
 }
 
-/* Waits for the clock, as the SDK does. */
+static inline uint32_t SysTick_Config(uint32_t cycles)
+{
+    SysTick->LOAD = cycles - 1u;
+    SysTick->VAL = 0u;
+    SysTick->CTRL = 7u;
+    return 0u;
+}
+
+/* ---- drivers */
+
 static inline int MXC_SYS_Clock_Select(int clock)
 {
+    MXC_GCR->clkctrl = (MXC_GCR->clkctrl & ~(7u << 9)) | ((uint32_t)clock << 9);
     while ((MXC_GCR->clkctrl & (1u << 27)) == 0u) {
     }
-    return clock;
+    return E_NO_ERROR;
 }
 
 static inline int MXC_ICC_Enable(int cache)
@@ -97,15 +131,7 @@ static inline void MXC_SYS_ClockDisable(int clock)
     MXC_GCR->pclkdis0 |= 1u << clock;
 }
 
-static inline void MXC_TMR_SW_Start(int timer)
-{
-    (void)timer;
-}
-
-static inline unsigned int MXC_TMR_SW_Stop(int timer)
-{
-    (void)timer;
-    return 1234u;
-}
+int MXC_DMA_Init(void);
+int MXC_DMA_AcquireChannel(void);
 
 #endif
