@@ -15,6 +15,7 @@ from offramp.configs.errors import OfframpError
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import AcceleratorPort, Peripherals
+from offramp.simulator.clock import Clock
 
 QUADRANT = 0x5010_0000  # quadrant 0; the next one 0x40_0000 further
 DATA = 0x5040_0000
@@ -195,7 +196,7 @@ def power(device: Device) -> bool:
     """The power-up of generated code (izer cnn_enable) gives access to the quadrants that it names and no others."""
     for used in range(16):
         accelerator = Accelerator(device)
-        peripherals = Peripherals(device, AcceleratorPort(accelerator), lambda text: None)
+        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, Clock(device)), lambda text: None)
         sequence = ((0xC, 0xF), (0x4, used), (0x0, used), (0x8, ~used & 0xF), (0xC, 0))
         for offset, value in sequence:
             peripherals.write(GCFR + offset, 4, value)
@@ -208,7 +209,7 @@ def reset(device: Device) -> bool:
     """A pulse of GCFR.reg3 clears the registers of the quadrants that it names, one bit each."""
     for quadrant in range(4):
         accelerator = Accelerator(device)
-        peripherals = Peripherals(device, AcceleratorPort(accelerator), lambda text: None)
+        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, Clock(device)), lambda text: None)
         for offset, value in ((0x0, 0xF), (0x8, 0)):
             peripherals.write(GCFR + offset, 4, value)
         for other in range(4):

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from offramp.codegen.firmware import Firmware, InputLayout, Model
 from offramp.codegen.firmware_check import input_words, problems
 from offramp.codegen.image import lay_out
+from offramp.codegen.register_header import register_header
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic
 
@@ -35,7 +36,7 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     found = problems(firmware, device)
     if found:
         raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
-    files = static_files()
+    files = {**static_files(), "include/cnn_regs.h": register_header(device)}
     environment = _environment()
     values = _values(firmware, device)
     for name, template in _TEMPLATES.items():

@@ -8,7 +8,7 @@ from typing import Any
 from offramp.configs.clock_tree import ClockSource, ClockTree
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap
-from offramp.configs.registers import EnergyError, Field, Memory, Register
+from offramp.configs.registers import ACCESS, EnergyError, Field, Memory, Register
 from offramp.configs.schema import Entry, Items, Key, Section, read_entry
 from offramp.configs.values import integer, one_of, text
 
@@ -90,7 +90,8 @@ BLOCK_KEYS = (
     Key("layer_stride", _NUMBER, "Bytes between layers of a register."),
     _SOURCE,
 )
-FIELD_KEYS = (Key("bits", bits, "`high:low` or one number.", required=True),)
+_MEANING = Key("meaning", text, "What it is for, a sentence.", required=True)
+FIELD_KEYS = (Key("bits", bits, "`high:low` or one number.", required=True), _MEANING)
 CORE_KEYS = (
     Key("flash", _NUMBER, "First address of the flash.", required=True),
     Key("flash_bytes", _NUMBER, "Size of the flash.", required=True),
@@ -120,6 +121,9 @@ REGISTER_KEYS = (
     Key("number", _NUMBER, "Of a register of layers: its place among them."),
     Key("offset", _NUMBER, "Of another register: bytes from the block's base."),
     Key("layers", _NUMBER, "Layer slots that have it; default: all."),
+    _MEANING,
+    Key("access", one_of(ACCESS), "How software may access it.", default="read-write"),
+    Key("reset", integer(0, 0xFFFFFFFF), "Value after power-up or reset, where it is known."),
     Key("fields", Section((), others=Section(FIELD_KEYS)), "Its fields, by name.", required=True),
     _SOURCE,
 )
@@ -227,6 +231,11 @@ def read_energy_error(entry: Entry) -> EnergyError:
     return EnergyError(entry["row"], entry["source"], entry["part"], entry["use"], entry["permille"])
 
 
+def _field(name: str, entry: Entry) -> Field:
+    low, width = entry["bits"]
+    return Field(name, low, width, entry["meaning"])
+
+
 def read_register(
     name: str, block: str, entry: Entry, strides: Mapping[str, int], layers: int, problems: list[Diagnostic]
 ) -> Register:
@@ -235,14 +244,15 @@ def read_register(
     place, other = ("number", "offset") if per_layer else ("offset", "number")
     if place not in entry or other in entry:
         problems.append(Diagnostic(entry.where, f"register {name} of block {block} has a `{place}` and no `{other}`"))
-        return Register(name, block, 0, 0, (), "")
+        return Register(name, block, 0, 0, (), "", "", "", None)
     offset = entry["number"] * strides["register_stride"] if per_layer else entry["offset"]
     found = entry["fields"]
-    fields = tuple(Field(key, *found[key]["bits"]) for key in found.stated)
+    fields = tuple(_field(key, found[key]) for key in found.stated)
     taken = 0
     for field in fields:
         if taken & field.encode(field.limit):
             problems.append(Diagnostic(found.at(field.name), f"{name}.{field.name} overlaps another"))
         taken |= field.encode(field.limit)
     count = (layers if entry["layers"] is None else entry["layers"]) if per_layer else 0
-    return Register(name, block, offset, count, fields, entry["source"])
+    facts = (entry["source"], entry["meaning"], entry["access"], entry["reset"])
+    return Register(name, block, offset, count, fields, *facts)

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+ACCESS = ("read-write", "read-only", "write-only")
+
 
 @dataclass(frozen=True)
 class Field:
-    """Bits `low` .. `low + width - 1` of a 32-bit register."""
+    """Bits `low` .. `low + width - 1` of a 32-bit register. `meaning`: a sentence."""
 
     name: str
     low: int
     width: int
+    meaning: str
 
     @property
     def limit(self) -> int:
@@ -39,6 +42,9 @@ class Register:
     layers: int  # layer slots that have it; 0 for a register that is not per layer
     fields: tuple[Field, ...]
     source: str
+    meaning: str  # a sentence
+    access: str  # of ACCESS
+    reset: int | None  # value after power-up or reset; None: not known
 
     @cached_property
     def by_name(self) -> dict[str, Field]:

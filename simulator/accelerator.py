@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device, Place
 from offramp.simulator.bus import AddressMap, AddressSpan
-from offramp.simulator.config import Run
+from offramp.simulator.clock import Clock
+from offramp.simulator.cycles import RunCycles
 from offramp.simulator.errors import AcceleratorError
 from offramp.simulator.fifo import Fifos
 from offramp.simulator.memory import WORD_BYTES, DataMemory
+from offramp.simulator.noise import Noise
 from offramp.simulator.registers import RegisterFile
-from offramp.simulator.sequencer import Frame, Sequencer
+from offramp.simulator.runner import Runner
 from offramp.simulator.start import decode_run
 from offramp.simulator.storage import Storage
 
@@ -25,33 +27,49 @@ SELF_TESTS = ("data", "mask", "tram", "bias")  # memories in TEST's fields
 class Accelerator:
     """Registers, memories and layer execution. All quadrants have power at first, registers are 0, memories undefined.
 
-    A start runs synchronously inside the write that causes it (FIFO mode: the write that completes the frame), then
-    CTRL.done is set. `layers_run` lists the layers of the last start; `on_layer(layer)` is called after each of them,
-    when its results are in memory. Everything the hardware would not do is an AcceleratorError.
+    A start computes its results inside the write that causes it (FIFO mode: the write that completes the frame).
+    CTRL.done is set at once or, with a `clock`, when the cycles of the run are over. `runner` has what is known of the
+    last run. Everything the hardware would not do is an AcceleratorError.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, clock: Clock | None = None, noise: Noise | None = None) -> None:
         self.device = device
         self.registers = RegisterFile(device)
-        self.layers_run: list[int] = []
-        self.on_layer: Callable[[int], None] | None = None
-        self._storage = Storage(device)
+        self.storage = Storage(device, noise)
         self._fifos = Fifos(device, self.registers)
-        self._sequencer = Sequencer(self.registers, self._storage)
+        self.runner = Runner(self.registers, self.storage, self._fifos, clock)
         self._map = AddressMap(device)
-        self._powered = set(range(device.geometry.quadrants))
+        self.powered = set(range(device.geometry.quadrants))
         self._enabled: set[int] = set()  # quadrants with CTRL.enable
-        self._waiting: Run | None = None  # started, frame not complete yet
 
     @property
     def done(self) -> bool:
         """The interrupt line: some quadrant's CTRL.done is set."""
-        return any(self.registers.field("CTRL", "done", quadrant) for quadrant in self._powered)
+        return any(self.registers.field("CTRL", "done", quadrant) for quadrant in self.powered)
 
     @property
     def data(self) -> DataMemory:
         """The data memory, to be inspected from outside the bus."""
-        return self._storage.data
+        return self.storage.data
+
+    @property
+    def layers_run(self) -> list[int]:
+        """The layers of the last start."""
+        return self.runner.layers_run
+
+    @property
+    def cycles(self) -> RunCycles:
+        """What the last start takes."""
+        return self.runner.cycles
+
+    @property
+    def on_layer(self) -> Callable[[int], None] | None:
+        """Called after each layer, when its results are in memory."""
+        return self.runner.on_layer
+
+    @on_layer.setter
+    def on_layer(self, call: Callable[[int], None] | None) -> None:
+        self.runner.on_layer = call
 
     # Bus
 
@@ -74,12 +92,12 @@ class Accelerator:
         if place is None or place.kind != "weights":
             raise AcceleratorError(f"8-bit write to {address:#010x}; only the weight memory takes 8-bit writes")
         self._need_access(place.quadrant, "weights")
-        if place.quadrant not in self._storage.express:
+        if place.quadrant not in self.storage.express:
             raise AcceleratorError(
                 f"8-bit write to {address:#010x}; CTRL.express of quadrant {place.quadrant} must be 1"
             )
         processor = place.quadrant * self.device.geometry.processors_per_quadrant + place.unit
-        self._storage.weights.set_start(processor, place.index)
+        self.storage.weights.set_start(processor, place.index)
 
     def write_words(self, address: int, words: Words) -> None:
         """32-bit writes to `address`, `address` + 4, ...: how a weights loader streams a chunk."""
@@ -94,8 +112,7 @@ class Accelerator:
                 for address, value in zip(addresses[span].tolist(), values[span].tolist(), strict=True):
                     self.write(address, value)
                 continue
-            self._need_access_to(stretch)
-            self._storage.write(stretch, values[span])
+            self._write_memory(stretch, values[span])
 
     def read(self, address: int) -> int:
         """A 32-bit bus read."""
@@ -111,6 +128,8 @@ class Accelerator:
             return self._fifos.status()
         if place.name == "MLAT" or place.name in self._fifos.ports:
             raise AcceleratorError(f"read of {place.name}: not modelled")
+        if place.name == "CTRL":
+            self.runner.look()
         value = self.registers.read(place.name, place.quadrant, place.unit)
         return value | self._test_status(value) if place.name == "TEST" else value
 
@@ -122,15 +141,22 @@ class Accelerator:
             if stretch.kind == "other":
                 values[span] = [self.read(address) for address in addresses[span].tolist()]
                 continue
-            self._need_access_to(stretch)
-            values[span] = self._storage.read(stretch)
+            values[span] = self._read_memory(stretch)
         return values
+
+    def _write_memory(self, stretch: AddressSpan, values: Words) -> None:
+        self._need_access_to(stretch)
+        self.storage.write(stretch, values)
+
+    def _read_memory(self, stretch: AddressSpan) -> Words:
+        self._need_access_to(stretch)
+        return self.storage.read(stretch)
 
     def defined_block(self, addresses: Words) -> Words:
         """Which bytes of data words are defined: 0xFF for each that is, 0 for each that is not."""
         masks = np.zeros(len(addresses), dtype=np.uint32)
         for stretch in self._map.stretches(addresses):
-            masks[stretch.first : stretch.end] = self._storage.defined(stretch)
+            masks[stretch.first : stretch.end] = self.storage.defined(stretch)
         return masks
 
     # Power
@@ -140,14 +166,14 @@ class Accelerator:
         weights stay where `retain_weights` (bit mask) keeps the weight memory supplied."""
         for quadrant in range(self.device.geometry.quadrants):
             if quadrants >> quadrant & 1:
-                self._powered.add(quadrant)
+                self.powered.add(quadrant)
                 continue
-            if quadrant in self._powered:
+            if quadrant in self.powered:
                 self.reset(1 << quadrant)
-                self._storage.forget(quadrant)
-            self._powered.discard(quadrant)
+                self.storage.forget(quadrant)
+            self.powered.discard(quadrant)
             if not retain_weights >> quadrant & 1:
-                self._storage.forget_weights(quadrant)
+                self.storage.forget_weights(quadrant)
 
     def reset(self, quadrants: int) -> None:
         """Clear the registers of a set of quadrants (bit mask), of all: the shared ones too. Memories stay."""
@@ -159,9 +185,8 @@ class Accelerator:
             if quadrants >> quadrant & 1:
                 self.registers.reset(quadrant)
                 self._enabled.discard(quadrant)
-                self._storage.express.discard(quadrant)
-        if self._waiting and not self._enabled.issuperset(self._waiting.quadrants):
-            self._waiting = None
+                self.storage.express.discard(quadrant)
+        self.runner.stop(quadrant for quadrant in range(self.device.geometry.quadrants) if quadrants >> quadrant & 1)
 
     # Who may be accessed
 
@@ -173,7 +198,7 @@ class Accelerator:
         return self.device.locate(address)
 
     def _need_access_to(self, stretch: AddressSpan) -> None:
-        for quadrant in self._storage.quadrants(stretch):
+        for quadrant in self.storage.quadrants(stretch):
             self._need_access(quadrant, stretch.kind)
 
     def _need_access(self, quadrant: int, kind: str) -> None:
@@ -184,7 +209,7 @@ class Accelerator:
             )
 
     def _need_power(self, quadrant: int) -> None:
-        if quadrant not in self._powered:
+        if quadrant not in self.powered:
             raise AcceleratorError(f"quadrant {quadrant} accessed without power")
 
     def _need_register(self, place: Place) -> None:
@@ -213,25 +238,29 @@ class Accelerator:
         self._need_register(place)
         if place.name in self._fifos.ports:
             self._fifos.push(place.name, value)
-            self._run_when_fed()
+            self.runner.feed()
         elif place.name == "CTRL":
             self._write_control(place, value)
         elif place.name in ("MLAT", "FIFO_STAT"):
             raise AcceleratorError(f"write to {place.name}, which can only be read")
         elif place.name == "LCNT_MAX" and place.quadrant in self._enabled:
             raise AcceleratorError(f"quadrant {place.quadrant}: LCNT_MAX written while CTRL.enable is 1")
+        elif place.unit >= 0 and self.runner.runs_on(place.quadrant):
+            raise AcceleratorError(
+                f"quadrant {place.quadrant}: {place.name} of layer {place.unit} written during a run"
+            )
         else:
             self.registers.write(place, value)
             self._react(place, value)
 
     def _react(self, place: Place, value: int) -> None:
         if place.name == "TEST":
-            self._storage.self_test(place.quadrant, self.device.registers["TEST"].decode(value))
+            self.storage.self_test(place.quadrant, self.device.registers["TEST"].decode(value))
         elif place.name == "AON":
             down = self.device.registers["AON"].by_name["mask_power_down"].decode(value)
             for quadrant in range(self.device.geometry.quadrants):
                 if down >> quadrant & 1:
-                    self._storage.forget_weights(quadrant)
+                    self.storage.forget_weights(quadrant)
 
     def _test_status(self, value: int) -> int:
         """Status bits of TEST: a test is done as soon as it is asked for, and never fails."""
@@ -257,36 +286,10 @@ class Accelerator:
         control = register.decode(value)
         if control["mlat_load"]:
             raise AcceleratorError(f"quadrant {quadrant}: CTRL.mlat_load is 1; not modelled, must be 0")
-        for chosen, name in ((self._enabled, "enable"), (self._storage.express, "express")):
+        for chosen, name in ((self._enabled, "enable"), (self.storage.express, "express")):
             (chosen.add if control[name] else chosen.discard)(quadrant)
         waits = control["sync_enable"] and control["sync_source"] != quadrant
         if control["enable"] and not before["enable"] and control["clock_enable"] and not waits:
-            self._start(decode_run(self.registers, self._enabled, quadrant))
-        elif not control["enable"] and self._waiting and quadrant in self._waiting.quadrants:
-            self._waiting = None
-
-    def _start(self, run: Run) -> None:
-        if run.fifo:
-            self._waiting = run
-            self._run_when_fed()
-        else:
-            self._execute(run, {})
-
-    def _run_when_fed(self) -> None:
-        if self._waiting and self._fifos.complete():
-            run, self._waiting = self._waiting, None
-            self._execute(run, self._fifos.take_frame())
-
-    def _execute(self, run: Run, frame: Frame) -> None:
-        self.layers_run = []
-        last_layer = self.registers.field("LCNT_MAX", "last_layer", run.master)
-        self._sequencer.run(run, last_layer, frame, self._finished)
-        done = self.device.registers["CTRL"].encode({"done": 1})
-        for quadrant in run.quadrants:
-            place = Place("register", "CTRL", quadrant, -1, 0)
-            self.registers.write(place, self.registers.read("CTRL", quadrant) | done)
-
-    def _finished(self, layer: int) -> None:
-        self.layers_run.append(layer)
-        if self.on_layer:
-            self.on_layer(layer)
+            self.runner.start(decode_run(self.registers, self._enabled, quadrant))
+        elif not control["enable"]:
+            self.runner.stop({quadrant})

@@ -1,4 +1,7 @@
-"""The accelerator's memories. Every byte knows whether it was ever written, because power-up content is not 0."""
+"""The accelerator's memories. Every byte knows whether it was ever written, because power-up content is not 0.
+
+With `noise` there is no undefined byte: what would be undefined becomes noise, which counts as written.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device
 from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.noise import Noise
 
 GARBAGE = 0xA5  # stands for power-up content; nothing may depend on it
 WORD_BYTES = 4
@@ -22,13 +26,16 @@ class DataMemory:
     uint32 (instances, words). Bytes are little-endian within a word.
     """
 
-    def __init__(self, instances: int, words: int) -> None:
+    def __init__(self, instances: int, words: int, noise: Noise | None = None) -> None:
         self.bytes: NDArray[np.int8] = np.full((instances, words, WORD_BYTES), GARBAGE, dtype=np.uint8).view(np.int8)
         self.valid: NDArray[np.bool_] = np.zeros((instances, words, WORD_BYTES), dtype=np.bool_)
         self.words: NDArray[np.uint32] = self.bytes.view("<u4")[..., 0]
         self.word_valid: NDArray[np.uint32] = self.valid.view("<u4")[..., 0]
         self._causes: list[str] = []
         self._cause: NDArray[np.int16] = np.zeros((instances, words), dtype=np.int16)
+        self._noise = noise
+        if noise:
+            self.forget(slice(None))
 
     @property
     def size(self) -> int:
@@ -47,8 +54,16 @@ class DataMemory:
 
     def forget(self, instances: slice, words: slice = slice(None)) -> None:
         """The content becomes undefined (power-down, circular buffers of streaming layers)."""
-        self.word_valid[instances, words] = 0
+        if self._noise:
+            self.words[instances, words] = self._noise.like(self.words[instances, words])
+        self.word_valid[instances, words] = ALL_VALID if self._noise else 0
         self._cause[instances, words] = 0
+
+    def spoil(self, instance: int, words: slice, lanes: int) -> None:
+        """The first byte lanes of some words become undefined."""
+        if self._noise:
+            self.bytes[instance, words, :lanes] = self._noise.like(self.bytes[instance, words, :lanes])
+        self.valid[instance, words, :lanes] = self._noise is not None
 
     def explain(self, instance: int, words: slice, cause: str) -> None:
         """Remember why bytes of these words are undefined although they were written."""
@@ -68,7 +83,7 @@ class WeightMemory:
     run of bytes (izer kernels.py); `valid`: bool (processors, columns). `version` changes with every write.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, noise: Noise | None = None) -> None:
         memory = device.memories["weights"]
         self._columns = np.array([device.columns(one) for one in range(device.geometry.processors)])
         self._bytes = memory.word_bytes
@@ -81,6 +96,9 @@ class WeightMemory:
         self._cursor: dict[int, int] = {}  # express: next column of a processor
         self._pending: dict[int, bytes] = {}  # express: bytes of a column that is not complete
         self._latch: dict[int, bytearray] = {}  # plain: the column being put together
+        self._noise = noise
+        if noise:
+            self.forget(slice(None))
 
     @property
     def column_bytes(self) -> int:
@@ -139,13 +157,41 @@ class WeightMemory:
         self._latch[processor] = bytearray(columns[-1].tobytes())
         self._store(processor, column, columns)
 
+    def read(self, processor: int, offsets: NDArray[np.intp]) -> NDArray[np.uint32]:
+        """Read words of columns back: byte 0, bytes 1..4, bytes 5..8, 0, at the addresses of plain writes.
+
+        This is how the vendor's check reads kernels (cnn_verify_weights of `--verify-kernels`: ai8x-synthesis at
+        ab4f4c0, izer/kernels.py; `--verify-writes`: apbaccess.py write_kern). It runs right behind the loader, whose
+        CTRL.express is still set, so express mode does not change what is read. Assumed, as no source says it: a
+        read ends express loading of the processor, whose next words need a byte write first.
+
+        AcceleratorError for a column that was never written.
+        """
+        column, part = offsets // self._plain_stride, offsets % self._plain_stride // WORD_BYTES
+        undefined = np.flatnonzero(~self.valid[processor, column])
+        if len(undefined):
+            where = f"kernel column {int(column[undefined[0]])} of processor {processor}"
+            raise AcceleratorError(f"read of {where}, which was never written")
+        self._cursor.pop(processor, None)
+        columns = self.stream[processor].reshape(-1, self._bytes)[column, ::-1]
+        quarters = np.zeros((len(columns), 4 * WORD_BYTES), dtype=np.uint8)
+        quarters[:, WORD_BYTES - 1 : WORD_BYTES - 1 + self._bytes] = columns
+        words = quarters.view(">u4")[np.arange(len(columns)), part]
+        return words.astype(np.uint32)
+
+    def overwrite(self, processor: int, column: int, data: bytes) -> None:
+        """Replace a column from outside the bus: its bytes in the order in which they are loaded."""
+        self._store(processor, column, np.frombuffer(data, dtype=np.uint8)[None, :])
+
     def clear(self, processors: slice) -> None:
         self.stream[processors] = 0
         self.valid[processors] = True
         self.version += 1
 
     def forget(self, processors: slice) -> None:
-        self.valid[processors] = False
+        if self._noise:
+            self.stream[processors] = self._noise.like(self.stream[processors])
+        self.valid[processors] = self._noise is not None
         self.version += 1
         for processor in range(*processors.indices(len(self.valid))):
             self._cursor.pop(processor, None)
@@ -162,10 +208,13 @@ class WeightMemory:
 class BiasMemory:
     """Bias bytes: int8 (quadrants, bytes), validity, and a `version` that changes with every write."""
 
-    def __init__(self, quadrants: int, size: int) -> None:
+    def __init__(self, quadrants: int, size: int, noise: Noise | None = None) -> None:
         self.bytes: NDArray[np.int8] = np.full((quadrants, size), GARBAGE, dtype=np.uint8).view(np.int8)
         self.valid: NDArray[np.bool_] = np.zeros((quadrants, size), dtype=np.bool_)
         self.version = 0
+        self._noise = noise
+        for quadrant in range(quadrants if noise else 0):
+            self.forget(quadrant)
 
     def write(self, quadrant: int, index: NDArray[np.intp], values: NDArray[np.uint32]) -> None:
         """One byte per 32-bit address: the low 8 bits (izer kbias.py)."""
@@ -179,5 +228,7 @@ class BiasMemory:
         self.version += 1
 
     def forget(self, quadrant: int) -> None:
-        self.valid[quadrant] = False
+        if self._noise:
+            self.bytes[quadrant] = self._noise.like(self.bytes[quadrant])
+        self.valid[quadrant] = self._noise is not None
         self.version += 1

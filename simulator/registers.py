@@ -37,6 +37,14 @@ class RegisterFile:
         else:
             self._globals[place.name, place.quadrant] = value
 
+    def flip(self, name: str, bit: int, quadrant: int = 0, layer: int = -1) -> None:
+        """Invert a bit from outside the bus. ValueError for one that belongs to no field."""
+        register = self.device.registers[name]
+        if not register.mask >> bit & 1:
+            raise ValueError(f"{name} has no bit {bit}; it has those of {register.mask:#010x}")
+        value = self.read(name, quadrant, layer) ^ 1 << bit
+        self.write(Place("register", name, quadrant, layer, 0), value)
+
     def read(self, name: str, quadrant: int = 0, layer: int = -1) -> int:
         """The 32-bit value of a register; `layer` -1 for one that is not per layer."""
         if layer >= 0:

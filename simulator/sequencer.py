@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offramp.simulator.config import LayerConfig, Run
+from offramp.simulator.cycles import LayerCycles, RunCycles, layer_cycles
 from offramp.simulator.decode import decode_layer
 from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.fetch import Kernels, fetch_kernels
@@ -15,6 +17,7 @@ from offramp.simulator.layer import Memories, run_layer
 from offramp.simulator.memory import DataMemory
 from offramp.simulator.registers import RegisterFile
 from offramp.simulator.storage import Storage
+from offramp.simulator.store import forget_results
 from offramp.simulator.streams import check_streams
 
 CACHED_LAYERS = 1024  # decoded layers that are kept between inferences
@@ -30,12 +33,15 @@ class Sequencer:
         self._data = storage.data
         self._weights = storage.weights
         self._biases = storage.biases
+        self._noise = storage.noise
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
         self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
+        self._cycles: dict[LayerConfig, LayerCycles] = {}
+        self._last: list[LayerConfig] = []
 
-    def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> None:
+    def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> RunCycles:
         """Execute layers 0..last_layer; `finished(layer)` is called when a layer's results are in memory."""
-        layers = [self._config(layer, run) for layer in range(last_layer + 1)]
+        self._last = layers = [self._config(layer, run) for layer in range(last_layer + 1)]
         streams = self._streams(layers, run)
         self._fill(layers[0], streams.get(0, self._data), frame)
         for config in layers:
@@ -43,6 +49,19 @@ class Sequencer:
             target = streams.get(config.layer + 1, self._data)
             run_layer(config, Memories(source, target), self._parameters(config), self._device)
             finished(config.layer)
+        return self._run_cycles(layers)
+
+    def spoil(self) -> None:
+        """What the last run has written to data memory becomes undefined."""
+        for config, following in zip_longest(self._last, self._last[1:]):
+            if following is None or not following.streaming:
+                forget_results(self._data, config, self._device)
+
+    def _run_cycles(self, layers: list[LayerConfig]) -> RunCycles:
+        for config in layers:
+            if config not in self._cycles:
+                self._cycles[config] = layer_cycles(config, self._device)
+        return RunCycles(tuple(self._cycles[config] for config in layers))
 
     def _config(self, layer: int, run: Run) -> LayerConfig:
         key = (layer, run, self._registers.layer_key(layer))
@@ -51,6 +70,7 @@ class Sequencer:
             if len(self._configs) >= CACHED_LAYERS:
                 self._configs.clear()
                 self._kernels.clear()
+                self._cycles.clear()
             config = self._configs[key] = decode_layer(self._registers, layer, run)
         return config
 
@@ -84,7 +104,7 @@ class Sequencer:
             if config.stream is None or not config.streaming:
                 break
             instances = self._device.geometry.instances
-            streams[config.layer] = DataMemory(instances, config.input.word + config.input.words)
+            streams[config.layer] = DataMemory(instances, config.input.word + config.input.words, self._noise)
             self._forget_circle(config, config.stream.words)
         return streams
 

@@ -9,19 +9,22 @@ from offramp.configs.device import Device
 from offramp.simulator.bus import AddressSpan
 from offramp.simulator.errors import AcceleratorError
 from offramp.simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
+from offramp.simulator.noise import Noise
 
 Words = NDArray[np.uint32]
 
 
 class Storage:
-    """The memories. `express`: quadrants whose weights are loaded in express mode (CTRL.express)."""
+    """The memories. `express`: quadrants whose weights are loaded in express mode (CTRL.express). `noise`: what
+    undefined content is instead, if anything."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, noise: Noise | None = None) -> None:
         geometry = device.geometry
         self.device = device
-        self.data = DataMemory(geometry.instances, device.memories["data"].words)
-        self.weights = WeightMemory(device)
-        self.biases = BiasMemory(geometry.quadrants, device.memories["bias"].words)
+        self.data = DataMemory(geometry.instances, device.memories["data"].words, noise)
+        self.weights = WeightMemory(device, noise)
+        self.biases = BiasMemory(geometry.quadrants, device.memories["bias"].words, noise)
+        self.noise = noise
         self.express: set[int] = set()
         self._per_quadrant = {
             "data": geometry.instances_per_quadrant,
@@ -45,7 +48,8 @@ class Storage:
             self._write_weights(int(stretch.units[0]), stretch.offsets, values)
 
     def read(self, stretch: AddressSpan) -> Words:
-        """Bus reads of 32-bit words. AcceleratorError for a data word without a defined byte."""
+        """Bus reads of 32-bit words. AcceleratorError for a data word without a defined byte, or a kernel column or a
+        bias that was never written."""
         index = stretch.offsets // WORD_BYTES
         if stretch.kind == "data":
             undefined = np.flatnonzero(self.data.word_valid[stretch.units, index] == 0)
@@ -59,8 +63,15 @@ class Storage:
             words: Words = self.data.words[stretch.units, index]
             return words
         if stretch.kind == "bias":
-            return self.biases.bytes[stretch.units, index].view(np.uint8).astype(np.uint32)
-        raise AcceleratorError(f"read of the weight memory of processor {int(stretch.units[0])}: not modelled")
+            return self._read_biases(stretch.units, index)
+        return self.weights.read(int(stretch.units[0]), stretch.offsets)
+
+    def _read_biases(self, quadrants: NDArray[np.intp], index: NDArray[np.intp]) -> Words:
+        undefined = np.flatnonzero(~self.biases.valid[quadrants, index])
+        if len(undefined):
+            quadrant, byte = int(quadrants[undefined[0]]), int(index[undefined[0]])
+            raise AcceleratorError(f"read of bias byte {byte} of quadrant {quadrant}, which was never written")
+        return self.biases.bytes[quadrants, index].view(np.uint8).astype(np.uint32)
 
     def defined(self, stretch: AddressSpan) -> Words:
         """0xFF for every byte of a data word that is defined."""

@@ -70,6 +70,19 @@ def store_results(memory: DataMemory, results: Results, config: LayerConfig, dev
         write(memory, place, slice(place.word, end, output.pixel_step), results)
 
 
+def forget_results(memory: DataMemory, config: LayerConfig, device: Device) -> None:
+    """Everything that a layer writes becomes undefined: its run has not come to its end."""
+    output = config.output
+    writers = config.quadrants[:1] if config.kernel else [one for one in config.quadrants if one.processors]
+    for place in (place for writer in writers for place in placements(config, writer, device)):
+        end = place.word + (config.out_pixels - 1) * output.pixel_step + 1
+        lanes = place.end - place.first
+        for lane in range(lanes if output.wide else 1):
+            words = slice(place.word + lane, end + lane, output.pixel_step)
+            memory.spoil(place.instance, words, WORD_BYTES if output.wide else lanes)
+            memory.explain(place.instance, words, "a run writes that was stopped before its end")
+
+
 def _write_bytes(memory: DataMemory, place: Placement, words: slice, results: Results) -> None:
     width = place.end - place.first
     memory.bytes[place.instance, words, :width] = results.values[:, place.first : place.end]

@@ -46,7 +46,7 @@ OTHERS = {  # outside the standard library; those that are not here: any
     "planner": {"numpy", "networkx", "ortools"},
     "codegen": {"numpy", "jinja2"},
 }
-BOARD = {"unicorn", "elftools"}  # for the virtual board only
+BOARD = {"unicorn", "elftools", "capstone"}  # for the virtual board only
 
 
 def files() -> list[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from rich.table import Table
 
+from offramp.commands import observing
 from offramp.commands.build import note_images, parse_images
 from offramp.commands.tables import verified_text
 from offramp.configs.arrays import read_array
@@ -17,6 +19,7 @@ from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
 from offramp.host import console as terminal
 from offramp.host.build_folder import check_unchanged
+from offramp.host.progress import Progress
 from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, checked_input, write_answers
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.devices import device_of_plan
@@ -25,6 +28,7 @@ from offramp.pipeline.planning import open_plan
 from offramp.planner.plan import Plan
 from offramp.planner.reference.profile import profile
 from offramp.simulator.board.core import require_board
+from offramp.simulator.board.errors import BoardError
 
 SHOWN = 20  # answers that are printed one by one
 
@@ -32,7 +36,10 @@ SHOWN = 20  # answers that are printed one by one
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp run`."""
     parser.epilog = (
-        "examples:\n  offramp run build/mnist --images 50\n  offramp run build/mnist --input digit.npy -o answers.csv"
+        "examples:\n  offramp run build/mnist --images 50\n  offramp run build/mnist --input digit.npy -o answers.csv\n"
+        "  offramp run build/mnist --images 1 --trace\n"
+        "  offramp run build/mnist --images 1 --trace trace.txt --trace-only registers --trace-only runs\n"
+        "  offramp run build/mnist --profile"
     )
     parser.add_argument("build", type=Path, metavar="BUILD_DIR", help="folder that `offramp build` made")
     choice = parser.add_mutually_exclusive_group()
@@ -46,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write all answers with their logits (.csv, .npz)"
     )
-    terminal.add_arguments(parser, json="the answers")
+    observing.add_arguments(parser)
+    terminal.add_arguments(parser, json="the answers, and the trace or profile that is asked for,")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,26 +69,41 @@ def run(args: argparse.Namespace) -> int:
     require_board()
     path = args.build / "plan.json"
     plan = open_plan(path, device_of_plan(path)).plan
+    device = plan.placed.requirements.device
+    meter = observing.make_meter(args, elf, device)
     images = parse_images(args.images)
     x = _read_input(args.input, plan) if args.input else _test_images(plan, images)
     expected = profile(plan.chain, x)
+    stages = [stage.name for stage in plan.chain.stages]
     for name in (path.name, elf.name):
         check_unchanged(args.build, name)
     with terminal.shown_progress(console, args.verbose) as progress:
         progress.step(RUNNING)
-        emulated = verify(elf, x, plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
+        try:
+            count = _counted(progress, len(x))
+            emulated = verify(elf, x, plan.placed, expected, count, meter)
+        except BoardError:
+            observing.show_trace(meter, args, console, device, stages)
+            raise
+    more = observing.show_trace(meter, args, console, device, stages)
     found = board_answers(plan.chain, emulated.run)
-    console.print(_table(found, plan))
+    sums = observing.profile_of(meter, len(x), stages)
+    console.print(_table(found, plan, sums.images if sums else ()))
     if len(x) > SHOWN:
         console.print(f"... and {len(x) - SHOWN} more")
     if args.output:
         write_answers(args.output, found)
-    terminal.print_json(answers_json(found, emulated.verified.mismatches), args)
+    more |= observing.show_profile(sums, console)
+    terminal.print_json(answers_json(found, emulated.verified.mismatches, more), args)
     check_verified(emulated)
     if images and not args.input:
         note_images(images, len(x), console)
     console.print(verified_text(emulated.verified.answers), style="bold green")
     return 0
+
+
+def _counted(progress: Progress, images: int) -> Callable[[int], None]:
+    return lambda done: progress.count("emulating", done, images)
 
 
 def _test_images(plan: Plan, images: int | None) -> npt.NDArray[np.int8]:
@@ -95,13 +118,17 @@ def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     return checked_input(read_array(path, DATA_FILE), plan.chain, Where(str(path)))
 
 
-def _table(found: Answers, plan: Plan) -> Table:
+def _table(found: Answers, plan: Plan, instructions: Sequence[int]) -> Table:
+    """`instructions`: of each image, where they have been counted."""
     table = Table(header_style="")
-    for name in ("input", "class", "left at", "confidence"):
-        table.add_column(name, justify="right" if name == "input" else "left")
+    counted = ("instructions",) if instructions else ()
+    for name in ("input", "class", "left at", "confidence", *counted):
+        table.add_column(name, justify="right" if name in ("input", "instructions") else "left")
     for index in range(min(SHOWN, len(found.classes))):
         stage = plan.chain.exits[int(found.exit_index[index])]
         label = int(found.classes[index])
         name = plan.spec.labels[label] if plan.spec.labels else str(label)
-        table.add_row(str(index), name, stage.name, f"{stage.exit.measure} {found.confidence[index]:.4g}")
+        confidence = f"{stage.exit.measure} {found.confidence[index]:.4g}"
+        count = (f"{instructions[index]:,}",) if instructions else ()
+        table.add_row(str(index), name, stage.name, confidence, *count)
     return table

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from offramp.commands.choice_table import print_choice
 from offramp.comparison.headline import times
-from offramp.pipeline.report import AccuracyReport, Report, StageReport
+from offramp.pipeline.report import AccuracyReport, FirmwareReport, Report, StageReport
 
 ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
 
@@ -37,8 +37,7 @@ def print_results(report: Report, console: Console) -> None:
     for warning in report.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     if report.firmware:
-        one = report.firmware
-        console.print(f"firmware: {one.flash_bytes:,} bytes flash, {one.ram_bytes:,} bytes RAM ({one.compiler})")
+        _print_firmware(report.firmware, console)
     if report.verified:
         right = report.verified.answers - report.verified.mismatches
         text = verified_text(right)
@@ -48,6 +47,19 @@ def print_results(report: Report, console: Console) -> None:
             words = f"{report.verified.weight_words:,} weight words and {report.verified.bias_words:,} bias words"
             console.print(f"loaded once, at the start, and never again: {words}")
         console.print(text, style="bold green" if not report.verified.mismatches else "bold red")
+
+
+def _print_firmware(one: FirmwareReport, console: Console) -> None:
+    """Sizes, and the stack of each call."""
+    console.print(f"firmware: {one.flash_bytes:,} bytes flash, {one.ram_bytes:,} bytes RAM ({one.compiler})")
+    found = one.footprint
+    if found:
+        image = sum(other.code_bytes + other.constant_bytes for other in found.objects if other.part == "image")
+        small = f"runtime {found.runtime_bytes:,} bytes ({found.runtime_small_bytes:,} bytes at -Os)"
+        console.print(f"flash by object file: {small}, image {image:,} bytes")
+        calls = ", ".join(f"{stack.call} {stack.bytes}" for stack in found.stack)
+        console.print(f"stack at most, bytes: {calls}")
+        console.print(f"an interrupt adds {found.interrupt_bytes}, with floating point {found.interrupt_fpu_bytes}")
 
 
 def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:

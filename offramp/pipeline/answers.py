@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,8 @@ def _npz(answers: Answers) -> bytes:
     return file.getvalue()
 
 
-def answers_json(answers: Answers, mismatches: int) -> str:
-    """The answers as JSON; `mismatches`: how many differ from the integer reference."""
+def answers_json(answers: Answers, mismatches: int, more: Mapping[str, Any]) -> str:
+    """The answers as JSON; `mismatches`: how many differ from the integer reference. `more`: other keys."""
     entries = [
         {
             "class": int(answers.classes[number]),
@@ -141,4 +142,4 @@ def answers_json(answers: Answers, mismatches: int) -> str:
         for number, logits in enumerate(answers.logits.tolist())
     ]
     content = {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}
-    return json_text(content)
+    return json_text({**content, **more})

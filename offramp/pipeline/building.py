@@ -17,12 +17,14 @@ from offramp.host.progress import Progress
 from offramp.pipeline.compile import Compiled, compile_firmware, find_compiler
 from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.evaluate import Evaluation
+from offramp.pipeline.footprint import report_footprint
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
 from offramp.planner.plan import plan_digest, plan_json
 from offramp.planner.reference.profile import Profile
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
+from offramp.simulator.board.objects import require_capstone
 
 IMAGES = 200  # test images that go through the emulator unless told otherwise
 
@@ -47,6 +49,7 @@ def check_possible(output: Path, options: BuildOptions) -> None:
     check_free(output)
     find_compiler(options.compiler)
     require_elftools("firmware.elf")
+    require_capstone("its object files")
     if options.images != 0:
         require_board()
 
@@ -66,7 +69,8 @@ def build_firmware(
     with whole_folder(output) as folder:
         progress.step("generating and compiling the firmware")
         compiled = _generate(made, evaluation, folder, options.compiler)
-        firmware = FirmwareReport(compiled.flash_bytes, compiled.ram_bytes, compiled.compiler)
+        footprint = report_footprint(folder / "firmware", options.compiler)
+        firmware = FirmwareReport(compiled.flash_bytes, compiled.ram_bytes, compiled.compiler, footprint)
         report = replace(report, firmware=firmware)
         if evaluation and options.images != 0:
             verified = _emulate(made, evaluation, compiled.elf, options.images, progress)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.host.files import fresh_folder, writing
@@ -19,15 +20,21 @@ from offramp.simulator.board.elf import EXTRA, load_image
 
 COMPILERS = ("arm-none-eabi-gcc", "zig")
 _FLAGS = (
-    *("-std=c99", "-O2", "-g0", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror"),
+    *("-std=c99", "-g0", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror"),
     *("-ffreestanding", "-ffunction-sections", "-fdata-sections"),
-    *("-Wl,--gc-sections", "-T", "emulator/link.ld"),
     *("-Iinclude", "-Iemulator"),
 )
+_LINK = ("-Wl,--gc-sections", "-T", "emulator/link.ld")
+_ARM = ("-mcpu=cortex-m4", "-mthumb", "-nostdlib")
+_THUMB = ("-fno-sanitize=all", "-target")
 _MACHINE = {
-    "arm-none-eabi-gcc": ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-nostdlib"),
-    "zig": ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4+soft_float", "-fno-sanitize=all"),
+    ("arm-none-eabi-gcc", "soft"): (*_ARM, "-mfloat-abi=soft"),
+    ("arm-none-eabi-gcc", "hard"): (*_ARM, "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+    ("zig", "soft"): (*_THUMB, "thumb-freestanding-eabi", "-mcpu=cortex_m4+soft_float"),
+    ("zig", "hard"): (*_THUMB, "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp"),
 }
+_STACK = {"arm-none-eabi-gcc": "-fstack-usage", "zig": "-fstack-size-section"}
+SDK_PORT = "_msdk.c"  # how the name of the source ends that works with the vendor's SDK only
 COMPILE_SECONDS = 120  # zig compiles its own libraries the first time: some ten seconds
 VERSION_SECONDS = 10
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system", "NoSpaceLeft", "DiskQuota")
@@ -48,6 +55,14 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """How sources are compiled: the level of optimisation, and how floating point is passed."""
+
+    level: Literal["-O2", "-Os"] = "-O2"
+    floats: Literal["soft", "hard"] = "soft"
+
+
+@dataclass(frozen=True)
 class Compiler:
     """A compiler that was found: the command it is called with, and what it calls itself."""
 
@@ -65,14 +80,18 @@ def compile_firmware(
     the compiler's words if it refuses the sources.
     """
     found = find_compiler(compiler)
-    sources = [name for name in _sources(folder, "src") if name not in ("src/main.c", "src/offramp_port_msdk.c")]
-    sources += [name for name in _sources(folder, "emulator") if name != "emulator/main_emulator.c"]
-    run_compiler(found, folder, [*sources, main], elf)
+    run_compiler(found, folder, [*library_sources(folder), main], elf)
     try:
         image = load_image(elf)
     except InputError as error:
         raise InputError(f"what {found.name} ({found.command[0]}) compiles is no program: {error}") from error
     return Compiled(elf, image.flash_bytes, image.ram_bytes, f"{found.name} {found.version}")
+
+
+def library_sources(folder: Path) -> list[str]:
+    """The sources of a firmware for the virtual board, but for main()."""
+    sources = [name for name in _sources(folder, "src") if name != "src/main.c" and not name.endswith(SDK_PORT)]
+    return sources + [name for name in _sources(folder, "emulator") if name != "emulator/main_emulator.c"]
 
 
 def _sources(folder: Path, part: str) -> list[str]:
@@ -106,22 +125,37 @@ def run_compiler(
 ) -> None:
     """One call that compiles and links. Paths are relative to `folder`, so that no absolute path gets into the ELF."""
     libraries = ["-lgcc"] if compiler.name == "arm-none-eabi-gcc" else []
-    flags = [*_MACHINE[compiler.name], *_FLAGS, *extra]
-    command = [*compiler.command, *flags, *sources, *libraries, "-o", str(elf.absolute())]
+    variant = Variant()
+    flags = [*_MACHINE[compiler.name, variant.floats], variant.level, *_FLAGS, *_LINK, *extra]
+    _call(compiler, folder, [*flags, *sources, *libraries], elf)
+
+
+def compile_object(
+    compiler: Compiler, folder: Path, source: str, output: Path, variant: Variant, extra: Sequence[str] = ()
+) -> None:
+    """Compile one source of `folder` to an object file that says how much stack each function takes: gcc in a file of
+    its own beside `output` (.su), clang in section `.stack_sizes`."""
+    flags = [*_MACHINE[compiler.name, variant.floats], variant.level, *_FLAGS, _STACK[compiler.name], *extra]
+    _call(compiler, folder, [*flags, "-c", source], output)
+
+
+def _call(compiler: Compiler, folder: Path, arguments: Sequence[str], output: Path) -> None:
+    """CheckFailed with the compiler's words if it refuses the sources, InputError if it does not work."""
     with ExitStack() as stack:
-        with writing(elf):
-            scratch = str(fresh_folder(elf, stack))
-        outcome = run_program(command, folder, "stderr", COMPILE_SECONDS, _environment(scratch))
+        with writing(output):
+            scratch = str(fresh_folder(output, stack))
+        command = [*compiler.command, *arguments, "-o", str(output.absolute())]
+        outcome = run_program(command, folder, "stderr", COMPILE_SECONDS, compiler_environment(scratch))
     if outcome.status:
         said = f"{compiler.name} refuses the firmware in {folder}:\n{outcome.text.strip()}"
         raise InputError(said) if any(one in outcome.text for one in _NO_ROOM) else CheckFailed(said)
-    if not elf.is_file():
+    if not output.is_file():
         raise InputError(f"{compiler.name} ({compiler.command[0]}) has compiled nothing")
 
 
 def _version(name: str, command: Sequence[str]) -> str:
     """What a compiler calls itself. InputError if that is no version."""
-    outcome = run_program(command, Path.cwd(), "stdout", VERSION_SECONDS, _environment())
+    outcome = run_program(command, Path.cwd(), "stdout", VERSION_SECONDS, compiler_environment())
     version = outcome.text.strip()
     if outcome.status or not re.fullmatch(r"\d[\w.+-]{0,60}", version):
         found = repr(version[:60]) if version else "nothing"
@@ -129,7 +163,7 @@ def _version(name: str, command: Sequence[str]) -> str:
     return version
 
 
-def _environment(scratch: str | None = None) -> dict[str, str]:
+def compiler_environment(scratch: str | None = None) -> dict[str, str]:
     """Without locale, with zig's caches in a place of our own, and temporary files in `scratch`."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "offramp" / "zig"
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(cache), "ZIG_LOCAL_CACHE_DIR": str(cache)}

@@ -19,18 +19,27 @@ from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.profile import Profile, exit_indices
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
+from offramp.simulator.board.meter import Meter
 from offramp.simulator.board.run import ERRORS, BoardRun, run
+from offramp.simulator.cycles import RunCycles
 
 RUNNING = "running the firmware on the virtual board"  # the step of a progress
 SHOWN = 10  # mismatches that a message lists
 
 
 class MeteredBus:
-    """An accelerator whose bus writes are counted by what they reach: registers, weights, biases, data."""
+    """An accelerator whose bus writes are counted by what they reach: registers, weights, biases, data. `ran` is called
+    after each of its runs."""
 
-    def __init__(self, accelerator: Accelerator, device: Device) -> None:
+    def __init__(
+        self, accelerator: Accelerator, device: Device, ran: Callable[[RunCycles], None] | None = None
+    ) -> None:
         self.accelerator = accelerator
         self.device = device
+        self._ran = ran
+        self._layers: list[int] = []  # of a run that `ran` has not been told of
+        if ran:
+            accelerator.on_layer = self._layers.append
         self.writes: Counter[str] = Counter()
 
     @property
@@ -44,6 +53,9 @@ class MeteredBus:
         for kind, count in count_kinds(addresses, self.device).items():
             self.writes[kind] += count
         self.accelerator.write_block(addresses, values)
+        if self._ran and self._layers:
+            self._layers.clear()
+            self._ran(self.accelerator.cycles)
 
     def read(self, address: int) -> int:
         return self.accelerator.read(address)
@@ -75,15 +87,21 @@ class Emulated:
 
 
 def verify(
-    elf: Path, x: npt.NDArray[np.int8], placed: Placed, expected: Profile, progress: Callable[[int], None]
+    elf: Path,
+    x: npt.NDArray[np.int8],
+    placed: Placed,
+    expected: Profile,
+    progress: Callable[[int], None],
+    meter: Meter | None = None,
 ) -> Emulated:
     """Boot the firmware, have it answer all of `x`, int8 (N, channels, rows, cols), and compare every bit.
 
-    `expected`: the reference's profile of the same images. BoardError if the firmware is stuck or fails.
+    `expected`: the reference's profile of the same images. `meter` is told what happens; a run with one takes many
+    times as long. BoardError if the firmware is stuck or fails.
     """
     device = placed.requirements.device
-    bus = MeteredBus(Accelerator(device), device)
-    found = run(elf, x, bus, device, progress=progress)
+    bus = MeteredBus(Accelerator(device), device, meter.ran if meter else None)
+    found = run(elf, x, bus, device, progress=progress, meter=meter)
     lines = compare(found, placed.requirements.chain, expected)
     verified = Verified(len(x), len(lines), bus.writes["weights"], bus.writes["bias"])
     _check_loaded_once(placed, verified)

@@ -113,10 +113,45 @@ class AloneReport:
 
 
 @dataclass(frozen=True)
+class ObjectReport:
+    """An object file with all that is in it, used or not. part: `runtime`, which never changes; `image`, made from the
+    model; `board`, in the place of the vendor's SDK on the virtual board."""
+
+    name: str
+    part: str
+    code_bytes: int
+    constant_bytes: int
+    ram_bytes: int
+
+
+@dataclass(frozen=True)
+class StackReport:
+    """The most stack that a call of a function takes, and the calls in which it does."""
+
+    call: str
+    bytes: int
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FootprintReport:
+    """runtime_bytes: flash of the runtime, as in the ELF and at -Os; interrupt_bytes: what an interrupt puts on the
+    stack before its handler runs, without and with the floating-point unit in use."""
+
+    runtime_bytes: int
+    runtime_small_bytes: int
+    interrupt_bytes: int
+    interrupt_fpu_bytes: int
+    stack: tuple[StackReport, ...]
+    objects: tuple[ObjectReport, ...]
+
+
+@dataclass(frozen=True)
 class FirmwareReport:
     flash_bytes: int
     ram_bytes: int
     compiler: str
+    footprint: FootprintReport | None = None  # of builds from before there was one
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""What the core's loads and stores reach outside its own memories: the accelerator, power registers, system control.
+"""What the core's loads and stores reach outside its own memories: the accelerator and the chip's other registers.
 
 Writes are collected and handed to the accelerator as one block, in order, when something could notice: a read, a byte
-write, a power register, a host call, or sleep.
+write, a write to CTRL, which may start it, a power register, a look at the time, a host call, or sleep.
 """
 
 from __future__ import annotations
@@ -13,15 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.configs.device import Device
+from offramp.simulator.clock import Clock
 
 Words = NDArray[np.uint32]
-
-# System control space of the Armv7-M core (Arm DDI 0403, B3.2).
-SYSTICK_CTRL = 0xE000E010
-NVIC_ENABLE = 0xE000E100
-NVIC_DISABLE = 0xE000E180
-NVIC_WORDS = 8
-TICK_ENABLED, TICK_INTERRUPT, TICK_COUNTED = 1 << 0, 1 << 1, 1 << 16
 
 # Bits that read as 1 or 0 whatever was written: clocks are ready at once, resets are over, the cache is ready, the
 # timer has taken over what was written, the serial port's clock is ready (MSDK gcr_regs.h, icc_regs.h, tmr_regs.h and
@@ -55,10 +49,12 @@ class Bus(Protocol):
 
 
 class AcceleratorPort:
-    """Buffered access to an accelerator."""
+    """Buffered access to an accelerator; each access takes its time of the clock."""
 
-    def __init__(self, accelerator: Bus) -> None:
+    def __init__(self, accelerator: Bus, device: Device, clock: Clock) -> None:
         self.accelerator = accelerator
+        self._clock = clock
+        self._control = {device.register_address("CTRL", quadrant) for quadrant in range(device.geometry.quadrants)}
         self._addresses: list[int] = []
         self._values: list[int] = []
 
@@ -66,14 +62,18 @@ class AcceleratorPort:
         if size == 4:
             self._addresses.append(address)
             self._values.append(value & 0xFFFFFFFF)
+            if address in self._control:
+                self.flush()
             return
         self.flush()
+        self._clock.pass_accesses(1)
         if size != 1:
             raise ValueError(f"{8 * size}-bit write at {address:#010x}; the accelerator takes 32 or 8 bits")
         self.accelerator.write8(address, value & 0xFF)
 
     def read(self, address: int, size: int) -> int:
         self.flush()
+        self._clock.pass_accesses(1)
         if size != 4:
             raise ValueError(f"{8 * size}-bit read at {address:#010x}; the accelerator answers 32 bits")
         return self.accelerator.read(address)
@@ -83,6 +83,7 @@ class AcceleratorPort:
         if self._addresses:
             addresses, values = np.array(self._addresses, dtype=np.uint32), np.array(self._values, dtype=np.uint32)
             self._addresses, self._values = [], []
+            self._clock.pass_accesses(len(addresses))
             self.accelerator.write_block(addresses, values)
 
     @property
@@ -126,34 +127,3 @@ class Peripherals:
             register = self._gcfr[address]
             return register.encode({"quadrants": self._state[register.name]})
         return 0 if address in _CLEARED else self._words.get(address, 0) | _READY.get(address, 0)
-
-
-class SystemControl:
-    """SysTick and the interrupt controller, as far as waking from sleep needs them. There is no time: a tick comes when
-    the core sleeps with the tick's interrupt on, and a read of the counter finds that it has counted."""
-
-    def __init__(self, interrupt: int) -> None:
-        self._interrupt = interrupt  # the accelerator's
-        self._words: dict[int, int] = {}
-        self._enabled: set[int] = set()
-
-    def write(self, address: int, size: int, value: int) -> None:
-        del size
-        for first, change in ((NVIC_ENABLE, self._enabled.update), (NVIC_DISABLE, self._enabled.difference_update)):
-            if first <= address < first + 4 * NVIC_WORDS:
-                change(8 * (address - first) + bit for bit in range(32) if value >> bit & 1)
-        self._words[address] = value
-
-    def read(self, address: int, size: int) -> int:
-        del size
-        value = self._words.get(address, 0)
-        return value | TICK_COUNTED if address == SYSTICK_CTRL and value & TICK_ENABLED else value
-
-    @property
-    def cnn_enabled(self) -> bool:
-        return self._interrupt in self._enabled
-
-    @property
-    def ticks(self) -> bool:
-        wanted = TICK_ENABLED | TICK_INTERRUPT
-        return self._words.get(SYSTICK_CTRL, 0) & wanted == wanted

@@ -8,20 +8,23 @@ from typing import Any
 
 from offramp.configs.device import Device
 from offramp.configs.errors import InputError
-from offramp.simulator.board.bus import AcceleratorPort, Bus, Peripherals, SystemControl
+from offramp.simulator.board import system
+from offramp.simulator.board.bus import AcceleratorPort, Bus, Peripherals
 from offramp.simulator.board.elf import EXTRA, Image, require_elftools
 from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.exceptions import Exceptions
 from offramp.simulator.board.host import APPLICATION_EXIT, Host
+from offramp.simulator.board.interrupts import Interrupts
 from offramp.simulator.board.meter import Meter
+from offramp.simulator.clock import Clock
 from offramp.simulator.errors import AcceleratorError
 
 PERIPHERALS, PERIPHERALS_BYTES = 0x40000000, 0x100000  # of the chip, APB
-SYSTEM, SYSTEM_BYTES = 0xE000E000, 0x1000  # of the Cortex-M4
 
 PIECE = 20_000  # instructions that run in one piece
 SEMIHOSTING = 0xBEAB
 WAIT_FOR_INTERRUPT = 0xBF30
-_BREAKPOINT = 7  # Unicorn's number of the exception that BKPT raises
+_BREAKPOINT, _EXCEPTION_RETURN = 7, 8  # Unicorn's numbers of what BKPT and a jump to an EXC_RETURN value raise
 
 
 def require_board() -> None:
@@ -41,30 +44,56 @@ def _unicorn() -> tuple[Any, Any]:
 class Core:
     """One program on one core. `run` returns the exit status or raises BoardError.
 
+    `clock`: the one that the accelerator has, or a clock of its own. `interrupts`: what others raise too. An interrupt
+    is taken between two pieces of instructions: when one of them ends, at WFI, or, with `precise`, as soon as an access
+    to a bus has made it due, which takes many times as long.
+
     An error in a callback is kept and raised after the piece of instructions: stopping Unicorn inside a memory
     callback would make it repeat instructions."""
 
-    def __init__(self, image: Image, device: Device, accelerator: Bus, host: Host, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        image: Image,
+        device: Device,
+        accelerator: Bus,
+        host: Host,
+        meter: Meter | None = None,
+        *,
+        clock: Clock | None = None,
+        interrupts: Interrupts | None = None,
+        precise: bool = False,
+    ) -> None:
         self._unicorn, self._arm = unicorn, arm_const = _unicorn()
         self._host = host
-        self._port = AcceleratorPort(accelerator)
-        self._system = SystemControl(device.core["interrupt"])
+        self._clock = clock or Clock(device)
+        self._port = AcceleratorPort(accelerator, device, self._clock)
+        interrupts = interrupts or Interrupts()
+        interrupts.lines[device.core["interrupt"]] = lambda: self._port.done
+        self._system = system.SystemControl(self._clock, interrupts, image.vectors, self._port.flush)
         self._failure: BaseException | None = None
         self._fault = ""
+        self._touched = False  # a bus was accessed since interrupts were looked for
+        self._returning = False
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
         self._engine = engine
+        self._exceptions = Exceptions(engine, arm_const)
         self._map(device, meter)
+        if precise:
+            engine.hook_add(unicorn.UC_HOOK_CODE, self._step)
+        self._load(image, device)
+        stack, self._pc = (self._word(image.vectors + offset) for offset in (0, 4))
+        engine.reg_write(arm_const.UC_ARM_REG_SP, stack)
+
+    def _load(self, image: Image, device: Device) -> None:
         flash = device.core["flash"]
         for segment in image.segments:
             end = segment.address + len(segment.data)
             if not flash <= segment.address <= end <= flash + device.core["flash_bytes"]:
                 raise InputError(f"a segment of {len(segment.data)} bytes at {segment.address:#x} is outside the flash")
-            engine.mem_write(segment.address, segment.data)
+            self._engine.mem_write(segment.address, segment.data)
         if image.vectors + 8 > flash + device.core["flash_bytes"]:
             raise InputError(f"the vector table at {image.vectors:#x} is not in the flash")
-        stack, self._pc = (self._word(image.vectors + offset) for offset in (0, 4))
-        engine.reg_write(arm_const.UC_ARM_REG_SP, stack)
 
     def _map(self, device: Device, meter: Meter | None) -> None:
         engine, unicorn = self._engine, self._unicorn
@@ -75,7 +104,7 @@ class Core:
         for base, size, target in (
             (core["accelerator"], core["accelerator_bytes"], self._port),
             (PERIPHERALS, PERIPHERALS_BYTES, peripherals),
-            (SYSTEM, SYSTEM_BYTES, self._system),
+            (system.BASE, system.BYTES, self._system),
         ):
             read, write = self._reader(base, target.read), self._writer(base, target.write)
             if meter is not None:
@@ -102,7 +131,9 @@ class Core:
         return status
 
     def _piece(self, count: int) -> None:
-        """Some instructions: at most `count`, less if the core sleeps or the program ends."""
+        """Some instructions: at most `count`, less if the core sleeps, a handler ends or the program does."""
+        self._take_interrupt()
+        self._touched = False
         try:
             self._engine.emu_start(self._pc | 1, 0xFFFFFFFF, count=count)
         except self._unicorn.UcError as error:
@@ -111,16 +142,41 @@ class Core:
             raise self._error(Ending.FAULT, f"{self._fault or error} near {where:#010x}") from error
         self._guard(self._port.flush)
         self._raise_failure()
+        if self._returning:
+            self._returning = False
+            self._system.interrupts.active = None
+            self._pc = self._exceptions.leave()
+            return
         self._pc = self._engine.reg_read(self._arm.UC_ARM_REG_PC)
-        if self._host.ended is None and self._half_word(self._pc - 2) == WAIT_FOR_INTERRUPT:
+        if self._host.ended is not None:
+            return
+        if self._half_word(self._pc - 2) == WAIT_FOR_INTERRUPT:
             self._sleep()
+        elif not self._touched:  # it computes, or waits for a handler to change a variable: that takes time
+            self._clock.pass_cycles(count)
 
     def _sleep(self) -> None:
-        """The core has stopped behind a WFI: it goes on if something is pending."""
-        if not (self._system.cnn_enabled and self._port.done) and not self._system.ticks:
-            raise self._error(Ending.ASLEEP, f"WFI at {self._pc - 2:#010x}")
-        if not self._engine.reg_read(self._arm.UC_ARM_REG_PRIMASK):
-            raise self._error(Ending.INTERRUPT, f"WFI at {self._pc - 2:#010x} with interrupts not masked")
+        """The core has stopped behind a WFI: time passes until something is pending."""
+        while self._system.deliverable() is None:
+            time = self._system.next_time()
+            if time is None:
+                raise self._error(Ending.ASLEEP, f"WFI at {self._pc - 2:#010x}")
+            self._clock.jump(time)
+
+    def _take_interrupt(self) -> None:
+        """Begin the handler of what is due, if nothing hinders it."""
+        if self._system.interrupts.active is not None or self._engine.reg_read(self._arm.UC_ARM_REG_PRIMASK):
+            return
+        exception = self._system.deliverable()
+        if exception is None:
+            return
+        handler = self._word(self._system.vectors + 4 * exception)
+        if not handler & 1:
+            detail = f"exception {exception} at {self._pc:#010x}; its vector, {handler:#x}, is no code"
+            raise self._error(Ending.INTERRUPT, detail)
+        self._exceptions.enter(self._pc, exception, handler)
+        self._system.begin(exception)
+        self._pc = handler & ~1
 
     # ---- callbacks
 
@@ -135,18 +191,33 @@ class Core:
 
     def _reader(self, base: int, read: Callable[[int, int], int]) -> Callable[..., int]:
         def callback(engine: Any, offset: int, size: int, user: Any) -> int:
+            self._touched = True
             return int(self._guard(read, base + offset, size))
 
         return callback
 
     def _writer(self, base: int, write: Callable[[int, int, int], None]) -> Callable[..., None]:
         def callback(engine: Any, offset: int, size: int, value: int, user: Any) -> None:
+            self._touched = True
             self._guard(write, base + offset, size, value)
 
         return callback
 
+    def _step(self, engine: Any, address: int, size: int, user: Any) -> None:
+        """Before an instruction: end the piece if an access has made an interrupt due."""
+        if not self._touched or self._failure is not None or self._system.interrupts.active is not None:
+            return
+        if self._system.deliverable() is None:
+            self._touched = False
+        elif not engine.reg_read(self._arm.UC_ARM_REG_PRIMASK):
+            engine.emu_stop()
+
     def _on_interrupt(self, engine: Any, number: int, user: Any) -> None:
         """A BKPT is a host call; its instruction is two bytes long and is not skipped by itself."""
+        if number == _EXCEPTION_RETURN and self._system.interrupts.active is not None:
+            self._returning = True
+            engine.emu_stop()
+            return
         pc = engine.reg_read(self._arm.UC_ARM_REG_PC)
         if number != _BREAKPOINT or self._half_word(pc) != SEMIHOSTING:
             self._failure = self._failure or self._error(Ending.FAULT, f"exception {number} at {pc:#010x}")

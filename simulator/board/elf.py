@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +34,18 @@ class Image:
     vectors: int
     flash_bytes: int
     ram_bytes: int
+
+    def with_flipped_bit(self, address: int, bit: int) -> Image:
+        """The same program with a bit (0..7) of the byte at a flash address inverted. ValueError if no segment has
+        that address."""
+        for index, segment in enumerate(self.segments):
+            offset = address - segment.address
+            if 0 <= offset < len(segment.data):
+                data = bytearray(segment.data)
+                data[offset] ^= 1 << bit
+                others = (self.segments[:index], self.segments[index + 1 :])
+                return replace(self, segments=(*others[0], Segment(segment.address, bytes(data)), *others[1]))
+        raise ValueError(f"the program has no byte at {address:#x}")
 
 
 def require_elftools(name: str) -> None:

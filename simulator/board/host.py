@@ -28,12 +28,20 @@ class Memory(Protocol):
 
 
 class Host:
-    """Answers the calls of one program. A read of the input stream gives one whole image, or nothing at the end."""
+    """Answers the calls of one program. A read of the input stream gives one whole image, or nothing at the end.
 
-    def __init__(self, images: Sequence[bytes], progress: Callable[[int], None] | None = None) -> None:
+    `given` is called with an image's number when the program has got it, `progress` with the number of answers."""
+
+    def __init__(
+        self,
+        images: Sequence[bytes],
+        progress: Callable[[int], None] | None = None,
+        given: Callable[[int], None] | None = None,
+    ) -> None:
         self._images = list(images)
         self._next = 0
         self._progress = progress
+        self._given = given
         self.records: list[bytes] = []
         self.console = ""
         self.ended: tuple[int, int] | None = None  # reason and status of the exit call
@@ -71,8 +79,10 @@ class Host:
         image = self._images[self._next]
         if len(image) != size:
             raise ValueError(f"a read of {size} bytes; an image has {len(image)}")
-        self._next += 1
         memory.mem_write(address, image)
+        if self._given:
+            self._given(self._next)
+        self._next += 1
         return 0
 
     def _write(self, arguments: list[int], memory: Memory) -> int:

@@ -73,7 +73,8 @@ def run(
     `meter` counts instructions and bus accesses; a run with one takes many times as long.
     BoardError if the program does not get to its end; an error code that it returns for an image is no such error.
     """
-    host = Host([np.ascontiguousarray(image, dtype=np.int8).tobytes() for image in inputs], progress)
+    images = [np.ascontiguousarray(image, dtype=np.int8).tobytes() for image in inputs]
+    host = Host(images, _told(progress, meter), meter.given if meter else None)
     status = Core(load_image(elf), device, accelerator, host, meter).run(limit)
     if status:
         raise BoardError(Ending.STATUS, f"status {status}", len(host.records), host.console)
@@ -81,6 +82,16 @@ def run(
         detail = f"{len(host.records)} answers to {len(inputs)} inputs"
         raise BoardError(Ending.STATUS, detail, len(host.records), host.console)
     return _answers(host)
+
+
+def _told(progress: Callable[[int], None] | None, meter: Meter | None) -> Callable[[int], None]:
+    def tell(answers: int) -> None:
+        if meter:
+            meter.answered()
+        if progress:
+            progress(answers)
+
+    return tell
 
 
 def _answers(host: Host) -> BoardRun:

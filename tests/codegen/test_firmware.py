@@ -22,7 +22,14 @@ from tests.helpers.firmware_builds import COMPILERS, build, write_firmware
 from tests.helpers.paths import ROOT
 from tests.helpers.small_firmware import CLASSES, DEVICE, SHAPE, small_firmware, write
 
-GENERATED = ("README.txt", "project.mk", "include/offramp_model.h", "src/offramp_model.c", "src/offramp_samples.c")
+GENERATED = (
+    "README.txt",
+    "project.mk",
+    "include/cnn_regs.h",
+    "include/offramp_model.h",
+    "src/offramp_model.c",
+    "src/offramp_samples.c",
+)
 
 
 @pytest.mark.parametrize("name", GENERATED)

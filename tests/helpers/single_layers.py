@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.clock import Clock
 from tests.helpers.accelerator_programs import (
     DEVICE,
     Fields,
@@ -64,9 +65,9 @@ def load(accelerator: Accelerator, image: Bytes, kernels: Bytes, bits: int = 8) 
         load_kernels(accelerator, processor, 0, kernels[:, processor].reshape(len(kernels), -1), bits)
 
 
-def copying(quadrants: tuple[int, ...] = (0,)) -> tuple[Accelerator, NDArray[np.int8]]:
+def copying(quadrants: tuple[int, ...] = (0,), clock: Clock | None = None) -> tuple[Accelerator, NDArray[np.int8]]:
     """A layer that copies 16 pixels of four channels in each quadrant."""
-    accelerator = Accelerator(DEVICE)
+    accelerator = Accelerator(DEVICE, clock)
     idle(accelerator, quadrants)
     fields = pass_fields(rows=4, cols=4, inputs=4)
     pixels = random_bytes(1, 16, 4)

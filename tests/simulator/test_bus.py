@@ -56,7 +56,8 @@ def test_writes_that_are_refused(accelerator: Accelerator, address: int, value: 
     [
         (0x50000040, "no register or memory"),
         (DEVICE.register_address("MLAT"), "not modelled"),
-        (DEVICE.weight_address(5), "weight memory of processor 5"),
+        (DEVICE.weight_address(5), "kernel column 0 of processor 5, which was never written"),
+        (DEVICE.bias_address(1, 7), "bias byte 7 of quadrant 1, which was never written"),
         (DEVICE.data_address(3, 17), "data word 17 of instance 3 .* was never written"),
     ],
 )
@@ -104,9 +105,9 @@ def test_express_and_plain_loading_store_the_same_columns(accelerator: Accelerat
         plain.write(base + 4 * index, word)
     block = Accelerator(DEVICE)
     block.write_words(base, np.array(words, dtype=np.uint32))
-    expected = accelerator._storage.weights
+    expected = accelerator.storage.weights
     for other in (plain, block):
-        found = other._storage.weights
+        found = other.storage.weights
         assert (found.valid == expected.valid).all()
         assert found.valid.sum() == 3
         assert (found.stream[17] == expected.stream[17]).all()
@@ -114,7 +115,7 @@ def test_express_and_plain_loading_store_the_same_columns(accelerator: Accelerat
 
 def test_express_loading_drops_an_incomplete_column(accelerator: Accelerator) -> None:
     load_columns(accelerator, 0, 0, bytes(12))
-    assert accelerator._storage.weights.valid[0].sum() == 1
+    assert accelerator.storage.weights.valid[0].sum() == 1
 
 
 def test_express_loading_needs_a_start_column_and_ends_with_the_memory(accelerator: Accelerator) -> None:
@@ -131,6 +132,30 @@ def test_express_loading_needs_a_start_column_and_ends_with_the_memory(accelerat
         accelerator.write8(DEVICE.weight_address(3) | 1, 1)
 
 
+@pytest.mark.parametrize("express", [0, 1])
+def test_weights_are_read_at_the_addresses_of_plain_writes(accelerator: Accelerator, express: int) -> None:
+    load_columns(accelerator, 17, 5, bytes(range(1, 19)))
+    put(accelerator, "CTRL", {"clock_enable": 1, "express": express}, 1)
+    base = DEVICE.weight_address(17) + 5 * DEVICE.memories["weights"].word_stride
+    found = accelerator.read_block(np.arange(base, base + 32, 4, dtype=np.uint32)).tolist()
+    assert found == [0x01, 0x02030405, 0x06070809, 0, 0x0A, 0x0B0C0D0E, 0x0F101112, 0]
+    assert [accelerator.read(base + 4 * word) for word in range(8)] == found
+
+
+def test_a_read_ends_express_loading(accelerator: Accelerator) -> None:
+    load_columns(accelerator, 17, 0, bytes(9))
+    accelerator.read(DEVICE.weight_address(17))
+    with pytest.raises(AcceleratorError, match=r"processor 17: weights written before a byte write"):
+        accelerator.write(DEVICE.weight_address(17), 0)
+
+
+def test_weights_are_not_read_while_enabled(accelerator: Accelerator) -> None:
+    load_columns(accelerator, 17, 0, bytes(9))
+    put(accelerator, "CTRL", {"clock_enable": 1, "sync_enable": 1, "enable": 1}, 1)
+    with pytest.raises(AcceleratorError, match=r"weights memory of quadrant 1 accessed while CTRL.enable is 1"):
+        accelerator.read(DEVICE.weight_address(17))
+
+
 def test_self_test_leaves_zeroes_and_reports_done(accelerator: Accelerator) -> None:
     put(accelerator, "TEST", {"data_bist": 1, "bias_zero": 1})
     status = get(accelerator, "TEST")
@@ -144,10 +169,10 @@ def test_self_test_leaves_zeroes_and_reports_done(accelerator: Accelerator) -> N
     put(accelerator, "TEST", {})
     assert get(accelerator, "TEST")["bist_done"] == 0
     assert accelerator.read(DEVICE.data_address(3, 8191)) == 0
-    assert not accelerator._storage.weights.valid.any()
+    assert not accelerator.storage.weights.valid.any()
     put(accelerator, "TEST", {"mask_bist": 1})
-    assert accelerator._storage.weights.valid[:16].all()
-    assert not accelerator._storage.weights.valid[16:].any()
+    assert accelerator.storage.weights.valid[:16].all()
+    assert not accelerator.storage.weights.valid[16:].any()
     with pytest.raises(AcceleratorError):
         accelerator.read(DEVICE.data_address(4, 0))
 
@@ -164,12 +189,12 @@ def test_power_off_loses_memories_and_registers(accelerator: Accelerator) -> Non
         put(accelerator, "RCNT", {"last": 3}, quadrant=1)
     accelerator.power(0b1111)
     assert get(accelerator, "RCNT", quadrant=1)["last"] == 0
-    assert accelerator._storage.weights.valid[16, 0]  # kept
+    assert accelerator.storage.weights.valid[16, 0]  # kept
     with pytest.raises(AcceleratorError, match=r"never written"):
         accelerator.read(DEVICE.data_address(4, 0))
     accelerator.power(0b1101)
-    assert not accelerator._storage.weights.valid[16, 0]
-    assert accelerator._storage.weights.valid[0, 0]
+    assert not accelerator.storage.weights.valid[16, 0]
+    assert accelerator.storage.weights.valid[0, 0]
 
 
 def test_reset_clears_registers_and_keeps_memories(accelerator: Accelerator) -> None:
@@ -188,6 +213,6 @@ def test_reset_clears_registers_and_keeps_memories(accelerator: Accelerator) -> 
 def test_mask_memory_power_down_loses_weights(accelerator: Accelerator) -> None:
     load_columns(accelerator, 0, 0, bytes(9))
     put(accelerator, "AON", {"mask_power_down": 0b1110})
-    assert accelerator._storage.weights.valid[0, 0]
+    assert accelerator.storage.weights.valid[0, 0]
     put(accelerator, "AON", {"mask_power_down": 0b0001})
-    assert not accelerator._storage.weights.valid[0, 0]
+    assert not accelerator.storage.weights.valid[0, 0]

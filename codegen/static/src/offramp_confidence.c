@@ -5,7 +5,7 @@
 #define LN2_Q32 2977044472u
 #define EXPONENT_BITS 24u
 #define WEIGHT_BITS 28u
-#define CUT_OFF 28u /* 2^-28 is the unit of the weights */
+#define CUT_OFF 0x1C000000u /* exponent 28: 2^-28 is the unit of the weights */
 #define ENTROPY_BITS 20u
 
 /* 2^(-i/32), 31 fraction bits */
@@ -19,7 +19,7 @@ static const uint32_t powers_q31[32] = {
 /* How many binary digits a number has; 0 for 0. */
 static uint32_t bits_of(uint32_t number)
 {
-    return number == 0u ? 0u : 32u - (uint32_t)__builtin_clz(number);
+    return (number == 0u) ? 0u : (32u - (uint32_t)__builtin_clz(number));
 }
 
 /* From distances between logits to exponents of two with EXPONENT_BITS fraction bits: distance * 2^left * mantissa *
@@ -35,7 +35,8 @@ static scale_t scale_of(uint32_t fraction_bits, uint32_t temperature_q16)
     uint64_t product = (uint64_t)temperature_q16 * LOG2E_Q31;
     uint32_t excess = bits_of((uint32_t)(product >> 32));
     uint32_t shift = 16u + 31u + fraction_bits - EXPONENT_BITS - excess;
-    return (scale_t){(uint32_t)(product >> excess), shift < 32u ? 32u - shift : 0u, shift < 32u ? 0u : shift - 32u};
+    return (scale_t){(uint32_t)(product >> excess), (shift < 32u) ? (32u - shift) : 0u,
+                     (shift < 32u) ? 0u : (shift - 32u)};
 }
 
 static uint32_t upper_half(uint32_t a, uint32_t b)
@@ -47,15 +48,15 @@ static uint32_t upper_half(uint32_t a, uint32_t b)
 static uint32_t exponent_of(scale_t scale, uint32_t distance)
 {
     uint32_t exponent = upper_half(distance << scale.left, scale.mantissa) >> scale.right;
-    bool small = distance <= UINT32_MAX >> scale.left && exponent < CUT_OFF << EXPONENT_BITS;
-    return small ? exponent : CUT_OFF << EXPONENT_BITS;
+    bool small = (distance <= (UINT32_MAX >> scale.left)) && (exponent < CUT_OFF);
+    return small ? exponent : CUT_OFF;
 }
 
 /* 2^-exponent with WEIGHT_BITS fraction bits, for exponents below CUT_OFF. */
 static uint32_t power(uint32_t exponent)
 {
     uint32_t u = upper_half((exponent & 0x7FFFFu) << 8, LN2_Q31);
-    uint32_t polynomial = (1u << 31) - u + upper_half(u, u);
+    uint32_t polynomial = 0x80000000u - u + upper_half(u, u);
     uint32_t product = upper_half(powers_q31[(exponent >> 19) & 31u], polynomial);
     return product >> (30u - WEIGHT_BITS + (exponent >> EXPONENT_BITS));
 }
@@ -72,8 +73,8 @@ static uint32_t divide(uint64_t numerator, uint64_t denominator)
     while (numerator >= denominator) {
         uint32_t lost = bits_of((uint32_t)(numerator >> 32));
         uint32_t digits = (uint32_t)(numerator >> lost) / ((uint32_t)(denominator >> below) + 1u);
-        digits = lost >= below ? digits << (lost - below) : digits >> (below - lost);
-        digits = digits == 0u ? 1u : digits;
+        digits = (lost >= below) ? (digits << (lost - below)) : (digits >> (below - lost));
+        digits = (digits == 0u) ? 1u : digits;
         quotient += digits;
         numerator -= digits * denominator;
     }
@@ -116,6 +117,8 @@ static leaders_t leaders_of(const int32_t *logits, uint32_t classes)
             index = i;
         } else if (logit > second) {
             second = logit;
+        } else {
+            /* neither */
         }
     }
     return (leaders_t){index, (uint32_t)largest, (uint32_t)second};
@@ -130,7 +133,7 @@ static uint32_t softmax(offramp_measure_t measure, const int32_t *logits, uint32
     uint32_t i;
     for (i = 0u; i < classes; i++) {
         uint32_t exponent = exponent_of(scale, largest - (uint32_t)logits[i]);
-        if (exponent < CUT_OFF << EXPONENT_BITS) {
+        if (exponent < CUT_OFF) {
             uint32_t weight = power(exponent);
             total += weight;
             moment += ((uint64_t)weight * exponent) >> EXPONENT_BITS;
@@ -140,7 +143,7 @@ static uint32_t softmax(offramp_measure_t measure, const int32_t *logits, uint32
         return (divide((uint64_t)1u << (WEIGHT_BITS + 17u), total) + 1u) >> 1;
     }
     bits = log2_of(total) + divide(moment << ENTROPY_BITS, total);
-    return (uint32_t)(((uint64_t)bits * LN2_Q32 + ((uint64_t)1u << (15u + ENTROPY_BITS))) >> (16u + ENTROPY_BITS));
+    return (uint32_t)((((uint64_t)bits * LN2_Q32) + ((uint64_t)1u << (15u + ENTROPY_BITS))) >> (16u + ENTROPY_BITS));
 }
 
 uint32_t offramp_confidence(offramp_measure_t measure, const int32_t *logits, uint32_t classes, uint32_t fraction_bits,
@@ -156,5 +159,5 @@ uint32_t offramp_confidence(offramp_measure_t measure, const int32_t *logits, ui
 
 bool offramp_confident(offramp_measure_t measure, uint32_t value, uint32_t threshold)
 {
-    return measure == OFFRAMP_ENTROPY ? value <= threshold : value >= threshold;
+    return (measure == OFFRAMP_ENTROPY) ? (value <= threshold) : (value >= threshold);
 }

@@ -35,7 +35,7 @@ KEYS: dict[str, set[str]] = {
     "accuracy": {"staged", "full", "images"},
     "cycles": {"mean", "worst", "full"},
     "switches": {"from", "to", "register_writes", "weight_words", "bias_words"},
-    "firmware": {"flash_bytes", "ram_bytes", "compiler"},
+    "firmware": {"flash_bytes", "ram_bytes", "compiler", "footprint"},
 }
 
 

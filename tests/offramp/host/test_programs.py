@@ -109,6 +109,7 @@ def test_builds_with_it_leave_nothing(
     [
         ("unicorn", ["build", "{spec}", "-o", "{out}"]),
         ("elftools", ["build", "{spec}", "-o", "{out}", "--images", "0"]),
+        ("capstone", ["build", "{spec}", "-o", "{out}", "--images", "0"]),
         ("matplotlib", ["compare", "{spec}", "-o", "{out}"]),
     ],
 )

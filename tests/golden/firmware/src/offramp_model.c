@@ -5,9 +5,9 @@
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-_Static_assert(sizeof(offramp_write_t) == 8u, "a bus write is an address and a value");
-_Static_assert(OFFRAMP_STAGES == 2u, "offramp_model.h belongs to other tables");
-_Static_assert(OFFRAMP_CLASSES == 3u, "offramp_model.h belongs to other tables");
+__extension__ _Static_assert(sizeof(offramp_write_t) == 8u, "a bus write is an address and a value");
+__extension__ _Static_assert(OFFRAMP_STAGES == 2u, "offramp_model.h belongs to other tables");
+__extension__ _Static_assert(OFFRAMP_CLASSES == 3u, "offramp_model.h belongs to other tables");
 
 static const offramp_write_t init_writes[] = {
     {0x50001000u, 0x00000000u}, /* quadrant 0 AON */
@@ -16,7 +16,7 @@ static const offramp_write_t init_writes[] = {
     {0x50100004u, 0x0000040eu}, /* quadrant 0 SRAM */
     {0x50500004u, 0x0000040eu}, /* quadrant 1 SRAM */
 };
-_Static_assert(COUNT(init_writes) == 5u, "init_writes");
+__extension__ _Static_assert(COUNT(init_writes) == 5u, "init_writes");
 
 static const offramp_write_t configure_writes[] = {
     {0x50100008u, 0x00000000u}, /* quadrant 0 LCNT_MAX */
@@ -24,7 +24,7 @@ static const offramp_write_t configure_writes[] = {
     {0x50100010u, 0x0001001du}, /* quadrant 0 layer 0 RCNT */
     {0x50100710u, 0x00000000u}, /* quadrant 0 layer 0 EN */
 };
-_Static_assert(COUNT(configure_writes) == 4u, "configure_writes");
+__extension__ _Static_assert(COUNT(configure_writes) == 4u, "configure_writes");
 
 /* front -> main */
 static void from_0_to_1(void)
@@ -91,23 +91,23 @@ static const uint32_t weight_words[] = {
     0x00000000u, 0x01010101u, 0x02020202u, 0x03030303u, 0x04040404u, 0x05050505u, 0x06060606u, 0x07070707u,
     0x08080808u, 0xffffffffu, 0xffffffffu, 0xffffffffu,
 };
-_Static_assert(COUNT(weight_words) == 12u, "weight_words");
+__extension__ _Static_assert(COUNT(weight_words) == 12u, "weight_words");
 
 static const offramp_chunk_t weights[] = {
     {0x50180000u, &weight_words[0], 9u},
     {0x50584010u, &weight_words[9], 3u},
 };
-_Static_assert(COUNT(weights) == 2u, "weights");
+__extension__ _Static_assert(COUNT(weights) == 2u, "weights");
 
 static const int8_t bias_bytes[] = {
     1, -2, 127, -128,
 };
-_Static_assert(COUNT(bias_bytes) == 4u, "bias_bytes");
+__extension__ _Static_assert(COUNT(bias_bytes) == 4u, "bias_bytes");
 
 static const offramp_bias_t biases[] = {
     {0x50508020u, &bias_bytes[0], 4u},
 };
-_Static_assert(COUNT(biases) == 1u, "biases");
+__extension__ _Static_assert(COUNT(biases) == 1u, "biases");
 
 const offramp_input_run_t offramp_input_runs[OFFRAMP_INPUT_RUNS] = {
     {0x50400040u, 8u, {0u, 6u, 12u, 18u}, 0xffffffffu},

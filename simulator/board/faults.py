@@ -1,0 +1,310 @@
+"""Faults that a board can be given, each a value: what goes wrong, and when.
+
+`FAULTS` names them for command lines; `FaultyBus` (faulty_bus.py) makes them happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from offramp.simulator.board.interrupts import FREE_INTERRUPT
+
+ONES = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class AtAccess:
+    """Before the core's n-th access to the accelerator, counted from 1."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class AtStart:
+    """At the n-th start, counted from 1, so many cycles of the core into the run; at 0 before its first layer."""
+
+    number: int
+    cycles: int = 0
+
+
+@dataclass(frozen=True)
+class ByHost:
+    """When the host says so (FaultyBus.strike)."""
+
+
+When = AtAccess | AtStart | ByHost
+
+
+class Board(Protocol):
+    """What a fault may change."""
+
+    def alter_completion(self, runs: int, change: Callable[[int | None], int | None]) -> None: ...
+
+    def alter_line(self, runs: int, lost: bool = False, late: int = 0, again: bool = False) -> None: ...
+
+    def spoil_results(self) -> None: ...
+
+    def hang(self) -> None: ...
+
+    def stick_line(self) -> None: ...
+
+    def lose_power(self, retain_weights: bool, restored: bool) -> None: ...
+
+    def disappear(self, value: int) -> None: ...
+
+    def flip_register(self, name: str, bit: int, quadrant: int, layer: int) -> None: ...
+
+    def overwrite_weights(self, processor: int, column: int, data: bytes) -> None: ...
+
+    def overwrite_bias(self, quadrant: int, index: int, value: int) -> None: ...
+
+    def overwrite_data(self, instance: int, word: int, value: int) -> None: ...
+
+    def raise_interrupt(self, number: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class NeverDone:
+    """The next `runs` runs compute and are never done."""
+
+    when: When
+    runs: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_completion(self.runs, lambda cycles: None)
+
+
+@dataclass(frozen=True)
+class DoneLate:
+    """The next `runs` runs take `factor` times as long."""
+
+    when: When
+    factor: int = 10
+    runs: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_completion(self.runs, lambda cycles: None if cycles is None else cycles * self.factor)
+
+
+@dataclass(frozen=True)
+class DoneEarly:
+    """The next `runs` runs are done at once, and what they would have written is junk."""
+
+    when: When
+    runs: int = 1
+
+    def strike(self, board: Board) -> None:
+        def at_once(cycles: int | None) -> int | None:
+            board.spoil_results()
+            return None if cycles is None else 0
+
+        board.alter_completion(self.runs, at_once)
+
+
+@dataclass(frozen=True)
+class InterruptLost:
+    """The next `runs` runs set CTRL.done and raise no interrupt."""
+
+    when: When
+    runs: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_line(self.runs, lost=True)
+
+
+@dataclass(frozen=True)
+class InterruptLate:
+    """The interrupts of the next `runs` runs come so many cycles of the core after CTRL.done."""
+
+    when: When
+    cycles: int = 100_000
+    runs: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_line(self.runs, late=self.cycles)
+
+
+@dataclass(frozen=True)
+class InterruptTwice:
+    """The interrupts of the next `runs` runs come once more when CTRL.done has been cleared."""
+
+    when: When
+    runs: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_line(self.runs, again=True)
+
+
+@dataclass(frozen=True)
+class InterruptStuck:
+    """The interrupt stays pending whatever CTRL.done is, until the block is reset."""
+
+    when: When
+
+    def strike(self, board: Board) -> None:
+        board.stick_line()
+
+
+@dataclass(frozen=True)
+class HangsUntilReset:
+    """No run that begins is done until GCFR has reset all quadrants that had power."""
+
+    when: When
+
+    def strike(self, board: Board) -> None:
+        board.hang()
+
+
+@dataclass(frozen=True)
+class PowerLost:
+    """The block loses its power: registers are 0, memories are junk, the weights only if they are not retained.
+    `restored`: at once; else when the program writes the power registers again."""
+
+    when: When
+    retain_weights: bool = False
+    restored: bool = True
+
+    def strike(self, board: Board) -> None:
+        board.lose_power(self.retain_weights, self.restored)
+
+
+@dataclass(frozen=True)
+class BlockAbsent:
+    """Nothing answers: reads give `value`, writes vanish, no interrupt comes."""
+
+    when: When
+    value: int = 0
+
+    def strike(self, board: Board) -> None:
+        board.disappear(self.value)
+
+
+@dataclass(frozen=True)
+class RegisterFlipped:
+    """A bit of a live register inverts. `layer`: -1 for a register that is not per layer."""
+
+    when: When
+    name: str
+    bit: int
+    quadrant: int = 0
+    layer: int = -1
+
+    def strike(self, board: Board) -> None:
+        board.flip_register(self.name, self.bit, self.quadrant, self.layer)
+
+
+@dataclass(frozen=True)
+class WeightsOverwritten:
+    """A kernel column gets other bytes. Processors count over all quadrants."""
+
+    when: When
+    processor: int = 0
+    column: int = 0
+    data: bytes = bytes([0x55] * 9)
+
+    def strike(self, board: Board) -> None:
+        board.overwrite_weights(self.processor, self.column, self.data)
+
+
+@dataclass(frozen=True)
+class BiasOverwritten:
+    """A bias gets another value, 0 to 255."""
+
+    when: When
+    quadrant: int = 0
+    index: int = 0
+    value: int = 0x55
+
+    def strike(self, board: Board) -> None:
+        board.overwrite_bias(self.quadrant, self.index, self.value)
+
+
+@dataclass(frozen=True)
+class DataOverwritten:
+    """A data word gets another value. Instances count over all quadrants."""
+
+    when: When
+    instance: int = 0
+    word: int = 0
+    value: int = 0x55AA55AA
+
+    def strike(self, board: Board) -> None:
+        board.overwrite_data(self.instance, self.word, self.value)
+
+
+@dataclass(frozen=True)
+class InterruptRaised:
+    """The host raises an interrupt; the board's free one if no other is named."""
+
+    when: When
+    number: int = FREE_INTERRUPT
+
+    def strike(self, board: Board) -> None:
+        board.raise_interrupt(self.number)
+
+
+Fault = (
+    NeverDone
+    | DoneLate
+    | DoneEarly
+    | InterruptLost
+    | InterruptLate
+    | InterruptTwice
+    | InterruptStuck
+    | HangsUntilReset
+    | PowerLost
+    | BlockAbsent
+    | RegisterFlipped
+    | WeightsOverwritten
+    | BiasOverwritten
+    | DataOverwritten
+    | InterruptRaised
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A fault as a command line names it: what happens, and how to make it for a time."""
+
+    description: str
+    make: Callable[[When], Fault]
+
+
+def _power_kept(when: When) -> Fault:
+    return PowerLost(when, retain_weights=True)
+
+
+def _power_gone(when: When) -> Fault:
+    return PowerLost(when, restored=False)
+
+
+def _absent_ones(when: When) -> Fault:
+    return BlockAbsent(when, ONES)
+
+
+def _flipped(when: When) -> Fault:
+    return RegisterFlipped(when, "RCNT", 0, layer=0)
+
+
+FAULTS: Mapping[str, Named] = {
+    "never-done": Named("a run is never done", NeverDone),
+    "done-late": Named("a run takes ten times as long", DoneLate),
+    "done-early": Named("a run is done at once, without its results", DoneEarly),
+    "interrupt-lost": Named("a run raises no interrupt", InterruptLost),
+    "interrupt-late": Named("the interrupt comes 100,000 cycles of the core late", InterruptLate),
+    "interrupt-twice": Named("the interrupt comes twice", InterruptTwice),
+    "interrupt-stuck": Named("the interrupt stays pending until the block is reset", InterruptStuck),
+    "hangs-until-reset": Named("no run is done until the block is reset", HangsUntilReset),
+    "power-lost": Named("the block loses its power for a moment, with all content", PowerLost),
+    "power-lost-weights-kept": Named("the same, but the weights stay", _power_kept),
+    "power-gone": Named("the block loses its power until the program gives it again", _power_gone),
+    "absent-zeros": Named("nothing answers: reads give 0", BlockAbsent),
+    "absent-ones": Named("nothing answers: reads give 0xffffffff", _absent_ones),
+    "register-flipped": Named("a bit of the row count of layer 0 inverts", _flipped),
+    "weights-overwritten": Named("kernel column 0 of processor 0 changes", WeightsOverwritten),
+    "bias-overwritten": Named("bias byte 0 of quadrant 0 changes", BiasOverwritten),
+    "data-overwritten": Named("word 0 of data memory instance 0 changes", DataOverwritten),
+    "interrupt-raised": Named("another interrupt comes", InterruptRaised),
+}
