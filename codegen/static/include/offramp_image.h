@@ -59,7 +59,7 @@ typedef struct {
 typedef struct {
     uint32_t address;
     uint32_t step; /* bytes from word to word; 0 for a FIFO port */
-    uint32_t full; /* bit of the FIFO's status: the port takes no word now */
+    uint32_t full_bit; /* of the FIFO's status: the port takes no word now */
     uint32_t mask; /* bytes of a word that hold a channel; the others are 0 */
     uint32_t channels[4]; /* of a word's bytes, any for one without; with OFFRAMP_INPUT_CHW all are the same */
 } offramp_input_run_t;

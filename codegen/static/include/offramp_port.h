@@ -35,14 +35,14 @@ static inline uint32_t offramp_load_word(const uint8_t *bytes)
 }
 
 /* True if the lock was free and is the caller's now. Safe between tasks and interrupts, and never waits. */
-static inline bool offramp_port_try_lock(volatile uint32_t *lock)
+static inline bool offramp_port_try_lock(volatile uint32_t *taken)
 {
-    return __atomic_exchange_n(lock, 1u, __ATOMIC_ACQUIRE) == 0u;
+    return __atomic_exchange_n(taken, 1u, __ATOMIC_ACQUIRE) == 0u;
 }
 
-static inline void offramp_port_unlock(volatile uint32_t *lock)
+static inline void offramp_port_unlock(volatile uint32_t *taken)
 {
-    __atomic_store_n(lock, 0u, __ATOMIC_RELEASE);
+    __atomic_store_n(taken, 0u, __ATOMIC_RELEASE);
 }
 
 /* Power, reset and clock of the accelerator. Bit q of `quadrants` is quadrant q of `all`; `source` and `divider` are

@@ -373,18 +373,14 @@ offramp_status_t offramp_shape(const offramp_image_t *image, uint32_t model, uin
 
 const char *offramp_status_text(offramp_status_t status)
 {
-    static const char texts[][16] = {
-        "image damaged",   /* OFFRAMP_E_IMAGE */
-        "memory differs",  /* OFFRAMP_E_MEMORY */
-        "no power",        /* OFFRAMP_E_POWER */
-        "done too early",  /* OFFRAMP_E_EARLY */
-        "time is over",    /* OFFRAMP_E_TIMEOUT */
-        "wrong argument",  /* OFFRAMP_E_ARGUMENT */
-        "not ready",       /* OFFRAMP_NOT_READY */
-        "ok",              /* OFFRAMP_OK */
-        "busy",            /* OFFRAMP_BUSY */
-        "wants input",     /* OFFRAMP_WANTS_INPUT */
-        "unknown status",
+    static const char texts[][10] = {
+        "image",    /* OFFRAMP_E_IMAGE */
+        "memory",   /* OFFRAMP_E_MEMORY */
+        "power",    /* OFFRAMP_E_POWER */
+        "early",    /* OFFRAMP_E_EARLY */
+        "timeout",  /* OFFRAMP_E_TIMEOUT */
+        "argument", /* OFFRAMP_E_ARGUMENT */
+        "not ready", "ok", "busy", "input", "unknown",
     };
     uint32_t index = (uint32_t)((int32_t)status - (int32_t)OFFRAMP_E_IMAGE);
     uint32_t last = (uint32_t)(sizeof texts / sizeof texts[0]) - 1u;

@@ -15,12 +15,12 @@ typedef struct {
     uint32_t pixels;
 } offramp_piece_t;
 
-/* Words on their way to the FIFO: those of up to four ports, four each, and how many of them are sent. */
+#define OFFRAMP_PORTS 4u /* of the FIFO */
+
+/* The next word to be sent to the FIFO: all ports get one in turn. */
 typedef struct {
-    uint32_t words[4][4];
-    uint32_t rows;  /* of `words` that are filled */
-    uint32_t ready; /* words of a port that have been taken from the piece */
-    uint32_t sent;  /* words of this block, over all ports */
+    uint32_t word;
+    uint32_t port;
 } offramp_sending_t;
 
 typedef enum {

@@ -3,6 +3,13 @@
 
 #include "offramp_internal.h"
 
+/* Four words at a time where code is not built for size. */
+#if !defined(OFFRAMP_SMALL) && defined(__OPTIMIZE_SIZE__)
+#define OFFRAMP_SMALL 1
+#elif !defined(OFFRAMP_SMALL)
+#define OFFRAMP_SMALL 0
+#endif
+
 #define EVEN_BYTES 0x00FF00FFu
 #define ODD_BYTES 0xFF00FF00u
 #define LOWER_HALF 0x0000FFFFu
@@ -86,6 +93,15 @@ static uint32_t word_of(const source_t *source, uint32_t index)
     return (word ^ source->flip) & mask;
 }
 
+#if OFFRAMP_SMALL
+static uint32_t write_fours(const source_t *source, uint32_t *address, uint32_t step)
+{
+    (void)source;
+    (void)address;
+    (void)step;
+    return 0u;
+}
+#else
 /* Four words of four neighbouring bytes each; not the last one. */
 static inline void four_neighbours(const source_t *source, uint32_t index, uint32_t words[4])
 {
@@ -113,28 +129,38 @@ static inline void four_transposed(const source_t *source, uint32_t index, uint3
     words[3] = (((ab_odd >> 16) | (cd_odd & UPPER_HALF)) ^ source->flip) & source->mask;
 }
 
-static inline void write_four(uint32_t address, uint32_t step, const uint32_t words[4])
+/* The next four words; the address behind them. */
+static inline uint32_t write_four(uint32_t address, uint32_t step, const uint32_t words[4])
 {
-    offramp_reg_write(address, words[0]);
-    offramp_reg_write(address + step, words[1]);
-    offramp_reg_write(address + 2u * step, words[2]);
-    offramp_reg_write(address + 3u * step, words[3]);
+    for (uint32_t i = 0u; i < 4u; i++) {
+        offramp_reg_write(address, words[i]);
+        address += step;
+    }
+    return address;
 }
 
-static void write_run(const source_t *source, uint32_t address, uint32_t step)
+/* As many words as can be had four at a time, from the first one on; how many that is. */
+static uint32_t write_fours(const source_t *source, uint32_t *address, uint32_t step)
 {
     uint32_t words[4];
     uint32_t index = 0u;
     for (; index + 4u <= source->neighbours; index += 4u) {
         four_neighbours(source, index, words);
-        write_four(address + index * step, step, words);
+        *address = write_four(*address, step, words);
     }
     for (; index < source->transposed; index += 4u) {
         four_transposed(source, index, words);
-        write_four(address + index * step, step, words);
+        *address = write_four(*address, step, words);
     }
-    for (; index < source->words; index++) {
-        offramp_reg_write(address + index * step, word_of(source, index));
+    return index;
+}
+#endif
+
+static void write_run(const source_t *source, uint32_t address, uint32_t step)
+{
+    for (uint32_t index = write_fours(source, &address, step); index < source->words; index++) {
+        offramp_reg_write(address, word_of(source, index));
+        address += step;
     }
 }
 
@@ -147,49 +173,31 @@ void offramp_write_piece(const offramp_input_t *input, const offramp_piece_t *pi
     }
 }
 
-/* The next words of all ports, up to four of each. */
-static void take_words(const offramp_input_t *input, const offramp_piece_t *piece,
-                       offramp_sending_t *sending)
+bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *piece, const offramp_sending_t *sending)
+{
+    return sending->word == words_of(input, piece->pixels);
+}
+
+bool offramp_send_piece(const offramp_input_t *input, const offramp_piece_t *piece, offramp_sending_t *sending)
 {
     const offramp_input_run_t *run = offramp_at(input->runs.at);
-    uint32_t left = words_of(input, piece->pixels) - sending->ready;
-    sending->rows = left < 4u ? left : 4u;
+    source_t sources[OFFRAMP_PORTS];
+    uint32_t first = sending->word;
+    uint32_t port = sending->port;
+    bool room = true;
     for (uint32_t number = 0u; number < input->runs.count; number++) {
-        source_t source = source_of(input, &run[number], number, piece);
-        if (sending->ready + 4u <= source.transposed) {
-            four_transposed(&source, sending->ready, sending->words[number]);
-        } else {
-            for (uint32_t k = 0u; k < sending->rows; k++) {
-                sending->words[number][k] = word_of(&source, sending->ready + k);
+        sources[number] = source_of(input, &run[number], number, piece);
+    }
+    while (room && (sending->word < sources[0].words)) {
+        room = (offramp_reg_read(offramp_runtime.header->fifo_stat) & run[sending->port].full_bit) == 0u;
+        if (room) {
+            offramp_reg_write(run[sending->port].address, word_of(&sources[sending->port], sending->word));
+            sending->port++;
+            if (sending->port == input->runs.count) {
+                sending->port = 0u;
+                sending->word++;
             }
         }
     }
-    sending->ready += sending->rows;
-    sending->sent = 0u;
-}
-
-bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *piece, const offramp_sending_t *sending)
-{
-    return (sending->ready == words_of(input, piece->pixels)) && (sending->sent == sending->rows * input->runs.count);
-}
-
-bool offramp_send_piece(const offramp_input_t *input, const offramp_piece_t *piece,
-                        offramp_sending_t *sending)
-{
-    const offramp_input_run_t *run = offramp_at(input->runs.at);
-    uint32_t ports = input->runs.count;
-    bool progress = false;
-    while (!offramp_piece_sent(input, piece, sending)) {
-        if (sending->sent == sending->rows * ports) {
-            take_words(input, piece, sending);
-        }
-        uint32_t port = sending->sent % ports;
-        if ((offramp_reg_read(offramp_runtime.header->fifo_stat) & run[port].full) != 0u) {
-            break;
-        }
-        offramp_reg_write(run[port].address, sending->words[port][sending->sent / ports]);
-        sending->sent++;
-        progress = true;
-    }
-    return progress;
+    return (sending->word != first) || (sending->port != port);
 }

@@ -42,9 +42,7 @@ static bool fits(const offramp_piece_t *piece, const offramp_model_t *model)
 static void send_from_start(offramp_piece_t piece)
 {
     offramp_runtime.piece = piece;
-    offramp_runtime.sending.rows = 0u;
-    offramp_runtime.sending.ready = 0u;
-    offramp_runtime.sending.sent = 0u;
+    offramp_runtime.sending = (offramp_sending_t){0u, 0u};
 }
 
 static void take(const offramp_piece_t *piece, const offramp_model_t *model)
