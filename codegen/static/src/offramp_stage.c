@@ -217,7 +217,7 @@ static bool leaves(const offramp_stage_t *stage, uint32_t value)
 {
     bool last = offramp_runtime.stage + 1u == offramp_runtime.record->stages;
     bool sure = offramp_runtime.forced == offramp_runtime.stage;
-    if ((offramp_runtime.forced == OFFRAMP_BY_CONFIDENCE) && !last) {
+    if ((offramp_runtime.forced == OFFRAMP_BY_CONFIDENCE) && !last && (stage->measure != OFFRAMP_NO_MEASURE)) {
         sure = offramp_confident((offramp_measure_t)stage->measure, value, offramp_state(stage)->threshold);
     }
     return sure || last;
