@@ -21,6 +21,7 @@ from offramp.configs.device import load_device
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.run import run_program
+from offramp.simulator.clock import Clock
 
 BUILT = Path(__file__).parents[1] / "build" / "mnist"
 RUNS = "EvKit_V1"
@@ -56,8 +57,9 @@ def main() -> int:
 def printed(elf: Path) -> str:
     """What the program prints. The SDK's start-up code never returns, so it ends at the instruction limit."""
     device = load_device()
+    clock = Clock(device)
     try:
-        return run_program(elf, Accelerator(device), device)[1]
+        return run_program(elf, Accelerator(device, clock), device, clock=clock)[1]
     except BoardError as error:
         if error.ending != Ending.LIMIT:
             raise

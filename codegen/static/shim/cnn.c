@@ -26,21 +26,47 @@ static int ready(void)
     return told(offramp_self_test(0u));
 }
 
-static void start_time(void)
-{
-    cnn_time = 0u;
 #ifdef CNN_INFERENCE_TIMER
-    MXC_TMR_SW_Start(CNN_INFERENCE_TIMER);
-#endif
+/* A timer that counts at half the core's clock, also while the core sleeps. */
+#define CYCLES_OF_COUNT 2u
+
+static uint32_t cycles(void)
+{
+    return MXC_TMR_GetCount(CNN_INFERENCE_TIMER) * CYCLES_OF_COUNT;
 }
 
-static void stop_time(void)
+static void set_clock(offramp_options_t *options)
 {
-    uint32_t passed = 0u;
-#ifdef CNN_INFERENCE_TIMER
-    passed = (uint32_t)MXC_TMR_SW_Stop(CNN_INFERENCE_TIMER);
+    mxc_tmr_cfg_t settings = {0};
+    settings.pres = TMR_PRES_1;
+    settings.mode = TMR_MODE_CONTINUOUS;
+    settings.bitMode = TMR_BIT_MODE_32;
+    settings.clock = MXC_TMR_APB_CLK;
+    settings.cmp_cnt = UINT32_MAX;
+    (void)MXC_TMR_Init(CNN_INFERENCE_TIMER, &settings, false);
+    MXC_TMR_Start(CNN_INFERENCE_TIMER);
+    options->clock = cycles;
+    options->clock_step = CYCLES_OF_COUNT;
+}
+#else
+/* The core sleeps while a stage runs, and its cycle counter may too; that there is a `wait` and no clock says so. */
+static void sleep_until_interrupt(void *context)
+{
+    (void)context;
+    __WFI();
+}
+
+static void set_clock(offramp_options_t *options)
+{
+    options->wait = sleep_until_interrupt;
+}
 #endif
-    cnn_time = passed == 0u ? 1u : passed;
+
+static void end_with(offramp_status_t status, uint32_t passed)
+{
+    uint32_t microseconds = passed / (SystemCoreClock / 1000000u);
+    last = status;
+    cnn_time = microseconds == 0u ? 1u : microseconds;
 }
 
 /* Starts the next stage, or notes the end. */
@@ -49,16 +75,8 @@ static void look(void)
     offramp_result_t result;
     offramp_status_t status = offramp_poll(&result);
     if ((cnn_time == 0u) && (status != OFFRAMP_BUSY)) {
-        last = status;
-        stop_time();
+        end_with(status, result.cycles);
     }
-}
-
-/* The core sleeps while a stage runs, and its cycle counter may too: that it has none keeps the runtime from using it. */
-static void sleep_until_interrupt(void *context)
-{
-    (void)context;
-    __WFI();
 }
 
 void CNN_ISR(void)
@@ -77,8 +95,8 @@ int cnn_enable(uint32_t clock_source, uint32_t clock_divider)
     const offramp_header_t *image = CNN_IMAGE.header;
     offramp_options_t options = {0};
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
-    options.wait = sleep_until_interrupt;
     options.interrupt = true;
+    set_clock(&options);
     if ((clock_source == (image->clock_source << MXC_F_GCR_PCLKDIV_CNNCLKSEL_POS)) &&
         (clock_divider == (image->clock_divider << MXC_F_GCR_PCLKDIV_CNNCLKDIV_POS))) {
         status = offramp_open(&CNN_IMAGE, &options);
@@ -126,10 +144,10 @@ int cnn_start(void)
 {
     uint32_t masked = __get_PRIMASK();
     __disable_irq();
-    start_time();
+    cnn_time = 0u;
     int good = told(offramp_begin(CNN_MODEL, OFFRAMP_CHW, NULL));
     if (good != CNN_OK) {
-        stop_time();
+        cnn_time = 1u;
     }
     __set_PRIMASK(masked);
     return good;
@@ -140,7 +158,7 @@ int cnn_stop(void)
     uint32_t masked = __get_PRIMASK();
     __disable_irq();
     int good = told(offramp_cancel());
-    stop_time();
+    cnn_time = 1u;
     __set_PRIMASK(masked);
     return good;
 }
