@@ -37,16 +37,16 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     if found:
         raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
     files = {**static_files(), "include/cnn_regs.h": register_header(device)}
-    environment = _environment()
     values = _values(firmware, device)
     for name, template in _TEMPLATES.items():
-        files[name.replace("ID", firmware.identifier)] = environment.get_template(template).render(values)
+        files[name.replace("ID", firmware.identifier)] = environment().get_template(template).render(values)
     return dict(sorted(files.items()))
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Jinja2 with the folder of templates."""
+    made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -54,9 +54,10 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["suffix"] = lambda text, suffix: f"{text}{suffix}"
-    environment.filters["signed"] = lambda value: "INT32_MIN" if value == -(1 << 31) else str(value)
-    return environment
+    made.filters["suffix"] = lambda text, suffix: f"{text}{suffix}"
+    made.filters["signed"] = lambda value: "INT32_MIN" if value == -(1 << 31) else str(value)
+    made.filters["word"] = lambda value: f"0x{value:08x}u"
+    return made
 
 
 def static_files() -> dict[str, str]:

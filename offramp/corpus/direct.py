@@ -12,6 +12,7 @@ from offramp.codegen.firmware import BusWrite
 from offramp.codegen.load_images import bias_runs, tensor_layout, weight_chunks
 from offramp.codegen.lower import fifo_ports, lower, reads_fifo
 from offramp.codegen.pack import pack_input
+from offramp.codegen.probe import ProbeLayer, probe_of
 from offramp.codegen.program import start_writes, stop_writes
 from offramp.configs.errors import OfframpError
 from offramp.planner.allocation.place import Placed
@@ -26,8 +27,8 @@ class ModelRunner:
     def __init__(self, placed: Placed, accelerator: Accelerator | None = None) -> None:
         self.placed = placed
         self.device = placed.requirements.device
-        lowered = lower(placed)
-        self.programs, self.switching = lowered.programs, lowered.switching
+        self.lowered = lower(placed)
+        self.programs, self.switching = self.lowered.programs, self.lowered.switching
         self.accelerator = accelerator or Accelerator(self.device)
         self.stage: int | None = None  # None: registers hold anything
         self._frame: npt.NDArray[np.int8] | None = None  # input for every stage that reads the FIFO
@@ -64,13 +65,18 @@ class ModelRunner:
     def _first(self) -> HwLayer:
         return self.placed.requirements.layer(self.placed.requirements.chain.first_reader)
 
-    def run_stage(self, index: int) -> None:
-        """Bring the registers into the stage's state, with what differs or, from an unknown state, in full; run it."""
+    def run_stage(self, index: int, part: ProbeLayer | None = None) -> None:
+        """Bring the registers into the stage's state, with what differs or, from an unknown state, in full; run it, or
+        the part of it that ends with a layer."""
         if self.stage is None:
             self.write(self.switching.configure(index))
         elif self.stage != index:
             self.write(self.switching.transition(self.stage, index))
         self.stage = index
+        if part:
+            addresses = probe_of(self.lowered).stages[index].addresses
+            self.write(BusWrite(address, part.limit) for address in addresses)
+            self.stage = None
         self.write(start_writes(self.programs[index], self.device))
         if reads_fifo(self.placed, self.placed.requirements.chain.stages[index]):
             self._push_frame()

@@ -19,6 +19,7 @@ from offramp.pipeline.emulate import RUNNING, check_verified, verify
 from offramp.pipeline.evaluate import Evaluation
 from offramp.pipeline.footprint import report_footprint
 from offramp.pipeline.planning import Planned
+from offramp.pipeline.probe import probe_files
 from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
 from offramp.planner.plan import plan_digest, plan_json
 from offramp.planner.reference.profile import Profile
@@ -83,12 +84,17 @@ def build_firmware(
 
 def _generate(made: Planned, evaluation: Evaluation | None, folder: Path, compiler: str) -> Compiled:
     """Write the firmware tree and the register programs as text, and compile the tree for the virtual board."""
+    write_tree(folder / "firmware", firmware_files(made, evaluation))
+    write_tree(folder / "registers", {f"{program.name}.txt": program.text() for program in made.lowered.programs})
+    return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
+
+
+def firmware_files(made: Planned, evaluation: Evaluation | None) -> dict[str, str]:
+    """The firmware tree: file name -> text."""
     tests = _samples(made, evaluation) if evaluation else ()
     digest = bytes.fromhex(plan_digest(made.plan))[:DIGEST_BYTES]
     firmware = assemble(made.lowered, made.plan.spec.name, digest, made.plan.spec.labels, tests)
-    write_tree(folder / "firmware", render(firmware, made.device))
-    write_tree(folder / "registers", {f"{program.name}.txt": program.text() for program in made.lowered.programs})
-    return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
+    return render(firmware, made.device) | probe_files(made, firmware)
 
 
 def _samples(made: Planned, evaluation: Evaluation) -> tuple[KnownAnswer, ...]:

@@ -88,6 +88,16 @@ def compile_firmware(
     return Compiled(elf, image.flash_bytes, image.ram_bytes, f"{found.name} {found.version}")
 
 
+def compile_probe(folder: Path, elf: Path, compiler: str = "auto", defines: Sequence[str] = ()) -> None:
+    """Compile the probe of a firmware folder to `elf`, for the virtual board, with macros `defines` (NAME=value).
+
+    InputError and CheckFailed as of `compile_firmware`.
+    """
+    sources = [*library_sources(folder), *_sources(folder, "probe")]
+    flags = ["-Isrc", "-Iprobe", *(f"-D{define}" for define in defines)]
+    run_compiler(find_compiler(compiler), folder, sources, elf, flags)
+
+
 def library_sources(folder: Path) -> list[str]:
     """The sources of a firmware for the virtual board, but for main()."""
     sources = [name for name in _sources(folder, "src") if name != "src/main.c" and not name.endswith(SDK_PORT)]

@@ -56,6 +56,15 @@ def _batch_answers(chain: Chain, x: npt.NDArray[np.int8]) -> tuple[npt.NDArray[n
     return classes, np.stack([stage_confidence(stage, one) for stage, one in zip(chain.exits, logits, strict=True)])
 
 
+def chain_tensors(chain: Chain, x: npt.NDArray[np.int8]) -> dict[TensorId, Tensor]:
+    """What every layer of every stage writes, and the input: (N, channels, rows, cols) each, for few images."""
+    tensors: dict[TensorId, Tensor] = {INPUT_TENSOR: x}
+    for slot in chain.slots:
+        rounding = chain.networks[slot.network].avg_pool_rounding
+        tensors[slot.writes] = run_layer(slot.layer, [tensors[tensor] for tensor in slot.reads], rounding)
+    return tensors
+
+
 def stage_confidence(stage: ExitStage, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
     """Confidence of a stage's logits, int32 (N, classes), as the firmware computes it."""
     return confidence(stage.exit.measure, logits, stage.exit.fraction_bits, stage.exit.temperature_q16)

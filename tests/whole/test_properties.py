@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
+from offramp.codegen.lower import lower
+from offramp.codegen.probe import probe_of
 from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible, InputError
 from offramp.corpus.cuts import judge_both_ways, judge_cut, junk_data, junk_memories, registers
@@ -78,6 +80,28 @@ def check_answers(network: Network, data: st.DataObject) -> None:
     if cuts := legal_cuts(network):
         after = data.draw(st.sampled_from(cuts), "cut after")
         assert judge_cut(network, after, [x, x], [answer, answer], DEVICE) == ()
+
+
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 2))
+@given(st.one_of(networks(), streaming_networks()))
+def test_the_result_of_every_layer_that_a_probe_can_end_with_is_in_memory(network: Network) -> None:
+    """Unless a streaming layer follows."""
+    network, placed = supported(network)
+    for layer in network.layers:
+        note(describe(layer))
+    x = sample(network)
+    expected = run_network(network, x[None], range(len(network.layers)))
+    probed = probe_of(lower(placed)).layers
+    streaming = [layer.streaming for layer in network.layers]
+    assert [part.result is None for part in probed] == [*streaming[1:], False]
+    machine = ModelRunner(placed)
+    machine.load()
+    for part in probed:
+        if part.result:
+            machine.write_input(x)
+            machine.run_stage(0, part)
+            assert machine.accelerator.layers_run == list(range(part.layer + 1))
+            assert (machine.read(part.slot.writes) == expected[part.layer][0]).all()
 
 
 @settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))

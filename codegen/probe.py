@@ -1,0 +1,104 @@
+"""The tables of the probe: how far each stage can be run, and where the result of the last layer lies then.
+
+A streaming layer takes rows from the layer before it as they come, through a circular buffer that is much smaller than
+the tensor: what lies in front of a streaming layer is never in memory as a whole, and the layers of such a group start
+and end together. So a stage can stop only behind a layer that no streaming one follows.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.codegen.firmware import Firmware, Tensor
+from offramp.codegen.load_images import tensor_layout
+from offramp.codegen.lower import Lowered
+from offramp.codegen.program import Key
+from offramp.codegen.render import environment
+from offramp.configs.device import Device
+from offramp.planner.ir.chain import Slot, Stage, TensorId
+
+LOG_VERSION = 1  # of what static/probe/probe_main.c prints
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeLayer:
+    """A layer of a stage. `limit`: the layer count with which it is the last one. `result`: where its result lies then;
+    None if it is never in memory as a whole, because the layer `streams_to` reads its rows as they come."""
+
+    stage: int
+    layer: int
+    slot: Slot
+    limit: int
+    result: Tensor | None
+    streams_to: Slot | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeStage:
+    """The registers that hold the number of layers of a stage, and their value when all layers run."""
+
+    name: str
+    addresses: tuple[int, ...]
+    whole: int
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """All layers of a chain in the order of execution."""
+
+    stages: tuple[ProbeStage, ...]
+    layers: tuple[ProbeLayer, ...]
+
+
+def probe_of(lowered: Lowered) -> Probe:
+    """How the stages of a chain are probed."""
+    stages = lowered.placed.requirements.chain.stages
+    layers = [layer for index, stage in enumerate(stages) for layer in _layers(lowered, index, stage)]
+    return Probe(tuple(_stage(lowered, index, stage) for index, stage in enumerate(stages)), tuple(layers))
+
+
+def _stage(lowered: Lowered, index: int, stage: Stage) -> ProbeStage:
+    device = lowered.placed.requirements.device
+    program = lowered.programs[index]
+    addresses = tuple(device.register_address("LCNT_MAX", quadrant) for quadrant in program.quadrants)
+    settings = program.settings[Key(program.quadrants[0], -1, "LCNT_MAX")]
+    return ProbeStage(stage.name, addresses, device.registers["LCNT_MAX"].encode(settings))
+
+
+def _layers(lowered: Lowered, index: int, stage: Stage) -> list[ProbeLayer]:
+    count = lowered.placed.requirements.device.registers["LCNT_MAX"]
+    layers = []
+    for layer, slot in enumerate(stage.slots):
+        following = stage.slots[layer + 1] if layer + 1 < len(stage.slots) else None
+        streams_to = following if following and following.layer.streaming else None
+        result = None if streams_to else tensor_layout(lowered.placed, slot.writes)
+        limit = count.encode({"last_layer": layer})
+        layers.append(ProbeLayer(index, layer, slot, limit, result, streams_to))
+    return layers
+
+
+def checksum(tensor: npt.NDArray[np.int8 | np.int32]) -> int:
+    """CRC-32 of a tensor's bytes in the order channel, row, column, the least significant byte of a value first."""
+    return zlib.crc32(np.ascontiguousarray(tensor).astype(tensor.dtype.newbyteorder("<")).tobytes())
+
+
+def render_probe(
+    firmware: Firmware,
+    probe: Probe,
+    inputs: Sequence[npt.NDArray[np.int8]],
+    tensors: Mapping[TensorId, npt.NDArray[np.int8 | np.int32]],
+    device: Device,
+) -> dict[str, str]:
+    """The file of the folder `probe` that differs from firmware to firmware: name -> text.
+
+    inputs: int8 (channels, rows, columns), at least one. tensors: of the integer reference, (inputs, ...) each.
+    """
+    wanted = {tensor: [checksum(one) for one in values] for tensor, values in tensors.items()}
+    values = {"firmware": firmware, "id": firmware.identifier, "probe": probe, "inputs": inputs, "wanted": wanted}
+    text = environment().get_template("probe.c.j2").render(values | {"core_hz": device.clocks["core_hz"]})
+    return {f"probe/{firmware.identifier}_probe.c": text}

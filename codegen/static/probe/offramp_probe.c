@@ -1,0 +1,147 @@
+/* Runs a stage up to one of its layers, with the parts of the runtime that run whole stages. */
+#include <stddef.h>
+
+#include "offramp_probe.h"
+
+#include "offramp_internal.h"
+
+#define CRC_POLYNOMIAL 0xEDB88320u
+
+static void set_count(const offramp_probe_stage_t *counts, uint32_t value)
+{
+    for (uint32_t i = 0u; i < counts->count; i++) {
+        offramp_reg_write(counts->addresses[i], value);
+    }
+}
+
+/* The registers of the model's first stage, by the writes that inferences use. */
+static void configure(const offramp_model_t *model, const offramp_stage_t *first)
+{
+    if (offramp_runtime.record == model) {
+        offramp_apply(&offramp_runtime.current->restore);
+    } else {
+        offramp_configure(model, first);
+    }
+    offramp_runtime.record = model;
+    offramp_runtime.current = first;
+    offramp_runtime.stage = 0u;
+}
+
+static bool is_done(const offramp_stage_t *stage)
+{
+    return (offramp_reg_read(stage->done_address) & offramp_runtime.header->done) != 0u;
+}
+
+/* Starts the stage that is configured, sends the input if it goes through the FIFO, and waits. Fewer layers than all
+ * take less time: the stage's bound holds, but it may be done early. */
+static offramp_status_t run_stage(const offramp_model_t *model, const offramp_piece_t *input)
+{
+    const offramp_stage_t *stage = offramp_runtime.current;
+    bool reads = (stage->flags & OFFRAMP_STAGE_READS_FIFO) != 0u;
+    offramp_sending_t sending = {0u, 0u};
+    offramp_status_t status = OFFRAMP_BUSY;
+    uint32_t polls = 0u;
+    offramp_apply(&stage->start);
+    uint32_t moved_at = offramp_now();
+    while (status == OFFRAMP_BUSY) {
+        if (reads && offramp_send_piece(&model->input, input, &sending)) {
+            moved_at = offramp_now();
+            polls = 0u;
+        }
+        polls++;
+        if (is_done(stage)) {
+            bool whole = !reads || offramp_piece_sent(&model->input, input, &sending);
+            status = whole ? OFFRAMP_OK : OFFRAMP_E_EARLY;
+        } else if ((polls > stage->most_cycles) || ((offramp_now() - moved_at) > stage->most_cycles)) {
+            status = OFFRAMP_E_TIMEOUT;
+        } else {
+            /* Not yet. */
+        }
+    }
+    if ((status == OFFRAMP_OK) && !offramp_guards_hold(&stage->control)) {
+        status = OFFRAMP_E_POWER;
+    }
+    offramp_apply(&stage->stop);
+    return status;
+}
+
+/* The stage that is configured as far as `layer`, if it is that layer's, or all of it. */
+static offramp_status_t run_part(const offramp_model_t *model, const offramp_probe_layer_t *layer,
+                                 const offramp_piece_t *input)
+{
+    bool limited = offramp_runtime.stage == layer->stage;
+    if (limited) {
+        set_count(layer->counts, layer->limit);
+    }
+    offramp_status_t status = run_stage(model, input);
+    if (limited) {
+        set_count(layer->counts, layer->counts->whole);
+    }
+    return status;
+}
+
+static offramp_status_t run_stages(const offramp_model_t *model, const offramp_probe_layer_t *layer,
+                                   const offramp_piece_t *input)
+{
+    configure(model, offramp_stage(offramp_runtime.header, layer->model, 0u));
+    offramp_status_t status = run_part(model, layer, input);
+    while ((status == OFFRAMP_OK) && (offramp_runtime.stage < layer->stage)) {
+        offramp_apply(&offramp_runtime.current->advance);
+        offramp_runtime.stage++;
+        offramp_runtime.current++;
+        status = run_part(model, layer, input);
+    }
+    return status == OFFRAMP_OK ? OFFRAMP_OK : offramp_fail(status);
+}
+
+offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const offramp_probe_input_t *input)
+{
+    offramp_status_t status = OFFRAMP_E_ARGUMENT;
+    if ((layer->places != NULL) && (layer->model == input->model)) {
+        status = offramp_make_ready();
+    }
+    if (status == OFFRAMP_OK) {
+        const offramp_model_t *model = offramp_model(offramp_runtime.header, layer->model);
+        const offramp_piece_t piece = {(const uint8_t *)input->data, OFFRAMP_CHW, 0u,
+                                       model->input.rows * model->input.columns};
+        offramp_runtime.answered = false;
+        offramp_runtime.input_model = NULL;
+        if ((model->input.flags & OFFRAMP_INPUT_FIFO) == 0u) {
+            offramp_write_piece(&model->input, &piece);
+        }
+        status = run_stages(model, layer, &piece);
+    }
+    return status;
+}
+
+uint32_t offramp_probe_crc(uint32_t crc, const uint8_t *bytes, uint32_t count)
+{
+    uint32_t rest = ~crc;
+    for (uint32_t i = 0u; i < count; i++) {
+        rest ^= bytes[i];
+        for (uint32_t bit = 0u; bit < 8u; bit++) {
+            rest = (rest >> 1) ^ (CRC_POLYNOMIAL & (0u - (rest & 1u)));
+        }
+    }
+    return ~rest;
+}
+
+uint32_t offramp_probe_value(const offramp_probe_layer_t *layer, uint32_t index)
+{
+    uint32_t pixels = layer->shape.rows * layer->shape.columns;
+    uint32_t address = layer->places[index / pixels] + ((index % pixels) * layer->step);
+    uint32_t word = offramp_reg_read(address & ~3u);
+    return layer->shape.bits == 8u ? (word >> (8u * (address & 3u))) & 0xFFu : word;
+}
+
+uint32_t offramp_probe_checksum(const offramp_probe_layer_t *layer)
+{
+    uint32_t values = layer->shape.channels * layer->shape.rows * layer->shape.columns;
+    uint32_t crc = 0u;
+    for (uint32_t index = 0u; index < values; index++) {
+        uint32_t value = offramp_probe_value(layer, index);
+        const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16), (uint8_t)(value >> 24)};
+        crc = offramp_probe_crc(crc, bytes, layer->shape.bits / 8u);
+    }
+    return crc;
+}

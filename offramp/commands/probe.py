@@ -1,0 +1,135 @@
+"""`offramp probe`: which layer fails, on a board or on the virtual one."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from offramp.configs.bounds import JSON_FILE
+from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
+from offramp.configs.files import is_file, read_bytes
+from offramp.configs.records import json_text
+from offramp.host import console as terminal
+from offramp.host.build_folder import check_unchanged
+from offramp.host.files import write_bytes
+from offramp.host.progress import Progress
+from offramp.host.serial_port import read_port
+from offramp.pipeline.devices import device_of_plan
+from offramp.pipeline.planning import Planned, open_plan
+from offramp.pipeline.probe import Probed, failure_text, first_failure, judge, printed_values, run_on_board
+from offramp.pipeline.probe_log import FIRST, LAST, ProbeLog, read_log
+from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.core import require_board
+
+VIRTUAL = "virtual board"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `offramp probe`."""
+    parser.epilog = (
+        "examples:\n"
+        "  offramp probe build/mnist                        on the virtual board\n"
+        "  make -C build/mnist/firmware PROBE=1             for a board; load it, save what it prints, then\n"
+        "  offramp probe build/mnist --log console.txt\n"
+        "  offramp probe build/mnist --port /dev/ttyACM0    or read it from the board: start this, then reset it\n\n"
+        "exit codes: 0 all layers equal, 1 a layer differs or fails, 2 the log is damaged or of another build"
+    )
+    parser.add_argument("build", type=Path, metavar="BUILD_DIR", help="folder that `offramp build` made")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--log", type=Path, metavar="FILE", help="what a board with the probe has printed")
+    source.add_argument("--port", metavar="PORT", help="serial port of the board's console (extra `serial`)")
+    source.add_argument(
+        "--values", type=int, metavar="LAYER", help="number of a layer whose values the virtual board prints"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE.npz", help="write the results whose values were printed, as arrays"
+    )
+    terminal.add_arguments(parser, json="what became of each layer")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare every layer's result with the integer reference; CheckFailed names the first that differs."""
+    console = terminal.make_console(args)
+    path = args.build / "plan.json"
+    made = open_plan(path, device_of_plan(path))
+    check_unchanged(args.build, path.name)
+    with terminal.shown_progress(console, args.verbose) as progress:
+        text, source = _console_text(args, made, progress)
+    log = read_log(text, source)
+    found = judge(log, made)
+    if args.output:
+        _write_values(args.output, log, made)
+    console.print(_table(found, made))
+    terminal.print_json(_json(found, made), args)
+    failure = first_failure(found)
+    if failure:
+        raise CheckFailed(Diagnostic(Where(source), failure_text(failure, made)))
+    equal = sum(one.outcome == "equal" for one in found)
+    console.print(f"probed: {equal:,} results equal the integer reference, bit for bit", style="bold green")
+    return 0
+
+
+def _write_values(path: Path, log: ProbeLog, made: Planned) -> None:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **printed_values(log, made))
+    write_bytes(path, content.getvalue())
+
+
+def _console_text(args: argparse.Namespace, made: Planned, progress: Progress) -> tuple[str, str]:
+    """What the probe has printed, and where that comes from."""
+    if args.log:
+        return read_bytes(args.log, JSON_FILE).decode("utf-8", "surrogateescape"), str(args.log)
+    if args.port:
+        progress.step(f"reading {args.port}")
+        return read_port(args.port, FIRST, LAST), args.port
+    require_board()
+    folder = args.build / "firmware"
+    if not is_file(folder / "probe" / "probe_main.c"):
+        message = "holds no firmware with a probe; the folder of a finished `offramp build` is expected"
+        raise InputError(Diagnostic(Where(str(args.build)), message))
+    layers = len(made.chain.slots)
+    if args.values is not None and not 0 <= args.values < layers:
+        raise InputError(f"--values {args.values}: the number of a layer, 0 to {layers - 1}, is expected")
+    progress.step("compiling the probe and running it on the virtual board")
+    return run_on_board(folder, Accelerator(made.device), made, args.values), VIRTUAL
+
+
+def _table(found: Sequence[Probed], made: Planned) -> Table:
+    """A row for each layer."""
+    table = Table(header_style="")
+    for name in ("", "stage", "layer", "result", "inputs"):
+        table.add_column(name, justify="right" if not name else "left")
+    for number, (layer, results) in enumerate(groupby(found, key=lambda one: one.layer)):
+        shape = " x ".join(map(str, layer.result.shape)) if layer.result else "not in memory as a whole"
+        stage = made.chain.stages[layer.stage].name
+        table.add_row(str(number), stage, layer.slot.name, shape, _outcomes(list(results)))
+    return table
+
+
+def _outcomes(results: Sequence[Probed]) -> str:
+    first = results[0]
+    if first.layer.streams_to:
+        return f"not visible: {first.layer.streams_to.name} reads its rows as they come"
+    texts = [one.error or one.outcome for one in results]
+    return texts[0] if len(set(texts)) == 1 else ", ".join(texts)
+
+
+def _json(found: Sequence[Probed], made: Planned) -> str:
+    entries = [
+        {
+            "stage": made.chain.stages[one.layer.stage].name,
+            "layer": one.layer.slot.name,
+            "input": one.input,
+            "outcome": one.outcome,
+            "error": one.error or None,
+            "place": one.place and vars(one.place),
+        }
+        for one in found
+    ]
+    return json_text({"format": 1, "results": entries})

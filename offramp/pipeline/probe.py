@@ -1,0 +1,182 @@
+"""Which layer fails: the firmware that runs layer after layer, and what it printed against the integer reference."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.codegen.firmware import Firmware
+from offramp.codegen.probe import Probe, ProbeLayer, checksum, probe_of, render_probe
+from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
+from offramp.pipeline.chains import TEST_DATA, data_set
+from offramp.pipeline.compile import compile_probe
+from offramp.pipeline.planning import Planned
+from offramp.pipeline.probe_log import LayerLine, ProbeLog
+from offramp.planner.ir.chain import Chain, TensorId
+from offramp.planner.plan import plan_digest
+from offramp.planner.reference.layers import Tensor
+from offramp.planner.reference.profile import chain_tensors
+from offramp.simulator.board.bus import Bus
+from offramp.simulator.board.errors import BoardError
+from offramp.simulator.board.run import LIMIT, run_program
+
+Images = Sequence[npt.NDArray[np.int8]]
+Outcome = Literal["equal", "different", "error", "not visible"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The first value of a result that differs, and how many do, in how many channels."""
+
+    channel: int
+    row: int
+    column: int
+    found: int
+    expected: int
+    values: int
+    channels: int
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """What became of a layer with one input. `place`: where the values of a result that differs were printed; `error`:
+    what the runtime said."""
+
+    layer: ProbeLayer
+    input: int
+    outcome: Outcome
+    error: str = ""
+    place: Place | None = None
+
+
+def probe_files(made: Planned, firmware: Firmware) -> dict[str, str]:
+    """The probe's part of a firmware folder, for the firmware's samples."""
+    inputs = [test.image for test in firmware.tests] or [pattern(made.chain)]
+    tensors = chain_tensors(made.chain, np.stack(inputs))
+    return render_probe(firmware, probe_of(made.lowered), inputs, tensors, made.device)
+
+
+def pattern(chain: Chain) -> npt.NDArray[np.int8]:
+    """An input for a chain without test data: bytes without an order, int8 (channels, rows, columns)."""
+    shape = chain.networks[chain.first_reader.network].input_shape
+    numbers = np.arange(shape.channels * shape.pixels, dtype=np.uint32) * np.uint32(2654435761)
+    return (numbers >> np.uint32(24)).astype(np.uint8).view(np.int8).reshape(shape.channels, shape.rows, shape.cols)
+
+
+def run_on_board(folder: Path, accelerator: Bus, made: Planned, values: int | None = None) -> str:
+    """Compile the probe of a firmware folder, run it on the virtual board, and return what it printed.
+
+    values: the number of a layer whose values are printed. BoardError if it does not get to its end.
+    """
+    defines = [] if values is None else [f"OFFRAMP_PROBE_VALUES={values}u"]
+    layers = sum(len(stage.slots) for stage in made.chain.stages)
+    runs = layers * len(made.chain.stages)
+    with tempfile.TemporaryDirectory(prefix="offramp-") as scratch:
+        elf = Path(scratch) / "probe.elf"
+        compile_probe(folder, elf, defines=defines)
+        try:
+            return run_program(elf, accelerator, made.device, limit=LIMIT * runs)[1]
+        except BoardError as error:
+            printed = error.console.strip().splitlines()
+            raise CheckFailed(f"virtual board: {error.ending.value}: {error.detail}{_behind(printed)}") from error
+
+
+def _behind(printed: Sequence[str]) -> str:
+    return f", after it had printed `{printed[-1]}`" if printed else ""
+
+
+def judge(log: ProbeLog, made: Planned) -> tuple[Probed, ...]:
+    """Every layer with every input, in the order of execution. CheckFailed if the firmware did not open its image.
+
+    InputError if the log is of another image than the plan's, or of inputs that are not known.
+    """
+    where = Where(log.source)
+    digest = plan_digest(made.plan)[: len(log.digest)]
+    if log.digest != digest:
+        message = f"is of another build: the image has the digest {log.digest}, that of this plan is {digest}"
+        raise InputError(Diagnostic(where, message))
+    if log.error:
+        raise CheckFailed(Diagnostic(where, f"the firmware did not open its image: {log.error}"))
+    probe = probe_of(made.lowered)
+    if log.layers != len(probe.layers):
+        raise InputError(Diagnostic(where, f"has {log.layers} layers; the plan has {len(probe.layers)}"))
+    tensors = chain_tensors(made.chain, np.stack(_inputs(log, made)))
+    return tuple(_judge_line(line, probe, tensors, log) for line in log.lines)
+
+
+def printed_values(log: ProbeLog, made: Planned) -> dict[str, npt.NDArray[np.int32]]:
+    """Results whose values are in a log: `layer_L_input_I` int32 (channels, rows, columns)."""
+    layers = probe_of(made.lowered).layers
+    found = {}
+    for number, image in log.values:
+        result = layers[number].result
+        values = log.tensor(number, image, result.bits) if result else None
+        if result and values is not None and values.size == result.values:
+            found[f"layer_{number}_input_{image}"] = values.astype(np.int32).reshape(result.shape)
+    return found
+
+
+def _inputs(log: ProbeLog, made: Planned) -> list[npt.NDArray[np.int8]]:
+    """The inputs that a log's checksums are of: test images, or the pattern."""
+    plan = made.plan
+    candidates = [pattern(made.chain)]
+    if TEST_DATA in plan.spec.data:
+        candidates = [*data_set(plan.spec, made.chain, TEST_DATA).x, *candidates]
+    known = {checksum(image): image for image in reversed(candidates)}
+    for index, crc in enumerate(log.inputs):
+        if crc not in known:
+            message = f"input {index} has the checksum {crc:08x}, which no test image of the plan has"
+            raise InputError(Diagnostic(Where(log.source), message))
+    return [known[crc] for crc in log.inputs]
+
+
+def _judge_line(line: LayerLine, probe: Probe, tensors: Mapping[TensorId, Tensor], log: ProbeLog) -> Probed:
+    layer = probe.layers[line.number]
+    if line.error is not None:
+        return Probed(layer, line.input, "error", line.error)
+    if line.crc is None or layer.result is None:
+        return Probed(layer, line.input, "not visible")
+    expected = tensors[layer.slot.writes][line.input]
+    if line.crc == checksum(expected):
+        return Probed(layer, line.input, "equal")
+    found = log.tensor(line.number, line.input, layer.result.bits)
+    place = None if found is None or found.size != expected.size else _first_place(found, expected)
+    return Probed(layer, line.input, "different", place=place)
+
+
+def _first_place(found: npt.NDArray[np.int64], expected: Tensor) -> Place | None:
+    """None if all values are equal: the result was read twice, and differed once."""
+    values = found.reshape(expected.shape)
+    wrong = np.argwhere(values != expected)
+    if not len(wrong):
+        return None
+    channel, row, column = wrong[0].tolist()
+    first = (int(values[channel, row, column]), int(expected[channel, row, column]))
+    return Place(channel, row, column, *first, len(wrong), len(np.unique(wrong[:, 0])))
+
+
+def first_failure(found: Sequence[Probed]) -> Probed | None:
+    """Of the first layer that gave an error or a wrong result: the first input, one with a place if there is one."""
+    wrong = [one for one in found if one.outcome in ("different", "error")]
+    same = [one for one in wrong if one.layer is wrong[0].layer]
+    return next((one for one in same if one.place), same[0]) if same else None
+
+
+def failure_text(failure: Probed, made: Planned) -> str:
+    """One sentence about a failure."""
+    stage = made.chain.stages[failure.layer.stage].name
+    what = f"stage {stage}, layer {failure.layer.layer} ({failure.layer.slot.name}), input {failure.input}"
+    if failure.outcome == "error":
+        return f"{what}: {failure.error}"
+    if failure.place is None:
+        return f"{what}: the result differs from the integer reference; its values are not in the log, or were right"
+    place = failure.place
+    where = f"channel {place.channel}, row {place.row}, column {place.column}"
+    extent = f"{place.values:,} values in {place.channels:,} channels differ"
+    return f"{what}: {where} is {place.found}, should be {place.expected} ({extent})"
