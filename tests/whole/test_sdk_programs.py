@@ -203,7 +203,7 @@ def test_the_vendors_names_with_a_timer(compiler: str, built: Path, tmp_path: Pa
 def test_the_vendors_names_where_the_accelerator_does_not_end(built: Path, tmp_path: Path) -> None:
     """With polls in the loop it ends, and says why."""
     elf = shim(built / "firmware", tmp_path, "(void)cnn_poll()", "auto", TIMER)
-    assert run(elf, [NeverDone(AtStart(1))]) == (0, "time is over 1\nbad\n")
+    assert run(elf, [NeverDone(AtStart(1))]) == (0, "timeout 1\nbad\n")
 
 
 def shim(firmware: Path, folder: Path, look: str, compiler: str, *flags: str) -> Path:
@@ -244,5 +244,5 @@ def test_feather_example_with_a_fault(name: str, built: Path, images: NDArray[np
     lost = [line.split(", confidence")[0] for line in run(elf, [InterruptLost(AtStart(1))])[1].splitlines()]
     assert lost == right
     console = run(elf, [NeverDone(AtStart(1))])[1]
-    assert console.startswith("time is over\nlamp 0 on\n")
+    assert console.startswith("timeout\nlamp 0 on\n")
     assert [line.split(", confidence")[0] for line in console.splitlines()[2:]] == right[2:]
