@@ -24,6 +24,7 @@ from tests.helpers.paths import ROOT
 
 MSDK = ROOT / "tests" / "helpers" / "msdk"
 SIDE = 64
+STRICT = ("-pedantic", "-Wshadow", "-Wundef", "-Wcast-align", "-Wwrite-strings", "-Wstrict-prototypes")
 _DEMONSTRATION = ("main.c", "_samples.c")
 LIMIT = 40_000_000
 
@@ -53,7 +54,7 @@ def link(
     support = [MSDK / "startup.c", MSDK / "drivers.c", films]
     support += [firmware / "emulator" / f"{name}.c" for name in ("library", "semihosting")]
     files = [str(path) for path in (*own, *sources, *support)]
-    run_compiler(find_compiler(compiler), firmware, files, elf, [f"-I{MSDK}", "-Wshadow", *extra])
+    run_compiler(find_compiler(compiler), firmware, files, elf, [f"-I{MSDK}", *STRICT, *extra])
     return elf
 
 

@@ -19,6 +19,7 @@ FEATHER = ROOT / "examples" / "feather"
 RTOS = [f"-I{MSDK / 'freertos'}", f"-I{FEATHER}"]
 MAINS = {"loop": [], "freertos": [MSDK / "freertos" / "kernel.c"]}
 MARGIN = 4
+WEIGHT_WORDS = 19_490  # of examples/mnist
 
 PORT = """
 #include <stdio.h>
@@ -85,6 +86,38 @@ PORT_SHOWS = """\
 1 0
 0 0
 1 1 0
+"""
+
+# An answer before and after each kind of sleep: power, power of the weight memories, clock off; cycles of waking.
+SLEEP = """
+#include <stdio.h>
+#include "mxc.h"
+#include "gcfr_regs.h"
+#include "mnist_image.h"
+
+static bool answers(void)
+{
+    offramp_result_t result;
+    return (offramp_infer(MNIST_MODEL, OFFRAMP_CHW, mnist_samples[0].input, &result) == OFFRAMP_OK) &&
+           (result.class_index == mnist_samples[0].class_index) && (result.stage == mnist_samples[0].stage);
+}
+
+int main(void)
+{
+    const offramp_sleep_t modes[] = {OFFRAMP_SLEEP_CLOCK, OFFRAMP_SLEEP_RETAIN, OFFRAMP_SLEEP_OFF};
+    bool good = (offramp_open(&mnist_image, NULL) == OFFRAMP_OK) && answers();
+    for (unsigned i = 0u; good && (i < 3u); i++) {
+        good = offramp_sleep(modes[i]) == OFFRAMP_OK;
+        printf("%u %u %u, ", (unsigned)MXC_GCFR->reg0, (unsigned)MXC_GCFR->reg1,
+               (unsigned)(MXC_GCR->pclkdis0 >> 25) & 1u);
+        uint32_t begun = DWT->CYCCNT;
+        good = good && !answers() && (offramp_wake() == OFFRAMP_OK);
+        printf("%u\\n", (unsigned)(DWT->CYCCNT - begun));
+        good = good && answers();
+    }
+    printf(good ? "good\\n" : "bad\\n");
+    return 0;
+}
 """
 
 # The order of calls in code that the vendor's tool generates.
@@ -173,6 +206,19 @@ def test_port(compiler: str, built: Path, tmp_path: Path) -> None:
     """Power, clocks and interrupt as asked for; the cycle counter is never set, SysTick never touched."""
     elf = link(built / "firmware", tmp_path / "port.elf", [program(PORT, tmp_path)], compiler=compiler)
     assert run(elf) == (0, PORT_SHOWS)
+
+
+def test_sleep_on_the_sdks_port(built: Path, tmp_path: Path) -> None:
+    """Each mode switches off what it says; answers are the same after it; weights are loaded after the last only."""
+    sources = [program(SLEEP, tmp_path), built / "firmware" / "src" / "mnist_samples.c"]
+    elf = link(built / "firmware", tmp_path / "sleep.elf", sources)
+    status, console = run(elf)
+    *rows, last = console.splitlines()
+    states, cycles = zip(*(row.rsplit(", ", 1) for row in rows), strict=True)
+    clock, retain, off = map(int, cycles)
+    assert (status, last) == (0, "good")
+    assert states == ("15 15 1", "0 15 1", "0 0 1")
+    assert clock < 1000 and off - retain > 20 * WEIGHT_WORDS  # a word takes more than 20 cycles of the core
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

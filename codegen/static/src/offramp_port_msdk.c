@@ -96,7 +96,7 @@ static bool divides(uint32_t oscillator_hz, uint32_t core_hz, uint32_t *power)
     bool found = false;
     for (uint32_t i = 0u; !found && (i <= MOST_POWER); i++) {
         *power = i;
-        found = (oscillator_hz >> i == core_hz) && (oscillator_hz % (1u << i) == 0u);
+        found = ((oscillator_hz >> i) == core_hz) && (oscillator_hz % (1u << i) == 0u);
     }
     return found;
 }

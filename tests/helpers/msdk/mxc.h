@@ -112,9 +112,9 @@ static inline int MXC_SYS_Clock_Select(int clock)
     return E_NO_ERROR;
 }
 
-static inline int MXC_ICC_Enable(int cache)
+static inline void MXC_ICC_Enable(int cache)
 {
-    return cache;
+    (void)cache;
 }
 
 static inline void SystemCoreClockUpdate(void)
