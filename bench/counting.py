@@ -21,33 +21,41 @@ LOAD, SWITCH, START, WAIT, READ, DECIDE = PARTS
 CHECK = (WAIT, READ, DECIDE)  # from the look that finds the accelerator done to the answer
 COMPILER = "arm-none-eabi-gcc"
 _MAIN = """\
-#include "offramp.h"
+#include "board_image.h"
 #include "semihosting.h"
+
+static void poll_at_once(void *context)
+{
+    (void)context;
+}
 
 int main(void)
 {
-    static uint32_t image[(%(bytes)s + 3u) / 4u];
+    static const offramp_options_t options = {.wait = poll_at_once}; /* without a clock: the core here has none */
+    static uint32_t input[%(bytes)uu / 4u];
     static offramp_result_t result;
-    int32_t input = semihosting_open("input", false);
-    int error = offramp_init();
+    int32_t inputs = semihosting_open("input", false);
+    offramp_status_t status = offramp_open(board_images[0], &options);
     semihosting_print("");
     semihosting_print("");
-    while (error == OFFRAMP_OK && semihosting_read(input, image, %(bytes)s)) {
+    while ((status == OFFRAMP_OK) && semihosting_read(inputs, input, %(bytes)uu)) {
         semihosting_print("");
-        error = %(load)s((%(type)s)image);
+        status = offramp_load(0u, %(form)s, input, 0u, %(pixels)uu);
         semihosting_print("");
-        error = error == OFFRAMP_OK ? offramp_infer(&result) : error;
+        status = status == OFFRAMP_OK ? offramp_infer(0u, OFFRAMP_CHW, NULL, &result) : status;
         semihosting_print("");
     }
-    return error;
+    return (int)status;
 }
 """
-_BYTES = {"bytes": "OFFRAMP_INPUT_BYTES", "load": "offramp_load_input", "type": "const int8_t *"}
-_PACKED = {
-    "bytes": "(4u * OFFRAMP_INPUT_RUNS * OFFRAMP_INPUT_WORDS)",
-    "load": "offramp_load_packed",
-    "type": "const uint32_t *",
-}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How inputs are loaded: a format of offramp.h, and how many pixels a whole input has."""
+
+    name: str
+    pixels: int
 
 
 @dataclass(frozen=True)
@@ -90,15 +98,17 @@ class _MarkingHost(Host):
 
 
 def count(
-    folder: Path, images: Sequence[bytes], accelerator: Bus, device: Device, packed: bool = False
+    folder: Path, images: Sequence[bytes], accelerator: Bus, device: Device, form: Form
 ) -> list[Mapping[str, Work]]:
     """The work of each inference by part, in the order of PARTS. `folder`: a firmware's sources; they get a main() that
-    loads (in the packed form with `packed`) and infers. `images`: what each load is given."""
+    loads and infers. `images`: what each load is given, in `form`."""
     main = folder / "count.c"
-    main.write_text(_MAIN % (_PACKED if packed else _BYTES), encoding="utf-8")
+    size = len(images[0]) + -len(images[0]) % 4
+    given = [image + bytes(size - len(image)) for image in images]
+    main.write_text(_MAIN % {"bytes": size, "form": form.name, "pixels": form.pixels}, encoding="utf-8")
     elf = compile_firmware(folder, folder / "count.elf", COMPILER, main.name).elf
     meter = Meter()
-    host = _MarkingHost(images, meter)
+    host = _MarkingHost(given, meter)
     status = Core(load_image(elf), device, accelerator, host, meter).run(LIMIT)
     if status:
         raise AssertionError(f"the firmware in {folder} returned {status}")
@@ -135,7 +145,8 @@ def _phase(access: Access, before: str, device: Device) -> str:
     if place.name.startswith("FIFO"):
         return LOAD
     if place.name != "CTRL":
-        return SWITCH
+        guard = DECIDE if before in CHECK else START
+        return SWITCH if access.write else guard
     if not access.write:
         return WAIT
     return READ if before in (WAIT, READ) else START

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.counting import PARTS, Work, count, total
+from bench.counting import PARTS, Form, Work, count, total
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.devices import device_of_plan
 from offramp.planner.plan import load_plan
@@ -33,7 +33,8 @@ def count_build(build: Path) -> dict[str, Mapping[str, Work]]:
     with tempfile.TemporaryDirectory() as folder:
         sources = Path(folder) / "firmware"
         shutil.copytree(build / "firmware", sources)
-        found = count(sources, [image.tobytes() for image in images], Accelerator(device), device)
+        form = Form("OFFRAMP_CHW", x.shape[2] * x.shape[3])
+        found = count(sources, [image.tobytes() for image in images], Accelerator(device), device, form)
     return dict(zip(names.values(), found[2::3], strict=True))
 
 

@@ -13,18 +13,20 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.counting import CHECK, COMPILER, LOAD, START, SWITCH, Work, count, total, write_sources
+from bench.counting import CHECK, COMPILER, LOAD, START, SWITCH, Form, Work, count, total, write_sources
 from bench.counting_build import print_build
-from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Logit, StageCode
+from offramp.codegen.assemble import control_guards, init_writes, readable_writes, timing_guards
+from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Model, StageCode, Tensor
 from offramp.codegen.render import render
 from offramp.configs.device import DEFAULT, Device, device_file, load_device
 from offramp.pipeline.compile import find_compiler
 from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import MEASURES, Measure
+from offramp.planner.spec.clocks import clock_setting
 from offramp.simulator.board.bus import Words
 
 FEW, MANY = 10, 110  # logits and register writes; words of an input are 16 times as many
@@ -41,6 +43,7 @@ class ReadyBus:
     def __init__(self, device: Device) -> None:
         controls = range(device.geometry.quadrants)
         self._control = {device.register_address("CTRL", quadrant): 0 for quadrant in controls}
+        self._held: dict[int, int] = {}
         self._fields = device.registers["CTRL"]
         self._device = device
 
@@ -51,6 +54,7 @@ class ReadyBus:
         for address, value in zip(addresses.tolist(), values.tolist(), strict=True):
             if address in self._control:
                 self._control[address] = value
+            self._held[address] = value
 
     def read(self, address: int) -> int:
         if address in self._control:
@@ -58,7 +62,9 @@ class ReadyBus:
             return self._control[address] | done
         place = self._device.locate(address)
         assert place is not None
-        return place.index * 37 % 101 if place.kind == "data" else 0
+        if place.kind == "register":
+            return self._held.get(address, 0)
+        return place.index * 37 % 101
 
     def power(self, quadrants: int, retain_weights: int = 0) -> None:
         """Always on."""
@@ -84,15 +90,50 @@ class Question:
 
     def firmware(self, device: Device) -> Firmware:
         """Tables whose registers mean nothing to a network."""
-        written = tuple(_registers(device))[: self.writes]
-        places = tuple(Logit(device.data_address(0, 4096 + index)) for index in range(self.logits))
-        keeps_on = 0 if self.measure == "entropy" else NEVER
-        rule = ExitRule(self.measure, keeps_on if self.on else NEVER - keeps_on, 4)
         quadrants = tuple(range(self.quadrants))
-        first = StageCode("first", _start(device, self.quadrants), quadrants, 1000, places, rule, self.fifo)
-        last = replace(first, name="last", exit=replace(rule, threshold=None), reads_fifo=False)
-        switches = {(0, 1): written, (1, 0): written}
-        return Firmware("count", quadrants, (), written, switches, (), (), self._layout(device), (first, last))
+        rule = ExitRule(self.measure, self._threshold, 4)
+        first, last = self._stage("first", rule, device), self._stage("last", replace(rule, threshold=None), device)
+        changed = tuple(BusWrite(write.address, write.value ^ 1) for write in first.registers)
+        stages = (
+            replace(first, advance=changed, reads_fifo=self.fifo),
+            replace(last, registers=changed, restore=first.registers),
+        )
+        return Firmware(
+            name="count",
+            models=(Model("count", self._layout(device), stages),),
+            quadrants=quadrants,
+            clock=clock_setting(device),
+            init=init_writes(quadrants, device),
+            readable=readable_writes(quadrants, device),
+            guards=timing_guards(quadrants, device),
+            weights=(),
+            biases=(),
+        )
+
+    @property
+    def _threshold(self) -> int:
+        """Everybody leaves at the first stage, or nobody."""
+        keeps_on = 0 if self.measure == "entropy" else NEVER
+        return keeps_on if self.on else NEVER - keeps_on
+
+    def _stage(self, name: str, rule: ExitRule, device: Device) -> StageCode:
+        """A stage whose logits are words side by side."""
+        start = _start(device, self.quadrants)
+        places = tuple(device.data_address(0, 4096 + index) for index in range(self.logits))
+        return StageCode(
+            name=name,
+            quadrants=tuple(range(self.quadrants)),
+            registers=tuple(sorted(_registers(device)[: self.writes], key=lambda write: write.address)),
+            advance=(),
+            restore=(),
+            start=start,
+            stop=readable_writes(range(self.quadrants), device),
+            control=control_guards(start, device),
+            least_cycles=0,
+            most_cycles=NEVER,
+            result=Tensor((self.logits, 1, 1), 32, 4, places),
+            exit=rule,
+        )
 
     def _layout(self, device: Device) -> InputLayout:
         channels = (0,) if self.chw else (0, 1, 2, 3)
@@ -106,15 +147,18 @@ class Question:
         """The parts of three inferences."""
         with tempfile.TemporaryDirectory() as name:
             write_sources(render(self.firmware(device), device), Path(name))
-            return count(Path(name), [bytes(4 * self.size)] * 3, ReadyBus(device), device, self.packed)
+            form = Form("OFFRAMP_PACKED" if self.packed else "OFFRAMP_CHW", 4 * self.size if self.chw else self.size)
+            return count(Path(name), [bytes(4 * self.size)] * 3, ReadyBus(device), device, form)
 
 
-def _registers(device: Device) -> Iterator[BusWrite]:
+def _registers(device: Device) -> list[BusWrite]:
     """Registers of layers, in the order of a register program, each with a value of its own."""
-    for layer in range(16):
-        for number, register in enumerate(device.layer_registers()):
-            if layer < (register.layers or 0):
-                yield BusWrite(device.register_address(register.name, 0, layer), 4099 * number * layer & register.mask)
+    return [
+        BusWrite(device.register_address(register.name, 0, layer), 4098 * number * layer & register.mask & ~1)
+        for layer in range(16)
+        for number, register in enumerate(device.layer_registers())
+        if layer < register.layers
+    ]
 
 
 def _start(device: Device, quadrants: int) -> tuple[BusWrite, ...]:

@@ -17,10 +17,10 @@ _WORDS_A_LINE, _BYTES_A_LINE = 8, 16
 
 
 class Span(NamedTuple):
-    """`count` records at byte `at` of the image."""
+    """So many `records` at byte `at` of the image."""
 
     at: int
-    count: int
+    records: int
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,7 @@ class BoardRun:
     def failures(self) -> tuple[str, ...]:
         """One line for each image that ended in an error code of the firmware."""
         bad = np.flatnonzero(self.errors).tolist()
-        return tuple(
-            f"image {index}: {ERRORS.get(int(self.errors[index]), self.errors[index])} in stage {self.stages[index]}"
-            for index in bad
-        )
+        return tuple(f"image {index}: {ERRORS.get(int(self.errors[index]), self.errors[index])}" for index in bad)
 
 
 def run(

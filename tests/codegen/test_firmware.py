@@ -10,8 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from offramp.codegen.firmware import BiasRun, BusWrite, Chunk, Firmware, InputLayout, InputRun, KnownAnswer, Logit
-from offramp.codegen.firmware_check import MAX_CYCLES
+from offramp.codegen.firmware import (
+    BiasRun,
+    BusWrite,
+    Firmware,
+    Guard,
+    InputLayout,
+    InputRun,
+    KnownAnswer,
+)
 from offramp.codegen.render import render
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.pipeline.compile import compile_firmware, find_compiler, run_compiler
@@ -20,15 +27,29 @@ from offramp.simulator.board.run import run, run_program
 from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import COMPILERS, build, write_firmware
 from tests.helpers.paths import ROOT
-from tests.helpers.small_firmware import CLASSES, DEVICE, SHAPE, small_firmware, write
+from tests.helpers.small_firmware import (
+    CLASSES,
+    DEVICE,
+    FRONT,
+    SHAPE,
+    row_of,
+    small_firmware,
+    small_model,
+    stage,
+    weights_at,
+    write,
+)
 
 GENERATED = (
     "README.txt",
     "project.mk",
+    "emulator/board_device.h",
+    "emulator/board_image.h",
     "include/cnn_regs.h",
-    "include/offramp_model.h",
-    "src/offramp_model.c",
-    "src/offramp_samples.c",
+    "include/small_image.h",
+    "src/main.c",
+    "src/small_image.c",
+    "src/small_samples.c",
 )
 
 
@@ -41,58 +62,80 @@ def test_sources_of_the_emulator_stay_out_of_the_sdks_build() -> None:
     files = render(small_firmware(), DEVICE)
     searched = {name for name in files if name.endswith(".c") and not name.startswith("emulator/")}
     assert {name.split("/")[0] for name in searched} == {"src"}
-    assert {"Makefile", "project.mk", "src/main.c", "src/platform_msdk.c"} <= set(files)
+    assert {"Makefile", "project.mk", "src/main.c", "src/offramp_port_msdk.c"} <= set(files)
     assert list(files) == sorted(files)
 
 
-def one_stage(firmware: Firmware) -> Firmware:
-    return replace(firmware, stages=firmware.stages[1:], transitions={}, tests=())
+def single(**changes: Any) -> Firmware:
+    """One stage, 32-bit logits in the first instance."""
+    fields: dict[str, Any] = {"quadrants": (0,), "result": row_of(DEVICE.data_address(0, 128))} | changes
+    return small_firmware(stages=(stage("main", **fields),))
 
 
 def with_stage(**changes: Any) -> Firmware:
-    firmware = small_firmware()
-    return replace(firmware, stages=(replace(firmware.stages[0], **changes), firmware.stages[1]))
+    first, last = small_model().stages
+    return small_firmware(stages=(replace(first, **changes), last))
 
 
 def with_exit(**changes: Any) -> Firmware:
-    return with_stage(exit=replace(small_firmware().stages[0].exit, **changes))
+    rule = small_model().stages[0].exit
+    assert rule is not None
+    return with_stage(exit=replace(rule, **changes))
+
+
+def with_result(**changes: Any) -> Firmware:
+    return with_stage(result=replace(small_model().stages[0].result, **changes))
 
 
 def with_run(**changes: Any) -> Firmware:
-    layout = small_firmware().input
+    layout = small_model().input
     runs = (replace(layout.runs[0], **changes), layout.runs[1])
-    return replace(small_firmware(), input=replace(layout, runs=runs))
+    return small_firmware(input=replace(layout, runs=runs))
 
 
 def with_test(**changes: Any) -> Firmware:
     return replace(small_firmware(), tests=(replace(small_firmware().tests[0], **changes),))
 
 
+def with_chunk(**changes: Any) -> Firmware:
+    return replace(SMALL, weights=(replace(SMALL.weights[0], **changes),))
+
+
 SMALL = small_firmware()
 REGISTER = DEVICE.register_address("LCNT_MAX")
 DATA = DEVICE.data_address(0, 0)
 WEIGHTS = DEVICE.weight_address(0)
-WORDS = np.zeros(9, dtype=np.uint32)
 
 
 @pytest.mark.parametrize(
     ("firmware", "message"),
     [
-        (replace(SMALL, stages=()), "there is no stage"),
+        (replace(SMALL, models=()), "there is no stage"),
+        (small_firmware(stages=()), "there is no stage"),
         (replace(SMALL, name="a b"), "name `a b`: letters"),
+        (small_firmware(name="a b"), "model name `a b`: letters"),
+        (replace(SMALL, models=SMALL.models * 2), "models small, small: each needs a name of its own"),
         (with_stage(name=""), "stage name ``: letters"),
-        (replace(SMALL, labels=("one",)), "1 labels for 3 classes"),
-        (replace(SMALL, labels=("a", "b", 'c"')), "no quotes"),
+        (small_firmware(labels=("one",)), "1 labels for 3 classes"),
+        (small_firmware(labels=("a", "b", 'c"')), "no quotes"),
+        (replace(SMALL, digest=b"short"), "digest of 5 bytes; 16 are expected"),
         (replace(SMALL, init=(BusWrite(DATA, 0),)), "init: 0x50400000 is not a register"),
-        (replace(SMALL, configure=(BusWrite(REGISTER, 1 << 31),)), "bits that LCNT_MAX does not have"),
-        (replace(SMALL, configure=(BusWrite(REGISTER, -1),)), "bits that LCNT_MAX does not have"),
-        (replace(SMALL, transitions={(0, 1): ()}), "no transition from stage 1 to stage 0"),
-        (replace(SMALL, transitions={**SMALL.transitions, (0, 5): ()}), "from stage 0 to stage 5 is never made"),
-        (replace(SMALL, transitions={(0, 1): (), (1, 0): (BusWrite(1, 0),)}), "transition from 1 to 0: 0x1 is not"),
-        (replace(SMALL, weights=(Chunk(WEIGHTS + 1, WORDS),)), "is not a kernel column"),
-        (replace(SMALL, weights=(Chunk(DATA, WORDS),)), "is not a kernel column"),
-        (replace(SMALL, weights=(Chunk(WEIGHTS, WORDS[:0]),)), "0 words"),
-        (replace(SMALL, weights=(Chunk(WEIGHTS + 4 * 765, WORDS),)), "9 words"),
+        (replace(SMALL, readable=(BusWrite(DATA, 0),)), "readable: 0x50400000 is not a register"),
+        (replace(SMALL, guards=(Guard(DATA, 1, 0),)), "guards: 0x50400000 is not a register"),
+        (replace(SMALL, guards=(Guard(REGISTER, 1, 2),)), "0x2 under 0x1 has bits that LCNT_MAX or the mask does not"),
+        (replace(SMALL, guards=(Guard(REGISTER, 1 << 31, 0),)), "bits that LCNT_MAX or the mask does not have"),
+        (with_stage(registers=(*FRONT[:3], BusWrite(FRONT[3].address, 1 << 31))), "bits that LCNT_MAX does not have"),
+        (with_stage(stop=(BusWrite(REGISTER, -1),)), "bits that LCNT_MAX does not have"),
+        (with_stage(registers=FRONT[::-1]), "stage front: its registers are not those of the first stage"),
+        (with_stage(registers=FRONT[:3]), "stage main: its registers are not those of the first stage"),
+        (with_stage(advance=()), "stage front: advance does not lead to the registers of that stage"),
+        (with_stage(restore=(write("LCNT_MAX", 1),)), "stage front: restore does not lead to"),
+        (with_chunk(address=WEIGHTS + 1), "is not a kernel column"),
+        (with_chunk(address=DATA), "is not a kernel column"),
+        (with_chunk(columns=0), "0 columns"),
+        (with_chunk(columns=5), "9 words; 5 columns are 12"),
+        (with_chunk(plain=WEIGHTS + 16), "is another column"),
+        (with_chunk(address=WEIGHTS + 4 * 765, plain=WEIGHTS + 16 * 765), "4 columns; 1 to the end"),
         (replace(SMALL, biases=(BiasRun(DATA, np.zeros(1, np.int8)),)), "is not in a bias memory"),
         (replace(SMALL, biases=(BiasRun(DEVICE.bias_address(0, 510), np.zeros(3, np.int8)),)), "3 bytes"),
         (with_run(channels=(0, 1, 2, 2)), "runs hold the channels [0, 1, 2, 2, 4]"),
@@ -103,17 +146,26 @@ WORDS = np.zeros(9, dtype=np.uint32)
         (replace(SMALL, quadrants=()), "quadrants []"),
         (with_stage(quadrants=(2,)), "stage front: quadrants [2]"),
         (with_stage(start=(BusWrite(DATA, 0),)), "stage front: 0x50400000 is not a register"),
-        (with_stage(cycles=MAX_CYCLES + 1), f"1..{MAX_CYCLES}"),
-        (with_stage(logits=(Logit(DATA),) * 4), "stage main: 3 logits"),
-        (with_stage(logits=(Logit(REGISTER),) * 3), "is not a word of the data memory"),
-        (with_stage(logits=(Logit(DATA, 1, 32),) * 3), "logit of 32 bits in lane 1"),
+        (with_stage(control=(Guard(DATA, 0, 0),)), "stage front: 0x50400000 is not a register"),
+        (with_stage(most_cycles=1 << 32), "cycles; 0 to 4294967295"),
+        (with_stage(least_cycles=2001), "2001 to 2000 cycles"),
+        (with_stage(result=row_of(DATA, 4)), "stage front: 4 logits; 3 as in the last stage"),
+        (with_result(places=(REGISTER,) * 3), "is not in words of one data memory instance"),
+        (with_result(step=2), "is not in words of one data memory instance"),
+        (with_result(shape=(3, 1, 2), step=1 << 15), "is not in words of one data memory instance"),
+        (with_result(places=(DATA,)), "result (3, 1, 1) of 8 bits in 1 places"),
+        (with_result(bits=16), "result (3, 1, 1) of 16 bits"),
+        (with_result(bits=32), "a result of 32 bits in lane 1"),
+        (with_stage(exit=None), "every stage but the last needs a measure"),
         (with_exit(measure="guess"), "measure `guess`; one of margin"),
         (with_exit(threshold=None), "every stage but the last needs one"),
         (with_exit(threshold=1 << 32), "does not fit 32 bits"),
         (with_exit(fraction_bits=32), "32 fraction bits"),
         (with_exit(temperature_q16=0), "temperature 0"),
+        (with_test(model=1), "known answer 0: model 1"),
         (with_test(stage=2), "known answer 0: stage 2"),
-        (with_test(logits=(1,)), "1 logits for 3 classes"),
+        (with_test(values=(1,)), "1 values; 3 are expected"),
+        (with_test(class_index=3), "class 3; there are 3"),
         (with_test(image=np.zeros(SHAPE, np.int16)), "image int16"),
     ],
 )
@@ -141,8 +193,8 @@ def test_same_bytes_wherever_the_folder_is(compiler: str, tmp_path: Path) -> Non
 def test_sizes_and_version(compiler: str, tmp_path: Path) -> None:
     small = write_firmware(small_firmware(), tmp_path / "small")
     plain = compile_firmware(small, tmp_path / "small.elf", compiler)
-    words = np.arange(1000, dtype=np.uint32)
-    larger = replace(small_firmware(), weights=(*SMALL.weights, Chunk(DEVICE.weight_address(3), words)))
+    words = np.arange(999, dtype=np.uint32)
+    larger = replace(small_firmware(), weights=(*SMALL.weights, weights_at(3, 0, words, 444)))
     grown = compile_firmware(write_firmware(larger, tmp_path / "larger"), tmp_path / "larger.elf", compiler)
     assert 4000 <= grown.flash_bytes - plain.flash_bytes <= 4100
     assert grown.ram_bytes == plain.ram_bytes > np.prod(SHAPE)
@@ -152,7 +204,8 @@ def test_sizes_and_version(compiler: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_single_stage_without_weights_or_samples_compiles(compiler: str, tmp_path: Path) -> None:
-    bare = replace(one_stage(small_firmware()), weights=(), biases=(), labels=(), init=())
+    bare = small_firmware(stages=single().stages, labels=())
+    bare = replace(bare, weights=(), biases=(), init=(), readable=(), guards=())
     build(bare, tmp_path, compiler=compiler)
 
 
@@ -188,7 +241,7 @@ def test_the_sdks_platform(compiler: str, sleep: int, tmp_path: Path) -> None:
 def test_chw_input_of_a_single_stage(tmp_path: Path) -> None:
     """Four pixels a word, the bytes after the last pixel 0; each channel in an instance of its own."""
     runs = tuple(InputRun(DEVICE.data_address(instance, 2), 4, (instance,)) for instance in range(2))
-    firmware = replace(one_stage(small_firmware()), input=InputLayout((2, 2, 3), True, runs))
+    firmware = small_firmware(input=InputLayout((2, 2, 3), True, runs), stages=single().stages)
     image = np.array([[[1, 2, 3], [4, 5, -6]], [[7, 8, 9], [10, 11, 12]]], dtype=np.int8)
     fake = FakeAccelerator(firmware, DEVICE, (0,), ((9, 8, 7),))
     answers = run(build(firmware, tmp_path), image[None], fake, DEVICE)
@@ -205,9 +258,7 @@ def test_max_probability_and_entropy_exits(tmp_path: Path) -> None:
     logits = np.array([[900, 500, -200]], dtype=np.int32)
     measures: tuple[Measure, ...] = ("max_probability", "entropy")
     for measure in measures:
-        rule = ExitRule(measure, None, 8, 3 << 15)
-        single = one_stage(small_firmware())
-        firmware = replace(single, stages=(replace(single.stages[0], exit=rule),))
+        firmware = single(exit=ExitRule(measure, None, 8, 3 << 15))
         fake = FakeAccelerator(firmware, DEVICE, (0,), logits.tolist())
         elf = build(firmware, tmp_path / measure)
         answer = run(elf, np.zeros((1, *SHAPE), np.int8), fake, DEVICE)
@@ -228,18 +279,20 @@ def test_no_compiler_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_source_that_does_not_compile(compiler: str, tmp_path: Path) -> None:
     folder = write_firmware(small_firmware(), tmp_path)
-    (folder / "src" / "offramp_model.c").write_text('#include "offramp_model.h"\nint broken = "text";\n')
-    with pytest.raises(CheckFailed, match=r"(?s)refuses the firmware.*offramp_model\.c:2"):
+    (folder / "src" / "small_image.c").write_text('#include "small_image.h"\nint broken = "text";\n')
+    with pytest.raises(CheckFailed, match=r"(?s)refuses the firmware.*small_image\.c:2"):
         compile_firmware(folder, tmp_path / "x.elf", compiler)
     assert not (tmp_path / "x.elf").exists()
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_tables_that_do_not_fit_their_header_do_not_compile(compiler: str, tmp_path: Path) -> None:
+def test_an_offset_that_is_wrong_does_not_compile(compiler: str, tmp_path: Path) -> None:
     folder = write_firmware(small_firmware(), tmp_path)
-    header = folder / "include" / "offramp_model.h"
-    header.write_text(header.read_text().replace("OFFRAMP_STAGES 2u", "OFFRAMP_STAGES 3u"))
-    with pytest.raises(CheckFailed, match="belongs to other tables"):
+    source = folder / "src" / "small_image.c"
+    text = source.read_text()
+    assert "    offramp_write_t init[5u];\n" in text
+    source.write_text(text.replace("    offramp_write_t init[5u];\n", "    offramp_write_t init[6u];\n"))
+    with pytest.raises(CheckFailed, match="offramp_check_small_readable"):
         compile_firmware(folder, tmp_path / "x.elf", compiler)
 
 
@@ -248,4 +301,4 @@ def test_known_answers_and_writes_are_values() -> None:
     assert write("AON", 0) == BusWrite(DEVICE.register_address("AON"), 0)
     with pytest.raises(AttributeError):
         small_firmware().name = "other"  # type: ignore[misc]
-    assert isinstance(small_firmware().tests[0], KnownAnswer) and len(small_firmware().labels) == CLASSES
+    assert isinstance(small_firmware().tests[0], KnownAnswer) and len(small_model().labels) == CLASSES

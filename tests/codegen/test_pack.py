@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offramp.codegen.load_images import bias_runs, input_layout, reload_words, tensor_places, weight_chunks, weight_runs
+from offramp.codegen.load_images import bias_runs, input_layout, reload_words, tensor_layout, weight_chunks, weight_runs
 from offramp.codegen.pack import InputWords, express_words, merge_runs, pack_bias, pack_input, pack_weights
 from offramp.configs.device import load_device
 from offramp.planner.allocation.place import Placed, place
@@ -202,14 +202,15 @@ def test_where_results_are_read(width: int, gap: int) -> None:
     layer = on(make_layer(Shape(4, 2, 2), 70, output_width=width, write_gap=gap), first_out=8)
     placed = placed_of(make_network(layer))
     base, factor = placed.base("net/0"), width // 8
-    places = iter(tensor_places(placed, "net/0"))
+    found = tensor_layout(placed, "net/0")
+    assert (found.shape, found.bits) == ((70, 2, 2), width)
+    places = iter(found.addresses().tolist())
     for channel in range(70):
         output_pass, processor = channel // 36, channel % 36 + 8
         for pixel in range(4):
-            found = next(places)
             word = base + (pixel * 2 + output_pass) * (gap + 1) * factor + (processor % 4 if width == 32 else 0)
-            assert found.address == DEVICE.data_address(processor // 4, word)
-            assert (found.lane, found.width) == (0 if width == 32 else processor % 4, width)
+            lane = 0 if width == 32 else processor % 4
+            assert next(places) == DEVICE.data_address(processor // 4, word) + lane
 
 
 def test_chunks_begin_where_weights_were_placed() -> None:
@@ -218,6 +219,8 @@ def test_chunks_begin_where_weights_were_placed() -> None:
     start = placed.placement.weights["net/0:0"]
     assert [(run.processor, run.start, len(run.data)) for run in weight_runs(placed)] == [(4, start, 4), (5, start, 4)]
     assert [chunk.address for chunk in weight_chunks(placed)] == [DEVICE.weight_address(p) + 4 * start for p in (4, 5)]
+    assert [chunk.plain for chunk in weight_chunks(placed)] == [DEVICE.weight_address(p) + 16 * start for p in (4, 5)]
+    assert [chunk.columns for chunk in weight_chunks(placed)] == [4, 4]
     (run,) = bias_runs(placed)
     spot = placed.placement.biases["net/0:0"]
     assert run.address == DEVICE.bias_address(spot.quadrant, spot.start)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.codegen.firmware import Firmware, Logit
+from offramp.codegen.firmware import Firmware, Tensor
+from offramp.codegen.firmware_check import input_words
 from offramp.configs.device import Device
 from offramp.simulator.errors import AcceleratorError
 
@@ -30,6 +31,9 @@ class FakeAccelerator:
         self._control = {device.register_address("CTRL", quadrant): 0 for quadrant in range(device.geometry.quadrants)}
         self.memory: dict[int, int] = {}
         self.registers: list[tuple[int, int]] = []  # writes to registers, CTRL apart
+        self._running: tuple[int, int, Sequence[int] | None] = (0, 0, None)  # master's CTRL, stage, its answer
+        self._awaited = 0  # words of the input that have to come through the FIFO
+        self._held: dict[int, int] = {}  # what registers were last written
         self.starts = 0
         self.reads_of_control = 0
         self.bytes_written: list[int] = []
@@ -63,7 +67,7 @@ class FakeAccelerator:
             self.reads_of_control += 1
             return self._control[address]
         self._need_idle(address)
-        return self.memory[address]
+        return self._held[address] if address in self._held else self.memory[address]
 
     def _write(self, address: int, value: int) -> None:
         place = self._device.locate(address)
@@ -75,6 +79,10 @@ class FakeAccelerator:
         if place.name == "LCNT_MAX":
             self._need_idle(address)
         self.registers.append((address, value))
+        self._held[address] = value
+        if place.name.startswith("FIFO_DATA"):
+            self._awaited -= 1
+            self._finish()
 
     def _write_control(self, address: int, value: int) -> None:
         """A start is a rising enable of a quadrant that waits for no other."""
@@ -83,16 +91,24 @@ class FakeAccelerator:
         self._control[address] = value
         if fields["enable"] and not before["enable"] and not fields["sync_enable"]:
             self.starts += 1
-            stage, answer = self._pending.pop(0)
-            if answer is not None:
-                self._answer(self._firmware.stages[stage].logits, answer)
-                self._control[address] = value | self._device.registers["CTRL"].encode({"done": 1})
+            self._running = address, *self._pending.pop(0)
+            model = self._firmware.models[0]
+            reads = self._firmware.stages[self._running[1]].reads_fifo
+            self._awaited = input_words(model.input) * len(model.input.runs) if reads else 0
+            self._finish()
 
-    def _answer(self, places: Sequence[Logit], logits: Sequence[int]) -> None:
-        for place, logit in zip(places, logits, strict=True):
-            shift, mask = 8 * place.lane, (1 << place.width) - 1
-            word = self.memory.get(place.address, 0) & ~(mask << shift)
-            self.memory[place.address] = word | (logit & mask) << shift
+    def _finish(self) -> None:
+        """The answer, once the FIFO has taken the whole input."""
+        address, stage, answer = self._running
+        if answer is not None and not self._awaited:
+            self._answer(self._firmware.stages[stage].result, answer)
+            self._control[address] |= self._device.registers["CTRL"].encode({"done": 1})
+
+    def _answer(self, result: Tensor, values: Sequence[int]) -> None:
+        for place, value in zip(result.addresses().tolist(), values, strict=True):
+            shift, mask = 8 * (place % 4), (1 << result.bits) - 1
+            word = self.memory.get(place - place % 4, 0) & ~(mask << shift)
+            self.memory[place - place % 4] = word | (value & mask) << shift
 
     def _need_idle(self, address: int) -> None:
         enable = self._device.registers["CTRL"].by_name["enable"]

@@ -6,6 +6,3 @@ BOARD ?= EvKit_V1
 
 # Cycle figures of the core were counted at this level:
 MXC_OPTIMIZE_CFLAGS = -O2
-
-# Sleep instead of polling while the accelerator works (uses SysTick):
-# PROJ_CFLAGS += -DOFFRAMP_SLEEP=1

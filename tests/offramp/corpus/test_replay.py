@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from offramp.codegen.load_images import tensor_places
+from offramp.codegen.load_images import tensor_layout
 from offramp.configs.errors import InputError
 from offramp.corpus import replay
 from offramp.corpus.cases import find_cases
@@ -102,10 +102,10 @@ def test_a_bare_program_that_feeds_a_fifo_starts_first(tmp_path: Path) -> None:
         program |= {f"{phase}_{part}": taken[f"all_{part}"][span] for part in ("addr", "value", "kind")}
     np.savez(tmp_path / "program.npz", allow_pickle=False, **program)
     answer = run_network(network, x[None])[0][0]
-    places = tensor_places(machine.placed, "net/0")
-    values = answer.reshape(-1).view(np.uint8).astype(np.uint32) << [8 * place.lane for place in places]
-    addresses = np.array([place.address for place in places], np.uint32)
-    masks = np.array([0xFF << 8 * place.lane for place in places], np.uint32)
+    places = tensor_layout(machine.placed, "net/0").addresses().astype(np.uint32)
+    lanes = 8 * (places & 3)
+    values = answer.reshape(-1).view(np.uint8).astype(np.uint32) << lanes
+    addresses, masks = places & ~np.uint32(3), np.uint32(0xFF) << lanes
     np.savez(tmp_path / "expected.npz", addr=addresses, mask=masks, value=values.astype(np.uint32))
     assert replay.replay_case(tmp_path, DEVICE) == ()
 
