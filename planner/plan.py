@@ -112,21 +112,15 @@ def plan_digest(plan: Plan) -> str:
     """SHA-256, hexadecimal, of what determines the firmware: contents of files, but no path, and not where thresholds
     and placement come from."""
     spec, placement = plan.spec, plan.placed.placement
-    networks = {
-        name: {
-            "network": digest_of(spec.networks[name].network),
-            "checkpoint": digest_of(spec.networks[name].checkpoint),
-            "fifo": network.fifo,
-            "avg_pool_rounding": network.avg_pool_rounding,
-        }
-        for name, network in sorted(plan.chain.networks.items())
-    }
+    used = plan.chain.networks  # a head may be made of layers of another one, and has no files then
+    files = {name: network for name, network in spec.networks.items() if name in used}
     content = {
         "name": spec.name,
         "device": plan.placed.requirements.device.name,
         "clocks": dict(plan.placed.requirements.device.clocks),
         "labels": spec.labels,
-        "networks": networks,
+        "files": {name: [digest_of(one.network), digest_of(one.checkpoint)] for name, one in files.items()},
+        "networks": {name: [network.fifo, network.avg_pool_rounding] for name, network in used.items()},
         "stages": [
             [stage.name, [slot.name for slot in stage.slots], stage.result, *astuple(stage.exit)]
             for stage in plan.chain.exits

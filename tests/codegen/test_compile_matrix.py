@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from offramp.pipeline.footprint import compile_objects, declared_functions
 from offramp.simulator.board.objects import read_object
 from tests.helpers.firmware_builds import COMPILERS, write_firmware
 from tests.helpers.paths import ROOT
-from tests.helpers.small_firmware import DEVICE, small_firmware, started
+from tests.helpers.small_firmware import DEVICE, row_of, small_firmware, stage
 
 STRICT = (
     *("-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wundef", "-Werror"),
@@ -43,9 +42,8 @@ def through_fifo() -> Firmware:
 
 
 def single(layout: InputLayout) -> Firmware:
-    small = small_firmware()
-    stage = replace(small.stages[1], reads_fifo=layout.fifo, quadrants=(0,), start=started(0))
-    return replace(small, stages=(stage,), transitions={}, tests=(), input=layout)
+    last = stage("main", (0,), row_of(DEVICE.data_address(2, 128)), reads_fifo=layout.fifo)
+    return small_firmware(stages=(last,), input=layout)
 
 
 FIRMWARES = [by_words, by_channel, through_fifo]
@@ -63,8 +61,7 @@ def test_sources_compile_without_a_warning(
     options = [f"-std={standard}", *STRICT, *C_ONLY]
     found = find_compiler(compiler)
     compile_objects(found, folder, [name for name in sources if name != port], Variant(), options)
-    for sleep in (0, 1):
-        compile_objects(found, folder, [port], Variant(), [*options, SDK, f"-DOFFRAMP_SLEEP={sleep}"])
+    compile_objects(found, folder, [port], Variant(), [*options, SDK])
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
@@ -107,7 +104,7 @@ def test_every_function_can_be_called_from_cpp(compiler: str, standard: str, tmp
         pytest.skip(f"{command[0]} is not installed")
     folder = write_firmware(small_firmware(), tmp_path)
     names = declared_functions(folder)
-    assert {"offramp_init", "offramp_infer"} <= set(names)
+    assert {"offramp_open", "offramp_infer"} <= set(names)
     pointers = "".join(f"    reinterpret_cast<pointer>(&{name}),\n" for name in names)
     includes = "".join(f'#include "{header.name}"\n' for header in sorted((folder / "include").glob("*.h")))
     array = "extern pointer const calls[];\npointer const calls[] = {\n" + pointers + "};\n"

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offramp.codegen.firmware import Chunk
 from offramp.configs.errors import CheckFailed
 from offramp.pipeline.compile import Variant, compile_firmware, find_compiler
 from offramp.pipeline.footprint import compile_objects, measure_footprint
@@ -16,19 +15,19 @@ from offramp.planner.ir.chain import ExitRule
 from offramp.simulator.board.run import run_program
 from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import COMPILERS, write_firmware
-from tests.helpers.small_firmware import DEVICE, small_firmware
+from tests.helpers.small_firmware import DEVICE, small_firmware, small_model, weights_at
 
-LIMIT = 6 * 1024  # bytes of flash for the runtime at -Os
-CALLS = ("offramp_init", "offramp_load_input", "offramp_infer")
+LIMITS = {("arm-none-eabi-gcc", "-Os"): 6 * 1024, ("zig", "-Os"): 7 * 1024}  # bytes of flash for the runtime
+CALLS = ("offramp_open", "offramp_load", "offramp_infer")
 
 # Fills memory below the stack pointer, makes a call, and prints how far down something else is there now.
 MEASURED = """
-#include "offramp.h"
-#include "offramp_platform.h"
-#include "offramp_tables.h"
+#include "offramp_port.h"
+#include "small_image.h"
 #define BELOW 2048u
 #define MARK 0xA5u
 
+static const uint8_t input[SMALL_INPUT_BYTES];
 static offramp_result_t result;
 
 static void print(uint32_t number)
@@ -38,7 +37,7 @@ static void print(uint32_t number)
         text[i - 1u] = (char)('0' + (char)(number % 10u));
         number /= 10u;
     }
-    offramp_platform_print(text);
+    offramp_port_print(text);
 }
 
 #define MEASURE(call)                                      \\
@@ -48,7 +47,7 @@ static void print(uint32_t number)
         for (uint32_t i = 1u; i <= BELOW; i++) {           \\
             *(top - i) = MARK;                             \\
         }                                                  \\
-        int error = (call);                                \\
+        offramp_status_t error = (call);                               \\
         uint32_t depth = BELOW;                            \\
         while (depth > 0u && *(top - depth) == MARK) {     \\
             depth--;                                       \\
@@ -58,9 +57,9 @@ static void print(uint32_t number)
 
 int main(void)
 {
-    MEASURE(offramp_init());
-    MEASURE(offramp_load_input(offramp_known_answers[0].input));
-    MEASURE(offramp_infer(&result));
+    MEASURE(offramp_open(&small_image, NULL));
+    MEASURE(offramp_load(SMALL_MODEL, OFFRAMP_CHW, input, 0u, SMALL_INPUT_ROWS * SMALL_INPUT_COLUMNS));
+    MEASURE(offramp_infer(SMALL_MODEL, OFFRAMP_CHW, NULL, &result));
     return 0;
 }
 """
@@ -69,8 +68,8 @@ int main(void)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_no_call_takes_more_stack_than_stated(compiler: str, tmp_path: Path) -> None:
     """Seen on the virtual board; the largest frames are those of max_probability and entropy."""
-    stages = small_firmware().stages
-    firmware = replace(small_firmware(), stages=(replace(stages[0], exit=ExitRule("entropy", 1 << 15, 0)), stages[1]))
+    front, main = small_model().stages
+    firmware = small_firmware(stages=(replace(front, exit=ExitRule("entropy", 1 << 15, 0)), main))
     folder = write_firmware(firmware, tmp_path / "firmware")
     (folder / "measured.c").write_text(MEASURED)
     elf = compile_firmware(folder, tmp_path / "measured.elf", compiler, "measured.c").elf
@@ -79,19 +78,20 @@ def test_no_call_takes_more_stack_than_stated(compiler: str, tmp_path: Path) -> 
     seen = dict(zip(CALLS, map(int, console.split()), strict=True))
     stated = {one.call: one.bytes for one in measure_footprint(folder, compiler).stack}
     assert status == 0
-    assert all(stated[call] - 16 <= seen[call] <= stated[call] for call in CALLS)
+    assert all(0 < seen[call] <= stated[call] for call in CALLS)  # the deepest ways are those of FIFO input and reloads
+    assert seen["offramp_load"] == stated["offramp_load"]
     assert seen["offramp_infer"] >= 64
 
 
 @pytest.mark.parametrize("level", ["-O2", "-Os"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_larger_model_grows_the_image_only(compiler: str, level: str, tmp_path: Path) -> None:
-    words = np.arange(1000, dtype=np.uint32)
-    larger = replace(small_firmware(), weights=(*small_firmware().weights, Chunk(DEVICE.weight_address(3), words)))
+    more = weights_at(3, 0, np.arange(999, dtype=np.uint32), 444)
+    larger = replace(small_firmware(), weights=(*small_firmware().weights, more))
     variant = Variant("-Os" if level == "-Os" else "-O2")
     plain = measure_footprint(write_firmware(small_firmware(), tmp_path / "plain"), compiler, variant)
     grown = measure_footprint(write_firmware(larger, tmp_path / "larger"), compiler, variant)
-    assert 0 < plain.runtime_bytes == grown.runtime_bytes <= LIMIT
+    assert 0 < plain.runtime_bytes == grown.runtime_bytes <= LIMITS.get((compiler, level), 16 * 1024)
     image = [sum(o.constant_bytes for o in one.objects if o.part == "image") for one in (plain, grown)]
     assert 4000 <= image[1] - image[0] <= 4100
     assert [one.call for one in plain.stack] == [one.call for one in grown.stack]
