@@ -31,7 +31,8 @@ LIMIT = 40_000_000
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What the camera films: grey values, uint8 (64, 64). `lines` of it come; `overflows` is the driver's count."""
+    """What the camera films: grey values, uint8 (64, 64). `lines` of it come; the driver's count of lost lines grows by
+    `overflows`."""
 
     grey: NDArray[np.uint8]
     lines: int = SIDE

@@ -131,9 +131,11 @@ offramp_status_t application_load_picture(void)
 {
     static levels_t before = {0u, 4u * 4u * 255u};
     levels_t levels = {UINT32_MAX, 0u};
+    uint32_t overflows = get_camera_stream_statistic()->overflow_count;
+    release_camera_stream_buffer(); /* of a picture that was given up */
     (void)camera_start_capture_image();
     offramp_status_t status = load_rows(before, &levels);
-    if (get_camera_stream_statistic()->overflow_count != 0u) {
+    if (get_camera_stream_statistic()->overflow_count != overflows) {
         status = OFFRAMP_NOT_READY; /* lines are missing */
     }
     if (status == OFFRAMP_OK) {

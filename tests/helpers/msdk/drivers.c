@@ -88,7 +88,7 @@ int camera_start_capture_image(void)
     picture++;
     line = 0u;
     full = false;
-    statistic.overflow_count = pictures[picture - 1u].overflows;
+    statistic.overflow_count += pictures[picture - 1u].overflows;
     return 0;
 }
 

@@ -6,7 +6,7 @@
 #define PICTURE_COLUMNS 64
 #define PICTURE_ROWS 64
 
-/* `lines` of it come; `overflows` are what the driver says of it. */
+/* `lines` of it come; `overflows` are added to the driver's count. */
 typedef struct {
     const uint8_t *grey;
     unsigned int lines, overflows;
