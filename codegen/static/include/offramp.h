@@ -119,7 +119,8 @@ offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const vo
  * OFFRAMP_NOT_READY: nothing runs. */
 offramp_status_t offramp_poll(offramp_result_t *result);
 
-/* Begins, waits and polls. */
+/* Begins, waits and polls. `data`: as for offramp_begin, but nothing can follow: without it OFFRAMP_NOT_READY, unless all
+ * of it has been loaded. */
 offramp_status_t offramp_infer(uint32_t model, offramp_format_t format, const void *data, offramp_result_t *result);
 
 /* Stops the stage that runs. Its inference gives no answer. */

@@ -110,7 +110,7 @@ offramp_status_t offramp_load(uint32_t model, offramp_format_t format, const voi
 offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const void *data)
 {
     const offramp_piece_t input = {data, format, 0u, 0u};
-    return enter() ? leave(offramp_begin_model(model, &input)) : OFFRAMP_BUSY;
+    return enter() ? leave(offramp_begin_model(model, &input, false)) : OFFRAMP_BUSY;
 }
 
 static void clear_result(offramp_result_t *result)
@@ -142,7 +142,7 @@ offramp_status_t offramp_poll(offramp_result_t *result)
 static offramp_status_t infer(uint32_t model, const offramp_piece_t *input, offramp_result_t *result)
 {
     clear_result(result);
-    offramp_status_t status = offramp_begin_model(model, input);
+    offramp_status_t status = offramp_begin_model(model, input, true);
     if (status == OFFRAMP_OK) {
         status = poll_once(result);
         while (status == OFFRAMP_BUSY) {
@@ -150,9 +150,6 @@ static offramp_status_t infer(uint32_t model, const offramp_piece_t *input, offr
                 offramp_runtime.options.wait(offramp_runtime.options.context);
             }
             status = poll_once(result);
-        }
-        if (status == OFFRAMP_WANTS_INPUT) {
-            status = offramp_fail(OFFRAMP_NOT_READY); /* nobody can give it: this call has the lock */
         }
     }
     return status;
@@ -188,7 +185,7 @@ offramp_status_t offramp_cancel(void)
 static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
 {
     offramp_status_t status = idle();
-    if ((status == OFFRAMP_OK) && !offramp_runtime.answered) {
+    if ((status == OFFRAMP_OK) && (!offramp_runtime.answered || (offramp_runtime.phase == OFFRAMP_ASLEEP))) {
         status = OFFRAMP_NOT_READY;
     }
     if (status == OFFRAMP_OK) {

@@ -128,7 +128,8 @@ offramp_status_t offramp_wake_block(void);
 /* ---- offramp_stage.c: inferences */
 
 offramp_status_t offramp_load_piece(uint32_t model, const offramp_piece_t *piece);
-offramp_status_t offramp_begin_model(uint32_t model, const offramp_piece_t *input);
+/* `whole`: without an input, all of it has to be loaded already, also one that goes through the FIFO. */
+offramp_status_t offramp_begin_model(uint32_t model, const offramp_piece_t *input, bool whole);
 offramp_status_t offramp_poll_stage(offramp_result_t *result);
 
 #endif

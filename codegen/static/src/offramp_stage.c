@@ -78,7 +78,8 @@ static offramp_status_t load_running(const offramp_model_t *model, const offramp
 
 static offramp_status_t load_waiting(const offramp_model_t *model, const offramp_piece_t *piece)
 {
-    offramp_status_t status = fits(piece, model) ? offramp_make_ready() : OFFRAMP_E_ARGUMENT;
+    bool sent_later = through_fifo(model) && (piece->first != 0u); /* the pieces before would be forgotten */
+    offramp_status_t status = fits(piece, model) && !sent_later ? offramp_make_ready() : OFFRAMP_E_ARGUMENT;
     if ((status == OFFRAMP_OK) && !fits(piece, model)) {
         status = OFFRAMP_NOT_READY; /* the pieces before were lost when the accelerator was loaded again */
     } else if (status == OFFRAMP_OK) {
@@ -144,32 +145,33 @@ static void configure(const offramp_model_t *model, const offramp_stage_t *first
     offramp_runtime.stage = 0u;
 }
 
-static offramp_status_t take_input(const offramp_model_t *model, const offramp_piece_t *input)
+/* `whole`: nothing can follow while the stages run. */
+static offramp_status_t take_input(const offramp_model_t *model, const offramp_piece_t *input, bool whole)
 {
     offramp_status_t status = OFFRAMP_OK;
     bool there = offramp_runtime.input_model == model;
     if (input->data != NULL) {
-        const offramp_piece_t whole = {input->data, input->format, 0u, pixels_of(model)};
-        take(&whole, model);
-    } else if (through_fifo(model)) {
-        if (!there) {
-            send_from_start(NO_PIECE);
-            offramp_runtime.loaded = 0u;
-        }
-    } else if (!there || (offramp_runtime.loaded != pixels_of(model))) {
-        status = OFFRAMP_NOT_READY;
-    } else {
+        const offramp_piece_t all = {input->data, input->format, 0u, pixels_of(model)};
+        take(&all, model);
+    } else if (there && (offramp_runtime.loaded == pixels_of(model))) {
         /* offramp_load has loaded it. */
+    } else if (whole || !through_fifo(model)) {
+        status = OFFRAMP_NOT_READY;
+    } else if (!there) {
+        send_from_start(NO_PIECE);
+        offramp_runtime.loaded = 0u;
+    } else {
+        /* The pieces that follow come while the stage runs. */
     }
     return status;
 }
 
-static offramp_status_t begin(uint32_t number, const offramp_model_t *model, const offramp_piece_t *input)
+static offramp_status_t begin(uint32_t number, const offramp_model_t *model, const offramp_piece_t *input, bool whole)
 {
     uint32_t begun_at = offramp_now();
     offramp_status_t status = offramp_make_ready();
     if (status == OFFRAMP_OK) {
-        status = take_input(model, input);
+        status = take_input(model, input, whole);
     }
     if (status == OFFRAMP_OK) {
         offramp_runtime.statistics.begun++;
@@ -183,14 +185,14 @@ static offramp_status_t begin(uint32_t number, const offramp_model_t *model, con
     return status;
 }
 
-offramp_status_t offramp_begin_model(uint32_t number, const offramp_piece_t *input)
+offramp_status_t offramp_begin_model(uint32_t number, const offramp_piece_t *input, bool whole)
 {
     offramp_status_t status = OFFRAMP_NOT_READY;
     if ((offramp_runtime.phase != OFFRAMP_CLOSED) && (offramp_runtime.phase != OFFRAMP_ASLEEP)) {
         const offramp_model_t *model = offramp_model(offramp_runtime.header, number);
         status = OFFRAMP_E_ARGUMENT;
         if ((model != NULL) && ((input->data == NULL) || known_format(input))) {
-            status = begin(number, model, input);
+            status = begin(number, model, input, whole);
         }
     }
     return status;
