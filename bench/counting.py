@@ -10,10 +10,9 @@ from typing import Any
 from offramp.configs.device import Device
 from offramp.pipeline.compile import compile_firmware
 from offramp.simulator.board.bus import Bus
-from offramp.simulator.board.core import Core
-from offramp.simulator.board.elf import load_image
-from offramp.simulator.board.host import SYS_WRITE0, Host
+from offramp.simulator.board.host import CALLS, SYS_WRITE0, Host
 from offramp.simulator.board.meter import Access, Meter
+from offramp.simulator.board.run import run_with
 
 LIMIT = 50_000_000
 PARTS = ("loading the input", "switching", "starting", "waiting", "reading logits", "deciding")
@@ -34,7 +33,7 @@ int main(void)
     static const offramp_options_t options = {.wait = poll_at_once}; /* without a clock: the core here has none */
     static uint32_t input[%(bytes)uu / 4u];
     static offramp_result_t result;
-    int32_t inputs = semihosting_open("input", false);
+    int32_t inputs = semihosting_open("calls", false);
     offramp_status_t status = offramp_open(board_images[0], &options);
     semihosting_print("");
     semihosting_print("");
@@ -87,7 +86,8 @@ class _MarkingHost(Host):
     """Notes how many instructions were done at each print."""
 
     def __init__(self, images: Sequence[bytes], meter: Meter) -> None:
-        super().__init__(images)
+        super().__init__()
+        self.streams[CALLS].extend(images)
         self.marks: list[int] = []
         self._meter = meter
 
@@ -109,7 +109,7 @@ def count(
     elf = compile_firmware(folder, folder / "count.elf", COMPILER, main.name).elf
     meter = Meter()
     host = _MarkingHost(given, meter)
-    status = Core(load_image(elf), device, accelerator, host, meter).run(LIMIT)
+    status = run_with(host, elf, accelerator, device, limit=LIMIT, meter=meter)
     if status:
         raise AssertionError(f"the firmware in {folder} returned {status}")
     first, second, *marks = host.marks

@@ -80,7 +80,6 @@ def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
         "values": max(results),
         "logits": max(measured, default=1),
         "shim": _shim(firmware.models[0]),
-        "input_bytes": max(_input_bytes(model.input) for model in firmware.models),
         "words": input_words,
         "run_channels": _run_channels,
         "hex": hex,
@@ -116,11 +115,6 @@ def _identifier(name: str) -> str:
 def _distinct(names: Sequence[str]) -> list[str]:
     """The names; all with their index behind them if one occurs several times."""
     return list(names) if len(set(names)) == len(names) else [f"{name}_{index}" for index, name in enumerate(names)]
-
-
-def _input_bytes(layout: InputLayout) -> int:
-    channels, rows, columns = layout.shape
-    return channels * rows * columns
 
 
 def _run_channels(layout: InputLayout) -> list[str]:

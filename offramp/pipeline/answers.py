@@ -29,7 +29,8 @@ class Answers:
 
     `classes`: int64 (N,). `exit_index`: int64 (N,), the stage that answered, as an index into `stages`. `confidence`:
     float64 (N,), in real units (logits, probability, nats). `logits`: int32 (N, classes), of the stage that answered,
-    in integer units; `error`: int32 (N,), the firmware's error code, 0 where there is an answer.
+    in integer units, filled up with 0 where stages have different numbers of them; `error`: int32 (N,), the firmware's
+    error code, 0 where there is an answer.
     """
 
     stages: tuple[str, ...]
@@ -56,18 +57,20 @@ def reference_answers(chain: Chain, profiled: Profile) -> Answers:
 
 def board_answers(chain: Chain, run: BoardRun) -> Answers:
     """The answers of the firmware on the virtual board."""
-    index = run.stages.astype(np.int64)
+    most = max((len(values) for values in run.values), default=0)
     return Answers(
         stages=tuple(stage.name for stage in chain.stages),
-        classes=run.classes.astype(np.int64),
-        exit_index=index,
-        confidence=_real(chain, index, run.confidences),
-        logits=run.logits,
-        error=run.errors,
+        classes=run.classes,
+        exit_index=run.stages,
+        confidence=_real(chain, run.stages, run.confidences),
+        logits=np.array([np.pad(values, (0, most - len(values))) for values in run.values], np.int32).reshape(-1, most),
+        error=np.array(run.statuses, np.int32),
     )
 
 
-def _real(chain: Chain, index: npt.NDArray[np.int64], confidence: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+def _real(
+    chain: Chain, index: npt.NDArray[np.int64], confidence: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.float64]:
     rules = [stage.exit for stage in chain.exits]
     values = zip(index.tolist(), confidence.tolist(), strict=True)
     exits = [(rules[stage], value) for stage, value in values]

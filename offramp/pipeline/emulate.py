@@ -20,7 +20,8 @@ from offramp.planner.reference.profile import Profile, exit_indices
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
 from offramp.simulator.board.meter import Meter
-from offramp.simulator.board.run import ERRORS, BoardRun, run
+from offramp.simulator.board.run import BoardRun, run
+from offramp.simulator.clock import Clock
 from offramp.simulator.cycles import RunCycles
 
 RUNNING = "running the firmware on the virtual board"  # the step of a progress
@@ -100,11 +101,13 @@ def verify(
     times as long. BoardError if the firmware is stuck or fails.
     """
     device = placed.requirements.device
-    bus = MeteredBus(Accelerator(device), device, meter.ran if meter else None)
-    found = run(elf, x, bus, device, progress=progress, meter=meter)
+    clock = Clock(device)
+    bus = MeteredBus(Accelerator(device, clock), device, meter.ran if meter else None)
+    found = run(elf, x, bus, device, progress=progress, meter=meter, clock=clock)
     lines = compare(found, placed.requirements.chain, expected)
     verified = Verified(len(x), len(lines), bus.writes["weights"], bus.writes["bias"])
-    _check_loaded_once(placed, verified)
+    if not any(found.statuses):  # after an error everything is loaded again
+        _check_loaded_once(placed, verified)
     return Emulated(found, verified, lines)
 
 
@@ -126,27 +129,27 @@ def check_verified(emulated: Emulated) -> None:
 
 
 def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]:
-    """Class, stage, confidence and logits of every image; a line for each image in which anything differs."""
+    """Status, stage, class, confidence and all values of every result; a line for each image in which any differs."""
     exit_index = exit_indices(chain, expected)
     lines = []
     for image, stage in enumerate(exit_index.tolist()):
+        status = found.statuses[image]
+        if status:
+            lines.append(f"image {image}: the firmware returned {status.name}")
+            continue
         wanted = {
-            "error": 0,
             "stage": stage,
             "class": int(expected.answers[stage][image]),
             "confidence": int(expected.confidence[stage][image]),
-            "logits": expected.logits[stage][image].tolist(),
+            "values": expected.logits[stage][image].ravel().tolist(),
         }
         got = {
-            "error": int(found.errors[image]),
             "stage": int(found.stages[image]),
             "class": int(found.classes[image]),
             "confidence": int(found.confidences[image]),
-            "logits": found.logits[image].tolist(),
+            "values": found.values[image].tolist(),
         }
         different = [f"{key} is {got[key]}, expected {wanted[key]}" for key in wanted if got[key] != wanted[key]]
-        if got["error"]:
-            different = [f"the firmware returned {ERRORS.get(int(found.errors[image]), got['error'])}"]
         if different:
             lines.append(f"image {image}: {'; '.join(different)}")
     return tuple(lines)

@@ -24,7 +24,8 @@ from offramp.planner.reference.layers import Tensor
 from offramp.planner.reference.profile import chain_tensors
 from offramp.simulator.board.bus import Bus
 from offramp.simulator.board.errors import BoardError
-from offramp.simulator.board.run import LIMIT, run_program
+from offramp.simulator.board.run import run_program
+from offramp.simulator.board.session import LIMIT
 
 Images = Sequence[npt.NDArray[np.int8]]
 Outcome = Literal["equal", "different", "error", "not visible"]

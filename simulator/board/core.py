@@ -115,20 +115,32 @@ class Core:
         engine.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
 
-    def run(self, limit: int) -> int:
-        """Run to the exit call. limit: instructions between two records of results (counted in whole pieces)."""
-        left, answered = limit, 0
-        while self._host.ended is None:
+    def run(self, limit: int) -> int | None:
+        """Run to the exit call, or until the program waits for a call of the host: None. `limit`: instructions between
+        two answers (counted in whole pieces)."""
+        self._host.waiting = False
+        left, answers = limit, self._host.answers
+        while self._host.ended is None and not self._host.waiting:
             self._piece(min(PIECE, max(left, 1)))
             left -= PIECE
-            if len(self._host.records) > answered:
-                left, answered = limit, len(self._host.records)
-            if left <= 0 and self._host.ended is None:
+            if self._host.answers > answers:
+                left, answers = limit, self._host.answers
+            if left <= 0 and self._host.ended is None and not self._host.waiting:
                 raise self._error(Ending.LIMIT, f"{limit} instructions without an answer, now at {self._pc:#010x}")
+        if self._host.ended is None:
+            return None
         reason, status = self._host.ended
         if reason != APPLICATION_EXIT:
             raise self._error(Ending.FAULT, f"exception, reported with {reason:#x}")
         return status
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the core's memory."""
+        return bytes(self._engine.mem_read(address, size))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Change the core's memory, flash too."""
+        self._engine.mem_write(address, data)
 
     def _piece(self, count: int) -> None:
         """Some instructions: at most `count`, less if the core sleeps, a handler ends or the program does."""
@@ -148,7 +160,7 @@ class Core:
             self._pc = self._exceptions.leave()
             return
         self._pc = self._engine.reg_read(self._arm.UC_ARM_REG_PC)
-        if self._host.ended is not None:
+        if self._host.ended is not None or self._host.waiting:
             return
         if self._half_word(self._pc - 2) == WAIT_FOR_INTERRUPT:
             self._sleep()
@@ -226,8 +238,12 @@ class Core:
         engine.reg_write(self._arm.UC_ARM_REG_PC, (pc + 2) | 1)
         self._guard(self._port.flush)
         operation, argument = (engine.reg_read(getattr(self._arm, f"UC_ARM_REG_R{index}")) for index in (0, 1))
-        engine.reg_write(self._arm.UC_ARM_REG_R0, self._guard(self._host.call, operation, argument, engine))
-        if self._failure is not None or self._host.ended is not None:
+        answer = self._guard(self._host.call, operation, argument, engine)
+        if self._host.waiting:
+            engine.reg_write(self._arm.UC_ARM_REG_PC, pc | 1)  # the read is made again
+        else:
+            engine.reg_write(self._arm.UC_ARM_REG_R0, answer)
+        if self._failure is not None or self._host.ended is not None or self._host.waiting:
             engine.emu_stop()
 
     def _on_invalid(self, engine: Any, access: int, address: int, size: int, value: int, user: Any) -> bool:
@@ -254,7 +270,7 @@ class Core:
             raise failure
 
     def _error(self, ending: Ending, detail: str) -> BoardError:
-        return BoardError(ending, detail, len(self._host.records), self._host.console)
+        return BoardError(ending, detail, self._host.answers, self._host.console)
 
     def _word(self, address: int) -> int:
         return int.from_bytes(self._engine.mem_read(address, 4), "little")

@@ -20,12 +20,12 @@ class Ending(Enum):
 
 
 class BoardError(CheckFailed):
-    """The program did not run to its end. `ending` says why; `answers` images had been answered before."""
+    """The program did not run to its end. `ending` says why; `calls` had been answered before."""
 
-    def __init__(self, ending: Ending, detail: str, answers: int = 0, console: str = "") -> None:
+    def __init__(self, ending: Ending, detail: str, calls: int = 0, console: str = "") -> None:
         said = f"; it printed: {console.strip()}" if console.strip() else ""
-        super().__init__(f"virtual board: {ending.value}: {detail} (after {answers} answered images{said})")
+        super().__init__(f"virtual board: {ending.value}: {detail} (after {calls} calls{said})")
         self.ending = ending
         self.detail = detail
-        self.answers = answers
+        self.calls = calls
         self.console = console

@@ -1,22 +1,23 @@
-"""The host's side of semihosting: a stream of inputs, a stream of results, a console, and the end.
+"""The host's side of semihosting: streams of records, a console, and the end.
 
 Numbers of the operations: Arm, "Semihosting for AArch32 and AArch64".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 SYS_OPEN, SYS_WRITE0, SYS_WRITE, SYS_READ, SYS_EXIT_EXTENDED = 0x01, 0x04, 0x05, 0x06, 0x20
 APPLICATION_EXIT = 0x20026
-INPUT, RESULTS = 1, 2
-_HEAD_BYTES = 16  # of a result: error, class, stage, confidence
-_STREAMS = {b"input": INPUT, b"results": RESULTS}
+CALLS, ANSWERS = "calls", "answers"
+_READ = (CALLS, "interrupt", "wait")  # streams that a program reads: their handles are 1, 2, ...
+_HANDLES = {name.encode(): handle for handle, name in enumerate((*_READ, ANSWERS), 1)}
 _FAILED = 0xFFFFFFFF
 _LONGEST_TEXT = 4096
 _MOST_TEXT = 1 << 20
-_LONGEST_RECORD = 1 << 14  # bytes: 4 words and a logit for each of 1,024 classes are 4112
+_LONGEST_RECORD = 1 << 10
 
 
 class Memory(Protocol):
@@ -28,23 +29,20 @@ class Memory(Protocol):
 
 
 class Host:
-    """Answers the calls of one program. A read of the input stream gives one whole image, or nothing at the end.
+    """Answers the calls of one program. `streams`: what it will read, record by record; a read takes a whole record. A
+    program that finds no more `calls` waits until there are some, or until they are `closed`; other streams end.
 
-    `given` is called with an image's number when the program has got it, `progress` with the number of answers."""
+    `answered` is called with each record that the program writes.
+    """
 
-    def __init__(
-        self,
-        images: Sequence[bytes],
-        progress: Callable[[int], None] | None = None,
-        given: Callable[[int], None] | None = None,
-    ) -> None:
-        self._images = list(images)
-        self._next = 0
-        self._progress = progress
-        self._given = given
-        self.records: list[bytes] = []
+    def __init__(self, answered: Callable[[bytes], None] | None = None) -> None:
+        self.streams: dict[str, deque[bytes]] = {name: deque() for name in _READ}
+        self.closed = False
+        self.waiting = False  # the program waits for a call; the read that it waits in has to be made again
+        self.answers = 0
         self.console = ""
         self.ended: tuple[int, int] | None = None  # reason and status of the exit call
+        self._answered = answered
 
     def call(self, operation: int, argument: int, memory: Memory) -> int:
         """The answer to a call (register 0 afterwards). ValueError for one that is not known."""
@@ -53,7 +51,7 @@ class Host:
             return 0
         if operation == SYS_OPEN:
             name, _, length = self._block(argument, 3, memory)
-            return _STREAMS.get(bytes(memory.mem_read(name, min(length, _LONGEST_TEXT))), _FAILED)
+            return _HANDLES.get(bytes(memory.mem_read(name, min(length, _LONGEST_TEXT))), _FAILED)
         if operation == SYS_READ:
             return self._read(self._block(argument, 3, memory), memory)
         if operation == SYS_WRITE:
@@ -71,32 +69,29 @@ class Host:
             raise ValueError(f"more than {_MOST_TEXT} characters printed")
 
     def _read(self, arguments: list[int], memory: Memory) -> int:
+        """Bytes that are left over: none, or all at the end of a stream."""
         handle, address, size = arguments
-        if handle != INPUT:
+        if not 1 <= handle <= len(_READ):
             raise ValueError(f"a read of stream {handle}")
-        if self._next == len(self._images):
+        name = _READ[handle - 1]
+        records = self.streams[name]
+        if not records:
+            self.waiting = name == CALLS and not self.closed
             return size
-        image = self._images[self._next]
-        if len(image) != size:
-            raise ValueError(f"a read of {size} bytes; an image has {len(image)}")
-        memory.mem_write(address, image)
-        if self._given:
-            self._given(self._next)
-        self._next += 1
+        record = records.popleft()
+        if len(record) != size:
+            raise ValueError(f"a read of {size} bytes; a record has {len(record)}")
+        memory.mem_write(address, record)
         return 0
 
     def _write(self, arguments: list[int], memory: Memory) -> int:
         handle, address, size = arguments
-        if handle != RESULTS:
+        if handle != _HANDLES[ANSWERS.encode()] or self._answered is None:
             raise ValueError(f"a write to stream {handle}")
-        expected = len(self.records[0]) if self.records else size
-        if size != expected or size % 4 or not _HEAD_BYTES <= size <= _LONGEST_RECORD:
-            raise ValueError(f"a result of {size} bytes; {expected} bytes, whole words, are expected")
-        if len(self.records) == len(self._images):
-            raise ValueError(f"more than {len(self._images)} results")
-        self.records.append(bytes(memory.mem_read(address, size)))
-        if self._progress:
-            self._progress(len(self.records))
+        if size > _LONGEST_RECORD:
+            raise ValueError(f"a record of {size} bytes; at most {_LONGEST_RECORD} are expected")
+        self.answers += 1
+        self._answered(bytes(memory.mem_read(address, size)))
         return 0
 
     def _block(self, address: int, words: int, memory: Memory) -> list[int]:

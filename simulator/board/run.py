@@ -11,48 +11,36 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device
 from offramp.simulator.board.bus import Bus
+from offramp.simulator.board.calls import Shape, Status
 from offramp.simulator.board.core import Core
 from offramp.simulator.board.elf import load_image
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import Host
+from offramp.simulator.board.interrupts import Interrupts
 from offramp.simulator.board.meter import Meter
+from offramp.simulator.board.session import LIMIT, Session
 from offramp.simulator.clock import Clock
-
-LIMIT = 20_000_000  # instructions from one answer to the next; an MNIST image takes some 100,000
-ERRORS = {  # offramp_status_t
-    0: "OFFRAMP_OK",
-    1: "OFFRAMP_BUSY",
-    2: "OFFRAMP_WANTS_INPUT",
-    -1: "OFFRAMP_NOT_READY",
-    -2: "OFFRAMP_E_ARGUMENT",
-    -3: "OFFRAMP_E_TIMEOUT",
-    -4: "OFFRAMP_E_EARLY",
-    -5: "OFFRAMP_E_POWER",
-    -6: "OFFRAMP_E_MEMORY",
-    -7: "OFFRAMP_E_IMAGE",
-}
-_HEAD = 4  # words before the logits of a record: error, class, stage, confidence
 
 
 @dataclass(frozen=True, eq=False)
 class BoardRun:
-    """What the firmware answered, image by image, and what it printed.
+    """What the firmware answered, input by input, and what it printed.
 
-    errors: int32, (n,), see ERRORS. classes, stages: int32, (n,). confidences: uint32, (n,).
-    logits: int32, (n, classes) of the stage that answered; 0 where the error is not 0.
+    statuses: of offramp_infer, or of offramp_output_words if that failed. classes, stages, confidences: int64, (n,), 0
+    where there is no answer. values: for each input the whole result of the stage that answered, int32, flat in the
+    order channel, row, column; none where there is no answer.
     """
 
-    errors: NDArray[np.int32]
-    classes: NDArray[np.int32]
-    stages: NDArray[np.int32]
-    confidences: NDArray[np.uint32]
-    logits: NDArray[np.int32]
+    statuses: tuple[Status, ...]
+    classes: NDArray[np.int64]
+    stages: NDArray[np.int64]
+    confidences: NDArray[np.int64]
+    values: tuple[NDArray[np.int32], ...]
     console: str
 
     def failures(self) -> tuple[str, ...]:
-        """One line for each image that ended in an error code of the firmware."""
-        bad = np.flatnonzero(self.errors).tolist()
-        return tuple(f"image {index}: {ERRORS.get(int(self.errors[index]), self.errors[index])}" for index in bad)
+        """One line for each input that ended in an error."""
+        return tuple(f"image {index}: {status.name}" for index, status in enumerate(self.statuses) if status)
 
 
 def run(
@@ -61,56 +49,78 @@ def run(
     accelerator: Bus,
     device: Device,
     *,
+    clock: Clock | None = None,
+    model: int = 0,
     limit: int = LIMIT,
     progress: Callable[[int], None] | None = None,
     meter: Meter | None = None,
 ) -> BoardRun:
-    """Boot the ELF once and have it answer all inputs, int8, (n, channels, rows, columns).
+    """Boot the ELF once and have a model of its first image answer all inputs, int8, (n, channels, rows, columns).
 
-    `accelerator` starts without power and is used up. `progress` is called with the number of answers so far.
+    `accelerator` starts without power and is used up; `clock` is the one that it has. `progress` is called with the
+    number of answers so far.
     `meter` counts instructions and bus accesses; a run with one takes many times as long.
-    BoardError if the program does not get to its end; an error code that it returns for an image is no such error.
+    BoardError if the program does not get to its end; an error that it returns for an input is no such error.
     """
-    images = [np.ascontiguousarray(image, dtype=np.int8).tobytes() for image in inputs]
-    host = Host(images, _told(progress, meter), meter.given if meter else None)
-    status = Core(load_image(elf), device, accelerator, host, meter).run(limit)
-    if status:
-        raise BoardError(Ending.STATUS, f"status {status}", len(host.records), host.console)
-    if len(host.records) != len(inputs):
-        detail = f"{len(host.records)} answers to {len(inputs)} inputs"
-        raise BoardError(Ending.STATUS, detail, len(host.records), host.console)
-    return _answers(host)
+    rows = np.zeros((len(inputs), 3), np.int64)
+    statuses, values = [], []
+    with Session(elf, accelerator, device, limit=limit, meter=meter, clock=clock) as session:
+        opened = session.open()
+        if opened.status:
+            raise BoardError(Ending.STATUS, f"offramp_open returned {opened.status.name}", 0, session.host.console)
+        shapes = stage_shapes(session, model)
+        most = max(shape.values for shape in shapes)
+        for index, image in enumerate(inputs):
+            if meter:
+                meter.given(index)
+            answer = session.answer(model, np.ascontiguousarray(image, dtype=np.int8).tobytes(), most)
+            statuses.append(answer.status)
+            values.append(np.zeros(0, np.int32))
+            if not answer.status:
+                result, found = answer.result
+                rows[index] = result.class_index, result.stage, result.confidence
+                values[-1] = found[: shapes[result.stage].values]
+            if meter:
+                meter.answered()
+            if progress:
+                progress(index + 1)
+        session.close()
+    return BoardRun(tuple(statuses), rows[:, 0], rows[:, 1], rows[:, 2], tuple(values), session.host.console)
 
 
-def _told(progress: Callable[[int], None] | None, meter: Meter | None) -> Callable[[int], None]:
-    def tell(answers: int) -> None:
-        if meter:
-            meter.answered()
-        if progress:
-            progress(answers)
-
-    return tell
-
-
-def _answers(host: Host) -> BoardRun:
-    records = np.frombuffer(b"".join(host.records), dtype="<i4").astype(np.int32)
-    table = records.reshape(len(host.records), -1) if host.records else np.zeros((0, _HEAD), dtype=np.int32)
-    return BoardRun(
-        errors=table[:, 0],
-        classes=table[:, 1],
-        stages=table[:, 2],
-        confidences=table[:, 3].view(np.uint32),
-        logits=table[:, _HEAD:],
-        console=host.console,
-    )
+def stage_shapes(session: Session, model: int, image: int = 0) -> list[Shape]:
+    """What the stages of a model give."""
+    shapes: list[Shape] = []
+    while True:
+        answer = session.shape(image, model, len(shapes))
+        if answer.status:
+            return shapes
+        shapes.append(answer.result)
 
 
 def run_program(
     elf: Path, accelerator: Bus, device: Device, *, limit: int = LIMIT, clock: Clock | None = None
 ) -> tuple[int, str]:
-    """Boot an ELF that needs no inputs, such as the demonstration: exit status and what it printed.
-
-    `clock`: that of the accelerator, if it has one."""
-    host = Host([])
-    status = Core(load_image(elf), device, accelerator, host, clock=clock).run(limit)
+    """Boot an ELF that needs no calls, such as the demonstration: exit status and what it printed."""
+    host = Host()
+    status = run_with(host, elf, accelerator, device, limit=limit, clock=clock)
     return status, host.console
+
+
+def run_with(
+    host: Host,
+    elf: Path,
+    accelerator: Bus,
+    device: Device,
+    *,
+    limit: int = LIMIT,
+    meter: Meter | None = None,
+    clock: Clock | None = None,
+    interrupts: Interrupts | None = None,
+) -> int:
+    """Boot an ELF and run it to its end, with what the host's streams hold: exit status."""
+    host.closed = True
+    core = Core(load_image(elf), device, accelerator, host, meter, clock=clock, interrupts=interrupts)
+    status = core.run(limit)
+    assert status is not None  # it does not wait: streams end
+    return status

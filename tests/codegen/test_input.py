@@ -9,51 +9,24 @@ import numpy.typing as npt
 import pytest
 
 from offramp.codegen.firmware import Firmware, InputLayout, InputRun
-from offramp.pipeline.compile import compile_firmware
-from offramp.simulator.board.run import run
+from offramp.simulator.board.calls import Format, Status
+from offramp.simulator.board.session import Session
 from tests.helpers.fake_accelerator import FakeAccelerator
-from tests.helpers.firmware_builds import COMPILERS, write_firmware
+from tests.helpers.firmware_builds import COMPILERS, build
 from tests.helpers.small_firmware import DEVICE, row_of, small_firmware, stage
 
 STATUS = DEVICE.register_address("FIFO_STAT")
 PORTS = [DEVICE.register_address(f"FIFO_DATA{port}") for port in range(4)]
 FULL = [DEVICE.registers["FIFO_STAT"].encode({"full": 1 << port}) for port in range(4)]
 SIZES = [(1, 3), (4, 4), (1, 17), (5, 7)]
-BYTES = 4 * 5 * 7 * 4  # as many as the largest input takes in any form
-FORMS = ("bytes", "bytes not aligned", "by pixel", "by pixel, unsigned", "unsigned", "packed")
-MAIN = f"""\
-#include "board_image.h"
-#include "semihosting.h"
-
-static const offramp_format_t formats[] = {{
-    OFFRAMP_CHW, OFFRAMP_CHW, OFFRAMP_HWC, OFFRAMP_HWC | OFFRAMP_UNSIGNED, OFFRAMP_CHW | OFFRAMP_UNSIGNED,
-    OFFRAMP_PACKED}};
-static uint32_t input[{BYTES // 4 + 1}];
-
-static void poll_at_once(void *context)
-{{
-    (void)context;
-}}
-
-int main(void)
-{{
-    const offramp_options_t options = {{.wait = poll_at_once}};
-    int32_t inputs = semihosting_open("input", false);
-    int32_t results = semihosting_open("results", true);
-    offramp_status_t status = offramp_open(board_images[0], &options);
-    for (uint32_t i = 0u; (status == OFFRAMP_OK) && (i < sizeof formats / sizeof formats[0]); i++) {{
-        static struct {{
-            int32_t status;
-            offramp_result_t result;
-        }} record;
-        uint8_t *at = (uint8_t *)input + (i == 1u ? 1u : 0u);
-        (void)semihosting_read(inputs, at, {BYTES}u);
-        record.status = (int32_t)offramp_infer(0u, formats[i], at, &record.result);
-        (void)semihosting_write(results, &record, sizeof record);
-    }}
-    return (int)status;
-}}
-"""
+FORMS = {
+    "bytes": Format.CHW,
+    "bytes not aligned": Format.CHW,
+    "by pixel": Format.HWC,
+    "by pixel, unsigned": Format.HWC | Format.UNSIGNED,
+    "unsigned": Format.CHW | Format.UNSIGNED,
+    "packed": Format.PACKED,
+}
 
 
 class Feed(FakeAccelerator):
@@ -104,25 +77,17 @@ def words_of(image: npt.NDArray[np.int8], shape: InputLayout) -> list[list[int]]
     return found
 
 
-def given_as(image: npt.NDArray[np.int8], form: str, words: list[list[int]]) -> npt.NDArray[np.int8]:
-    """What the application has in its memory, and junk behind it."""
-    if form == "packed":
-        given = np.array(words, "<u4").view(np.int8)
-    else:
-        given = np.moveaxis(image, 0, -1) if form.startswith("by pixel") else image
-        given = given ^ np.int8(-128) if form.endswith("unsigned") else given
-    return np.append(given.reshape(-1), np.full(BYTES - given.size, 0x55, np.int8))
+def given_as(image: npt.NDArray[np.int8], form: Format, words: list[list[int]]) -> bytes:
+    """What the application has in its memory."""
+    if form is Format.PACKED:
+        return np.array(words, "<u4").tobytes()
+    given = np.moveaxis(image, 0, -1) if form & Format.HWC else image
+    return (given ^ np.int8(-128) if form & Format.UNSIGNED else given).tobytes()
 
 
 def firmware_with(shape: InputLayout) -> Firmware:
     last = stage("main", (0,), row_of(DEVICE.data_address(2, 128)), reads_fifo=shape.fifo)
     return small_firmware(stages=(last,), input=shape)
-
-
-def compiled(firmware: Firmware, folder: Path, compiler: str) -> Path:
-    write_firmware(firmware, folder)
-    (folder / "forms.c").write_text(MAIN)
-    return compile_firmware(folder, folder / "forms.elf", compiler, "forms.c").elf
 
 
 @pytest.mark.parametrize("chw", [True, False], ids=["CHW", "HWC"])
@@ -133,19 +98,21 @@ def test_words(size: tuple[int, int], fifo: bool, chw: bool, tmp_path: Path) -> 
     firmware = firmware_with(shape)
     images = np.random.default_rng(1).integers(-128, 128, (len(FORMS), *shape.shape)).astype(np.int8)
     expected = [words_of(image, shape) for image in images]
-    given = np.stack([given_as(*one) for one in zip(images, FORMS, expected, strict=True)])
     accelerator = Feed(firmware)
-    found = run(compiled(firmware, tmp_path, "auto"), given, accelerator, DEVICE)
-    assert found.errors.tolist() == [0] * len(FORMS)
-    for form, words, seen, sent in zip(FORMS, expected, accelerator.seen, accelerator.sent, strict=True):
+    with Session(build(firmware, tmp_path), accelerator, DEVICE) as session:
+        session.open()
+        for (name, form), image, words in zip(FORMS.items(), images, expected, strict=True):
+            session.shift = 1 if "not aligned" in name else 0
+            assert session.infer(0, given_as(image, form, words), form).status is Status.OK, name
+    for name, words, seen, sent in zip(FORMS, expected, accelerator.seen, accelerator.sent, strict=True):
         if fifo:
             pairs = [(PORTS[port], column[k]) for k in range(len(words[0])) for port, column in enumerate(words)]
-            assert sent == pairs, form
+            assert sent == pairs, name
         else:
             places = [[one.address + k * one.step for k in range(len(words[0]))] for one in shape.runs]
-            assert [[seen[place] for place in one] for one in places] == words, form
+            assert [[seen[place] for place in one] for one in places] == words, name
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_compiles_without_warnings(compiler: str, tmp_path: Path) -> None:
-    compiled(firmware_with(layout(False, True, (3, 7))), tmp_path, compiler)
+    build(firmware_with(layout(False, True, (3, 7))), tmp_path, compiler=compiler)

@@ -182,8 +182,9 @@ def run_image(
     device: Device = DEVICE,
 ) -> tuple[int, list[int]]:
     """Exit status, and what the program `put`. The accelerator has the clock unless another is given."""
-    clock, host = clock or Clock(device), Host([])
+    clock, host = clock or Clock(device), Host()
     bus = accelerator or Accelerator(device, clock)
     core = Core(image, device, bus, host, clock=clock, interrupts=interrupts, precise=precise)
     status = core.run(LIMIT)
+    assert status is not None  # no program here waits for calls
     return status, [int(word, 16) for word in host.console.split()]

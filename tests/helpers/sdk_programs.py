@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from offramp.configs.device import load_device
 from offramp.pipeline.compile import find_compiler, run_compiler
 from offramp.simulator.accelerator import Accelerator
-from offramp.simulator.board.core import Core
-from offramp.simulator.board.elf import load_image
 from offramp.simulator.board.faults import Fault
 from offramp.simulator.board.faulty_bus import FaultyBus
 from offramp.simulator.board.host import Host
 from offramp.simulator.board.interrupts import Interrupts
+from offramp.simulator.board.run import run_with
 from offramp.simulator.clock import Clock
 from offramp.simulator.lenient import LenientAccelerator
 from tests.helpers.paths import ROOT
@@ -62,11 +61,11 @@ def link(
 def run(elf: Path, faults: Iterable[Fault] = ()) -> tuple[int, str]:
     """Exit status, and what the program printed."""
     device = load_device()
-    clock, interrupts, host = Clock(device), Interrupts(), Host([])
+    clock, interrupts, host = Clock(device), Interrupts(), Host()
     bus: Accelerator | FaultyBus = Accelerator(device, clock)
     if faults:
         bus = FaultyBus(LenientAccelerator(device, clock, seed=1), clock, interrupts, faults)
-    status = Core(load_image(elf), device, bus, host, clock=clock, interrupts=interrupts).run(LIMIT)
+    status = run_with(host, elf, bus, device, limit=LIMIT, clock=clock, interrupts=interrupts)
     return status, host.console
 
 

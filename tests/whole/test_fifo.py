@@ -26,6 +26,7 @@ from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
 from offramp.planner.rules.check import check_network
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.calls import Status
 from offramp.simulator.board.run import run
 from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import build
@@ -261,7 +262,7 @@ def test_words_go_to_the_ports_in_turn_when_there_is_room(tmp_path: Path) -> Non
     # Port 0 is full twice; that port 1 is full does not concern it, but then port 1 waits once.
     fake = Listener(fifo_firmware(), (0, 1), [FULL[0], FULL[0] | FULL[1], FULL[1], FULL[1], 0])
     answer = run(build(fifo_firmware(), tmp_path), IMAGE[None], fake, DEVICE)
-    assert (answer.errors.tolist(), answer.stages.tolist()) == ([0], [1])
+    assert (answer.statuses, answer.stages.tolist()) == ((Status.OK,), [1])
     assert sent(fake) == frame_of(IMAGE)
     assert fake.left[:2] == [2, 0]
 
@@ -278,7 +279,7 @@ def test_a_fifo_that_stays_full_is_a_timeout_and_is_powered_up_anew(tmp_path: Pa
     looks = 100_000
     fake = Listener(fifo_firmware(), (0, 0), [FULL[1]] * looks)
     answer = run(build(fifo_firmware(), tmp_path), IMAGE[None], fake, DEVICE)
-    assert answer.errors.tolist() == [-3]
+    assert answer.statuses == (Status.E_TIMEOUT,)
     assert len(sent(fake)) == 1
     assert looks - len(fake.status) <= MOST_CYCLES + 2
 
@@ -333,7 +334,7 @@ def test_cats_and_dogs_from_the_spec_to_the_vendors_answer(stock: Path, corpus: 
     assert main(["build", str(spec), "-o", str(tmp_path / "out")]) == 0
     known = np.load(corpus / "cases" / "net-cats-dogs" / "outputs.npz")["final"].ravel()
     answer = run(tmp_path / "out" / "firmware.elf", sample[None], Accelerator(DEVICE), DEVICE)
-    assert answer.logits.tolist() == [known.tolist()]
+    assert answer.values[0].tolist() == known.tolist()
     assert answer.confidences.tolist() == [abs(int(known[1]) - int(known[0]))]
 
 

@@ -15,6 +15,7 @@ from offramp.configs.device import load_device
 from offramp.planner.ir.chain import ExitRule
 from offramp.planner.spec.clocks import clock_setting
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.calls import Status
 from offramp.simulator.board.run import run
 from tests.helpers.firmware_builds import COMPILERS, build
 
@@ -98,7 +99,7 @@ def test_vendors_mnist_answers_as_known(corpus: Path, compiler: str, tmp_path: P
         known = expected["value"].astype("<u4").view("<i4")
     inputs = np.stack([image, np.zeros_like(image), image])
     board = run(elf, inputs, Accelerator(DEVICE), DEVICE)
-    assert board.errors.tolist() == [0, 0, 0]
-    assert board.logits[0].tolist() == board.logits[2].tolist() == known.tolist()
-    assert board.logits[1].tolist() != known.tolist()
+    assert board.statuses == (Status.OK,) * 3
+    assert board.values[0].tolist() == board.values[2].tolist() == known.tolist()
+    assert board.values[1].tolist() != known.tolist()
     assert board.classes[0] == known.argmax()

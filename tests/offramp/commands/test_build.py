@@ -20,6 +20,7 @@ from offramp.host.build_folder import MANIFEST, manifest_of
 from offramp.pipeline import building
 from offramp.pipeline.emulate import verify
 from offramp.planner.plan import load_plan, plan_json
+from tests.helpers.flash import with_changed_image
 from tests.helpers.specs import THREE, TINY, write_spec
 
 if not importlib.util.find_spec("ziglang") and not shutil.which("arm-none-eabi-gcc"):
@@ -86,7 +87,7 @@ def test_an_accuracy_says_of_how_many_images_it_is(built: Path, capsys: pytest.C
 def test_a_build_holds_everything(built: Path) -> None:
     assert sorted(path.name for path in built.parent.iterdir() if path.name.startswith(("out", ".out"))) == ["out"]
     names = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
-    assert {"plan.json", "report.json", "firmware.elf", "firmware/src/offramp_model.c", "firmware/README.txt"} <= names
+    assert {"plan.json", "report.json", "firmware.elf", "firmware/src/tiny_image.c", "firmware/README.txt"} <= names
     assert {f"registers/{stage}.txt" for stage in ("front", "main-first", "main")} <= names
     assert (built / "registers" / "main.txt").read_text().startswith("stage main: quadrants [0], 3 layers\n")
 
@@ -176,31 +177,39 @@ def test_an_input_that_is_no_array(built: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_the_judge_finds_a_wrong_weight(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One bit of one weight in the ELF, which the build may have written: answers differ, exit code 1."""
+    """One bit of one weight in the ELF, which the build may have written: answers differ, exit code 1. The firmware
+    itself finds it by the checksum, unless that is right."""
     words = weight_chunks(load_plan(copy / "plan.json", load_device()).placed)[0].words
     elf = (copy / "firmware.elf").read_bytes()
-    table = words.astype("<u4").tobytes()
-    assert elf.count(table) == 1
     changed = words.copy()
     changed[0] ^= 1 << 30  # of the first byte sent, a weight's second highest bit
-    (copy / "firmware.elf").write_bytes(elf.replace(table, changed.astype("<u4").tobytes()))
+    tables = words.astype("<u4").tobytes(), changed.astype("<u4").tobytes()
+    assert elf.count(tables[0]) == 1
+    (copy / "firmware.elf").write_bytes(elf.replace(*tables))
     assert main(["run", str(copy), "--images", "all"]) == 2
     assert "firmware.elf: is damaged: it is not what manifest.json lists" in capsys.readouterr().err
+    (copy / MANIFEST).write_text(manifest_of(copy))
+    assert main(["run", str(copy), "--images", "all"]) == 1
+    assert "offramp_open returned E_IMAGE" in capsys.readouterr().err
+    (copy / "firmware.elf").write_bytes(with_changed_image(elf, *tables))
     (copy / MANIFEST).write_text(manifest_of(copy))
     assert main(["run", str(copy), "--images", "all", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["mismatches"] > 0
     assert main(["run", str(copy), "--images", "all"]) == 1
     captured = capsys.readouterr()
     assert "answers differ from the integer reference" in captured.err
-    assert "logits is [" in captured.err or "confidence is" in captured.err
+    assert "values is [" in captured.err or "confidence is" in captured.err
     assert "verified" not in captured.out
 
 
-def test_the_judge_finds_a_wrong_threshold(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The plan says another threshold than the firmware has."""
+def test_the_judge_finds_a_wrong_threshold(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan says another threshold than the firmware has, and its digest agrees."""
     plan = json.loads((copy / "plan.json").read_text())
     plan["stages"][0]["threshold"] = 0
     (copy / "plan.json").write_text(json.dumps(plan))
+    monkeypatch.setattr("offramp.planner.plan.plan_digest", lambda changed: plan["digest"])
     assert main(["run", str(copy), "--images", "all"]) == 2
     assert "plan.json: is damaged: it is not what manifest.json lists" in capsys.readouterr().err
     (copy / MANIFEST).write_text(manifest_of(copy))

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from offramp.configs.errors import InputError
+from offramp.simulator.board.calls import Status
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import Host
-from offramp.simulator.board.run import BoardRun, run, run_program
+from offramp.simulator.board.run import BoardRun, run, run_program, run_with
 from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import build, build_program
 from tests.helpers.small_firmware import DEVICE, MOST_CYCLES, SHAPE, THRESHOLD, small_firmware, small_model
@@ -36,7 +37,7 @@ def fake(*starts: tuple[int, tuple[int, ...] | None]) -> FakeAccelerator:
 
 def answer(board: BoardRun, index: int) -> tuple[int, int, int, list[int]]:
     confidence = int(board.confidences[index])
-    return int(board.stages[index]), int(board.classes[index]), confidence, board.logits[index].tolist()
+    return int(board.stages[index]), int(board.classes[index]), confidence, board.values[index].tolist()
 
 
 def values(writes: tuple[object, ...]) -> list[tuple[int, int]]:
@@ -47,7 +48,7 @@ def values(writes: tuple[object, ...]) -> list[tuple[int, int]]:
 def test_a_sure_answer_leaves_early_and_an_unsure_one_goes_on(elf: Path) -> None:
     accelerator = fake((0, SURE), (0, UNSURE), (1, FINAL), (0, SURE))
     board = run(elf, images(3), accelerator, DEVICE)
-    assert board.errors.tolist() == [0, 0, 0] and board.failures() == ()
+    assert board.statuses == (Status.OK,) * 3 and board.failures() == ()
     assert answer(board, 0) == (0, 1, 110, list(SURE))
     assert answer(board, 1) == (1, 1, 1000, list(FINAL))
     assert answer(board, 2) == (0, 1, 110, list(SURE))
@@ -93,16 +94,16 @@ def test_an_accelerator_that_hangs_is_an_error_code_and_the_next_image_starts_fr
     before: list[tuple[int, tuple[int, ...] | None]] = [(0, UNSURE)] if stage else []
     accelerator = fake(*before, (stage, None), (0, UNSURE), (1, FINAL))
     board = run(elf, images(2), accelerator, DEVICE)
-    assert board.errors.tolist() == [-3, 0]
-    assert board.failures() == ("image 0: OFFRAMP_E_TIMEOUT",)
+    assert board.statuses == (Status.E_TIMEOUT, Status.OK)
+    assert board.failures() == ("image 0: E_TIMEOUT",)
     assert answer(board, 1) == (1, 1, 1000, list(FINAL))
     front = small_model().stages[0]
     again = values(small_firmware().init) + values(front.registers) + values(front.advance)
     assert accelerator.registers[-len(again) :] == again
-    assert MOST_CYCLES < accelerator.reads_of_control < MOST_CYCLES + 100
+    assert 10 < accelerator.reads_of_control < MOST_CYCLES / 10  # a look takes more than ten cycles
 
 
-def test_what_the_accelerator_refuses_is_told_with_the_number_of_answers(elf: Path) -> None:
+def test_what_the_accelerator_refuses_is_told_with_the_number_of_calls(elf: Path) -> None:
     accelerator = fake((0, SURE), (0, SURE))
     accelerator.memory.clear()
 
@@ -114,9 +115,9 @@ def test_what_the_accelerator_refuses_is_told_with_the_number_of_answers(elf: Pa
         return FakeAccelerator.read(accelerator, address)
 
     accelerator.read = broken  # type: ignore[method-assign]
-    with pytest.raises(BoardError, match=r"refused a bus access: layer 3: no such data \(after 1 answered") as caught:
+    with pytest.raises(BoardError, match=r"refused a bus access: layer 3: no such data \(after 6 calls") as caught:
         run(elf, images(2), accelerator, DEVICE)
-    assert (caught.value.ending, caught.value.answers) == (Ending.ACCELERATOR, 1)
+    assert (caught.value.ending, caught.value.calls) == (Ending.ACCELERATOR, 6)
 
 
 def test_an_exception_in_a_progress_function_stops_the_run(elf: Path) -> None:
@@ -135,12 +136,16 @@ def test_progress_counts_answers(elf: Path) -> None:
 
 def test_no_images(elf: Path) -> None:
     board = run(elf, images(0), fake(), DEVICE)
-    assert len(board.errors) == 0 and board.failures() == ()
+    assert board.statuses == () and board.failures() == ()
 
 
-def test_an_image_of_another_size_is_told(elf: Path) -> None:
-    with pytest.raises(BoardError, match="a read of 30 bytes; an image has 12") as caught:
-        run(elf, np.zeros((1, 2, 2, 3), np.int8), fake(), DEVICE)
+def test_a_record_of_another_size_is_told(tmp_path: Path) -> None:
+    body = 'int32_t calls = semihosting_open("calls", false);\nstatic uint32_t call[4];\n'
+    program = build_program(PRELUDE + body + "return semihosting_read(calls, call, sizeof call) ? 0 : 1;}", tmp_path)
+    host = Host()
+    host.streams["calls"].append(bytes(12))
+    with pytest.raises(BoardError, match="a read of 16 bytes; a record has 12") as caught:
+        run_with(host, program, fake(), DEVICE)
     assert caught.value.ending is Ending.HOST
 
 
@@ -179,10 +184,9 @@ def test_a_program_that_goes_wrong(body: str, ending: Ending, detail: str, tmp_p
 
 
 def test_sleep_that_only_a_handler_could_end(tmp_path: Path) -> None:
-    """Finished accelerator, interrupt on, interrupts not masked: silicon would run a handler, the board has none."""
-    start = f"*(volatile uint32_t *){DEVICE.register_address('CTRL'):#x} = 1;"
-    power = f"*(volatile uint32_t *){DEVICE.register_address('GCFR_POWER'):#x} = 1;"
-    program = build_program(PRELUDE + power + start + ENABLE + SLEEP + "return 0;}", tmp_path)
+    """An interrupt that is on and pending, and not masked: silicon would run a handler, the program has none."""
+    pending = "*(volatile uint32_t *)0xE000E100 = 1u << 5; *(volatile uint32_t *)0xE000E200 = 1u << 5;"
+    program = build_program(PRELUDE + pending + SLEEP + "return 0;}", tmp_path)
     with pytest.raises(BoardError) as caught:
         run_program(program, fake((0, SURE)), DEVICE)
     assert caught.value.ending is Ending.INTERRUPT
@@ -197,14 +201,15 @@ def test_masked_sleep_ends_when_the_accelerator_is_done(tmp_path: Path) -> None:
 def test_status_of_a_firmware_that_gives_up(tmp_path: Path) -> None:
     program = build_program(PRELUDE + "return -3;}", tmp_path)
     with pytest.raises(
-        BoardError, match=r"the firmware gave up: status -3 \(after 0 answered images; it printed: here"
+        BoardError,
+        match=r"the firmware gave up: status -3, without an answer to HELLO \(after 0 calls; it printed: here",
     ):
         run(program, images(1), fake(), DEVICE)
 
 
-def test_a_firmware_that_leaves_images_unanswered(tmp_path: Path) -> None:
+def test_a_firmware_that_leaves_calls_unanswered(tmp_path: Path) -> None:
     program = build_program(PRELUDE + "return 0;}", tmp_path)
-    with pytest.raises(BoardError, match="0 answers to 1 inputs"):
+    with pytest.raises(BoardError, match="status 0, without an answer to HELLO"):
         run(program, images(1), fake(), DEVICE)
 
 
@@ -263,4 +268,4 @@ def test_streams_that_do_not_exist_cannot_be_opened() -> None:
         def mem_write(self, address: int, data: bytes) -> None:
             raise AssertionError
 
-    assert Host([]).call(0x01, 0, Memory()) == 0xFFFFFFFF
+    assert Host().call(0x01, 0, Memory()) == 0xFFFFFFFF
