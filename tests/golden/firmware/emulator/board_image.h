@@ -5,8 +5,6 @@
 #include "small_image.h"
 
 #define BOARD_IMAGES 1u
-#define BOARD_INPUT_BYTES 30u /* of the largest input */
-#define BOARD_VALUES 3u      /* of the largest result */
 
 static const offramp_image_t *const board_images[BOARD_IMAGES] = {&small_image};
 
