@@ -32,11 +32,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "MISRA.md"
 REASONS = Path(__file__).with_name("misra_reasons.yaml")
 SDK = ROOT / "tests" / "helpers" / "msdk"  # a stand-in for the SDK's headers
+PARTS = ("src", "shim")
+TIMER = "-DCNN_INFERENCE_TIMER=MXC_TMR0"  # of an application that uses the shim
 SECONDS = 300
 OPTIONS = (
     *("--quiet", "--std=c99", "--platform=arm32-wchar_t2", "--enable=warning,style,performance,portability"),
     *("--addon=misra", f"--addon-python={sys.executable}", "--template={file}\t{line}\t{id}\t{message}"),
-    *("--suppress=misra-config", "-Iinclude", "-Iemulator", "-D__extension__="),
+    *("--suppress=misra-config", "-Iinclude", "-Iemulator", "-Ishim", "-D__extension__="),
 )
 _RULE = re.compile(r"misra-c2012-(\d+\.\d+)")
 _HEAD = """\
@@ -97,16 +99,16 @@ def load_reasons(path: Path) -> dict[str, str]:
 
 def findings(folder: Path) -> list[Finding]:
     """Of the sources and headers of a firmware folder, sorted, each once. Writes a source that includes all headers."""
-    sources = sorted(path.relative_to(folder).as_posix() for path in (folder / "src").glob("*.c"))
+    sources = sorted(path.relative_to(folder).as_posix() for part in PARTS for path in (folder / part).glob("*.c"))
     headers = sorted((folder / "include").glob("*.h"))
     (folder / "headers.c").write_text("".join(f'#include "{header.name}"\n' for header in headers), encoding="utf-8")
     sources.append("headers.c")
-    text = "".join(_cppcheck(folder, [f"-DOFFRAMP_SLEEP={sleep}", f"-I{SDK}", *sources]) for sleep in (0, 1))
+    text = "".join(_cppcheck(folder, [*timer, f"-I{SDK}", *sources]) for timer in ([], [TIMER]))
     rows = [line.split("\t", 3) for line in text.splitlines()]
     if any(len(row) != 4 for row in rows):
         raise InputError(f"cppcheck prints what is not understood:\n{text[:2000]}")
     found = {Finding(file, int(line), name, message) for file, line, name, message in rows}
-    return sorted(one for one in found if one.file.startswith(("src/", "include/")))
+    return sorted(one for one in found if one.file.startswith(("src/", "shim/", "include/")))
 
 
 def _cppcheck(folder: Path, arguments: Iterable[str]) -> str:

@@ -47,6 +47,7 @@ GENERATED = (
     "emulator/board_image.h",
     "include/cnn_regs.h",
     "include/small_image.h",
+    "shim/cnn.h",
     "src/main.c",
     "src/small_image.c",
     "src/small_samples.c",

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from offramp import api
-from offramp.pipeline.compile import COMPILERS
 from offramp.simulator.board.faults import AtStart, InterruptLost, NeverDone
+from tests.helpers.firmware_builds import COMPILERS
 from tests.helpers.paths import ROOT
 from tests.helpers.sdk_programs import MSDK, SIDE, Picture, link, run
 
