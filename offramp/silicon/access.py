@@ -1,0 +1,162 @@
+"""Questions about the bus: what reads back, the done flag and its interrupt, times, and quadrants without power."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from offramp.codegen.load_images import weight_chunks, weight_runs
+from offramp.configs.device import Device
+from offramp.configs.registers import Register
+from offramp.silicon import actions
+from offramp.silicon.specimens import Specimen
+from offramp.silicon.steps import Code, Measurement, Question, Step
+
+Specimens = Mapping[str, Specimen]
+ALL_BITS = 0xFFFFFFFF
+# Interrupts pending in the core's controller (Arm DDI 0403, B3.4): set where pending, and written to clear.
+NVIC_PENDING, NVIC_CLEAR = 0xE000E200, 0xE000E280
+# Fields that do something when they are set, and are left alone.
+NOT_WALKED = {
+    "CTRL": ("enable", "done", "mlat_load", "clock_enable"),
+    "SRAM": ("deep_sleep", "power_down"),
+    "AON": ("mask_power_down",),
+}
+WALKED = ("CTRL", "SRAM", "LCNT_MAX", "IFRM", "AON", "FIFO_CTRL")
+CYCLES_OFF = (0.02, 40)  # polling finds the end late: two reads over the bus
+
+
+def memories(specimens: Specimens) -> Question:
+    """Reading what was loaded."""
+    one = specimens["conv3x3"]
+    device = one.device
+    loaded = (*actions.power_on(device), *actions.load_weights(one))
+    base = device.weight_address(weight_runs(one.placed)[0].processor)
+    plain = Step(Code.WRITE, device.register_address("CTRL", one.master), _clock_on(device))
+    reads = tuple(Step(Code.READ, base + 4 * word) for word in range(3))
+    column = weight_runs(one.placed)[0].data[0]
+    parts = (int(column[0]), int.from_bytes(column[1:5], "big"), int.from_bytes(column[5:9], "big"))
+    express = tuple(weight_chunks(one.placed)[0].words[:3].tolist())
+    bias = one.tiny.network.layers[0].bias
+    assert bias is not None
+    (place,) = one.placed.placement.biases.values()
+    addresses = [device.bias_address(place.quadrant, place.start + index) for index in range(len(bias))]
+    return Question(
+        "memories",
+        "Can kernels and biases be read back?",
+        "biases, as unsigned bytes; of kernels nothing",
+        (
+            Measurement("memories.plain", (*loaded, plain, *reads), others={"as plain loading writes them": parts}),
+            Measurement("memories.express", (*loaded, *reads), others={"as they were streamed": express}),
+            Measurement(
+                "memories.biases",
+                (*loaded, *actions.load_biases(one), *(Step(Code.READ, address) for address in addresses)),
+                tuple(int(value) & 0xFF for value in bias),
+            ),
+        ),
+    )
+
+
+def _clock_on(device: Device) -> int:
+    return device.registers["CTRL"].encode({"clock_enable": 1})
+
+
+def registers(device: Device) -> Question:
+    """Ones walked over all registers that can be written: of layers in the first and the last slot."""
+    names = [*WALKED, *(register.name for register in device.layer_registers())]
+    return Question(
+        "registers",
+        "Which bits of each register read back as they were written?",
+        "those of all fields, and no others",
+        tuple(_walk(device.registers[name], device) for name in names),
+    )
+
+
+def _walk(register: Register, device: Device) -> Measurement:
+    left = sum(register.by_name[name].encode(register.by_name[name].limit) for name in NOT_WALKED.get(register.name, ()))
+    replicated = "quadrant_stride" in device.blocks[register.block]
+    layers = (0, register.layers - 1) if register.layers else (0,)
+    addresses = [
+        device.register_address(register.name, quadrant, layer)
+        for quadrant in range(device.geometry.quadrants if replicated else 1)
+        for layer in layers
+    ]
+    walked = ALL_BITS if register.layers else register.mask & ~left
+    kept = _clock_on(device) if register.name == "CTRL" else 0
+    steps = tuple(Step(Code.WALK, address, walked, kept) for address in addresses)
+    return Measurement(
+        f"registers.{register.name}",
+        (*actions.power_on(device), *steps),
+        (register.mask & walked,) * len(addresses),
+    )
+
+
+def done(specimens: Specimens) -> Question:
+    """The done flag in CTRL and the interrupt that it raises."""
+    one = specimens["quadrants"]
+    device = one.device
+    flag = device.registers["CTRL"].encode({"done": 1})
+    idle = device.registers["CTRL"].encode({"clock_enable": 1, "express": 1})
+    word, bit = divmod(device.core["interrupt"], 32)
+    clear, pending = (
+        Step(code, address + 4 * word, 1 << bit)
+        for code, address in ((Code.WRITE, NVIC_CLEAR), (Code.READ, NVIC_PENDING))
+    )
+    controls = [device.register_address("CTRL", quadrant) for quadrant in one.program.quadrants]
+    started = (*actions.power_on(device), *actions.load(one), *actions.configure(one), *actions.begin(one))
+    return Question(
+        "done",
+        "Is the done flag set in all quadrants, is its interrupt a level, and does CTRL read back?",
+        "yes to all three",
+        (
+            Measurement(
+                "done.flags",
+                (*started, *(Step(Code.READ, address, flag) for address in controls)),
+                (flag,) * len(controls),
+                others={"only the master's": (flag, *(0,) * (len(controls) - 1))},
+            ),
+            Measurement("done.level", (clear, pending), (1 << bit,), others={"it is an edge": (0,)}),
+            Measurement("done.cleared", (*actions.finish(one), clear, pending), (0,)),
+            Measurement("done.control", tuple(Step(Code.READ, address) for address in controls), (idle,) * len(controls)),
+        ),
+    )
+
+
+def cycles(specimens: Specimens) -> Question:
+    """Times from the start to the done flag. Layers that stream wait for the core and are left out."""
+    found = (
+        Measurement(
+            f"cycles.{name}",
+            (*actions.whole_run(one), Step(Code.TIME)),
+            (one.cycles,),
+            tolerance=CYCLES_OFF,
+        )
+        for name, one in specimens.items()
+        if not one.fifo
+    )
+    return Question(
+        "cycles",
+        "How many cycles does each kind of layer take?",
+        "those of the cycle model, within 2 % and 40 cycles",
+        tuple(found),
+    )
+
+
+def unpowered(device: Device) -> Question:
+    """Reads of a quadrant without power. The last question, since nobody knows whether the bus answers."""
+    last = device.geometry.quadrants - 1
+    instance = last * device.geometry.instances_per_quadrant
+    off = actions.without_quadrant(device, last)
+    reads = {"register": device.register_address("CTRL", last), "data": device.data_address(instance, 0)}
+    return Question(
+        "unpowered",
+        "What does a quadrant without power read as?",
+        "nothing: it is never read",
+        tuple(
+            Measurement(
+                f"unpowered.{name}",
+                (*actions.power_on(device), *off, Step(Code.READ, address)),
+                others={"zeros": (0,), "ones": (ALL_BITS,)},
+            )
+            for name, address in reads.items()
+        ),
+    )
