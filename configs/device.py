@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from offramp.configs.device_reader import numbers, read_device_file, read_energy_error, read_memory, read_register
+from offramp.configs.device_reader import (
+    numbers,
+    read_device_file,
+    read_energy_error,
+    read_evidence,
+    read_memory,
+    read_register,
+)
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import LineMap, load_yaml
-from offramp.configs.registers import EnergyError, Memory, Register
+from offramp.configs.registers import EnergyError, Evidence, Memory, Register
 from offramp.configs.schema import Entry
 
 Column = int  # index of a kernel column (72 bits) in a processor's weight memory
@@ -69,6 +76,7 @@ class Device:
     express_stride: int
     pointer_stride: int  # words from an instance to the next one in a write pointer
     features: frozenset[str]  # of device_reader.FEATURES
+    evidence: tuple[Evidence, ...]
     core: Mapping[str, int]  # memory map of the chip, and the accelerator's interrupt
 
     @property
@@ -231,6 +239,7 @@ def build_device(data: LineMap) -> Device:
         express_stride=memories["weights"]["express_stride"],
         pointer_stride=memories["data"]["pointer_stride"],
         features=entry["features"],
+        evidence=tuple(map(read_evidence, entry["evidence"])),
         core=numbers(entry["core"]),
     )
     if device.pointer_stride < device.memories["data"].words:

@@ -21,6 +21,7 @@ NOT_WALKED = {
     "SRAM": ("deep_sleep", "power_down"),
     "AON": ("mask_power_down",),
 }
+DOCUMENTED = ("CTRL", "SRAM", "AON")  # other bits of these may do anything: only fields are tried
 WALKED = ("CTRL", "SRAM", "LCNT_MAX", "IFRM", "AON", "FIFO_CTRL")
 CYCLES_OFF = (0.02, 40)  # polling finds the end late: two reads over the bus
 
@@ -32,10 +33,10 @@ def memories(specimens: Specimens) -> Question:
     loaded = (*actions.power_on(device), *actions.load_weights(one))
     base = device.weight_address(weight_runs(one.placed)[0].processor)
     plain = Step(Code.WRITE, device.register_address("CTRL", one.master), _clock_on(device))
-    reads = tuple(Step(Code.READ, base + 4 * word) for word in range(3))
+    reads = tuple(Step(Code.READ, base + 4 * word) for word in range(4))
     column = weight_runs(one.placed)[0].data[0]
-    parts = (int(column[0]), int.from_bytes(column[1:5], "big"), int.from_bytes(column[5:9], "big"))
-    express = tuple(weight_chunks(one.placed)[0].words[:3].tolist())
+    parts = (int(column[0]), int.from_bytes(column[1:5], "big"), int.from_bytes(column[5:9], "big"), 0)
+    express = tuple(weight_chunks(one.placed)[0].words[:4].tolist())
     bias = one.tiny.network.layers[0].bias
     assert bias is not None
     (place,) = one.placed.placement.biases.values()
@@ -43,10 +44,11 @@ def memories(specimens: Specimens) -> Question:
     return Question(
         "memories",
         "Can kernels and biases be read back?",
-        "biases, as unsigned bytes; of kernels nothing",
+        "yes: kernels in the words of plain loading, in express mode too; biases as unsigned bytes",
+        "Only what reads back can be checked after loading and in a self test.",
         (
-            Measurement("memories.plain", (*loaded, plain, *reads), others={"as plain loading writes them": parts}),
-            Measurement("memories.express", (*loaded, *reads), others={"as they were streamed": express}),
+            Measurement("memories.plain", (*loaded, plain, *reads), parts),
+            Measurement("memories.express", (*loaded, *reads), parts, others={"as they were streamed": express}),
             Measurement(
                 "memories.biases",
                 (*loaded, *actions.load_biases(one), *(Step(Code.READ, address) for address in addresses)),
@@ -67,12 +69,15 @@ def registers(device: Device) -> Question:
         "registers",
         "Which bits of each register read back as they were written?",
         "those of all fields, and no others",
+        "Only what reads back can be checked before an inference, so that lost power is noticed.",
         tuple(_walk(device.registers[name], device) for name in names),
     )
 
 
 def _walk(register: Register, device: Device) -> Measurement:
-    left = sum(register.by_name[name].encode(register.by_name[name].limit) for name in NOT_WALKED.get(register.name, ()))
+    left = sum(
+        register.by_name[name].encode(register.by_name[name].limit) for name in NOT_WALKED.get(register.name, ())
+    )
     replicated = "quadrant_stride" in device.blocks[register.block]
     layers = (0, register.layers - 1) if register.layers else (0,)
     addresses = [
@@ -80,7 +85,7 @@ def _walk(register: Register, device: Device) -> Measurement:
         for quadrant in range(device.geometry.quadrants if replicated else 1)
         for layer in layers
     ]
-    walked = ALL_BITS if register.layers else register.mask & ~left
+    walked = register.mask & ~left if register.name in DOCUMENTED else ALL_BITS
     kept = _clock_on(device) if register.name == "CTRL" else 0
     steps = tuple(Step(Code.WALK, address, walked, kept) for address in addresses)
     return Measurement(
@@ -107,6 +112,7 @@ def done(specimens: Specimens) -> Question:
         "done",
         "Is the done flag set in all quadrants, is its interrupt a level, and does CTRL read back?",
         "yes to all three",
+        "It decides how firmware may wait: for which flag, and whether an interrupt can be lost.",
         (
             Measurement(
                 "done.flags",
@@ -116,7 +122,9 @@ def done(specimens: Specimens) -> Question:
             ),
             Measurement("done.level", (clear, pending), (1 << bit,), others={"it is an edge": (0,)}),
             Measurement("done.cleared", (*actions.finish(one), clear, pending), (0,)),
-            Measurement("done.control", tuple(Step(Code.READ, address) for address in controls), (idle,) * len(controls)),
+            Measurement(
+                "done.control", tuple(Step(Code.READ, address) for address in controls), (idle,) * len(controls)
+            ),
         ),
     )
 
@@ -137,6 +145,7 @@ def cycles(specimens: Specimens) -> Question:
         "cycles",
         "How many cycles does each kind of layer take?",
         "those of the cycle model, within 2 % and 40 cycles",
+        "Every time and saving that Offramp states comes from the model.",
         tuple(found),
     )
 
@@ -151,6 +160,7 @@ def unpowered(device: Device) -> Question:
         "unpowered",
         "What does a quadrant without power read as?",
         "nothing: it is never read",
+        "Firmware that notices lost power has to read; it must not hang in that.",
         tuple(
             Measurement(
                 f"unpowered.{name}",

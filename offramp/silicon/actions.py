@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,11 +56,11 @@ def awake(device: Device) -> Steps:
 
 
 def power_off(device: Device, retain_weights: int, microseconds: int) -> Steps:
-    """Power of all quadrants off for a time, weight memories supplied or not."""
+    """Power of all quadrants off for a time, weight memories supplied or not. Without the reset that the vendor's code
+    begins with: what a reset does to memories is another question."""
     everything = every(device)
     return (
         Step(Code.CLOCK, value=0),
-        _gcfr(device, "GCFR_RESET", everything),
         _gcfr(device, "GCFR_ISOLATE", everything),
         _gcfr(device, "GCFR_MASK", retain_weights),
         _gcfr(device, "GCFR_POWER", 0),
@@ -173,7 +174,7 @@ def _push(specimen: Specimen) -> Steps:
 
 def add_up(addresses: Sequence[int]) -> Steps:
     """Notes the checksum of words at ascending addresses."""
-    strides = [after - before for before, after in zip(addresses, addresses[1:], strict=False)]
+    strides = [after - before for before, after in pairwise(addresses)]
     step = min(strides, default=WORD_BYTES)
     sums = tuple(Step(Code.SUM, addresses[first], step, end - first) for first, end in _runs(addresses, step))
     return (*sums, Step(Code.SUMMED))
@@ -194,3 +195,15 @@ def fill(specimen: Specimen, marker: int, layer: int = -1) -> Steps:
     addresses = tuple(specimen.result(layer))
     return copies(addresses, [marker] * len(addresses))
 
+
+def asked(one: Specimen, weights: Steps | None = None) -> Steps:
+    """A whole run and its result. `weights`: steps that load the kernels in another way."""
+    return (
+        *power_on(one.device),
+        *(weights or load_weights(one)),
+        *load_biases(one),
+        *load_input(one),
+        *configure(one),
+        *run(one),
+        *result(one),
+    )

@@ -1,4 +1,4 @@
-"""Questions about what a layer may look like: start columns, biases, lanes without a channel, strides, large sums."""
+"""Questions about what a layer writes and computes: lanes without a channel, strides, rounding, large sums."""
 
 from __future__ import annotations
 
@@ -6,127 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from offramp.codegen.program import Key
 from offramp.configs.device import Device
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.layers import run_network
 from offramp.silicon import actions
-from offramp.silicon.actions import Steps
 from offramp.silicon.networks import Tiny, layer, tiny
 from offramp.silicon.specimens import Specimen, checksum, make_specimen
-from offramp.silicon.steps import Code, Measurement, Question, Step, copy
+from offramp.silicon.steps import Code, Measurement, Question, Step, Values
 
 Specimens = Mapping[str, Specimen]
 MARKER = 0x5A5A5A5A
 STRIDES = (5, 6, 8)
 NARROW_STRIDE = 3  # UG7456 prints two bits for the stride, minus one
-
-
-def columns(specimens: Specimens) -> Question:
-    """Kernels that start where the vendor's tool does not put them."""
-    found = [
-        Measurement(f"columns.{name}", _asked(specimens[name].moved(column=column)), same_as=f"control.{name}")
-        for name, column in (("conv3x3", 5), ("conv1x1", 3), ("conv1d", 3))
-    ]
-    one = specimens["quadrants"]
-    for label, step in (("aligned", one.device.weight_start_multiple), ("unaligned", 1)):
-        shifts = {quadrant: step * quadrant for quadrant in one.program.quadrants}
-        found.append(
-            Measurement(
-                f"columns.{label}",
-                _asked(_shifted(one, shifts), actions.load_weights(one, shifts)),
-                same_as=f"control.{one.name}",
-            )
-        )
-    return Question(
-        "columns",
-        "May kernels start at a column that is no multiple of 4, or at another one in each quadrant?",
-        "yes; the planner uses multiples of 4, the same in all quadrants",
-        tuple(found),
-    )
-
-
-def _asked(one: Specimen, weights: Steps | None = None) -> Steps:
-    return (
-        *actions.power_on(one.device),
-        *(weights or actions.load_weights(one)),
-        *actions.load_biases(one),
-        *actions.load_input(one),
-        *actions.configure(one),
-        *actions.run(one),
-        *actions.result(one),
-    )
-
-
-def _shifted(one: Specimen, shifts: Mapping[int, int]) -> Specimen:
-    """Kernel counters further on by whole columns, by quadrant. For 3x3 kernels, of which one fills a column."""
-    changes = {}
-    for quadrant, columns in shifts.items():
-        old = one.program.settings[Key(quadrant, 0, "MCNT")]
-        changes[Key(quadrant, 0, "MCNT")] = {name: value + 8 * columns for name, value in old.items()}
-    return one.with_fields(changes)
-
-
-def flatten_bias(specimens: Specimens) -> Question:
-    """Biases of a flattening layer elsewhere, with other values where they would have been."""
-    one = specimens["flatten"].moved(bias=12)
-    decoy = np.full(12, 50, np.int8)
-    steps = (
-        *actions.power_on(one.device),
-        copy(one.device.bias_address(one.master, 0), decoy.view(np.uint8).tolist()),
-        *actions.load(one),
-        *actions.configure(one),
-        *actions.run(one),
-        *actions.result(one),
-    )
-    outputs = one.tiny.network.layers[0].out_shape.channels
-    return Question(
-        "flatten-bias",
-        "May the biases of a flattening layer start at another byte than 0?",
-        "yes; the planner uses it",
-        (
-            Measurement(
-                "flatten-bias.moved",
-                steps,
-                same_as="control.flatten",
-                others={"read from byte 0": (_with_bias(one, decoy[:outputs]),)},
-            ),
-        ),
-    )
-
-
-def _with_bias(one: Specimen, bias: npt.NDArray[np.int8]) -> int:
-    """Checksum of the result with other biases in the only layer."""
-    network = replace(one.tiny.network, layers=(replace(one.tiny.network.layers[0], bias=bias),))
-    return checksum(tuple(one.words_of(run_network(network, one.tiny.x[None])[0]).values()))
-
-
-def bias_quadrants(specimens: Specimens) -> Question:
-    """Biases enabled in two quadrants."""
-    plain = specimens["quadrants"]
-    (place,) = plain.placed.placement.biases.values()
-    other = next(quadrant for quadrant in plain.program.quadrants if quadrant != place.quadrant)
-    one = plain.with_fields({Key(other, 0, "POST"): {"bias_enable": 1, "bias_start": 0}})
-    own = plain.tiny.network.layers[0].bias
-    assert own is not None
-    second = (-(own // 2)).astype(np.int8)
-    steps = (
-        *actions.power_on(one.device),
-        copy(one.device.bias_address(other, 0), second.view(np.uint8).tolist()),
-        *actions.load(one),
-        *actions.configure(one),
-        *actions.run(one),
-        *actions.result(one),
-    )
-    alone = {"only the first quadrant's": (_with_bias(plain, own),), "only the other's": (_with_bias(plain, second),)}
-    return Question(
-        "bias-quadrants",
-        "With biases enabled in two quadrants, what is added?",
-        "both; the planner enables those of one",
-        (Measurement("bias-quadrants.two", steps, (_with_bias(plain, own + second),), others=alone),),
-    )
 
 
 def lanes(device: Device) -> Question:
@@ -141,6 +33,7 @@ def lanes(device: Device) -> Question:
         "lanes",
         "What is written to lanes of a word that have no channel?",
         "lanes behind the last channel keep what they hold; those before the first get 0",
+        "Results that another stage still needs may lie there.",
         tuple(_lanes(make_specimen(case, device)) for case in cases),
     )
 
@@ -190,6 +83,7 @@ def pool_stride(device: Device) -> Question:
         "pool-stride",
         "Does pooling take strides beyond 4?",
         "yes, up to 16, as the vendor's tool does",
+        "The user guide prints a field of two bits, which could not hold them.",
         tuple(found),
     )
 
@@ -202,7 +96,7 @@ def _stride(one: Specimen) -> Measurement:
     start = found.reshape(1, channels, -1)[:, :, : rows * cols].reshape(1, channels, rows, cols)
     return Measurement(
         f"pool-stride.{one.name}",
-        _asked(one),
+        actions.asked(one),
         (checksum(tuple(words.values())),),
         others={"only the low two bits count": (checksum(tuple(one.words_of(start).values())),)},
     )
@@ -225,6 +119,28 @@ def layer_with_stride(old: Tiny, stride: int) -> Tiny:
     return replace(old, network=replace(old.network, layers=(made,)))
 
 
+def rounding(device: Device) -> Question:
+    """Average pooling of 1-D data with CTRL.pool_round."""
+    pooled = {"pool": (2, 1), "pool_stride": 2, "pool_average": True, "kernel": (3, 1), "pad": (1, 0)}
+    one = make_specimen(tiny("1-D", layer(Shape(8, 32, 1), 8, op="conv1d", **pooled), avg_pool_rounding=True), device)
+    rounded = replace(one.tiny.network, layers=(replace(one.tiny.network.layers[0], op="conv2d"),))
+    other = one.words_of(run_network(rounded, one.tiny.x[None])[0])
+    return Question(
+        "rounding",
+        "Does CTRL.pool_round make averages of 1-D data round?",
+        "no: they are truncated toward zero, as the vendor's tool computes them",
+        "A network trained with rounding gives other answers without.",
+        (
+            Measurement(
+                "rounding.1-D",
+                actions.asked(one),
+                (checksum(tuple(one.result().values())),),
+                others={"they round": (checksum(tuple(other.values())),)},
+            ),
+        ),
+    )
+
+
 def accumulator(device: Device) -> Question:
     """Sums of 4, 6 and 9 taps of equal products, which pass 2^24, 2^25, 2^26 and 2^27."""
     found = []
@@ -237,6 +153,7 @@ def accumulator(device: Device) -> Question:
         "accumulator",
         "What happens to sums beyond 25 bits and a sign (the bus between quadrants has 26)?",
         "nothing: sums are exact",
+        "Wide layers with large weights would get wrong sums; the vendor's tool does not look for that.",
         tuple(found),
     )
 
@@ -251,39 +168,14 @@ def _sums(one: Specimen) -> Measurement:
         *(Step(Code.READ, address) for address in words),
     )
     exact = tuple(words.values())
-    others = {}
+    others: dict[str, Values] = {}
     for bits in range(25, 29):
         wrapped = tuple(((value + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)) & 0xFFFFFFFF for value in exact)
         clipped = tuple(min(value, (1 << bits - 1) - 1) for value in exact)
         others |= {f"wraps at {bits} bits": wrapped, f"saturates at {bits} bits": clipped}
     return Measurement(
-        f"accumulator.{one.name}", steps, exact, others={name: found for name, found in others.items() if found != exact}
+        f"accumulator.{one.name}",
+        steps,
+        exact,
+        others={name: found for name, found in others.items() if found != exact},
     )
-
-
-def bystander(specimens: Specimens) -> Question:
-    """Quadrants that take part in a layer although the master does not collect their sums."""
-    plain = specimens["quadrants"]
-    master = plain.master
-    one = plain.with_fields({Key(master, 0, "LCTRL0"): {"sources": 0}})
-    x = plain.tiny.x.copy()
-    x[one.device.geometry.processors_per_quadrant :] = 0
-    alone = checksum(tuple(one.words_of(run_network(plain.tiny.network, x[None])[0]).values()))
-    return Question(
-        "bystander",
-        "What does a quadrant do that computes a layer and is not collected (LCTRL0.sources)?",
-        "nothing: it is not used",
-        (
-            Measurement(
-                "bystander.result",
-                _asked(one),
-                others={"only the master's sums": (alone,), "collected all the same": (_with_bias(plain, _bias(plain)),)},
-            ),
-        ),
-    )
-
-
-def _bias(one: Specimen) -> npt.NDArray[np.int8]:
-    bias = one.tiny.network.layers[0].bias
-    assert bias is not None
-    return bias

@@ -1,7 +1,7 @@
 """A log as a chip printed it: every line checked against the checksum of all lines before it.
 
-A line: `silicon <number> <words> <CRC-32 of all lines so far, without these eight digits>`. Other lines, which terminals
-and boot code add, are passed over. A chip that starts anew begins a new log; the last one counts.
+A line: `silicon <number> <words> <CRC-32 of all lines so far, without these eight digits>`. Other lines, which
+terminals and boot code add, are passed over. A chip that starts anew begins a new log; the last one counts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from offramp.configs.files import read_bytes
 from offramp.silicon.steps import Values
 
 FORMAT = 1
+VIRTUAL = "virtual"  # the board of a log that the model has answered
 PROBLEMS = ("timeout", "refused", "bus-fault", "no-clock")  # words before the values of a measurement
-_LINE = re.compile(r"(silicon (\d+) (.*)) ([0-9a-f]{8})")
+_LINE = re.compile(r"(silicon ([0-9]{1,6}) (.*)) ([0-9a-f]{8})")
+_OURS = re.compile(r"silicon [0-9]")
 _HEX = re.compile(r"[0-9a-f]{8}")
 
 
@@ -56,14 +58,18 @@ def parse_log(text: str, name: str) -> Log:
     """InputError, with the line, if the log is damaged, edited, cut off, or none."""
     lines = _lines(text, name)
     if not lines:
-        raise InputError(Diagnostic(Where(name), "no line begins with `silicon 0 start`; a log of the questions is expected"))
+        raise InputError(
+            Diagnostic(Where(name), "no line begins with `silicon 0 start`; a log of the questions is expected")
+        )
     head = _head(lines[0])
     last = lines[-1]
     if last.words != ("end",):
-        asked = next((line.words[1] for line in reversed(lines) if line.words[0] == "ask"), "")
+        asked = next((" ".join(line.words[1:]) for line in reversed(lines) if line.words[0] == "ask"), "")
         during = f" while question `{asked}` was asked" if asked else ""
-        raise InputError(Diagnostic(last.where, f"the log ends here, without `end`{during}: cut off, or the chip stopped"))
-    seen = {line.words[1]: _seen(line) for line in lines if line.words[0] == "saw"}
+        raise InputError(
+            Diagnostic(last.where, f"the log ends here, without `end`{during}: cut off, or the chip stopped")
+        )
+    seen = dict(_seen(line) for line in lines if line.words[0] == "saw")
     return Log(lines[0].where, head["device"], head["board"], head["questions"], seen)
 
 
@@ -72,10 +78,10 @@ def _lines(text: str, name: str) -> list[_Line]:
     lines: list[_Line] = []
     crc = 0
     for number, raw in enumerate(text.splitlines(), 1):
-        start = raw.find("silicon ")
-        if start < 0:
+        ours = _OURS.search(raw)
+        if ours is None:
             continue
-        where, found = Where(name, number), _LINE.fullmatch(raw[start:].rstrip())
+        where, found = Where(name, number), _LINE.fullmatch(raw[ours.start() :].rstrip())
         if found is None:
             raise InputError(Diagnostic(where, "damaged: `silicon`, a number, words and a checksum are expected"))
         if found[3].startswith("start "):
@@ -93,15 +99,17 @@ def _lines(text: str, name: str) -> list[_Line]:
 def _head(line: _Line) -> dict[str, str]:
     head = dict(word.partition("=")[::2] for word in line.words[1:])
     if line.words[0] != "start" or not {"format", "device", "board", "questions"} <= head.keys():
-        raise InputError(Diagnostic(line.where, "the first line of a log is `start`, with format, device, board, questions"))
+        raise InputError(
+            Diagnostic(line.where, "the first line of a log is `start`, with format, device, board, questions")
+        )
     if head["format"] != str(FORMAT):
         raise InputError(Diagnostic(line.where, f"format {head['format']}; this version reads {FORMAT}"))
     return head
 
 
-def _seen(line: _Line) -> Seen:
+def _seen(line: _Line) -> tuple[str, Seen]:
     problems = tuple(word for word in line.words[2:] if word in PROBLEMS)
     values = line.words[2 + len(problems) :]
     if len(line.words) < 2 or not all(_HEX.fullmatch(word) for word in values):
         raise InputError(Diagnostic(line.where, "a name, what went wrong, and values of eight digits are expected"))
-    return Seen(line.where, tuple(int(word, 16) for word in values), problems)
+    return line.words[1], Seen(line.where, tuple(int(word, 16) for word in values), problems)

@@ -85,8 +85,8 @@ def tiny(name: str, *layers: Layer, bias: bool = True, **changes: Any) -> Tiny:
     filled = []
     for index, one in enumerate(layers):
         half = 1 << (one.weight_bits - 1)
-        shape = (one.out_shape.channels, one.in_features, *one.kernel)
-        weights = rng.integers(-half, half, shape).astype(np.int8) if one.has_weights else None
+        size = (one.out_shape.channels, one.in_features, *one.kernel)
+        weights = rng.integers(-half, half, size).astype(np.int8) if one.has_weights else None
         values = rng.integers(-100, 101, one.out_shape.channels).astype(np.int8)
         inputs = one.inputs or (index - 1,)
         filled.append(

@@ -11,13 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import offramp.codegen
 from offramp.configs.device import Device
-from offramp.host.files import write_tree
-from offramp.pipeline.compile import Compiled, compile_firmware
 from offramp.silicon.board import AskedAccelerator, refused_address
+from offramp.silicon.log import FORMAT
 from offramp.silicon.steps import Code, Question, Step
 from offramp.simulator.board.run import run_program
 
-FORMAT = 1  # of the log
+MAIN = "src/main.c"
 LIMIT = 1_000_000_000  # instructions of all questions on the virtual board; some 100 million are needed
 _CODEGEN = Path(offramp.codegen.__path__[0])
 _SHARED = ("link.ld", "library.c", "semihosting.c", "semihosting.h", "startup.c")  # of any firmware's emulator/
@@ -112,12 +111,6 @@ def project_files(questions: Sequence[Question], device: Device) -> dict[str, st
 def _static(root: Path, folders: Sequence[str]) -> dict[str, str]:
     paths = sorted(path for folder in folders for path in (root / folder).glob("*"))
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-
-
-def compile_project(folder: Path, questions: Sequence[Question], device: Device, compiler: str = "auto") -> Compiled:
-    """Write the project into `folder` and compile it for the virtual board."""
-    write_tree(folder, project_files(questions, device))
-    return compile_firmware(folder, folder / "silicon.elf", compiler, "src/main.c")
 
 
 def virtual_log(elf: Path, accelerator: AskedAccelerator, device: Device) -> str:

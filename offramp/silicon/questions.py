@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from offramp.configs.device import Device
-from offramp.silicon import access, layers, switching
+from offramp.silicon import access, kernels, layers, switching
 from offramp.silicon.networks import all_networks
 from offramp.silicon.specimens import make_specimen
 from offramp.silicon.steps import Question
@@ -17,17 +17,18 @@ def all_questions(device: Device) -> tuple[Question, ...]:
         switching.rewrite(made),
         switching.reset_pulse(made),
         switching.retention(made),
-        layers.columns(made),
-        layers.flatten_bias(made),
+        kernels.columns(made),
+        kernels.flatten_bias(made),
         layers.lanes(device),
-        layers.bias_quadrants(made),
+        kernels.bias_quadrants(made),
         layers.pool_stride(device),
+        layers.rounding(device),
         layers.accumulator(device),
         access.cycles(made),
         access.registers(device),
         access.memories(made),
         access.done(made),
         switching.one_shot(made),
-        layers.bystander(made),
+        kernels.bystander(made),
         access.unpowered(device),
     )

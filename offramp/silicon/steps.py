@@ -61,17 +61,24 @@ class Measurement:
     others: Mapping[str, Values] = field(default_factory=dict)
 
     @property
+    def short(self) -> str:
+        """Its name within the question."""
+        return self.name.partition(".")[2]
+
+    @property
     def assumes(self) -> bool:
         return self.values is not None or bool(self.same_as or self.unlike)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question to a chip. name: as in the log; asks: in words; assumed: what Offramp takes for granted."""
+    """A question to a chip. name: as in the log; asks: in words; assumed: what Offramp takes for granted; matters: what
+    depends on it."""
 
     name: str
     asks: str
     assumed: str
+    matters: str
     measurements: tuple[Measurement, ...]
 
 

@@ -42,6 +42,7 @@ def control(specimens: Specimens) -> Question:
         "control",
         "Does each kind of layer give what the integer reference gives, after power-up?",
         "yes, bit for bit",
+        "If it does not, the answers to the other questions tell little.",
         tuple(found),
     )
 
@@ -53,6 +54,8 @@ def rewrite(specimens: Specimens) -> Question:
         "rewrite",
         "Do registers written over another program's, without a reset, give the same result as after one?",
         "yes, in both directions, where only changed registers are written",
+        "A switch between stages is such a rewrite: everything here rests on it. The vendor's own example "
+        "with several models switches power instead.",
         tuple(found),
     )
 
@@ -90,6 +93,7 @@ def reset_pulse(specimens: Specimens) -> Question:
         "reset",
         "Does a reset pulse (GCFR) with power on clear the registers and keep the memories?",
         "yes: registers read 0; data, kernels and biases stay",
+        "A pulse would clear all registers of a stuck accelerator without loading kernels again.",
         (
             Measurement(
                 "reset.data",
@@ -124,6 +128,7 @@ def retention(specimens: Specimens) -> Question:
         "retention",
         "Do kernels stay while only the weight memories have power (GCFR), and in their deep sleep (AON)?",
         "yes; and without supply they are lost",
+        "A product that sleeps between inferences would wake without loading kernels.",
         (
             Measurement(
                 "retention.supplied", _without_power(one, actions.every(device)), same_as=f"control.{one.name}"
@@ -182,6 +187,7 @@ def one_shot(specimens: Specimens) -> Question:
         "one-shot",
         "With CTRL.one_shot, does each start run one layer?",
         "nothing: it is not used",
+        "With it an early exit would need no registers rewritten at all.",
         (
             Measurement(
                 "one-shot.first",

@@ -11,6 +11,12 @@ from offramp.silicon.log import Log, Seen
 from offramp.silicon.steps import Measurement, Question, Values
 
 SHOWN = 4  # values that a cell shows
+TROUBLES = {
+    "refused": "the model refuses it",
+    "timeout": "never done",
+    "bus-fault": "bus fault",
+    "no-clock": "no clock on this board",
+}
 
 
 class Verdict(Enum):
@@ -27,6 +33,8 @@ class Answer:
     measurement: Measurement
     saw: str
     verdict: Verdict
+    values: Values
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,16 +55,13 @@ class Answered:
     def saw(self) -> str:
         """A sentence: what was seen where that is not what is assumed, or that all was as assumed."""
         odd = [answer for answer in self.answers if answer.verdict != Verdict.AGREES]
+        count, rest = len(self.answers), len(self.answers) - len(odd)
         if not odd:
-            count = len(self.answers)
             return "as assumed" + (f", in {count} measurements" if count > 1 else "")
-        told = "; ".join(f"{_short(answer.measurement)}: {answer.saw}" for answer in odd)
-        rest = len(self.answers) - len(odd)
-        return told + (f"; {rest} others as assumed" if rest else "")
-
-
-def _short(measurement: Measurement) -> str:
-    return measurement.name.partition(".")[2]
+        if len(odd) > 1 and len({answer.saw for answer in odd}) == 1:
+            return f"{odd[0].saw}, in {len(odd)} of {count} measurements"
+        told = "; ".join(f"{answer.measurement.short}: {answer.saw}" for answer in odd)
+        return told + (f"; as assumed: {rest} of {count}" if rest else "")
 
 
 def answer(log: Log, questions: Sequence[Question], digest: str, device: str) -> tuple[Answered, ...]:
@@ -66,6 +71,10 @@ def answer(log: Log, questions: Sequence[Question], digest: str, device: str) ->
     if log.digest != digest:
         message = f"a log of questions {log.digest}; this version of Offramp asks {digest}: write and run its firmware"
         raise InputError(Diagnostic(log.where, message))
+    asked = {one.name for question in questions for one in question.measurements}
+    if log.seen.keys() != asked:
+        names = ", ".join(sorted(log.seen.keys() ^ asked))
+        raise InputError(Diagnostic(log.where, f"measurements that are missing, or that nobody has asked for: {names}"))
     return tuple(
         Answered(question, tuple(_answer(one, log.seen) for one in question.measurements)) for question in questions
     )
@@ -73,30 +82,28 @@ def answer(log: Log, questions: Sequence[Question], digest: str, device: str) ->
 
 def _answer(measurement: Measurement, seen: dict[str, Seen]) -> Answer:
     found = seen[measurement.name]
-    if "no-clock" in found.problems:
-        return Answer(measurement, "no clock on this board", Verdict.UNKNOWN)
-    if found.problems:
-        return Answer(measurement, _trouble(found, measurement), _without_values(found, measurement))
+    verdict = _trouble_verdict(found, measurement) if found.problems else _verdict(found.values, measurement, seen)
+    saw = _trouble(found) if found.problems else _told(found.values, measurement)
+    return Answer(measurement, saw, verdict, () if found.problems else found.values, found.problems)
+
+
+def _verdict(values: Values, measurement: Measurement, seen: dict[str, Seen]) -> Verdict:
     if not measurement.assumes:
-        return Answer(measurement, _told(found.values, measurement), Verdict.NEW)
-    if _agrees(found.values, measurement, seen):
-        return Answer(measurement, _told(found.values, measurement), Verdict.AGREES)
-    return Answer(measurement, _told(found.values, measurement), Verdict.DIFFERS)
+        return Verdict.NEW
+    return Verdict.AGREES if _agrees(values, measurement, seen) else Verdict.DIFFERS
 
 
-def _without_values(found: Seen, measurement: Measurement) -> Verdict:
-    """What the model refuses agrees with assuming nothing; something else going wrong is a new finding."""
-    refused = found.problems == ("refused",)
+def _trouble_verdict(found: Seen, measurement: Measurement) -> Verdict:
+    """What the model refuses agrees with assuming nothing; something else going wrong is a finding."""
+    if "no-clock" in found.problems:
+        return Verdict.UNKNOWN
     if measurement.values is not None or measurement.same_as:
         return Verdict.DIFFERS
-    if measurement.unlike or refused:
-        return Verdict.AGREES
-    return Verdict.NEW
+    return Verdict.AGREES if measurement.unlike or found.problems == ("refused",) else Verdict.NEW
 
 
-def _trouble(found: Seen, measurement: Measurement) -> str:
-    words = {"refused": "the model refuses it", "timeout": "never done", "bus-fault": "bus fault"}
-    return ", ".join(words[problem] for problem in found.problems)
+def _trouble(found: Seen) -> str:
+    return ", ".join(TROUBLES[problem] for problem in found.problems)
 
 
 def _agrees(values: Values, measurement: Measurement, seen: dict[str, Seen]) -> bool:

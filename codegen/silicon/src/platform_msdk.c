@@ -47,7 +47,7 @@ void silicon_platform_wait(uint32_t microseconds)
 {
     uint32_t cycles = microseconds * (SILICON_CORE_HZ / 1000000u);
     uint32_t start = DWT->CYCCNT;
-    while ((DWT->CYCCNT - start) < cycles) {
+    for (uint32_t i = 0; (i < cycles) && ((DWT->CYCCNT - start) < cycles); i++) { /* a round takes more than a cycle */
     }
 }
 

@@ -12,12 +12,22 @@ typedef struct {
 } systick_t;
 
 typedef struct {
-    volatile uint32_t CPUID, ICSR, VTOR, AIRCR, SCR;
+    volatile uint32_t CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR[3], SHCSR, CFSR, HFSR;
 } scb_t;
+
+typedef struct {
+    volatile uint32_t CTRL, CYCCNT;
+} dwt_t;
+
+typedef struct {
+    volatile uint32_t DHCSR, DCRSR, DCRDR, DEMCR;
+} core_debug_t;
 
 #define MXC_GCR ((mxc_gcr_regs_t *)0x40000000)
 #define SysTick ((systick_t *)0xE000E010)
 #define SCB ((scb_t *)0xE000ED00)
+#define DWT ((dwt_t *)0xE0001000)
+#define CoreDebug ((core_debug_t *)0xE000EDF0)
 
 #define MXC_F_GCR_PCLKDIV_CNNCLKDIV (7u << 14)
 #define MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV1 (4u << 14)
@@ -29,9 +39,18 @@ typedef struct {
 #define SysTick_CTRL_CLKSOURCE_Msk (1u << 2)
 #define SysTick_CTRL_COUNTFLAG_Msk (1u << 16)
 #define SCB_ICSR_PENDSTCLR_Msk (1u << 25)
+#define SCB_CFSR_PRECISERR_Msk (1u << 9)
+#define SCB_CFSR_IMPRECISERR_Msk (1u << 10)
+#define DWT_CTRL_CYCCNTENA_Msk (1u << 0)
+#define CoreDebug_DEMCR_TRCENA_Msk (1u << 24)
 
 typedef enum { CNN_IRQn = 101 } IRQn_Type;
 enum { MXC_ICC0 = 0, MXC_SYS_CLOCK_IPO = 0, MXC_SYS_PERIPH_CLOCK_CNN = 25, MXC_TMR0 = 0 };
+
+static inline void __DSB(void)
+{
+    __asm__ volatile("dsb" ::: "memory");
+}
 
 static inline void __disable_irq(void)
 {

@@ -1,0 +1,68 @@
+"""The firmware that asks: it compiles without a warning, and the model answers every question as it is assumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from offramp.host.files import write_tree
+from offramp.pipeline.compile import compile_firmware, find_compiler, run_compiler
+from offramp.silicon.board import AskedAccelerator
+from offramp.silicon.project import MAIN, project_files, virtual_log
+from offramp.silicon.verdicts import Verdict
+from tests.helpers.firmware_builds import COMPILERS
+from tests.helpers.paths import ROOT
+from tests.helpers.silicon import DEVICE, answers, model_log, questions
+
+STRICT = ("-pedantic", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes")
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_both_compilers_make_firmware_that_prints_the_same_log(compiler: str, tmp_path: Path) -> None:
+    write_tree(tmp_path, project_files(questions(), DEVICE))
+    elf = compile_firmware(tmp_path, tmp_path / "silicon.elf", compiler, MAIN).elf
+    assert virtual_log(elf, AskedAccelerator(DEVICE), DEVICE) == model_log()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_what_ships_compiles_against_the_sdks_names(compiler: str, tmp_path: Path) -> None:
+    """All of src/, as the SDK builds it, without a warning."""
+    write_tree(tmp_path, project_files(questions(), DEVICE))
+    sources = [path.relative_to(tmp_path).as_posix() for path in sorted((tmp_path / "src").glob("*.c"))]
+    sources += [f"emulator/{name}.c" for name in ("library", "semihosting", "startup")]
+    msdk = ROOT / "tests" / "helpers" / "msdk"
+    extra = [f"-isystem{msdk}", '-DSILICON_BOARD="bench"', *STRICT]
+    run_compiler(find_compiler(compiler), tmp_path, sources, tmp_path / "msdk.elf", extra)
+
+
+def test_the_project_has_the_sdks_layout() -> None:
+    files = project_files(questions(), DEVICE)
+    assert {"Makefile", "project.mk", "src/main.c", "src/platform_msdk.c", "include/silicon.h"} <= set(files)
+    assert "TARGET = MAX78000" in files["project.mk"]
+    sdk = [name for name, text in files.items() if "mxc.h" in text]
+    assert sdk == ["src/platform_msdk.c"]
+
+
+def test_the_same_questions_give_the_same_bytes() -> None:
+    questions.cache_clear()
+    first = project_files(questions(), DEVICE)
+    questions.cache_clear()
+    assert project_files(questions(), DEVICE) == first
+
+
+def test_the_model_answers_as_assumed() -> None:
+    found = answers(model_log())
+    assert "board=virtual" in model_log().splitlines()[0]
+    assert {name: one.verdict for name, one in found.items()} == {
+        **dict.fromkeys(found, Verdict.AGREES),
+        "cycles": Verdict.UNKNOWN,
+        "done": Verdict.DIFFERS,
+    }
+
+
+def test_questions_are_asked_once_each() -> None:
+    names = [one.name for question in questions() for one in question.measurements]
+    assert len(names) == len(set(names))
+    assert all(one.name.startswith(f"{question.name}.") for question in questions() for one in question.measurements)
+    assert all(question.measurements for question in questions())
