@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.clock import Clock
 from offramp.simulator.errors import AcceleratorError
 
 Words = NDArray[np.uint32]
@@ -20,10 +21,11 @@ def refused_address(device: Device) -> int:
 
 
 class AskedAccelerator(Accelerator):
-    """An accelerator that counts what it refuses. A refused write does nothing, a refused read gives 0."""
+    """An accelerator with a clock that counts what it refuses. A refused write does nothing, a refused read gives 0."""
 
     def __init__(self, device: Device) -> None:
-        super().__init__(device)
+        self.clock = Clock(device)
+        super().__init__(device, self.clock)
         self.refusals: list[str] = []
         self._counted = 0
         self._refused_address = refused_address(device)

@@ -98,10 +98,6 @@ def tiny(name: str, *layers: Layer, bias: bool = True, **changes: Any) -> Tiny:
     return Tiny(name, Network(name, "", _WHERE, shape, tuple(filled), **changes), x)
 
 
-def conv() -> Tiny:
-    return tiny("conv3x3", layer(Shape(8, 12, 12), 8, activation="relu", output_shift=-4))
-
-
 def all_networks() -> tuple[Tiny, ...]:
     """One for each kind of layer, each with whole words as its result."""
     square, line = Shape(8, 12, 12), Shape(8, 64, 1)
@@ -109,7 +105,7 @@ def all_networks() -> tuple[Tiny, ...]:
     sums: dict[str, Any] = {"op": "passthrough", "operands": 2, "eltwise": "add", "inputs": (0, 1)}
     streams: dict[str, Any] = {"streaming": True, "output_shift": -4}
     return (
-        conv(),
+        tiny("conv3x3", layer(square, 8, activation="relu", output_shift=-4)),
         tiny("conv1x1", layer(Shape(16, 10, 10), 8, **point)),
         tiny("conv1d", layer(line, 8, op="conv1d", kernel=(5, 1), pad=(2, 0))),
         tiny("average-pool", layer(Shape(8, 16, 16), 8, pool=(2, 2), pool_stride=2, pool_average=True)),
@@ -133,3 +129,42 @@ def all_networks() -> tuple[Tiny, ...]:
             fifo=True,
         ),
     )
+
+
+def timed_networks() -> tuple[Tiny, ...]:
+    """Layers of some thousand cycles. Times do not depend on values: all weights and inputs are 0, which takes no
+    table."""
+    square = Shape(16, 20, 20)
+    point: dict[str, Any] = {"kernel": (1, 1), "pad": (0, 0)}
+    copied: dict[str, Any] = {"op": "passthrough", "pool": (2, 2), "pool_stride": 2}
+    sums: dict[str, Any] = {"op": "passthrough", "operands": 2, "eltwise": "add", "inputs": (0, 1)}
+    line = Shape(16, 300, 1)
+    chosen = {
+        "conv3x3": (layer(square, 16),),
+        "conv3x3-no-pad": (layer(square, 16, pad=(0, 0)),),
+        "conv1x1": (layer(square, 16, **point),),
+        "conv1d-9": (layer(line, 16, op="conv1d", kernel=(9, 1), pad=(2, 0)),),
+        "conv1d-1": (layer(line, 16, op="conv1d", kernel=(1, 1), pad=(0, 0)),),
+        "average-pool": (layer(square, 16, pool=(2, 2), pool_stride=2, pool_average=True),),
+        "max-pool-4": (layer(Shape(16, 40, 40), 16, pool=(4, 4), pool_stride=4),),
+        "max-only": (layer(Shape(16, 40, 40), 0, **copied),),
+        "average-only": (layer(Shape(16, 40, 40), 0, pool_average=True, **copied),),
+        "add": (layer(square, 16, **point), layer(square, 16, inputs=(INPUT,)), layer(square, 0, **sums)),
+        "flatten": (layer(Shape(4, 16, 16), 16, op="linear", flatten=True),),
+        "transposed": (layer(Shape(16, 14, 14), 16, op="convtranspose2d"),),
+        "four-passes": (layer(Shape(256, 10, 10), 16),),
+        "four-passes-1x1": (layer(Shape(256, 10, 10), 16, **point),),
+        "expansion": (layer(Shape(16, 8, 8), 128),),
+        "quadrants": (layer(Shape(64, 10, 10), 64),),
+        "four-bit": (layer(square, 16, weight_bits=4),),
+        "wide": (layer(square, 16, output_width=32),),
+        "two-layers": (layer(square, 16), layer(square, 16)),
+    }
+    return tuple(_zeros(tiny(name, *layers, bias=False)) for name, layers in chosen.items())
+
+
+def _zeros(full: Tiny) -> Tiny:
+    layers = tuple(
+        replace(one, weights=None if one.weights is None else np.zeros_like(one.weights)) for one in full.network.layers
+    )
+    return replace(full, network=replace(full.network, layers=layers), x=np.zeros_like(full.x))

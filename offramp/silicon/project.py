@@ -115,5 +115,5 @@ def _static(root: Path, folders: Sequence[str]) -> dict[str, str]:
 
 def virtual_log(elf: Path, accelerator: AskedAccelerator, device: Device) -> str:
     """The log that the firmware prints on the virtual board. BoardError if it does not come to its end."""
-    _, console = run_program(elf, accelerator, device, limit=LIMIT)
+    _, console = run_program(elf, accelerator, device, limit=LIMIT, clock=accelerator.clock)
     return console

@@ -24,7 +24,7 @@ def all_questions(device: Device) -> tuple[Question, ...]:
         layers.pool_stride(device),
         layers.rounding(device),
         layers.accumulator(device),
-        access.cycles(made),
+        access.cycles(device),
         access.registers(device),
         access.memories(made),
         access.done(made),

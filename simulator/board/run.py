@@ -16,6 +16,7 @@ from offramp.simulator.board.elf import load_image
 from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import Host
 from offramp.simulator.board.meter import Meter
+from offramp.simulator.clock import Clock
 
 LIMIT = 20_000_000  # instructions from one answer to the next; an MNIST image takes some 100,000
 ERRORS = {0: "OFFRAMP_OK", -1: "OFFRAMP_E_NOT_READY", -2: "OFFRAMP_E_TIMEOUT", -3: "OFFRAMP_E_ARGUMENT"}
@@ -96,8 +97,11 @@ def _answers(host: Host) -> BoardRun:
     )
 
 
-def run_program(elf: Path, accelerator: Bus, device: Device, *, limit: int = LIMIT) -> tuple[int, str]:
-    """Boot an ELF that needs no inputs, such as the demonstration: exit status and what it printed."""
+def run_program(
+    elf: Path, accelerator: Bus, device: Device, *, limit: int = LIMIT, clock: Clock | None = None
+) -> tuple[int, str]:
+    """Boot an ELF that needs no inputs, such as the demonstration: exit status and what it printed. `clock`: the one
+    that the accelerator has."""
     host = Host([])
-    status = Core(load_image(elf), device, accelerator, host).run(limit)
+    status = Core(load_image(elf), device, accelerator, host, clock=clock).run(limit)
     return status, host.console

@@ -10,6 +10,7 @@ import pytest
 from offramp.cli import main
 from offramp.configs.errors import InputError
 from offramp.silicon.log import parse_log
+from offramp.silicon.verdicts import Verdict
 from tests.helpers.silicon import answers, model_log
 
 
@@ -102,6 +103,23 @@ def test_what_a_terminal_adds_is_passed_over() -> None:
 
 def test_a_chip_that_starts_anew_begins_a_new_log() -> None:
     assert answers("\n".join(lines()[:30] + lines())).keys() == answers(model_log()).keys()
+
+
+def test_a_board_without_a_clock() -> None:
+    words = [text.replace("saw cycles.wide", "saw cycles.wide no-clock") for text in bodies()]
+    found = answers(rewritten(words))["cycles"]
+    assert (found.verdict, found.saw[:28]) == (Verdict.UNKNOWN, "wide: no clock on this board")
+
+
+def test_a_fault_where_a_value_is_assumed() -> None:
+    words = [text.replace("memories.biases", "memories.biases bus-fault") for text in bodies()]
+    assert answers(rewritten(words))["memories"].verdict == Verdict.DIFFERS
+
+
+def test_a_fault_where_nothing_is_assumed() -> None:
+    words = [text.replace("unpowered.data refused", "unpowered.data bus-fault") for text in bodies()]
+    found = answers(rewritten(words))["unpowered"]
+    assert (found.verdict, found.saw) == (Verdict.NEW, "data: bus fault; as assumed: 1 of 2")
 
 
 def test_damage_ends_the_command_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

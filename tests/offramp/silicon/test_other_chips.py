@@ -95,6 +95,18 @@ def test_a_chip_that_hangs_is_a_line_of_the_log() -> None:
     assert found.saw == "two: never done"
 
 
+def test_a_slow_chip() -> None:
+    chip = AskedAccelerator(DEVICE)
+    chip.runner.completion = lambda cycles: cycles * 11 // 10
+    found = asked(chip)
+    assert len(differing(found)) == len(found["cycles"].answers)
+    first = found["cycles"].answers[0]
+    assert first.measurement.values
+    model = first.measurement.values[0]
+    assert 0 <= first.values[0] - model * 11 // 10 <= 25
+    assert f"conv3x3: {first.values[0]} cycles, the model says {model}" in found["cycles"].saw
+
+
 def test_narrow_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = arithmetic.add_bias
 
