@@ -18,16 +18,16 @@ EVERYTHING = (1 << DEVICE.geometry.quadrants) - 1
 class ForgetsOnReset(AskedAccelerator):
     """A reset of quadrants with power costs their memories, as it begins."""
 
-    powered = False
+    supplied = False
     in_reset = False
 
     def power(self, quadrants: int, retain_weights: int = 0) -> None:
         super().power(quadrants, retain_weights)
-        self.powered = quadrants == EVERYTHING
+        self.supplied = quadrants == EVERYTHING
 
     def reset(self, quadrants: int) -> None:
         super().reset(quadrants)
-        begins, lost = quadrants == EVERYTHING and not self.in_reset, self.powered
+        begins, lost = quadrants == EVERYTHING and not self.in_reset, self.supplied
         self.in_reset = quadrants == EVERYTHING
         if begins and lost:
             super().power(0)
