@@ -21,6 +21,7 @@ from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
 from offramp.simulator.board.meter import Meter
 from offramp.simulator.board.run import ERRORS, BoardRun, run
+from offramp.simulator.clock import Clock
 from offramp.simulator.cycles import RunCycles
 
 RUNNING = "running the firmware on the virtual board"  # the step of a progress
@@ -100,8 +101,9 @@ def verify(
     times as long. BoardError if the firmware is stuck or fails.
     """
     device = placed.requirements.device
-    bus = MeteredBus(Accelerator(device), device, meter.ran if meter else None)
-    found = run(elf, x, bus, device, progress=progress, meter=meter)
+    clock = Clock(device)
+    bus = MeteredBus(Accelerator(device, clock), device, meter.ran if meter else None)
+    found = run(elf, x, bus, device, progress=progress, meter=meter, clock=clock)
     lines = compare(found, placed.requirements.chain, expected)
     verified = Verified(len(x), len(lines), bus.writes["weights"], bus.writes["bias"])
     _check_loaded_once(placed, verified)

@@ -56,16 +56,17 @@ def run(
     limit: int = LIMIT,
     progress: Callable[[int], None] | None = None,
     meter: Meter | None = None,
+    clock: Clock | None = None,
 ) -> BoardRun:
     """Boot the ELF once and have it answer all inputs, int8, (n, channels, rows, columns).
 
     `accelerator` starts without power and is used up. `progress` is called with the number of answers so far.
-    `meter` counts instructions and bus accesses; a run with one takes many times as long.
+    `clock`: the accelerator's. `meter` counts instructions and bus accesses; a run with one takes many times as long.
     BoardError if the program does not get to its end; an error code that it returns for an image is no such error.
     """
     images = [np.ascontiguousarray(image, dtype=np.int8).tobytes() for image in inputs]
     host = Host(images, _told(progress, meter), meter.given if meter else None)
-    status = Core(load_image(elf), device, accelerator, host, meter).run(limit)
+    status = Core(load_image(elf), device, accelerator, host, meter, clock=clock).run(limit)
     if status:
         raise BoardError(Ending.STATUS, f"status {status}", len(host.records), host.console)
     if len(host.records) != len(inputs):
