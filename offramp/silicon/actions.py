@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def every(device: Device) -> int:
     return (1 << device.geometry.quadrants) - 1
 
 
-def _gcfr(device: Device, name: str, quadrants: int) -> Step:
-    value = device.registers[name].encode({"quadrants": quadrants})
+def _gcfr(device: Device, name: str, quadrants: int, more: Mapping[str, int] = MappingProxyType({})) -> Step:
+    value = device.registers[name].encode({"quadrants": quadrants, **more})
     return Step(Code.WRITE, device.register_address(name), value)
 
 
@@ -55,14 +56,15 @@ def awake(device: Device) -> Steps:
     return (writes(init_writes(range(device.geometry.quadrants), device)),)
 
 
-def power_off(device: Device, retain_weights: int, microseconds: int) -> Steps:
-    """Power of all quadrants off for a time, weight memories supplied or not. Without the reset that the vendor's code
+def power_off(device: Device, microseconds: int, supplied: int = 0, retain: int = 0) -> Steps:
+    """Power of all quadrants off for a time. supplied: quadrants whose weight memories keep power; retain: those with
+    all retention bits (GCFR_ISOLATE). Without the reset that the vendor's code
     begins with: what a reset does to memories is another question."""
     everything = every(device)
     return (
         Step(Code.CLOCK, value=0),
-        _gcfr(device, "GCFR_ISOLATE", everything),
-        _gcfr(device, "GCFR_MASK", retain_weights),
+        _gcfr(device, "GCFR_ISOLATE", everything, {"retain": retain, "retain_mask": retain}),
+        _gcfr(device, "GCFR_MASK", supplied),
         _gcfr(device, "GCFR_POWER", 0),
         Step(Code.WAIT, value=microseconds),
     )

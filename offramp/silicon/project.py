@@ -29,7 +29,7 @@ _TEMPLATES = {
 
 
 @dataclass(frozen=True)
-class Placed:
+class TableStep:
     """A step as C has it: its data are `count` words of the table from `first` on."""
 
     code: Code
@@ -43,7 +43,7 @@ class Placed:
 class Script:
     """All questions as tables. digest: of the tables, so that a log is read by the questions that it answers."""
 
-    steps: tuple[Placed, ...]
+    steps: tuple[TableStep, ...]
     data: tuple[int, ...]
     names: tuple[str, ...]
     most_values: int
@@ -64,7 +64,7 @@ def script(questions: Sequence[Question]) -> Script:
     return Script(placed, data, tuple(names), _most_values(steps), digest)
 
 
-def _with_data(steps: Sequence[Step]) -> tuple[tuple[Placed, ...], tuple[int, ...]]:
+def _with_data(steps: Sequence[Step]) -> tuple[tuple[TableStep, ...], tuple[int, ...]]:
     data: list[int] = []
     first: dict[tuple[int, ...], int] = {}
     placed = []
@@ -73,7 +73,7 @@ def _with_data(steps: Sequence[Step]) -> tuple[tuple[Placed, ...], tuple[int, ..
             first[step.data] = len(data)
             data += step.data
         count = len(step.data) or step.count
-        placed.append(Placed(step.code, step.address, step.value, count, first.get(step.data, 0)))
+        placed.append(TableStep(step.code, step.address, step.value, count, first.get(step.data, 0)))
     return tuple(placed), tuple(data)
 
 

@@ -124,16 +124,27 @@ def retention(specimens: Specimens) -> Question:
     """Power off with the weight memories supplied; sleep of the weight memories."""
     one = specimens["conv3x3"]
     device = one.device
+    every = actions.every(device)
+    kept = {"kept": (checksum(tuple(one.result().values())),)}
     return Question(
         "retention",
         "Do kernels stay while only the weight memories have power (GCFR), and in their deep sleep (AON)?",
-        "yes; and without supply they are lost",
+        "yes; without supply they are lost; of the retention bits (GCFR_ISOLATE) nothing",
         "A product that sleeps between inferences would wake without loading kernels.",
         (
+            Measurement("retention.supplied", _without_power(one, supplied=every), same_as=f"control.{one.name}"),
+            Measurement("retention.off", _without_power(one), unlike=f"control.{one.name}"),
+            Measurement("retention.kernels-enabled", _without_power(one, retain=every), others=kept),
             Measurement(
-                "retention.supplied", _without_power(one, actions.every(device)), same_as=f"control.{one.name}"
+                "retention.data-enabled",
+                (
+                    *actions.whole_run(one),
+                    *actions.power_off(device, OFF_US, supplied=every, retain=every),
+                    *actions.power_on(device),
+                    *actions.result(one),
+                ),
+                others=kept,
             ),
-            Measurement("retention.off", _without_power(one, 0), unlike=f"control.{one.name}"),
             Measurement(
                 "retention.sleep",
                 (*actions.whole_run(one), *_sleep(device), *actions.load_input(one), *_run_again(one)),
@@ -143,10 +154,10 @@ def retention(specimens: Specimens) -> Question:
     )
 
 
-def _without_power(one: Specimen, retain: int) -> Steps:
+def _without_power(one: Specimen, supplied: int = 0, retain: int = 0) -> Steps:
     return (
         *actions.whole_run(one),
-        *actions.power_off(one.device, retain, OFF_US),
+        *actions.power_off(one.device, OFF_US, supplied, retain),
         *actions.power_on(one.device),
         *actions.load_biases(one),
         *actions.load_input(one),

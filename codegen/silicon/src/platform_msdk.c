@@ -74,7 +74,8 @@ void silicon_platform_print(const char *text)
  * where it is. */
 #define FAULT_LINE "silicon: fault that is no bus fault\n"
 #define FRAME_PC 6
-#define BUS_FAULTS (SCB_CFSR_PRECISERR_Msk | SCB_CFSR_IMPRECISERR_Msk)
+#define PRECISE (1u << 9)    /* of CFSR: a bus fault of a known instruction (Arm DDI 0403, B3.2.15) */
+#define IMPRECISE (1u << 10) /* the same of an earlier write */
 
 void silicon_fault(uint32_t *frame);
 void HardFault_Handler(void);
@@ -82,13 +83,13 @@ void HardFault_Handler(void);
 __attribute__((used)) void silicon_fault(uint32_t *frame)
 {
     uint32_t status = SCB->CFSR;
-    if ((status & BUS_FAULTS) == 0u) {
+    if ((status & (PRECISE | IMPRECISE)) == 0u) {
         silicon_platform_print(FAULT_LINE);
         for (;;) {
         }
     }
     faults++;
-    if ((status & SCB_CFSR_PRECISERR_Msk) != 0u) {
+    if ((status & PRECISE) != 0u) {
         uint32_t half_word = *(const volatile uint16_t *)(uintptr_t)frame[FRAME_PC];
         frame[FRAME_PC] += (half_word >= 0xE800u) ? 4u : 2u; /* instructions from 0xE800 on have two half-words */
     }

@@ -39,8 +39,6 @@ typedef struct {
 #define SysTick_CTRL_CLKSOURCE_Msk (1u << 2)
 #define SysTick_CTRL_COUNTFLAG_Msk (1u << 16)
 #define SCB_ICSR_PENDSTCLR_Msk (1u << 25)
-#define SCB_CFSR_PRECISERR_Msk (1u << 9)
-#define SCB_CFSR_IMPRECISERR_Msk (1u << 10)
 #define DWT_CTRL_CYCCNTENA_Msk (1u << 0)
 #define CoreDebug_DEMCR_TRCENA_Msk (1u << 24)
 

@@ -6,6 +6,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from offramp.cli import main
 from offramp.configs.errors import InputError
@@ -120,6 +122,22 @@ def test_a_fault_where_nothing_is_assumed() -> None:
     words = [text.replace("unpowered.data refused", "unpowered.data bus-fault") for text in bodies()]
     found = answers(rewritten(words))["unpowered"]
     assert (found.verdict, found.saw) == (Verdict.NEW, "data: bus fault; as assumed: 1 of 2")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_change_of_a_character_goes_unnoticed(data: st.DataObject) -> None:
+    """A changed log is refused with a line, unless all that it says is the same."""
+    text = model_log()
+    place = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.sampled_from("0123456789abcdef gz\n."))
+    changed = text[:place] + other + text[place + 1 :]
+    try:
+        found = parse_log(changed, "log")
+    except InputError as error:
+        assert all(problem.where and problem.where.line for problem in error.problems)
+    else:
+        assert found == parse_log(text, "log")
 
 
 def test_damage_ends_the_command_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
