@@ -24,6 +24,7 @@ NOT_WALKED = {
 }
 DOCUMENTED = ("CTRL", "SRAM", "AON")  # other bits of these may do anything: only fields are tried
 WALKED = ("CTRL", "SRAM", "LCNT_MAX", "IFRM", "AON", "FIFO_CTRL")
+STOP_US = 100  # 5,000 cycles of some 15,000
 CYCLES_OFF = (0.005, 25)  # polling finds the end late: up to two reads over the bus
 
 
@@ -148,6 +149,36 @@ def cycles(device: Device) -> Question:
         "those of the cycle model, within 0.5 % and 25 cycles, which polling takes",
         "Every time and saving that Offramp states comes from the model.",
         tuple(found),
+    )
+
+
+def stop(device: Device) -> Question:
+    """A run stopped in its middle and started again: how long the second start takes."""
+    one = next(make_specimen(tiny, device) for tiny in timed_networks() if tiny.name == "two-layers")
+    clear = Step(Code.WRITE, device.register_address("CTRL", one.master), _clock_on(device))
+    early = tuple(step for step in actions.begin(one) if step.code != Code.AWAIT)
+    return Question(
+        "stop",
+        "Does a run that is stopped (CTRL.enable cleared) begin anew at the next start?",
+        "yes: the second start takes as long as a whole run",
+        "After a timeout firmware must be able to start again without a reset.",
+        (
+            Measurement(
+                "stop.again",
+                (
+                    *actions.power_on(device),
+                    *actions.load(one),
+                    *actions.configure(one),
+                    *early,
+                    Step(Code.WAIT, value=STOP_US),
+                    clear,
+                    *actions.begin(one),
+                    Step(Code.TIME),
+                ),
+                (one.cycles,),
+                tolerance=CYCLES_OFF,
+            ),
+        ),
     )
 
 

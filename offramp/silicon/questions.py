@@ -25,6 +25,7 @@ def all_questions(device: Device) -> tuple[Question, ...]:
         layers.rounding(device),
         layers.accumulator(device),
         access.cycles(device),
+        access.stop(device),
         access.registers(device),
         access.memories(made),
         access.done(made),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -99,12 +101,30 @@ def test_a_slow_chip() -> None:
     chip = AskedAccelerator(DEVICE)
     chip.runner.completion = lambda cycles: cycles * 11 // 10
     found = asked(chip)
-    assert len(differing(found)) == len(found["cycles"].answers)
+    assert changed(found).keys() == {"cycles", "stop"}
+    assert {one.verdict for one in found["cycles"].answers} == {Verdict.DIFFERS}
     first = found["cycles"].answers[0]
     assert first.measurement.values
     model = first.measurement.values[0]
     assert 0 <= first.values[0] - model * 11 // 10 <= 25
     assert f"conv3x3: {first.values[0]} cycles, the model says {model}" in found["cycles"].saw
+
+
+def test_a_chip_that_goes_on_where_it_was_stopped() -> None:
+    """The start after a stop takes what was left: here a third less."""
+    chip = AskedAccelerator(DEVICE)
+    stopped: list[int] = []
+    stop = chip.runner.stop
+
+    def stopping(quadrants: Iterable[int]) -> None:
+        chosen = list(quadrants)
+        if any(chip.runner.runs_on(quadrant) for quadrant in chosen):
+            stopped.append(1)
+        stop(chosen)
+
+    chip.runner.stop = stopping  # type: ignore[method-assign]
+    chip.runner.completion = lambda cycles: cycles * 2 // 3 if stopped and stopped.pop() else cycles
+    assert differing(asked(chip)) == ["stop.again"]
 
 
 def test_narrow_sums(monkeypatch: pytest.MonkeyPatch) -> None:
