@@ -62,7 +62,7 @@ FIELD_BITS = {
     LAYER + 0xA00: "3:0 7:4 16:8",  # LCTRL1
     GCFR: "3:0",
     GCFR + 0x4: "3:0",
-    GCFR + 0x8: "3:0",
+    GCFR + 0x8: "3:0 19:16 23:20",
     GCFR + 0xC: "3:0",
 }
 

@@ -13,12 +13,13 @@ from offramp.configs.device_reader import (
     read_clock_tree,
     read_device_file,
     read_energy_error,
+    read_evidence,
     read_memory,
     read_register,
 )
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.lines import LineMap, load_yaml
-from offramp.configs.registers import EnergyError, Memory, Register
+from offramp.configs.registers import EnergyError, Evidence, Memory, Register
 from offramp.configs.schema import Entry
 
 Column = int  # index of a kernel column (72 bits) in a processor's weight memory
@@ -78,6 +79,7 @@ class Device:
     express_stride: int
     pointer_stride: int  # words from an instance to the next one in a write pointer
     features: frozenset[str]  # of device_reader.FEATURES
+    evidence: tuple[Evidence, ...]
     core: Mapping[str, int]  # memory map of the chip, and the accelerator's interrupt
 
     @property
@@ -241,6 +243,7 @@ def build_device(data: LineMap) -> Device:
         express_stride=memories["weights"]["express_stride"],
         pointer_stride=memories["data"]["pointer_stride"],
         features=entry["features"],
+        evidence=tuple(map(read_evidence, entry["evidence"])),
         core=numbers(entry["core"]),
     )
     if device.pointer_stride < device.memories["data"].words:

@@ -8,9 +8,9 @@ from typing import Any
 from offramp.configs.clock_tree import ClockSource, ClockTree
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import LineMap
-from offramp.configs.registers import ACCESS, EnergyError, Field, Memory, Register
+from offramp.configs.registers import ACCESS, EnergyError, Evidence, Field, Memory, Register
 from offramp.configs.schema import Entry, Items, Key, Section, read_entry
-from offramp.configs.values import integer, one_of, text
+from offramp.configs.values import date, integer, one_of, text
 
 
 def bits(value: Any) -> tuple[int, int]:
@@ -139,6 +139,13 @@ ENERGY_ERROR_KEYS = (
     ),
     Key("permille", _any, "Error of the model; 10 is one percent too much.", required=True),
 )
+EVIDENCE_KEYS = (
+    Key("fact", text, "The question that was asked: a name in docs/SILICON.md.", required=True),
+    Key("assumption", text, "What is assumed.", required=True),
+    Key("seen", text, "What the chip did.", required=True),
+    Key("source", text, "Who saw it, on which board.", required=True),
+    Key("date", date, "When, YYYY-MM-DD.", required=True),
+)
 _MEMORIES = (
     Key("data", Section(DATA_KEYS), "Data memory, in instances.", required=True),
     Key("weights", Section(WEIGHT_KEYS), "Kernels, a memory for each processor.", required=True),
@@ -166,6 +173,7 @@ DEVICE_KEYS = (
     Key("instructions", _NUMBERS, "Instructions that the core executes.", required=True),
     Key("energy", _NUMBERS, "Coefficients of the energy model.", required=True),
     Key("energy_errors", Items(Section(ENERGY_ERROR_KEYS)), "Errors of the energy model.", required=True),
+    Key("evidence", Items(Section(EVIDENCE_KEYS)), "What chips were seen to do (`offramp silicon`).", default=()),
 )
 
 
@@ -234,6 +242,10 @@ def read_energy_error(entry: Entry) -> EnergyError:
 def _field(name: str, entry: Entry) -> Field:
     low, width = entry["bits"]
     return Field(name, low, width, entry["meaning"])
+
+
+def read_evidence(entry: Entry) -> Evidence:
+    return Evidence(entry["fact"], entry["assumption"], entry["seen"], entry["source"], entry["date"])
 
 
 def read_register(

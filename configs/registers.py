@@ -96,6 +96,17 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a chip was seen to do. fact: the question that was asked (docs/SILICON.md); date: as YYYY-MM-DD."""
+
+    fact: str
+    assumption: str
+    seen: str
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
 class EnergyError:
     """How far the energy model is from a published measurement. `permille`: 10 is one percent too much.
 

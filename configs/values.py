@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date as calendar_date
 from typing import Any
 
 LARGEST = sys.float_info.max  # what a fraction can be
@@ -68,6 +69,14 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("text is expected")
     return value
+
+
+def date(value: Any) -> str:
+    """A day as YYYY-MM-DD, which YAML may have read as a date already."""
+    try:
+        return calendar_date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise ValueError("a day as YYYY-MM-DD is expected") from error
 
 
 def anything(value: Any) -> Any:

@@ -45,6 +45,7 @@ COMMANDS = (
     Command("probe", "offramp.commands.probe", "find the layer that fails, on a board or on the virtual one"),
     Command("registers", "offramp.commands.registers", "the accelerator's registers, for debuggers and as a C header"),
     Command("check", "offramp.commands.check", "show an ai8x network's layers, or everything that is wrong with it"),
+    Command("silicon", "offramp.commands.silicon", "ask a chip what is not known of it, and read its log"),
     Command("replay", "offramp.corpus.replay", "run the vendor tool's register programs on the accelerator model"),
     Command("synth", "offramp.corpus.synth", "run our own placement and registers for the same networks"),
     Command(

@@ -1,8 +1,8 @@
 """The parts of the documentation that are made from the code, all written by `python -m offramp.documents`.
 
 docs/SUPPORTED.md comes from the rules of the device; the tables of a spec's keys in README.md and docs/CHOOSING.md,
-between `<!-- NAME -->` and `<!-- end -->`, from the spec reader's; the listings of docs/TOUR.md from running the code
-above them.
+between `<!-- NAME -->` and `<!-- end -->`, from the spec reader's; the questions of docs/SILICON.md from those that are
+asked; the listings of docs/TOUR.md from running the code above them.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
 from offramp.planner.rules.check import GROUPS, NETWORK_RULES
 from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.spec.keys import CHOICE_KEYS, MANUAL_KEYS
+from offramp.silicon.questions import all_questions
+from offramp.silicon.steps import Question
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _WITH_TABLES = ("README.md", "docs/CHOOSING.md")
 _TABLES = {"keys of a spec": MANUAL_KEYS, "keys of `exits: auto`": CHOICE_KEYS}
 _MARKED = re.compile(f"(<!-- ({'|'.join(_TABLES)}) -->)\\n.*?(<!-- end -->)", re.DOTALL)
+
+_QUESTIONS = re.compile(r"(<!-- questions -->)\n.*?(<!-- end -->)", re.DOTALL)
 
 _HEAD = """\
 # What a network may contain
@@ -94,9 +98,26 @@ def with_tables(text: str) -> str:
     return _MARKED.sub(lambda found: f"{found[1]}\n{key_table(_TABLES[found[2]])}\n{found[3]}", text)
 
 
+def with_questions(text: str, device: Device) -> str:
+    """A page with the table of questions to a chip between its markers."""
+    rows = [
+        f"| `{one.name}` | {one.asks} | {one.matters} | {one.assumed} | {_others(one)} |"
+        for one in all_questions(device)
+    ]
+    head = ["| name | question | why it matters | we assume | other answers that are told apart |", "| --- " * 5 + "|"]
+    table = "\n".join([*head, *rows])
+    return _QUESTIONS.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", text)
+
+
+def _others(question: Question) -> str:
+    return "; ".join(dict.fromkeys(other for one in question.measurements for other in one.others))
+
+
 def documents(device: Device) -> dict[Path, str]:
     """What is made from the code, whole or in part: its content by its place in the repository."""
     pages = {ROOT / name: with_tables((ROOT / name).read_text(encoding="utf-8")) for name in _WITH_TABLES}
+    silicon = ROOT / "docs" / "SILICON.md"
+    pages[silicon] = with_questions(silicon.read_text(encoding="utf-8"), device)
     return {ROOT / "docs" / "SUPPORTED.md": supported_page(device), **pages}
 
 

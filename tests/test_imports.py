@@ -32,6 +32,7 @@ LEVELS = (
     ("codegen",),
     ("host",),
     ("pipeline",),
+    ("silicon",),
     ("corpus",),
     ("comparison",),
     ("commands",),

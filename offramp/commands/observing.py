@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print every access to the bus, by register and field, or write it to FILE",
     )
     choice.add_argument(
-        "--profile", action="store_true", help="print instructions by part, function and image, counted on the board"
+        "--profile",
+        action="store_true",
+        help="count instructions by part, function and image on the virtual board",
     )
     parser.add_argument(
         "--trace-only",

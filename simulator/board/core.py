@@ -72,7 +72,8 @@ class Core:
         self._system = system.SystemControl(self._clock, interrupts, image.vectors, self._port.flush)
         self._failure: BaseException | None = None
         self._fault = ""
-        self._touched = False  # a bus was accessed since interrupts were looked for
+        self._accessed = False  # a bus was, in this piece
+        self._look = False  # with `precise`: an access may have made an interrupt due
         self._returning = False
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
@@ -145,7 +146,7 @@ class Core:
     def _piece(self, count: int) -> None:
         """Some instructions: at most `count`, less if the core sleeps, a handler ends or the program does."""
         self._take_interrupt()
-        self._touched = False
+        self._accessed = False
         try:
             self._engine.emu_start(self._pc | 1, 0xFFFFFFFF, count=count)
         except self._unicorn.UcError as error:
@@ -164,7 +165,7 @@ class Core:
             return
         if self._half_word(self._pc - 2) == WAIT_FOR_INTERRUPT:
             self._sleep()
-        elif not self._touched:  # it computes, or waits for a handler to change a variable: that takes time
+        elif not self._accessed:  # it computes, or waits for a handler to change a variable: that takes time
             self._clock.pass_cycles(count)
 
     def _sleep(self) -> None:
@@ -203,24 +204,24 @@ class Core:
 
     def _reader(self, base: int, read: Callable[[int, int], int]) -> Callable[..., int]:
         def callback(engine: Any, offset: int, size: int, user: Any) -> int:
-            self._touched = True
+            self._accessed = self._look = True
             return int(self._guard(read, base + offset, size))
 
         return callback
 
     def _writer(self, base: int, write: Callable[[int, int, int], None]) -> Callable[..., None]:
         def callback(engine: Any, offset: int, size: int, value: int, user: Any) -> None:
-            self._touched = True
+            self._accessed = self._look = True
             self._guard(write, base + offset, size, value)
 
         return callback
 
     def _step(self, engine: Any, address: int, size: int, user: Any) -> None:
         """Before an instruction: end the piece if an access has made an interrupt due."""
-        if not self._touched or self._failure is not None or self._system.interrupts.active is not None:
+        if not self._look or self._failure is not None or self._system.interrupts.active is not None:
             return
         if self._system.deliverable() is None:
-            self._touched = False
+            self._look = False
         elif not engine.reg_read(self._arm.UC_ARM_REG_PRIMASK):
             engine.emu_stop()
 

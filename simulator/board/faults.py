@@ -1,17 +1,12 @@
-"""Faults that a board can be given, each a value: what goes wrong, and when.
-
-`FAULTS` names them for command lines; `FaultyBus` (faulty_bus.py) makes them happen.
-"""
+"""Faults that a board can be given, each a value: what goes wrong, and when. `FaultyBus` makes them happen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from offramp.simulator.board.interrupts import FREE_INTERRUPT
-
-ONES = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -262,49 +257,3 @@ Fault = (
     | DataOverwritten
     | InterruptRaised
 )
-
-
-@dataclass(frozen=True)
-class Named:
-    """A fault as a command line names it: what happens, and how to make it for a time."""
-
-    description: str
-    make: Callable[[When], Fault]
-
-
-def _power_kept(when: When) -> Fault:
-    return PowerLost(when, retain_weights=True)
-
-
-def _power_gone(when: When) -> Fault:
-    return PowerLost(when, restored=False)
-
-
-def _absent_ones(when: When) -> Fault:
-    return BlockAbsent(when, ONES)
-
-
-def _flipped(when: When) -> Fault:
-    return RegisterFlipped(when, "RCNT", 0, layer=0)
-
-
-FAULTS: Mapping[str, Named] = {
-    "never-done": Named("a run is never done", NeverDone),
-    "done-late": Named("a run takes ten times as long", DoneLate),
-    "done-early": Named("a run is done at once, without its results", DoneEarly),
-    "interrupt-lost": Named("a run raises no interrupt", InterruptLost),
-    "interrupt-late": Named("the interrupt comes 100,000 cycles of the core late", InterruptLate),
-    "interrupt-twice": Named("the interrupt comes twice", InterruptTwice),
-    "interrupt-stuck": Named("the interrupt stays pending until the block is reset", InterruptStuck),
-    "hangs-until-reset": Named("no run is done until the block is reset", HangsUntilReset),
-    "power-lost": Named("the block loses its power for a moment, with all content", PowerLost),
-    "power-lost-weights-kept": Named("the same, but the weights stay", _power_kept),
-    "power-gone": Named("the block loses its power until the program gives it again", _power_gone),
-    "absent-zeros": Named("nothing answers: reads give 0", BlockAbsent),
-    "absent-ones": Named("nothing answers: reads give 0xffffffff", _absent_ones),
-    "register-flipped": Named("a bit of the row count of layer 0 inverts", _flipped),
-    "weights-overwritten": Named("kernel column 0 of processor 0 changes", WeightsOverwritten),
-    "bias-overwritten": Named("bias byte 0 of quadrant 0 changes", BiasOverwritten),
-    "data-overwritten": Named("word 0 of data memory instance 0 changes", DataOverwritten),
-    "interrupt-raised": Named("another interrupt comes", InterruptRaised),
-}

@@ -40,6 +40,36 @@ def test_mistakes_have_a_place(old: str, new: str, complaint: str) -> None:
     assert all(problem.where and problem.where.line for problem in caught.value.problems)
 
 
+EVIDENCE = """
+evidence:
+  - fact: rewrite
+    assumption: "yes"
+    seen: as assumed
+    source: J. Doe, EvKit rev. C
+    date: 2026-01-31
+"""
+
+
+def test_evidence() -> None:
+    (found,) = build_device(parse_yaml(TEXT + EVIDENCE, "max78000.yaml")).evidence
+    assert (found.fact, found.seen, found.date) == ("rewrite", "as assumed", "2026-01-31")
+    assert build_device(parse_yaml(TEXT, "max78000.yaml")).evidence == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("date: 2026-01-31", "date: 31.1.2026", "`date: 31.1.2026`; a day as YYYY-MM-DD is expected"),
+        ("    seen: as assumed\n", "", "`seen` is missing"),
+        ("source:", "by:", "unknown key `by`"),
+    ],
+)
+def test_evidence_has_a_source_and_a_date(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        build_device(parse_yaml(TEXT + EVIDENCE.replace(old, new), "max78000.yaml"))
+    assert complaint in str(caught.value)
+
+
 def test_all_mistakes_at_once() -> None:
     text = TEXT.replace("  quadrants: 4\n", "  quadrants: four\n").replace("    base: 0x50400000\n", "")
     with pytest.raises(InputError) as caught:

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.clock import Clock
 from offramp.simulator.errors import AcceleratorError
 from tests.helpers.accelerator_programs import (
     DEVICE,
@@ -38,13 +39,24 @@ def feed(accelerator: Accelerator, pixels: NDArray[np.int8]) -> None:
         accelerator.write(DEVICE.register_address("FIFO_DATA0"), word)
 
 
-def fed_by_fifo() -> Accelerator:
+def fed_by_fifo(clock: Clock | None = None) -> Accelerator:
     """The copying layer, its 16 words from FIFO 0."""
-    accelerator, _ = copying()
+    accelerator, _ = copying((0,), clock)
     put(accelerator, "STRM0", {"start": 16})
     put(accelerator, "IFRM", {"words": 16})
     put(accelerator, "FIFO_CTRL", {"enable": 1})
     return accelerator
+
+
+def test_a_fifo_run_takes_its_cycles_from_the_last_word_on() -> None:
+    clock = Clock(DEVICE)
+    accelerator = fed_by_fifo(clock)
+    start(accelerator, switches=FIFO)
+    clock.pass_cycles(1000)
+    feed(accelerator, random_bytes(5, 16, 4))
+    assert not accelerator.done
+    assert get(accelerator, "CTRL")["done"]
+    assert clock.now == 1000 + clock.core_cycles(accelerator.cycles.total)
 
 
 def test_a_fifo_run_waits_for_the_whole_frame() -> None:

@@ -14,17 +14,22 @@ typedef struct {
 } systick_t;
 
 typedef struct {
-    volatile uint32_t DHCSR, DCRSR, DCRDR, DEMCR;
-} core_debug_t;
+    volatile uint32_t CPUID, ICSR, VTOR, AIRCR, SCR, CCR, SHPR[3], SHCSR, CFSR, HFSR;
+} scb_t;
 
 typedef struct {
     volatile uint32_t CTRL, CYCCNT;
 } dwt_t;
 
+typedef struct {
+    volatile uint32_t DHCSR, DCRSR, DCRDR, DEMCR;
+} core_debug_t;
+
 #define MXC_GCR ((mxc_gcr_regs_t *)0x40000000)
 #define SysTick ((systick_t *)0xE000E010)
-#define CoreDebug ((core_debug_t *)0xE000EDF0)
+#define SCB ((scb_t *)0xE000ED00)
 #define DWT ((dwt_t *)0xE0001000)
+#define CoreDebug ((core_debug_t *)0xE000EDF0)
 
 #define MXC_F_GCR_CLKCTRL_SYSCLK_DIV_POS 6
 #define MXC_F_GCR_CLKCTRL_SYSCLK_DIV (7u << 6)
@@ -38,11 +43,16 @@ typedef struct {
 #define MXC_F_GCR_PCLKDIV_CNNCLKSEL (1u << 17)
 #define MXC_S_GCR_PCLKDIV_CNNCLKSEL_PCLK 0u
 
-#define CoreDebug_DEMCR_TRCENA_Msk (1u << 24)
-#define DWT_CTRL_CYCCNTENA_Msk 1u
 #define __NVIC_PRIO_BITS 3
 
 #define E_NO_ERROR 0
+#define SysTick_CTRL_ENABLE_Msk (1u << 0)
+#define SysTick_CTRL_TICKINT_Msk (1u << 1)
+#define SysTick_CTRL_CLKSOURCE_Msk (1u << 2)
+#define SysTick_CTRL_COUNTFLAG_Msk (1u << 16)
+#define SCB_ICSR_PENDSTCLR_Msk (1u << 25)
+#define DWT_CTRL_CYCCNTENA_Msk (1u << 0)
+#define CoreDebug_DEMCR_TRCENA_Msk (1u << 24)
 
 typedef enum { CNN_IRQn = 101 } IRQn_Type;
 enum { MXC_ICC0, MXC_TMR0 = 0, MXC_TMR1 = 1 };
@@ -51,6 +61,11 @@ enum { MXC_SYS_CLOCK_ISO = 0, MXC_SYS_CLOCK_IPO = 4, MXC_SYS_PERIPH_CLOCK_CNN = 
 extern uint32_t SystemCoreClock;
 
 /* ---- CMSIS */
+
+static inline void __DSB(void)
+{
+    __asm__ volatile("dsb" ::: "memory");
+}
 
 static inline void __disable_irq(void)
 {

@@ -18,7 +18,7 @@ def test_both_files_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert svd.read_text() == svd_text(load_device())
     assert header.read_text() == register_header(load_device())
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [f"{path}: 37 registers, 143 fields of the MAX78000" for path in (svd, header)]
+    assert printed == [f"{path}: 37 registers, 145 fields of the MAX78000" for path in (svd, header)]
 
 
 def test_nothing_to_write_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:

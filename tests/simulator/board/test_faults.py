@@ -11,9 +11,8 @@ import pytest
 
 from offramp.simulator.board.elf import Image
 from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.fault_names import FAULTS, ONES
 from offramp.simulator.board.faults import (
-    FAULTS,
-    ONES,
     AtAccess,
     AtStart,
     BiasOverwritten,

@@ -652,12 +652,18 @@
 #define CNN_GCFR_MASK_QUADRANTS_POS  0u
 #define CNN_GCFR_MASK_QUADRANTS_MASK 0x0000000fu
 
-/* Isolation of the quadrants while they have no power. (izer toplevel.py) */
+/* Isolation of the quadrants while they have no power. (izer toplevel.py; MSDK gcfr_regs.h (retention)) */
 #define CNN_GCFR_ISOLATE (0x40005808u)
-#define CNN_GCFR_ISOLATE_RESERVED 0xfffffff0u
+#define CNN_GCFR_ISOLATE_RESERVED 0xff00fff0u
 /* [3:0] Bit q: quadrant q is isolated. */
 #define CNN_GCFR_ISOLATE_QUADRANTS_POS  0u
 #define CNN_GCFR_ISOLATE_QUADRANTS_MASK 0x0000000fu
+/* [19:16] Bit q: retention of quadrant q in the chip's low-power modes (not used). */
+#define CNN_GCFR_ISOLATE_RETAIN_POS  16u
+#define CNN_GCFR_ISOLATE_RETAIN_MASK 0x000f0000u
+/* [23:20] Bit q: the same for the weight memory of quadrant q (not used). */
+#define CNN_GCFR_ISOLATE_RETAIN_MASK_POS  20u
+#define CNN_GCFR_ISOLATE_RETAIN_MASK_MASK 0x00f00000u
 
 /* Reset of the quadrants. (izer toplevel.py) */
 #define CNN_GCFR_RESET (0x4000580cu)
@@ -1031,8 +1037,12 @@ CNN_REGS_CHECK(cnn_gcfr_mask_fields,
 CNN_REGS_CHECK(cnn_gcfr_mask_quadrants_place, CNN_FIELD(CNN_GCFR_MASK_QUADRANTS, 0x0000000fu) == 0xfu);
 CNN_REGS_CHECK(cnn_gcfr_isolate_address, CNN_GCFR_ISOLATE == 0x40005808u);
 CNN_REGS_CHECK(cnn_gcfr_isolate_fields,
-               CNN_GCFR_ISOLATE_QUADRANTS_MASK == ~CNN_GCFR_ISOLATE_RESERVED);
+               CNN_GCFR_ISOLATE_QUADRANTS_MASK +
+               CNN_GCFR_ISOLATE_RETAIN_MASK +
+               CNN_GCFR_ISOLATE_RETAIN_MASK_MASK == ~CNN_GCFR_ISOLATE_RESERVED);
 CNN_REGS_CHECK(cnn_gcfr_isolate_quadrants_place, CNN_FIELD(CNN_GCFR_ISOLATE_QUADRANTS, 0x0000000fu) == 0xfu);
+CNN_REGS_CHECK(cnn_gcfr_isolate_retain_place, CNN_FIELD(CNN_GCFR_ISOLATE_RETAIN, 0x000f0000u) == 0xfu);
+CNN_REGS_CHECK(cnn_gcfr_isolate_retain_mask_place, CNN_FIELD(CNN_GCFR_ISOLATE_RETAIN_MASK, 0x00f00000u) == 0xfu);
 CNN_REGS_CHECK(cnn_gcfr_reset_address, CNN_GCFR_RESET == 0x4000580cu);
 CNN_REGS_CHECK(cnn_gcfr_reset_fields,
                CNN_GCFR_RESET_QUADRANTS_MASK == ~CNN_GCFR_RESET_RESERVED);
