@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import tempfile
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -20,12 +21,14 @@ from offramp.host.build_folder import check_unchanged
 from offramp.host.files import write_bytes
 from offramp.host.progress import Progress
 from offramp.host.serial_port import read_port
+from offramp.pipeline.compile import compile_probe
 from offramp.pipeline.devices import device_of_plan
 from offramp.pipeline.planning import Planned, open_plan
 from offramp.pipeline.probe import Probed, failure_text, first_failure, judge, printed_values, run_on_board
 from offramp.pipeline.probe_log import FIRST, LAST, ProbeLog, read_log
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.core import require_board
+from offramp.simulator.clock import Clock
 
 VIRTUAL = "virtual board"
 
@@ -97,7 +100,11 @@ def _console_text(args: argparse.Namespace, made: Planned, progress: Progress) -
     if args.values is not None and not 0 <= args.values < layers:
         raise InputError(f"--values {args.values}: the number of a layer, 0 to {layers - 1}, is expected")
     progress.step("compiling the probe and running it on the virtual board")
-    return run_on_board(folder, Accelerator(made.device), made, args.values), VIRTUAL
+    clock = Clock(made.device)
+    with tempfile.TemporaryDirectory(prefix="offramp-") as scratch:
+        elf = Path(scratch) / "probe.elf"
+        compile_probe(folder, elf, values=args.values)
+        return run_on_board(elf, made, Accelerator(made.device, clock), clock), VIRTUAL
 
 
 def _table(found: Sequence[Probed], made: Planned) -> Table:

@@ -88,14 +88,15 @@ def compile_firmware(
     return Compiled(elf, image.flash_bytes, image.ram_bytes, f"{found.name} {found.version}")
 
 
-def compile_probe(folder: Path, elf: Path, compiler: str = "auto", defines: Sequence[str] = ()) -> None:
-    """Compile the probe of a firmware folder to `elf`, for the virtual board, with macros `defines` (NAME=value).
+def compile_probe(folder: Path, elf: Path, compiler: str = "auto", values: int | None = None) -> None:
+    """Compile the probe of a firmware folder to `elf`, for the virtual board. `values`: the number of a layer whose
+    values it prints, instead of those of the first that differs.
 
     InputError and CheckFailed as of `compile_firmware`.
     """
     sources = [*library_sources(folder), *_sources(folder, "probe")]
-    flags = ["-Isrc", "-Iprobe", *(f"-D{define}" for define in defines)]
-    run_compiler(find_compiler(compiler), folder, sources, elf, flags)
+    chosen = [] if values is None else [f"-DOFFRAMP_PROBE_VALUES={values}u"]
+    run_compiler(find_compiler(compiler), folder, sources, elf, ["-Isrc", "-Iprobe", *chosen])
 
 
 def library_sources(folder: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from offramp.codegen.firmware import Firmware
 from offramp.codegen.probe import Probe, ProbeLayer, checksum, probe_of, render_probe
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
 from offramp.pipeline.chains import TEST_DATA, data_set
-from offramp.pipeline.compile import compile_probe
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe_log import LayerLine, ProbeLog
 from offramp.planner.ir.chain import Chain, TensorId
@@ -26,6 +24,7 @@ from offramp.simulator.board.bus import Bus
 from offramp.simulator.board.errors import BoardError
 from offramp.simulator.board.run import run_program
 from offramp.simulator.board.session import LIMIT
+from offramp.simulator.clock import Clock
 
 Images = Sequence[npt.NDArray[np.int8]]
 Outcome = Literal["equal", "different", "error", "not visible"]
@@ -70,22 +69,17 @@ def pattern(chain: Chain) -> npt.NDArray[np.int8]:
     return (numbers >> np.uint32(24)).astype(np.uint8).view(np.int8).reshape(shape.channels, shape.rows, shape.cols)
 
 
-def run_on_board(folder: Path, accelerator: Bus, made: Planned, values: int | None = None) -> str:
-    """Compile the probe of a firmware folder, run it on the virtual board, and return what it printed.
+def run_on_board(elf: Path, made: Planned, accelerator: Bus, clock: Clock) -> str:
+    """Run a probe that `compile_probe` has compiled on the virtual board, and return what it printed.
 
-    values: the number of a layer whose values are printed. BoardError if it does not get to its end.
+    clock: the accelerator's. CheckFailed if the program does not get to its end.
     """
-    defines = [] if values is None else [f"OFFRAMP_PROBE_VALUES={values}u"]
-    layers = sum(len(stage.slots) for stage in made.chain.stages)
-    runs = layers * len(made.chain.stages)
-    with tempfile.TemporaryDirectory(prefix="offramp-") as scratch:
-        elf = Path(scratch) / "probe.elf"
-        compile_probe(folder, elf, defines=defines)
-        try:
-            return run_program(elf, accelerator, made.device, limit=LIMIT * runs)[1]
-        except BoardError as error:
-            printed = error.console.strip().splitlines()
-            raise CheckFailed(f"virtual board: {error.ending.value}: {error.detail}{_behind(printed)}") from error
+    runs = len(made.chain.slots) * len(made.chain.stages)
+    try:
+        return run_program(elf, accelerator, made.device, limit=LIMIT * runs, clock=clock)[1]
+    except BoardError as error:
+        printed = error.console.strip().splitlines()
+        raise CheckFailed(f"virtual board: {error.ending.value}: {error.detail}{_behind(printed)}") from error
 
 
 def _behind(printed: Sequence[str]) -> str:

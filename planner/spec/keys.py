@@ -138,7 +138,7 @@ NETWORK_KEYS = (
         "fifo",
         boolean,
         "`true`: the input goes through the FIFO, as networks whose first layers stream need; all networks of the "
-        "stages must agree. The buffer given to `offramp_load_input` must not change until `offramp_infer` returns.",
+        "stages must agree. What `offramp_infer` or `offramp_load` is given must not change until the answer is there.",
         default=False,
     ),
     Key(

@@ -6,13 +6,14 @@ import numpy as np
 
 from offramp.configs.device import Device
 from offramp.simulator.accelerator import Accelerator, Words
+from offramp.simulator.clock import Clock
 
 
 class WrongWrites(Accelerator):
     """Some bits arrive the other way round: `flips` by address, as masks."""
 
-    def __init__(self, device: Device, flips: dict[int, int]) -> None:
-        super().__init__(device)
+    def __init__(self, clock: Clock, device: Device, flips: dict[int, int]) -> None:
+        super().__init__(device, clock)
         self.flips = flips
         self.flipped = 0
 
@@ -25,8 +26,8 @@ class WrongWrites(Accelerator):
 class NeverDone(Accelerator):
     """Runs of more than `layers` layers do not end, as software sees it."""
 
-    def __init__(self, device: Device, layers: int) -> None:
-        super().__init__(device)
+    def __init__(self, clock: Clock, device: Device, layers: int) -> None:
+        super().__init__(device, clock)
         self.layers = layers
         self.control = device.register_address("CTRL")
 

@@ -164,7 +164,7 @@ def test_the_page_is_written(spec: Path, tmp_path: Path, capsys: pytest.CaptureF
     [
         ("gone.yaml", None, "does not exist; expected: a spec (.yaml), a plan (.json), a folder with plan.json"),
         ("notes.txt", "x", "is none of them; expected"),
-        ("plan.json", "[]", "is not a plan of format 1"),
+        ("plan.json", "[]", "is not a plan of format 2"),
     ],
 )
 def test_what_is_no_layout_is_refused(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
-
 import pytest
 
 from offramp.configs.errors import Damaged, InputError, OfframpError
 from offramp.pipeline.probe_log import read_log
+from tests.helpers.probe_logs import printed
 
 DIGEST = "00112233445566778899aabbccddeeff"
 HEAD = ("offramp probe 1", f"image {DIGEST} layers 3 inputs 1", "input 0 model 0 crc 0000abcd")
@@ -23,17 +21,8 @@ LINES = (
 )
 
 
-def printed(lines: Sequence[str] = LINES) -> str:
-    """As the firmware prints it: every line with the checksum of all lines up to it."""
-    crc, text = 0, ""
-    for line in lines:
-        crc = zlib.crc32(f"{line}\n".encode(), crc)
-        text += f"{line} #{crc:08x}\n"
-    return text
-
-
 def test_a_whole_log() -> None:
-    log = read_log(printed(), "log")
+    log = read_log(printed(LINES), "log")
     assert (log.digest, log.layers, log.inputs, log.error) == (DIGEST, 3, (0xABCD,), None)
     assert [(line.number, line.crc, line.error) for line in log.lines] == [
         (0, None, None),
@@ -56,9 +45,9 @@ def test_values_of_32_bits() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "boot\n\nhello #12345678\n" + printed() + "bye",
-        printed().replace("\n", "\r\n"),
-        printed()[:200] + "\n" + printed(),  # the board was reset
+        "boot\n\nhello #12345678\n" + printed(LINES) + "bye",
+        printed(LINES).replace("\n", "\r\n"),
+        printed(LINES)[:200] + "\n" + printed(LINES),  # the board was reset
     ],
     ids=["between other lines", "from a terminal", "again after a reset"],
 )
@@ -71,7 +60,7 @@ def test_an_image_that_was_not_opened() -> None:
     assert (log.error, log.lines) == ("image damaged", ())
 
 
-WHOLE = printed()
+WHOLE = printed(LINES)
 ROWS = WHOLE.splitlines(keepends=True)
 
 
