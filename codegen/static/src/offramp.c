@@ -194,7 +194,11 @@ static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
         if (room < (words != NULL ? values : values * (result->bits / 8u))) {
             status = OFFRAMP_E_ARGUMENT;
         } else {
-            offramp_read_tensor(result, bytes, words);
+            if (words != NULL) {
+                offramp_read_words(result, words);
+            } else {
+                offramp_read_bytes(result, bytes);
+            }
             status = offramp_has_power() ? OFFRAMP_OK : offramp_fail(OFFRAMP_E_POWER);
         }
     }

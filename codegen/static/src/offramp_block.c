@@ -59,10 +59,12 @@ static offramp_status_t check_loaded(void)
     return status;
 }
 
-static offramp_status_t power_and_load(bool keep_weights)
+offramp_status_t offramp_load_block(bool keep_weights)
 {
     const offramp_header_t *image = offramp_runtime.header;
     offramp_status_t status = OFFRAMP_E_POWER;
+    forget_contents();
+    offramp_port_power_off(image->all_quadrants, keep_weights);
     offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
     offramp_apply(&image->init);
     if (offramp_has_power()) {
@@ -72,23 +74,19 @@ static offramp_status_t power_and_load(bool keep_weights)
         offramp_load_biases();
         status = check_loaded();
     }
-    return status;
-}
-
-offramp_status_t offramp_load_block(bool keep_weights)
-{
-    offramp_status_t status = OFFRAMP_E_IMAGE;
-    forget_contents();
-    offramp_port_power_off(offramp_runtime.header->all_quadrants, keep_weights);
-    if (offramp_image_intact(offramp_runtime.image)) {
-        status = power_and_load(keep_weights);
-    }
     if (status == OFFRAMP_OK) {
         offramp_runtime.phase = OFFRAMP_READY;
     } else {
         (void)offramp_fail(status);
     }
     return status;
+}
+
+/* The same from flash that may have changed since the image was opened. */
+static offramp_status_t load_again(void)
+{
+    bool intact = offramp_image_intact(offramp_runtime.image);
+    return intact ? offramp_load_block(false) : offramp_fail(OFFRAMP_E_IMAGE);
 }
 
 void offramp_drop(void)
@@ -116,7 +114,7 @@ offramp_status_t offramp_make_ready(void)
         status = OFFRAMP_NOT_READY;
     } else if (offramp_runtime.phase == OFFRAMP_STALE) {
         offramp_runtime.statistics.reloads++;
-        status = offramp_load_block(false);
+        status = load_again();
     } else if (!offramp_has_power()) {
         status = offramp_fail(OFFRAMP_E_POWER);
     } else {
@@ -187,7 +185,7 @@ offramp_status_t offramp_wake_block(void)
             offramp_runtime.phase = OFFRAMP_READY;
             status = offramp_make_ready();
         } else {
-            status = offramp_load_block(offramp_runtime.sleep == OFFRAMP_SLEEP_RETAIN);
+            status = offramp_runtime.sleep == OFFRAMP_SLEEP_RETAIN ? offramp_load_block(true) : load_again();
         }
     } else {
         /* It does not sleep. */

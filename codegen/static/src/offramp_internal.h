@@ -5,6 +5,13 @@
 #include "offramp_image.h"
 #include "offramp_port.h"
 
+/* Set where code is built for size: what is only there for speed is left out. */
+#if !defined(OFFRAMP_SMALL) && defined(__OPTIMIZE_SIZE__)
+#define OFFRAMP_SMALL 1
+#elif !defined(OFFRAMP_SMALL)
+#define OFFRAMP_SMALL 0
+#endif
+
 /* ---- what is open and what runs */
 
 /* A piece of an input in the application's memory: `pixels` pixels, all channels of them. */
@@ -90,9 +97,9 @@ bool offramp_registers_hold(const offramp_model_t *model, const offramp_stage_t 
 bool offramp_weights_hold(void);
 bool offramp_biases_hold(void);
 
-/* Copies a tensor out of data memory, in the order channel, row, column: to `words`, widened to 32 bits, or if that is
- * null to `bytes`. */
-void offramp_read_tensor(const offramp_tensor_t *tensor, uint8_t *bytes, int32_t *words);
+/* Copies a tensor out of data memory, in the order channel, row, column: widened to 32 bits, or as it is. */
+void offramp_read_words(const offramp_tensor_t *tensor, int32_t *words);
+void offramp_read_bytes(const offramp_tensor_t *tensor, uint8_t *bytes);
 
 /* ---- offramp_block.c: the accelerator as a whole */
 

@@ -3,13 +3,6 @@
 
 #include "offramp_internal.h"
 
-/* Four words at a time where code is not built for size. */
-#if !defined(OFFRAMP_SMALL) && defined(__OPTIMIZE_SIZE__)
-#define OFFRAMP_SMALL 1
-#elif !defined(OFFRAMP_SMALL)
-#define OFFRAMP_SMALL 0
-#endif
-
 #define EVEN_BYTES 0x00FF00FFu
 #define ODD_BYTES 0xFF00FF00u
 #define LOWER_HALF 0x0000FFFFu
@@ -51,14 +44,11 @@ static void find_lanes(source_t *source, const offramp_input_t *input, const off
     }
     source->stride = four_pixels ? 4u * pixel_step : pixel_step;
     source->mask = run->mask;
-    source->last_mask = run->mask;
-    if (four_pixels && (piece->pixels % 4u != 0u)) {
-        source->last_mask = UINT32_MAX >> (32u - 8u * (piece->pixels % 4u));
-    }
+    source->last_mask = four_pixels ? UINT32_MAX >> (8u * ((0u - piece->pixels) % 4u)) : run->mask;
     source->flip = (piece->format & OFFRAMP_UNSIGNED) != 0u ? SIGN_BITS : 0u;
     /* Four bytes from one of the last words on may reach behind the piece. */
-    uint32_t last = (source->stride + 2u) / source->stride;
-    source->neighbours = neighbours && (source->words > last) ? source->words - last : 0u;
+    uint32_t bytes = by_channel ? piece->pixels : piece->pixels * input->channels - run->channels[0];
+    source->neighbours = neighbours && (bytes >= 4u) ? (bytes - 4u) / source->stride + 1u : 0u;
     source->transposed = (source->stride == 1u) && !neighbours ? source->words & ~3u : 0u;
 }
 
@@ -94,13 +84,14 @@ static uint32_t word_of(const source_t *source, uint32_t index)
 }
 
 #if OFFRAMP_SMALL
-static uint32_t write_fours(const source_t *source, uint32_t *address, uint32_t step)
+static uint32_t write_several(const source_t *source, uint32_t address, uint32_t step)
 {
     (void)source;
     (void)address;
     (void)step;
     return 0u;
 }
+
 #else
 /* Four words of four neighbouring bytes each; not the last one. */
 static inline void four_neighbours(const source_t *source, uint32_t index, uint32_t words[4])
@@ -129,38 +120,97 @@ static inline void four_transposed(const source_t *source, uint32_t index, uint3
     words[3] = (((ab_odd >> 16) | (cd_odd & UPPER_HALF)) ^ source->flip) & source->mask;
 }
 
-/* The next four words; the address behind them. */
-static inline uint32_t write_four(uint32_t address, uint32_t step, const uint32_t words[4])
+/* Four words, or those that are left. */
+static inline void four_words(const source_t *source, uint32_t index, uint32_t words[4])
 {
-    for (uint32_t i = 0u; i < 4u; i++) {
-        offramp_reg_write(address, words[i]);
-        address += step;
+    if (index + 4u <= source->neighbours) {
+        four_neighbours(source, index, words);
+    } else if (index < source->transposed) {
+        four_transposed(source, index, words);
+    } else {
+        for (uint32_t k = 0u; (k < 4u) && (index + k < source->words); k++) {
+            words[k] = word_of(source, index + k);
+        }
     }
-    return address;
 }
 
-/* As many words as can be had four at a time, from the first one on; how many that is. */
-static uint32_t write_fours(const source_t *source, uint32_t *address, uint32_t step)
+/* What is written is not what is read: locals say so to the compiler. */
+static uint32_t write_plain(const source_t *source, uint32_t address, uint32_t step)
 {
-    uint32_t words[4];
-    uint32_t index = 0u;
-    for (; index + 4u <= source->neighbours; index += 4u) {
-        four_neighbours(source, index, words);
-        *address = write_four(*address, step, words);
+    const uint8_t *bytes = source->lanes[0];
+    uint32_t stride = source->stride;
+    for (uint32_t left = source->neighbours / 4u; left > 0u; left--) {
+        uint32_t a = offramp_load_word(bytes);
+        uint32_t b = offramp_load_word(bytes + stride);
+        uint32_t c = offramp_load_word(bytes + 2u * stride);
+        uint32_t d = offramp_load_word(bytes + 3u * stride);
+        offramp_reg_write(address, a);
+        offramp_reg_write(address + step, b);
+        offramp_reg_write(address + 2u * step, c);
+        offramp_reg_write(address + 3u * step, d);
+        bytes += 4u * stride;
+        address += 4u * step;
     }
-    for (; index < source->transposed; index += 4u) {
-        four_transposed(source, index, words);
-        *address = write_four(*address, step, words);
+    return source->neighbours & ~3u;
+}
+
+static uint32_t write_masked(const source_t *source, uint32_t address, uint32_t step)
+{
+    const source_t local = *source;
+    uint32_t fours = local.transposed > 0u ? local.transposed : local.neighbours & ~3u;
+    for (uint32_t index = 0u; index < fours; index += 4u) {
+        uint32_t words[4];
+        four_words(&local, index, words);
+        offramp_reg_write(address, words[0]);
+        offramp_reg_write(address + step, words[1]);
+        offramp_reg_write(address + 2u * step, words[2]);
+        offramp_reg_write(address + 3u * step, words[3]);
+        address += 4u * step;
     }
-    return index;
+    return fours;
+}
+
+/* Words that lie one after the other here and there. */
+static uint32_t write_copied(const source_t *source, uint32_t address)
+{
+    const uint8_t *bytes = source->lanes[0];
+    for (uint32_t left = source->neighbours / 8u; left > 0u; left--) {
+        for (uint32_t k = 0u; k < 32u; k += 16u) {
+            uint32_t a = offramp_load_word(bytes + k);
+            uint32_t b = offramp_load_word(bytes + k + 4u);
+            uint32_t c = offramp_load_word(bytes + k + 8u);
+            uint32_t d = offramp_load_word(bytes + k + 12u);
+            offramp_reg_write(address + k, a);
+            offramp_reg_write(address + k + 4u, b);
+            offramp_reg_write(address + k + 8u, c);
+            offramp_reg_write(address + k + 12u, d);
+        }
+        bytes += 32;
+        address += 32u;
+    }
+    return source->neighbours & ~7u;
+}
+
+/* As many words as can be had several at a time, from the first one on; how many that is. */
+static uint32_t write_several(const source_t *source, uint32_t address, uint32_t step)
+{
+    bool plain = (source->neighbours > 0u) && (source->flip == 0u) && (source->mask == UINT32_MAX);
+    uint32_t written;
+    if (plain && (source->stride == 4u) && (step == 4u)) {
+        written = write_copied(source, address);
+    } else if (plain) {
+        written = write_plain(source, address, step);
+    } else {
+        written = write_masked(source, address, step);
+    }
+    return written;
 }
 #endif
 
 static void write_run(const source_t *source, uint32_t address, uint32_t step)
 {
-    for (uint32_t index = write_fours(source, &address, step); index < source->words; index++) {
-        offramp_reg_write(address, word_of(source, index));
-        address += step;
+    for (uint32_t index = write_several(source, address, step); index < source->words; index++) {
+        offramp_reg_write(address + index * step, word_of(source, index));
     }
 }
 
@@ -178,26 +228,87 @@ bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *pie
     return sending->word == words_of(input, piece->pixels);
 }
 
-bool offramp_send_piece(const offramp_input_t *input, const offramp_piece_t *piece, offramp_sending_t *sending)
+/* Sends words, one of each port in turn, until the FIFO is full or `end` is reached. */
+#if OFFRAMP_SMALL
+static void send_words(const offramp_input_run_t *run, uint32_t ports, const source_t *sources, uint32_t end,
+                       offramp_sending_t *sending)
 {
-    const offramp_input_run_t *run = offramp_at(input->runs.at);
-    source_t sources[OFFRAMP_PORTS];
-    uint32_t first = sending->word;
-    uint32_t port = sending->port;
+    uint32_t status = offramp_runtime.header->fifo_stat;
     bool room = true;
-    for (uint32_t number = 0u; number < input->runs.count; number++) {
-        sources[number] = source_of(input, &run[number], number, piece);
-    }
-    while (room && (sending->word < sources[0].words)) {
-        room = (offramp_reg_read(offramp_runtime.header->fifo_stat) & run[sending->port].full_bit) == 0u;
+    while (room && (sending->word < end)) {
+        room = (offramp_reg_read(status) & run[sending->port].full_bit) == 0u;
         if (room) {
             offramp_reg_write(run[sending->port].address, word_of(&sources[sending->port], sending->word));
             sending->port++;
-            if (sending->port == input->runs.count) {
-                sending->port = 0u;
-                sending->word++;
+            sending->word += sending->port / ports;
+            sending->port %= ports;
+        }
+    }
+}
+#else
+static bool send_block(const offramp_input_run_t *run, uint32_t ports, uint32_t words[OFFRAMP_PORTS][4], uint32_t end,
+                       offramp_sending_t *sending)
+{
+    uint32_t status = offramp_runtime.header->fifo_stat;
+    uint32_t word = sending->word;
+    uint32_t port = sending->port;
+    bool room = true;
+    while (room && (word < end)) {
+        room = (offramp_reg_read(status) & run[port].full_bit) == 0u;
+        if (room) {
+            offramp_reg_write(run[port].address, words[port][word % 4u]);
+            port++;
+            if (port == ports) {
+                port = 0u;
+                word++;
             }
         }
     }
-    return (sending->word != first) || (sending->port != port);
+    sending->word = word;
+    sending->port = port;
+    return room;
+}
+
+/* The same of a single port, as most networks have. */
+static bool send_line(const offramp_input_run_t *run, const uint32_t words[4], uint32_t end, offramp_sending_t *sending)
+{
+    uint32_t status = offramp_runtime.header->fifo_stat;
+    uint32_t full = run->full_bit;
+    uint32_t address = run->address;
+    const uint32_t *next = &words[sending->word % 4u];
+    const uint32_t *behind = next + (end - sending->word);
+    while ((next != behind) && ((offramp_reg_read(status) & full) == 0u)) {
+        offramp_reg_write(address, *next);
+        next++;
+    }
+    sending->word = end - (uint32_t)(behind - next);
+    return next == behind;
+}
+
+static void send_words(const offramp_input_run_t *run, uint32_t ports, const source_t *sources, uint32_t end,
+                       offramp_sending_t *sending)
+{
+    uint32_t words[OFFRAMP_PORTS][4];
+    bool room = true;
+    while (room && (sending->word < end)) {
+        uint32_t first = sending->word & ~3u;
+        for (uint32_t port = 0u; port < ports; port++) {
+            four_words(&sources[port], first, words[port]);
+        }
+        uint32_t until = end - first < 4u ? end : first + 4u;
+        room = ports == 1u ? send_line(run, words[0], until, sending) : send_block(run, ports, words, until, sending);
+    }
+}
+#endif
+
+bool offramp_send_piece(const offramp_input_t *input, const offramp_piece_t *piece, offramp_sending_t *sending)
+{
+    const offramp_input_run_t *run = offramp_at(input->runs.at);
+    const offramp_sending_t before = *sending;
+    source_t sources[OFFRAMP_PORTS];
+    for (uint32_t port = 0u; port < input->runs.count; port++) {
+        sources[port] = source_of(input, &run[port], port, piece);
+    }
+    send_words(run, input->runs.count, sources, words_of(input, piece->pixels), sending);
+    return (sending->word != before.word) || (sending->port != before.port);
 }

@@ -1,6 +1,4 @@
 /* Bulk traffic with the accelerator: registers, weights, biases, results; and whether it reads back as written. */
-#include <stddef.h>
-
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
@@ -10,15 +8,21 @@ OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 29u);
 void offramp_apply(const offramp_span_t *writes)
 {
     const offramp_write_t *write = offramp_at(writes->at);
-    const offramp_write_t *end = write + writes->count;
-    while (end - write >= 4) {
+    uint32_t left = writes->count;
+#if !OFFRAMP_SMALL
+    for (; left >= 8u; left -= 8u) {
         offramp_reg_write(write[0].address, write[0].value);
         offramp_reg_write(write[1].address, write[1].value);
         offramp_reg_write(write[2].address, write[2].value);
         offramp_reg_write(write[3].address, write[3].value);
-        write += 4;
+        offramp_reg_write(write[4].address, write[4].value);
+        offramp_reg_write(write[5].address, write[5].value);
+        offramp_reg_write(write[6].address, write[6].value);
+        offramp_reg_write(write[7].address, write[7].value);
+        write += 8;
     }
-    while (write != end) {
+#endif
+    for (; left > 0u; left--) {
         offramp_reg_write(write->address, write->value);
         write++;
     }
@@ -29,8 +33,11 @@ void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stag
     const offramp_registers_t *run = offramp_at(model->registers.at);
     const uint32_t *value = offramp_at(stage->values.at);
     for (uint32_t left = model->registers.count; left > 0u; left--) {
-        for (uint32_t i = 0u; i < run->count; i++) {
-            offramp_reg_write(run->address + 4u * i, *value);
+        uint32_t address = run->address;
+        const uint32_t *end = value + run->count;
+        while (value != end) {
+            offramp_reg_write(address, *value);
+            address += 4u;
             value++;
         }
         run++;
@@ -158,28 +165,60 @@ bool offramp_image_intact(const offramp_image_t *image)
            (header->format == OFFRAMP_FORMAT);
 }
 
-void offramp_read_tensor(const offramp_tensor_t *tensor, uint8_t *bytes, int32_t *words)
+#if !OFFRAMP_SMALL
+/* Logits of 32 bits: each is a word of its own. */
+static void read_whole_words(const uint32_t *place, const uint32_t *end, int32_t *words)
 {
-    const uint32_t *places = offramp_at(tensor->places.at);
+    while (place != end) {
+        *words = (int32_t)offramp_reg_read(*place);
+        words++;
+        place++;
+    }
+}
+#endif
+
+void offramp_read_words(const offramp_tensor_t *tensor, int32_t *words)
+{
+    const uint32_t *place = offramp_at(tensor->places.at);
+    const uint32_t *end = place + tensor->places.count;
     uint32_t pixels = tensor->rows * tensor->columns;
+    uint32_t step = tensor->step;
+    bool bytes = tensor->bits == 8u;
     uint32_t at = 0u;
     uint32_t word = 0u;
-    for (uint32_t channel = 0u; channel < tensor->channels; channel++) {
-        uint32_t address = places[channel] & ~3u;
-        uint32_t shift = 8u * (places[channel] & 3u);
-        for (uint32_t i = 0u; i < pixels; i++) {
+#if !OFFRAMP_SMALL
+    if ((pixels == 1u) && !bytes) {
+        read_whole_words(place, end, words);
+        return;
+    }
+#endif
+    for (; place != end; place++) {
+        uint32_t address = *place & ~3u;
+        uint32_t shift = 8u * (*place & 3u);
+        const int32_t *behind = words + pixels;
+        do {
             if (address != at) {
                 word = offramp_reg_read(address);
                 at = address;
             }
-            if (words != NULL) {
-                *words = tensor->bits == 8u ? (int8_t)(uint8_t)(word >> shift) : (int32_t)word;
-                words++;
-            } else {
-                for (uint32_t k = 0u; k < tensor->bits; k += 8u) {
-                    *bytes = (uint8_t)(word >> (shift + k));
-                    bytes++;
-                }
+            *words = bytes ? (int8_t)(uint8_t)(word >> shift) : (int32_t)word;
+            words++;
+            address += step;
+        } while (words != behind);
+    }
+}
+
+void offramp_read_bytes(const offramp_tensor_t *tensor, uint8_t *bytes)
+{
+    const uint32_t *place = offramp_at(tensor->places.at);
+    for (uint32_t channel = 0u; channel < tensor->channels; channel++) {
+        uint32_t address = place[channel] & ~3u;
+        uint32_t shift = 8u * (place[channel] & 3u);
+        for (uint32_t left = tensor->rows * tensor->columns; left > 0u; left--) {
+            uint32_t word = offramp_reg_read(address) >> shift;
+            for (uint32_t k = 0u; k < tensor->bits; k += 8u) {
+                *bytes = (uint8_t)(word >> k);
+                bytes++;
             }
             address += tensor->step;
         }

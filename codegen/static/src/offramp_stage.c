@@ -80,7 +80,7 @@ static offramp_status_t load_waiting(const offramp_model_t *model, const offramp
 {
     bool sent_later = through_fifo(model) && (piece->first != 0u); /* the pieces before would be forgotten */
     offramp_status_t status = fits(piece, model) && !sent_later ? offramp_make_ready() : OFFRAMP_E_ARGUMENT;
-    if ((status == OFFRAMP_OK) && !fits(piece, model)) {
+    if ((status == OFFRAMP_OK) && (piece->first != 0u) && (offramp_runtime.input_model != model)) {
         status = OFFRAMP_NOT_READY; /* the pieces before were lost when the accelerator was loaded again */
     } else if (status == OFFRAMP_OK) {
         take(piece, model);
@@ -210,7 +210,7 @@ static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 {
     int32_t *logits = offramp_runtime.image->logits;
     uint32_t count = stage->result.channels * stage->result.rows * stage->result.columns;
-    offramp_read_tensor(&stage->result, NULL, logits);
+    offramp_read_words(&stage->result, logits);
     return offramp_confidence((offramp_measure_t)stage->measure, logits, count, stage->fraction_bits,
                               stage->temperature_q16, class_index);
 }
