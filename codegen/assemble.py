@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, KnownAnswer, Model, StageCode
 from offramp.codegen.load_images import bias_runs, input_layout, tensor_layout, weight_chunks
-from offramp.codegen.lower import Lowered, reads_fifo
+from offramp.codegen.lower import Lowered
+from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.program import start_writes, stop_writes
 from offramp.configs.device import Device
-from offramp.planner.allocation.budget import stage_cycles
+from offramp.planner.allocation.budget import segment_cycles
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.spec.clocks import clock_setting
 
@@ -25,7 +26,7 @@ def assemble(
     labels: Sequence[str] = (),
     tests: Sequence[KnownAnswer] = (),
 ) -> Firmware:
-    """The image of a chain, as its only model. Every stage has a result here; the last one has no exit rule of its own.
+    """The image of a chain, as its only model: for the firmware every segment is a stage.
 
     digest: the first bytes of the plan's.
     """
@@ -92,12 +93,12 @@ def cycle_bounds(cycles: Cycles, device: Device) -> tuple[int, int]:
 def _stage_code(lowered: Lowered, index: int) -> StageCode:
     placed, program, states = lowered.placed, lowered.programs[index], lowered.switching
     device = placed.requirements.device
-    stage = placed.requirements.chain.exits[index]
+    segment = placed.requirements.chain.segments[index]
     start = start_writes(program, device)
-    least, most = cycle_bounds(stage_cycles(placed, stage), device)
+    least, most = cycle_bounds(segment_cycles(placed, segment), device)
     last = index == len(lowered.programs) - 1
     return StageCode(
-        name=stage.name,
+        name=segment.stage.name,
         quadrants=program.quadrants,
         registers=tuple(sorted(states.configure(index), key=lambda write: write.address)),
         advance=() if last else states.transition(index, index + 1),
@@ -107,7 +108,8 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         control=control_guards(start, device),
         least_cycles=least,
         most_cycles=most,
-        result=tensor_layout(placed, stage.result),
-        exit=stage.exit,
-        reads_fifo=reads_fifo(placed, stage),
+        result=tensor_layout(placed, segment.result),
+        exit=segment.exit,
+        reads_fifo=reads_fifo(placed, segment.slots),
+        answers=segment.last,
     )

@@ -83,13 +83,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class StageCode:
-    """What the runtime does for one stage.
+    """What the runtime does for one run of the accelerator: a stage, or a segment of one, with the stage's name.
 
     quadrants: those the stage runs in, the master first. registers: the whole state, the same addresses in all stages
     of a model, in ascending order. advance: writes to the state of the next stage (none in the last one); restore:
     back to that of the first (none in that). stop: enable and done bits off. control: CTRL of each quadrant while the
     stage runs, without the done bit. least_cycles, most_cycles: of the core's clock, between which it finishes.
     exit: None if the result is not looked at. reads_fifo: the input is sent through the FIFO while the stage runs.
+    answers: False of a segment that another one goes on from.
     """
 
     name: str
@@ -105,6 +106,7 @@ class StageCode:
     result: Tensor
     exit: ExitRule | None
     reads_fifo: bool = False
+    answers: bool = True
 
 
 @dataclass(frozen=True)

@@ -223,9 +223,11 @@ def _result(what: str, result: Tensor, device: Device) -> Iterator[str]:
 def _exit(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
     rule, what = stage.exit, f"stage {stage.name}"
     if rule is None:
-        if not last:
+        if stage.answers and not last:
             yield f"{what}: every stage but the last needs a measure"
         return
+    if not stage.answers:
+        yield f"{what}: a measure, but another segment goes on from its result"
     if stage.result.values != model.classes or not 2 <= model.classes <= MAX_CLASSES:
         found = f"{stage.result.values} logits; {model.classes} as in the last stage, 2..{MAX_CLASSES}, are expected"
         yield f"{what}: {found}"
@@ -252,6 +254,8 @@ def _tests(firmware: Firmware) -> Iterator[str]:
             yield f"{what}: image {test.image.dtype} {test.image.shape}; int8 {model.input.shape}"
         if not 0 <= test.stage < len(model.stages):
             yield f"{what}: stage {test.stage}; there are {len(model.stages)}"
+        elif not model.stages[test.stage].answers:
+            yield f"{what}: stage {test.stage} gives no answer; another segment goes on from its result"
         elif len(test.values) != model.stages[test.stage].result.values:
             yield f"{what}: {len(test.values)} values; {model.stages[test.stage].result.values} are expected"
         if not 0 <= test.class_index < model.classes:

@@ -10,7 +10,7 @@ from offramp.configs.device import Column, Device, Processor
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import streaming_bias_lead
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div, set_bits
-from offramp.planner.ir.chain import INPUT_TENSOR, Stage, TensorId
+from offramp.planner.ir.chain import INPUT_TENSOR, Segment, TensorId
 
 
 def weight_runs(placed: Placed) -> tuple[WeightRun, ...]:
@@ -119,14 +119,14 @@ def tensor_layout(placed: Placed, tensor: TensorId) -> Tensor:
     return Tensor((shape.channels, shape.rows, shape.cols), hw.layer.output_width, step, tuple(places))
 
 
-def reload_words(placed: Placed, stage: Stage) -> tuple[int, int]:
-    """Bus writes (weights, biases) that loading a stage's kernels and biases anew would take."""
+def reload_words(placed: Placed, segment: Segment) -> tuple[int, int]:
+    """Bus writes (weights, biases) that loading a run's kernels and biases anew would take."""
     column_bytes = placed.requirements.device.memories["weights"].word_bytes
     weights = biases = 0
-    for slot in stage.slots:
+    for slot in segment.slots:
         hw = placed.requirements.layer(slot)
         if hw.columns:
             weights += hw.processors.bit_count() * (1 + ceil_div(hw.columns * column_bytes, WORD_BYTES))
         if slot.name in placed.placement.biases:
-            biases += hw.bias_bytes + streaming_bias_lead(stage, slot)
+            biases += hw.bias_bytes + streaming_bias_lead(segment.stage, slot)
     return weights, biases

@@ -1,29 +1,21 @@
-"""From a placed chain to register programs, one per stage.
-
-Register values: UG7456 chapter 27 and izer backend/max7800x.py "Configure per-layer control registers". Only values
-that are not zero are set here; `lower_stage` adds the zeros, because another stage may have left something else.
-"""
+"""From a placed chain to register programs, one for each run of the accelerator."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offramp.codegen.lower_streams import stream_registers
+from offramp.codegen.lower_slots import network_of, reads_fifo, slot_registers
 from offramp.codegen.program import Fields, Key, RegisterProgram, Switching, switching
-from offramp.configs.device import Device, Word
+from offramp.codegen.segments import in_segments
 from offramp.planner.allocation.place import Placed
-from offramp.planner.hardware.hw_layer import BYTE_BITS, HwLayer, ceil_div, instances_of, quadrant_slice, quadrants_of
-from offramp.planner.ir.chain import INPUT_TENSOR, Slot, Stage
-from offramp.planner.ir.network import Network
-
-COUNTER_UNIT = 8  # steps of the kernel counter for the bytes of one kernel
-ELTWISE_CODE = {"sub": 0, "add": 1, "or": 2, "xor": 3}
-WEIGHT_SIZE_CODE = {8: 0, 1: 1, 2: 2, 4: 3}
+from offramp.planner.hardware.hw_layer import quadrants_of
+from offramp.planner.ir.chain import Segment, Slot
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A placed chain with the register program of every stage, and what switching between them writes."""
+    """A placed chain with the register program of every segment, and what switching between them writes."""
 
     placed: Placed
     programs: tuple[RegisterProgram, ...]
@@ -31,46 +23,48 @@ class Lowered:
 
 
 def lower(placed: Placed) -> Lowered:
-    """Register programs of all stages. Called once per chain; what needs them is given the result."""
-    programs = tuple(lower_stage(placed, stage) for stage in placed.requirements.chain.stages)
-    return Lowered(placed, programs, switching(programs, placed.requirements.device))
+    """Register programs of all segments. Called once per chain; what needs them is given the result.
+
+    Stages with more layers than a run can have are cut here, unless they are already.
+    """
+    placed = in_segments(placed)
+    chain, device = placed.requirements.chain, placed.requirements.device
+    programs = tuple(lower_segment(placed, segment) for segment in chain.segments)
+    return Lowered(placed, programs, switching(programs, device))
 
 
-def lower_stage(placed: Placed, stage: Stage) -> RegisterProgram:
-    """The registers of one stage: every register of every slot it uses, in every quadrant it uses, and LCNT_MAX."""
+def lower_segment(placed: Placed, segment: Segment) -> RegisterProgram:
+    """The registers of one run: every register of every slot it uses, in every quadrant that its stage uses, and
+    LCNT_MAX."""
     device = placed.requirements.device
-    quadrants = placed.requirements.quadrants(stage)
+    quadrants = placed.requirements.quadrants(segment.stage)
+    slots = segment.slots
     settings: dict[Key, Fields] = {}
-    for index, slot in enumerate(stage.slots):
+    for index, slot in enumerate(slots):
         for quadrant in quadrants:
-            values = _slot_registers(placed, stage, slot, quadrant)
+            values = slot_registers(placed, slots, slot, quadrant)
             for register in device.layer_registers():
                 if index < register.layers:
                     settings[Key(quadrant, index, register.name)] = values.get(register.name, {})
     for quadrant in quadrants:
-        settings[Key(quadrant, -1, "LCNT_MAX")] = {"last_layer": len(stage.slots) - 1}
-    if reads_fifo(placed, stage):
-        settings |= _fifo_settings(placed, stage, quadrants)
-    return RegisterProgram(stage.name, quadrants, len(stage.slots), settings, _control(placed, stage))
+        settings[Key(quadrant, -1, "LCNT_MAX")] = {"last_layer": len(slots) - 1}
+    if reads_fifo(placed, slots):
+        settings |= _fifo_settings(placed, slots, quadrants)
+    return RegisterProgram(segment.name, quadrants, len(slots), settings, _control(placed, slots))
 
 
-def _control(placed: Placed, stage: Stage) -> Fields:
-    """CTRL while the stage runs. Only a stage that reads the FIFO has streaming layers."""
-    fifo = reads_fifo(placed, stage)
-    streams = any(slot.layer.streaming for slot in stage.slots)
+def _control(placed: Placed, slots: Sequence[Slot]) -> Fields:
+    """CTRL during a run. Only one that reads the FIFO has streaming layers."""
+    fifo = reads_fifo(placed, slots)
+    streams = any(slot.layer.streaming for slot in slots)
     return {
         "clock_enable": 1,
         "express": 1,
-        "pool_round": int(_network(placed, stage).avg_pool_rounding),
+        "pool_round": int(network_of(placed, slots).avg_pool_rounding),
         "fifo": int(fifo),
         "stream": int(streams),
         "circular": int(streams),
     }
-
-
-def reads_fifo(placed: Placed, stage: Stage) -> bool:
-    """Whether the stage takes the input from the FIFO instead of data memory."""
-    return _network(placed, stage).fifo and INPUT_TENSOR in stage.slots[0].reads
 
 
 def fifo_ports(placed: Placed) -> tuple[int, ...]:
@@ -78,173 +72,11 @@ def fifo_ports(placed: Placed) -> tuple[int, ...]:
     return tuple(quadrants_of(placed.requirements.chain.first_reader.layer.processors, placed.requirements.device))
 
 
-def _fifo_settings(placed: Placed, stage: Stage, quadrants: tuple[int, ...]) -> dict[Key, Fields]:
+def _fifo_settings(placed: Placed, slots: Sequence[Slot], quadrants: tuple[int, ...]) -> dict[Key, Fields]:
     """Length of a frame, and the FIFO itself: thresholds as the vendor's generated code sets them (izer)."""
-    hw = placed.requirements.layer(stage.slots[0])
+    hw = placed.requirements.layer(slots[0])
     words = {"words": hw.input_words}
     enable = sum(1 << port for port in fifo_ports(placed))
     fifo = {"almost_full": 2, "almost_empty": 2, "couple": 1, "enable": enable}
     frames: dict[Key, Fields] = {Key(quadrant, -1, "IFRM"): words for quadrant in quadrants}
     return {**frames, Key(0, -1, "FIFO_CTRL"): fifo}
-
-
-def _network(placed: Placed, stage: Stage) -> Network:
-    return placed.requirements.chain.networks[stage.slots[0].network]
-
-
-def _slot_registers(placed: Placed, stage: Stage, slot: Slot, quadrant: int) -> dict[str, Fields]:
-    hw = placed.requirements.layer(slot)
-    device = placed.requirements.device
-    base = placed.base(slot.writes) - hw.surplus
-    layers = [placed.requirements.layer(one) for one in stage.slots]
-    values = _geometry(hw) | _write_pointers(hw, base, quadrant, device)
-    values["RPTR_BASE"] = {"word": placed.read_base(slot)}
-    values["ONED"] = {**_oned(hw, device), **_kernel_start(placed, slot, hw)[1]}
-    values["MCNT"] = _kernel_start(placed, slot, hw)[0]
-    values["LCTRL0"] = {**_lctrl0(hw), **_sources(placed, slot, quadrant)}
-    values["LCTRL1"] = _lctrl1(hw)
-    values["POST"] = {**_post(hw), **_bias(placed, slot, quadrant)}
-    processors = quadrant_slice(hw.processors, quadrant, device)
-    values |= stream_registers(layers, stage.slots.index(slot), reads_fifo(placed, stage))
-    values["EN"] = {"processors": processors, "kernels": 0 if hw.kind == "passthrough" else processors}
-    return values
-
-
-def _geometry(hw: HwLayer) -> dict[str, Fields]:
-    """Size, padding, pooling and row buffer. A flattening layer has no size: its pixels are passes."""
-    if hw.kind == "flatten":
-        extra = hw.kernel_passes - 1
-        return {"TPTR": {"start": extra, "last": 2 * extra + 1} if extra > _low_passes(hw.device) else {}}
-    layer = hw.layer
-    rows, cols, pad = hw.rows * (hw.passes if hw.folded else 1), hw.cols, hw.pad
-    if hw.kind == "transposed":
-        rows, cols, pad = 2 * rows, 2 * cols, (2 - pad[0], 2 - pad[1])
-    row_buffer = (2 * hw.pooled[1] if hw.kind == "transposed" else hw.pooled[1]) + 2 * pad[1] - 3
-    has_rows = hw.kind in ("conv3x3", "transposed")
-    return {
-        "RCNT": {"last": rows + 2 * pad[0] - 1, "pad": pad[0]},
-        "CCNT": {"last": cols + 2 * pad[1] - 1, "pad": pad[1]},
-        "PRCNT": {"last": layer.pool[0] - 1},
-        "PCCNT": {"last": layer.pool[1] - 1},
-        "STRIDE": {"last": layer.pool_stride - 1},
-        "TPTR": {"last": max(0, row_buffer) if has_rows else 0},
-    }
-
-
-def _write_pointers(hw: HwLayer, base: Word, quadrant: int, device: Device) -> dict[str, Fields]:
-    gap = hw.layer.write_gap
-    instance_step = device.pointer(1, 0)
-    if hw.kind == "passthrough":
-        own = [one for one in instances_of(hw.output_processors, device) if device.quadrant(one) == quadrant]
-        instance = own[0] if own else 0
-        lanes = device.geometry.processors_per_instance
-        several = hw.processors.bit_count() > lanes or (hw.operands > 1 and hw.passes > 1)
-        return {
-            "WPTR_BASE": {"pointer": device.pointer(instance, base)},
-            "WPTR_TOFF": {"step": instance_step if several else instance_step // lanes},
-            "WPTR_CHOFF": {"step": gap + 1 if hw.expansion > 1 else 0},
-        }
-    return {
-        "WPTR_BASE": {"pointer": device.pointer(device.instance_of(hw.first_slot), base)},
-        "WPTR_TOFF": {"step": 1 if hw.kind in ("conv1x1", "flatten") else 0},
-        "WPTR_MOFF": {"step": instance_step},
-        "WPTR_CHOFF": {"step": hw.word_factor * (gap + 1) if hw.expansion > 1 else 0},
-    }
-
-
-def _time_slots(hw: HwLayer, device: Device) -> int:
-    """Words that the fullest quadrant writes for one pixel and pass of a pass-through layer."""
-    counts = [quadrant_slice(hw.processors, q, device).bit_count() for q in quadrants_of(hw.processors, device)]
-    return ceil_div(max(counts), device.geometry.processors_per_instance)
-
-
-def _oned(hw: HwLayer, device: Device) -> Fields:
-    layer = hw.layer
-    fields: dict[str, int] = {}
-    if hw.operands > 1:
-        assert layer.eltwise is not None
-        pooled = layer.pool != (1, 1)
-        fields |= {"eltwise_enable": 1, "eltwise_op": ELTWISE_CODE[layer.eltwise], "operands": hw.operands - 1}
-        fields |= {"pool_first": int(layer.pool_first and pooled), "eltwise_conv": int(hw.kind != "passthrough")}
-    if hw.kind == "passthrough":
-        fields["time_slots"] = _time_slots(hw, device) - 1
-        fields["width"] = int(hw.operands == 1)
-    elif hw.kind == "conv1d":
-        fields |= {"width": hw.taps, "enable": 1}
-    elif hw.kind in ("conv1x1", "flatten"):
-        fields["width"] = 1
-    return fields
-
-
-def _kernel_start(placed: Placed, slot: Slot, hw: HwLayer) -> tuple[Fields, Fields]:
-    """MCNT, and the part of ONED that belongs to it: kernel units from the start of memory, and bytes beyond them."""
-    if hw.weights is None:
-        return {"last": 0 if hw.folded else (hw.expansion - 1) * COUNTER_UNIT}, {}
-    unit, byte = divmod(placed.kernel_start(slot) * hw.device.memories["weights"].word_bytes, hw.taps)
-    start = unit * COUNTER_UNIT
-    return {"start": start, "last": start + (hw.kernels - 1) * hw.layer.weight_bits}, {"start_byte": byte}
-
-
-def _lctrl0(hw: HwLayer) -> Fields:
-    layer = hw.layer
-    return {
-        "master": 1,
-        "global_write": 1,
-        "parallel": int(layer.data_format == "CHW"),
-        "pool_enable": int(layer.pool != (1, 1)),
-        "max_pool": int(not layer.pool_average),
-        "relu": int(layer.activation == "relu"),
-        "wide": int(layer.output_width == 32),
-    }
-
-
-def _sources(placed: Placed, slot: Slot, quadrant: int) -> Fields:
-    """Quadrants whose partial sums the first quadrant adds: those with processors of the layer or with its bias."""
-    hw = placed.requirements.layer(slot)
-    if quadrant != 0 or hw.kind == "passthrough":
-        return {}
-    others = set(quadrants_of(hw.processors, placed.requirements.device))
-    if slot.name in placed.placement.biases:
-        others.add(placed.placement.biases[slot.name].quadrant)
-    return {"sources": sum(1 << other for other in others - {0})}
-
-
-def _low_passes(device: Device) -> int:
-    """The most that LCTRL1 holds of passes - 1; flattening layers have more bits in POST."""
-    return device.registers["LCTRL1"].by_name["passes"].limit
-
-
-def _lctrl1(hw: HwLayer) -> Fields:
-    gap = hw.layer.write_gap
-    if hw.kind == "passthrough":
-        return {"passes": 0 if hw.folded else hw.passes - 1, "write_step": gap}
-    return {
-        "passes": hw.kernel_passes - 1 & _low_passes(hw.device),
-        "write_step": hw.expansion * (gap + 1) - 1,
-        "expansion": (hw.slots_per_pass - 1) * hw.layer.weight_bits,
-    }
-
-
-def _post(hw: HwLayer) -> Fields:
-    layer = hw.layer
-    shift = layer.output_shift + BYTE_BITS - layer.weight_bits
-    extra = hw.kernel_passes - 1
-    flatten = hw.kind == "flatten" and extra > _low_passes(hw.device)
-    return {
-        "shift": abs(shift),
-        "shift_right": int(shift < 0),
-        "passes_high": extra // (_low_passes(hw.device) + 1) if flatten else 0,
-        "weight_size": WEIGHT_SIZE_CODE[layer.weight_bits],
-        "time_slots": int(hw.kind == "passthrough"),
-        "one_by_one": int(hw.kind == "passthrough" and hw.operands == 1),
-        "absolute": int(layer.activation == "abs"),
-        "flatten": int(flatten),
-        "transposed": int(hw.kind == "transposed"),
-    }
-
-
-def _bias(placed: Placed, slot: Slot, quadrant: int) -> Fields:
-    place = placed.placement.biases.get(slot.name)
-    if place is None or place.quadrant != quadrant:
-        return {}
-    return {"bias_start": place.start, "bias_enable": 1}

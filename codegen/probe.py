@@ -20,7 +20,7 @@ from offramp.codegen.lower import Lowered
 from offramp.codegen.program import Key
 from offramp.codegen.render import environment
 from offramp.configs.device import Device
-from offramp.planner.ir.chain import Slot, Stage, TensorId
+from offramp.planner.ir.chain import Segment, Slot, TensorId
 
 LOG_VERSION = 1  # of what static/probe/probe_main.c prints
 
@@ -56,25 +56,26 @@ class Probe:
 
 
 def probe_of(lowered: Lowered) -> Probe:
-    """How the stages of a chain are probed."""
-    stages = lowered.placed.requirements.chain.stages
-    layers = [layer for index, stage in enumerate(stages) for layer in _layers(lowered, index, stage)]
-    return Probe(tuple(_stage(lowered, index, stage) for index, stage in enumerate(stages)), tuple(layers))
+    """How the stages of a chain are probed; those of several segments are as many stages here as in the firmware."""
+    segments = lowered.placed.requirements.chain.segments
+    layers = [layer for index, segment in enumerate(segments) for layer in _layers(lowered, index, segment)]
+    return Probe(tuple(_stage(lowered, index, segment) for index, segment in enumerate(segments)), tuple(layers))
 
 
-def _stage(lowered: Lowered, index: int, stage: Stage) -> ProbeStage:
+def _stage(lowered: Lowered, index: int, segment: Segment) -> ProbeStage:
     device = lowered.placed.requirements.device
     program = lowered.programs[index]
     addresses = tuple(device.register_address("LCNT_MAX", quadrant) for quadrant in program.quadrants)
     settings = program.settings[Key(program.quadrants[0], -1, "LCNT_MAX")]
-    return ProbeStage(stage.name, addresses, device.registers["LCNT_MAX"].encode(settings))
+    return ProbeStage(segment.name, addresses, device.registers["LCNT_MAX"].encode(settings))
 
 
-def _layers(lowered: Lowered, index: int, stage: Stage) -> list[ProbeLayer]:
+def _layers(lowered: Lowered, index: int, segment: Segment) -> list[ProbeLayer]:
     count = lowered.placed.requirements.device.registers["LCNT_MAX"]
     layers = []
-    for layer, slot in enumerate(stage.slots):
-        following = stage.slots[layer + 1] if layer + 1 < len(stage.slots) else None
+    slots = segment.slots
+    for layer, slot in enumerate(slots):
+        following = slots[layer + 1] if layer + 1 < len(slots) else None
         streams_to = following if following and following.layer.streaming else None
         result = None if streams_to else tensor_layout(lowered.placed, slot.writes)
         limit = count.encode({"last_layer": layer})

@@ -69,7 +69,7 @@ def static_files() -> dict[str, str]:
 
 def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
     """All values that the templates use."""
-    results = [stage.result.values for stage in firmware.stages]
+    results = [stage.result.values for stage in firmware.stages if stage.answers]
     measured = [stage.result.values for stage in firmware.stages if stage.exit]
     return {
         "firmware": firmware,
@@ -94,16 +94,24 @@ def _model(firmware: Firmware, model: Model) -> dict[str, Any]:
         "name": model.name,
         "lower": lower,
         "upper": lower.upper(),
-        "stages": _distinct([_identifier(stage.name).upper() for stage in model.stages]),
+        "stages": len(model.stages),
+        "stage_names": _stage_names(model),
         "classes": model.classes,
         "input": model.input,
         "labels": model.labels or tuple(str(index) for index in range(model.classes)),
     }
 
 
+def _stage_names(model: Model) -> dict[str, int]:
+    """The numbers of the stages that answer."""
+    answering = [(number, stage.name) for number, stage in enumerate(model.stages) if stage.answers]
+    names = _distinct([_identifier(name).upper() for _, name in answering])
+    return dict(zip(names, (number for number, _ in answering), strict=True))
+
+
 def _shim(model: Model) -> dict[str, int]:
     """What the vendor's interface says of results: bits of all values, and how many the largest has."""
-    results = [stage.result for stage in model.stages]
+    results = [stage.result for stage in model.stages if stage.answers]
     bits = 8 if all(result.bits == 8 for result in results) else 32
     return {"bits": bits, "outputs": max(result.values for result in results)}
 

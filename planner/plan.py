@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from offramp.configs.device import Device
@@ -19,7 +20,8 @@ from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
-from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
+from offramp.planner.ir.chain import Chain, ExitStage, with_cuts, with_threshold
+from offramp.planner.ir.cuts import segment_cuts
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.check import check
@@ -50,13 +52,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A stage: its layers in the order of execution, the tensor that is its result, and its exit in integer units."""
+    """A stage: its layers in the order of execution, the tensor that is its result, and its exit in integer units.
+    `cuts`: the layers with which its runs but the first begin."""
 
     name: str
     layers: tuple[str, ...]
     result: str
     confidence: Measure
     threshold: int | None
+    cuts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def plan_digest(plan: Plan) -> str:
         "files": {name: [digest_of(one.network), digest_of(one.checkpoint)] for name, one in files.items()},
         "networks": {name: [network.fifo, network.avg_pool_rounding] for name, network in used.items()},
         "stages": [
-            [stage.name, [slot.name for slot in stage.slots], stage.result, *astuple(stage.exit)]
+            [stage.name, [slot.name for slot in stage.slots], stage.result, *astuple(stage.exit), *stage.cuts]
             for stage in plan.chain.exits
         ],
         "weights": dict(placement.weights),
@@ -134,7 +138,8 @@ def plan_digest(plan: Plan) -> str:
 
 def _stage_record(stage: ExitStage) -> StageRecord:
     layers = tuple(slot.name for slot in stage.slots)
-    return StageRecord(stage.name, layers, stage.result, stage.exit.measure, stage.exit.threshold)
+    cuts = tuple(layers[position] for position in stage.cuts)
+    return StageRecord(stage.name, layers, stage.result, stage.exit.measure, stage.exit.threshold, cuts)
 
 
 def read_plan(path: Path) -> PlanRecord:
@@ -168,6 +173,7 @@ def load_plan(path: Path, device: Device) -> Plan:
         raise _damaged(path, "`choice` is there, but its spec gives the stages")
     _check_inputs(saved, spec, path)
     chain = with_threshold(build_chain(spec, sources, device), _thresholds(saved))
+    chain = with_cuts(chain, _saved_cuts(saved, chain, device, path))
     _check_stages(saved, chain, path)
     requirements = requirements_of(chain, device)
     problem = placement_problem(requirements)
@@ -215,6 +221,18 @@ def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
     if [objective.name for objective in saved.placement.objectives] != [CYCLES, HIGHEST]:
         message = f"another version made it: its `placement.objectives` are not {CYCLES} and {HIGHEST}; build again"
         raise InputError(Diagnostic(Where(str(path)), message))
+
+
+def _saved_cuts(saved: PlanRecord, chain: Chain, device: Device, path: Path) -> list[tuple[int, ...]]:
+    """Where the plan's stages are cut into runs. Damaged if there can be no cut, or if a run gets too many layers."""
+    found = []
+    for record, stage in zip(saved.stages, chain.stages, strict=False):
+        places = [position for position in segment_cuts(chain, stage) if stage.slots[position].name in record.cuts]
+        bounds = pairwise((0, *places, len(stage.slots)))
+        if len(places) != len(record.cuts) or any(end - first > device.geometry.layers for first, end in bounds):
+            raise _damaged(path, f"stage `{record.name}` cannot be cut at its `cuts`")
+        found.append(tuple(places))
+    return found + [()] * (len(chain.stages) - len(found))
 
 
 def _damaged(path: Path, message: str) -> Damaged:

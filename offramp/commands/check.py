@@ -8,15 +8,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from offramp.configs.device import Device
+from offramp.codegen.lower import Lowered
 from offramp.configs.records import json_text
 from offramp.host import console as terminal
+from offramp.pipeline.alone import lowered_alone
 from offramp.pipeline.devices import add_device, stated_device
-from offramp.pipeline.networks import load_checked, parse_shape, placed_alone
+from offramp.pipeline.networks import load_checked, parse_shape
 from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
 from offramp.planner.ai8x.load import Options, Source, surplus_layers
 from offramp.planner.ai8x.weights import parse_shapes
-from offramp.planner.hardware.cycles import layer_cycles, network_cycles
+from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, map_layer, set_bits
 from offramp.planner.ir.network import Layer, Network
 
@@ -84,10 +85,10 @@ def run(args: argparse.Namespace) -> int:
     if args.checkpoint:
         source = load_checkpoint(args.checkpoint)
     network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
-    network = placed_alone(network, device)
-    terminal.print_json(network_json(network, device), args)
+    lowered = lowered_alone(network, device)
+    terminal.print_json(network_json(lowered), args)
     console = terminal.make_console(args, TEXT_WIDTH)
-    for line in _report(network, device):
+    for line in (*_report(lowered), *_runs(lowered)):
         console.print(line, highlight=False)
     for line in (*_surplus(network, source), *([] if source else [WITHOUT_WEIGHTS])):
         console.print(line, highlight=False, markup=False)
@@ -105,19 +106,53 @@ def _surplus(network: Network, source: Source) -> tuple[str, ...]:
     return (f"{source.where}: {len(names)} {what} that the network does not take: {', '.join(names)}",)
 
 
-def network_json(network: Network, device: Device) -> str:
+def network_json(lowered: Lowered) -> str:
     """The layers as JSON, with the numbers that the table shows."""
+    network, device = _network(lowered), lowered.placed.requirements.device
     layers = [_layer_json(map_layer(layer, network, device), network) for layer in network.layers]
-    total = network_cycles(network, device)
+    total = _total(lowered)
     content = {
         "format": FORMAT,
         "network": network.name,
         "device": device.name,
         "input": str(network.input_shape),
         "layers": layers,
+        "runs": [{"first": first.index, "last": last.index} for first, last in _ends(lowered)],
         "cycles": {"total": total.cycles, "tag": total.tag, "source": total.source},
     }
     return json_text(content)
+
+
+def _network(lowered: Lowered) -> Network:
+    (network,) = lowered.placed.requirements.chain.networks.values()
+    return network
+
+
+def _total(lowered: Lowered) -> Cycles:
+    """All runs, with kernels at the start of weight memory."""
+    network, device = _network(lowered), lowered.placed.requirements.device
+    chain = lowered.placed.requirements.chain
+    return sum_cycles(
+        run_cycles(layer_cycles(slot.layer, network, device) for slot in segment.slots) for segment in chain.segments
+    )
+
+
+def _ends(lowered: Lowered) -> list[tuple[Layer, Layer]]:
+    """First and last layer of each run."""
+    runs = [segment.slots for segment in lowered.placed.requirements.chain.segments]
+    return [(slots[0].layer, slots[-1].layer) for slots in runs]
+
+
+def _runs(lowered: Lowered) -> tuple[str, ...]:
+    """In which runs the layers are executed, if there are several."""
+    runs, states = _ends(lowered), lowered.switching
+    if len(runs) == 1:
+        return ()
+    layers = ", ".join(f"{first.label} to {last.label}" for first, last in runs)
+    writes = [len(states.transition(run, (run + 1) % len(runs))) for run in range(len(runs))]
+    most = f"one has at most {lowered.placed.requirements.device.geometry.layers} layers"
+    switches = f"switches write {', '.join(f'{count:,}' for count in writes[:-1])} registers, {writes[-1]:,} at the end"
+    return (f"{len(runs)} runs, since {most}: layers {layers}; {switches}",)
 
 
 def _layer_json(hw: HwLayer, network: Network) -> dict[str, object]:
@@ -139,7 +174,8 @@ def _layer_json(hw: HwLayer, network: Network) -> dict[str, object]:
     }
 
 
-def _report(network: Network, device: Device) -> tuple[Table | str, ...]:
+def _report(lowered: Lowered) -> tuple[Table | str, ...]:
+    network, device = _network(lowered), lowered.placed.requirements.device
     mapped = [map_layer(layer, network, device) for layer in network.layers]
     table = Table(*COLUMNS[:3], title=f"{network.name}, input {network.input_shape}")
     for name in COLUMNS[3:]:
@@ -149,7 +185,7 @@ def _report(network: Network, device: Device) -> tuple[Table | str, ...]:
     weights = device.memories["weights"]
     processors = range(device.geometry.processors)
     used = [sum(hw.columns for hw in mapped if processor in set_bits(hw.processors)) for processor in processors]
-    total = network_cycles(network, device)
+    total = _total(lowered)
     time = f"{'about ' if total.estimate else ''}{total.cycles} cycles, {total.microseconds(device):.0f} us"
     return (
         table,

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     images = parse_images(args.images)
     x = _read_input(args.input, plan) if args.input else _test_images(plan, images)
     expected = profile(plan.chain, x)
-    stages = [stage.name for stage in plan.chain.stages]
+    stages = [segment.name for segment in plan.chain.segments]
     for name in (path.name, elf.name):
         check_unchanged(args.build, name)
     with terminal.shown_progress(console, args.verbose) as progress:

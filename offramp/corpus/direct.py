@@ -10,7 +10,8 @@ import numpy.typing as npt
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.firmware import BusWrite
 from offramp.codegen.load_images import bias_runs, tensor_layout, weight_chunks
-from offramp.codegen.lower import fifo_ports, lower, reads_fifo
+from offramp.codegen.lower import fifo_ports, lower
+from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.pack import pack_input
 from offramp.codegen.probe import ProbeLayer, probe_of
 from offramp.codegen.program import start_writes, stop_writes
@@ -22,12 +23,12 @@ from offramp.simulator.accelerator import Accelerator
 
 
 class ModelRunner:
-    """A placed chain loaded into an accelerator, and the stage that its registers are in."""
+    """A placed chain loaded into an accelerator, and the stage, or segment of one, that its registers are in."""
 
     def __init__(self, placed: Placed, accelerator: Accelerator | None = None) -> None:
-        self.placed = placed
-        self.device = placed.requirements.device
         self.lowered = lower(placed)
+        self.placed = self.lowered.placed
+        self.device = placed.requirements.device
         self.programs, self.switching = self.lowered.programs, self.lowered.switching
         self.accelerator = accelerator or Accelerator(self.device)
         self.stage: int | None = None  # None: registers hold anything
@@ -52,7 +53,7 @@ class ModelRunner:
     def write_input(self, x: npt.NDArray[np.int8]) -> None:
         """Load one input, int8 (channels, rows, cols), into data memory; or keep it for the FIFO."""
         hw = self._first()
-        if any(reads_fifo(self.placed, stage) for stage in self.placed.requirements.chain.stages):
+        if any(reads_fifo(self.placed, segment.slots) for segment in self.placed.requirements.chain.segments):
             self._frame = x
             return
         packed = pack_input(hw, self.placed.base(INPUT_TENSOR), x, self.device)
@@ -66,8 +67,8 @@ class ModelRunner:
         return self.placed.requirements.layer(self.placed.requirements.chain.first_reader)
 
     def run_stage(self, index: int, part: ProbeLayer | None = None) -> None:
-        """Bring the registers into the stage's state, with what differs or, from an unknown state, in full; run it, or
-        the part of it that ends with a layer."""
+        """Bring the registers into the state of a stage or segment, with what differs or, from an unknown state, in
+        full; run it, or the part of it that ends with a layer."""
         if self.stage is None:
             self.write(self.switching.configure(index))
         elif self.stage != index:
@@ -78,7 +79,7 @@ class ModelRunner:
             self.write(BusWrite(address, part.limit) for address in addresses)
             self.stage = None
         self.write(start_writes(self.programs[index], self.device))
-        if reads_fifo(self.placed, self.placed.requirements.chain.stages[index]):
+        if reads_fifo(self.placed, self.placed.requirements.chain.segments[index].slots):
             self._push_frame()
         self.write(stop_writes(self.programs[index], self.device))
 

@@ -58,11 +58,12 @@ def reference_answers(chain: Chain, profiled: Profile) -> Answers:
 def board_answers(chain: Chain, run: BoardRun) -> Answers:
     """The answers of the firmware on the virtual board."""
     most = max((len(values) for values in run.values), default=0)
+    index = np.array(chain.stage_numbers)[run.stages]
     return Answers(
         stages=tuple(stage.name for stage in chain.stages),
         classes=run.classes,
-        exit_index=run.stages,
-        confidence=_real(chain, run.stages, run.confidences),
+        exit_index=index,
+        confidence=_real(chain, index, run.confidences),
         logits=np.array([np.pad(values, (0, most - len(values))) for values in run.values], np.int32).reshape(-1, most),
         error=np.array(run.statuses, np.int32),
     )

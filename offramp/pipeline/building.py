@@ -106,7 +106,8 @@ def _samples(made: Planned, evaluation: Evaluation) -> tuple[KnownAnswer, ...]:
             first = int(leaving[0])
             logits = tuple(evaluation.profiled.logits[stage][first].tolist())
             answer = int(evaluation.profiled.answers[stage][first])
-            samples.append(KnownAnswer(evaluation.data.x[first], stage, answer, logits))
+            run = made.chain.answering[stage]
+            samples.append(KnownAnswer(evaluation.data.x[first], run, answer, logits))
     return tuple(samples)
 
 

@@ -57,8 +57,10 @@ def _check_disjoint(spec: Spec, found: Sequence[Images]) -> None:
 
 def chain_budget(lowered: Lowered) -> Budget[Cycles]:
     """Cycles of a chain: what an answer takes, from its input on."""
-    states = lowered.switching
-    count = len(states.states)
-    forward = [len(states.transition(index, index + 1)) for index in range(count - 1)]
-    back = [len(states.transition(index, 0)) for index in range(count)]
-    return cycle_budget(lowered.placed, forward, back)
+    states, chain = lowered.switching, lowered.placed.requirements.chain
+    ahead = [len(states.transition(run, run + 1)) for run in range(len(chain.segments) - 1)]
+    firsts = [0, *(run + 1 for run in chain.answering)]
+    inside = [ahead[first:last] for first, last in zip(firsts, chain.answering, strict=False)]
+    forward = [ahead[run] for run in chain.answering[:-1]]
+    back = [len(states.transition(run, 0)) for run in chain.answering]
+    return cycle_budget(lowered.placed, inside, forward, back)

@@ -29,7 +29,7 @@ from offramp.planner.exits.candidates import (
 )
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
-from offramp.planner.hardware.cycles import Cycles
+from offramp.planner.hardware.cycles import START_CYCLES, Cycles
 from offramp.planner.hardware.energy import Energy, core_energy
 from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
@@ -51,7 +51,7 @@ Checks = tuple[tuple[int, ...], ...]  # what looking at each stage's logits cost
 @dataclass(frozen=True, eq=False)
 class Built:
     """A chain of candidates, placed and lowered, and its cost; `lowered` is None where `cost` says why. By quantity:
-    `budgets`, with the cheapest measures, and `checks`."""
+    `budgets`, with the cheapest measures and every stage in a single run, and `checks`."""
 
     cost: Cost
     lowered: Lowered | None
@@ -123,7 +123,8 @@ class Builder:
         return Cost(early, costs, placed=False, more=more)
 
     def _stages(self, early: Early, quantity: str) -> list[int]:
-        """What each stage takes: where main is cut, the first stage with the head less what ran before."""
+        """What each stage takes, if it is one run: where main is cut, the first stage with the head less what ran
+        before."""
         entries = self.setting.candidates.entries
         whole = self.built[()].budgets[quantity].stages[0].amount
         stages, rest = [], whole
@@ -183,6 +184,7 @@ def _build(setting: _Setting, early: Early) -> Built:
     lowered = lower(placed)
     looks = [checking(placed.with_chain(with_exits(chain, one))) for one in specs]
     cheapest = tuple(min(own, key=lambda look: look.cycles) for own in zip(*looks, strict=True))
+    placed = lowered.placed
     cycles = replace(chain_budget(lowered), checks=cheapest)
     energy = energy_budget(placed, cycles)
     checks = {
@@ -191,7 +193,17 @@ def _build(setting: _Setting, early: Early) -> Built:
     }
     costs = {"cycles": cycles.cost_by_exit, "energy": energy.cost_by_exit}
     cost = Cost(early, costs, more={key: _more(own) for key, own in checks.items()})
-    return Built(cost, lowered, {"cycles": cycles, "energy": energy}, checks)
+    return Built(cost, lowered, {"cycles": _in_single_runs(lowered, cycles), "energy": energy}, checks)
+
+
+def _in_single_runs(lowered: Lowered, budget: Budget[Cycles]) -> Budget[Cycles]:
+    """The budget as if every stage were one run, however many layers it has."""
+    stages = lowered.placed.requirements.chain.stages
+    single = tuple(
+        replace(cost, cycles=cost.cycles - START_CYCLES * len(stage.cuts))
+        for cost, stage in zip(budget.stages, stages, strict=True)
+    )
+    return replace(budget, stages=single)
 
 
 def _more(checks: Checks) -> ByMeasure:

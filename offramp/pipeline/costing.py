@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 from offramp.codegen.load_images import weight_chunks
 from offramp.configs.device import Column, Device
+from offramp.pipeline.alone import lowered_alone
+from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.networks import completed
 from offramp.pipeline.planning import Planned
-from offramp.planner.allocation.budget import Budget, alone_budget, alone_energy, loading
+from offramp.planner.allocation.budget import Budget, alone_budget, alone_energy, energy_budget, loading
 from offramp.planner.hardware.core import load_cycles, weight_load_cycles
-from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles
+from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
 from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer, with_processors
 from offramp.planner.ir.network import Layer, Network
@@ -37,14 +40,17 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class StageCost:
-    """One run of the accelerator: its layers and the start."""
+    """The accelerator in a stage: its layers, and the start of each of its runs. `later`: with how many layers its runs
+    but the first begin, counted from 0."""
 
     name: str
     layers: tuple[LayerCost, ...]
+    later: tuple[int, ...] = ()
 
     @property
     def cycles(self) -> Cycles:
-        return run_cycles(layer.cycles for layer in self.layers)
+        bounds = pairwise((0, *self.later, len(self.layers)))
+        return sum_cycles(run_cycles(layer.cycles for layer in self.layers[first:end]) for first, end in bounds)
 
     @property
     def energy(self) -> Energy:
@@ -91,9 +97,7 @@ class Costs:
     @property
     def cycles(self) -> Cycles:
         """One run of every stage, without the overheads."""
-        parts = [stage.cycles for stage in self.stages]
-        guessed = next((part for part in parts if part.estimate), parts[0])
-        return Cycles(sum(part.cycles for part in parts), guessed.tag, guessed.source)
+        return sum_cycles(stage.cycles for stage in self.stages)
 
     @property
     def energy(self) -> Energy:
@@ -107,18 +111,44 @@ def network_costs(
 
     `kernel_starts`: start column by layer index; where not given, kernels lie at the start of weight memory.
     """
+    if len(network.layers) > device.geometry.layers:
+        return _deep_costs(name, network, device)
     starts = kernel_starts or {}
+    budget, energy = alone_budget(network, device, starts), alone_energy(network, device, starts)
+    return _alone_costs(name, network, device, starts, (budget, energy))
+
+
+def _deep_costs(name: str, network: Network, device: Device) -> Costs:
+    """Of a network that takes several runs; it is placed, as what is between them depends on that."""
+    lowered = lowered_alone(network, device)
+    chain, placed = lowered.placed.requirements.chain, lowered.placed
+    (network,) = chain.networks.values()
+    starts = {slot.layer.index: placed.kernel_start(slot) for slot in chain.slots}
+    cycles = chain_budget(lowered)
+    costs = _alone_costs(name, network, device, starts, (cycles, energy_budget(placed, cycles)))
+    return replace(costs, stages=(replace(costs.stages[0], later=chain.stages[0].cuts),))
+
+
+def _alone_costs(
+    name: str,
+    network: Network,
+    device: Device,
+    starts: Mapping[int, Column],
+    budgets: tuple[Budget[Cycles], Budget[Energy]],
+) -> Costs:
     layers = tuple(
         _layer(layer.name or str(layer.index), layer, network, device, starts.get(layer.index, 0))
         for layer in network.layers
     )
     mapped = [map_layer(layer, network, device) for layer in completed(network, device).layers]
     weight_bytes = sum(hw.weight_bytes for hw in mapped)
-    budget = alone_budget(network, device, starts)
-    energy = alone_energy(network, device, starts)
+    budget, energy = budgets
     packed = alone_budget(network, device, starts, packed=True).loads[0]
     overheads = [_weights(weight_bytes, device), *_loading(network, budget, energy, packed, device)]
     overheads.append(_overhead("starting", "each stage", budget.starts[0], device))
+    if budget.inside[0].cycles:
+        overheads.append(_overhead("switching to its further runs", "each inference", budget.inside[0], device))
+        overheads.append(_overhead("switching back to its first run", "each inference", budget.back[0], device))
     answers: tuple[AnswerCost, ...] = ()
     if network.layers[-1].out_shape.pixels == 1:
         overheads.append(_overhead("checking the result", "each stage", budget.checks[0], device))
@@ -163,6 +193,7 @@ def chain_costs(made: Planned) -> Costs:
                 _layer(slot.name, slot.layer, chain.networks[slot.network], device, placed.kernel_start(slot))
                 for slot in stage.slots
             ),
+            stage.cuts,
         )
         for stage in chain.stages
     )
@@ -187,9 +218,13 @@ def _between(made: Planned) -> Sequence[Overhead]:
     for index, name in enumerate(names):
         parts.append(_overhead(f"starting {name}", "each stage", budget.starts[index], device))
         parts.append(_overhead(f"checking the result of {name}", "each stage", budget.checks[index], device))
+        if budget.inside[index].cycles:
+            parts.append(_overhead(f"switching between the runs of {name}", "each stage", budget.inside[index], device))
     for index, cycles in enumerate(budget.forward):
         parts.append(_overhead(f"{names[index]} -> {names[index + 1]}", "each switch", cycles, device))
-    for index, cycles in enumerate(budget.back[1:], 1):
+    for index, cycles in enumerate(budget.back):
+        if not (index or made.chain.stages[0].cuts):
+            continue
         parts.append(_overhead(f"{names[index]} -> {names[0]}", "each switch", cycles, device))
     return parts
 

@@ -131,6 +131,7 @@ def check_verified(emulated: Emulated) -> None:
 def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]:
     """Status, stage, class, confidence and all values of every result; a line for each image in which any differs."""
     exit_index = exit_indices(chain, expected)
+    stages = chain.stage_numbers
     lines = []
     for image, stage in enumerate(exit_index.tolist()):
         status = found.statuses[image]
@@ -144,7 +145,7 @@ def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]
             "values": expected.logits[stage][image].ravel().tolist(),
         }
         got = {
-            "stage": int(found.stages[image]),
+            "stage": stages[int(found.stages[image])],
             "class": int(found.classes[image]),
             "confidence": int(found.confidences[image]),
             "values": found.values[image].tolist(),

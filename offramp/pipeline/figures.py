@@ -8,6 +8,7 @@ import numpy as np
 
 from offramp.codegen.load_images import reload_words
 from offramp.configs.device import Device
+from offramp.pipeline.alone import alone_budgets
 from offramp.pipeline.emulate import count_kinds
 from offramp.pipeline.evaluate import Evaluation, accuracy_of
 from offramp.pipeline.planning import Planned
@@ -19,11 +20,12 @@ from offramp.pipeline.report import (
     EnergyReport,
     MemoryReport,
     Report,
+    SegmentReport,
     StageReport,
     SwitchReport,
 )
 from offramp.pipeline.warnings import plan_warnings
-from offramp.planner.allocation.budget import alone_budget, alone_energy
+from offramp.planner.allocation.budget import segment_cycles
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.core import switch_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
@@ -65,10 +67,11 @@ def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
         AloneReport(
             name=name,
             accuracy=accuracy_of(network, evaluation.data),
-            cycles=alone_budget(network, made.device).cost_by_exit[0],
-            energy_uj=alone_energy(network, made.device).cost_by_exit[0] / 10**6,
+            cycles=cycles.cost_by_exit[0],
+            energy_uj=energy.cost_by_exit[0] / 10**6,
         )
         for name, network in made.plan.compared.items()
+        for cycles, energy in (alone_budgets(network, made.device),)
     )
 
 
@@ -90,6 +93,16 @@ def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageRep
         data_bytes=_data_bytes(placed, stage),
         confidence=stage.exit.measure,
         threshold=_threshold(stage.exit),
+        segments=_segments(placed, stage),
+    )
+
+
+def _segments(placed: Placed, stage: Stage) -> tuple[SegmentReport, ...]:
+    """Of a stage that takes several runs."""
+    return tuple(
+        SegmentReport(segment.name, tuple(slot.name for slot in segment.slots), segment_cycles(placed, segment).cycles)
+        for segment in stage.segments
+        if stage.cuts
     )
 
 
@@ -136,29 +149,30 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
 
 
 def _switches(made: Planned) -> tuple[SwitchReport, ...]:
-    count = len(made.chain.stages)
-    pairs = [(index, index + 1) for index in range(count - 1)] + [(index, 0) for index in range(1, count)]
+    """From each segment to the next, and from the last one of each stage back to the first of all."""
+    chain = made.chain
+    pairs = [(run, run + 1) for run in range(len(chain.segments) - 1)] + [(run, 0) for run in chain.answering if run]
     return tuple(_switch(made, before, after) for before, after in pairs)
 
 
 def _switch(made: Planned, before: int, after: int) -> SwitchReport:
     """What a switch writes, by what its addresses reach; and what loading a model in the vendor's way would write."""
-    stages, states = made.chain.stages, made.lowered.switching
+    segments, states = made.chain.segments, made.lowered.switching
     writes = states.transition(before, after)
     kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
     return SwitchReport(
-        source=stages[before].name,
-        target=stages[after].name,
+        source=segments[before].name,
+        target=segments[after].name,
         register_writes=kinds["register"],
         weight_words=kinds["weights"],
         bias_words=kinds["bias"],
-        reload_words=sum(reload_words(made.plan.placed, stages[after])) + len(states.configure(after)),
+        reload_words=sum(reload_words(made.plan.placed, segments[after])) + len(states.configure(after)),
         cycles=switch_cycles(made.device, len(writes)).cycles,
     )
 
 
 def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
-    costs, alone = made.cycles, alone_budget(_last_network(made), made.device)
+    costs, alone = made.cycles, alone_budgets(_last_network(made), made.device)[0]
     stages = np.cumsum([stage.cycles for stage in costs.stages])
     mean = costs.mean(evaluation.exit_index) if evaluation else None
     accelerator = float(stages[evaluation.exit_index].mean()) if evaluation else None
@@ -181,7 +195,7 @@ def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
 def _energy(made: Planned, evaluation: Evaluation | None) -> EnergyReport:
     energy = made.energy
     mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation else None
-    full = alone_energy(_last_network(made), made.device).cost_by_exit[0] / 10**6
+    full = alone_budgets(_last_network(made), made.device)[1].cost_by_exit[0] / 10**6
     return EnergyReport(
         mean_uj=mean,
         full_uj=full,

@@ -10,7 +10,7 @@ import numpy as np
 from offramp.configs.device import Device
 from offramp.configs.errors import InputError
 from offramp.planner.ai8x.load import Options, Source, read_network
-from offramp.planner.allocation.place import place
+from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.hardware.hw_layer import with_processors
 from offramp.planner.ir.chain import whole
@@ -29,8 +29,8 @@ def load_checked(path: Path, source: Source, shape: Shape | None, options: Optio
     return network
 
 
-def placed_alone(network: Network, device: Device) -> Network:
-    """The network with every processor that the planner would choose, once it is clear that all of it fits.
+def placed_alone(network: Network, device: Device) -> Placed:
+    """The network with every processor that the planner would choose, placed.
 
     Weights of which only the shape is known are filled in. InputError and Infeasible as from planning.
     """
@@ -38,8 +38,7 @@ def placed_alone(network: Network, device: Device) -> Network:
     whole_network = complete(filled, device, no_columns_occupied(device))
     if problems := check_network(whole_network, device):
         raise InputError(problems)
-    place(whole(network.name, whole_network), device)
-    return whole_network
+    return place(whole(network.name, whole_network), device)
 
 
 def _filled(layer: Layer) -> Layer:

@@ -70,13 +70,15 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, t
         raise InputError(problems)
     progress.step("placing weights, biases and activations")
     placed = place(chain, device, alternatives=freed_processors(spec, sources, device))
-    made = planned(Plan(spec, placed, compared), lower(placed))
+    lowered = lower(placed)
+    placed = lowered.placed
+    made = planned(Plan(spec, placed, compared), lowered)
     if spec.calibration is None:
         return made
     progress.step("calibrating thresholds")
     calibrated = _calibrate(spec, spec.calibration, made, tasks)
-    names = [stage.name for stage in chain.stages]
-    chain = with_threshold(chain, dict(zip(names, calibrated.thresholds, strict=False)))
+    names = [stage.name for stage in made.chain.stages]
+    chain = with_threshold(made.chain, dict(zip(names, calibrated.thresholds, strict=False)))
     placed = placed.with_chain(chain)
     plan = replace(made.plan, placed=placed, calibration=calibrated.record())
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))

@@ -74,7 +74,7 @@ def run_on_board(elf: Path, made: Planned, accelerator: Bus, clock: Clock) -> st
 
     clock: the accelerator's. CheckFailed if the program does not get to its end.
     """
-    runs = len(made.chain.slots) * len(made.chain.stages)
+    runs = len(made.chain.slots) * len(made.chain.segments)
     try:
         return run_program(elf, accelerator, made.device, limit=LIMIT * runs, clock=clock)[1]
     except BoardError as error:
@@ -165,7 +165,7 @@ def first_failure(found: Sequence[Probed]) -> Probed | None:
 
 def failure_text(failure: Probed, made: Planned) -> str:
     """One sentence about a failure."""
-    stage = made.chain.stages[failure.layer.stage].name
+    stage = made.chain.segments[failure.layer.stage].name
     what = f"stage {stage}, layer {failure.layer.layer} ({failure.layer.slot.name}), input {failure.input}"
     if failure.outcome == "error":
         return f"{what}: {failure.error}"

@@ -26,11 +26,20 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class SegmentReport:
+    """One of several runs that a stage takes; its cycles."""
+
+    name: str
+    layers: tuple[str, ...]
+    cycles: int
+
+
+@dataclass(frozen=True)
 class StageReport:
     """One stage. Shares and accuracies over all test images; None where the spec names no test data.
 
     `accuracy`: of the images that leave here; `accuracy_alone`: if all left here. `cycles`, `energy_uj`: of one run
-    of the stage.
+    of the stage, all of its segments. `segments`: none of a stage that is a single run of the accelerator.
     """
 
     name: str
@@ -47,6 +56,7 @@ class StageReport:
     data_bytes: int
     confidence: str | None
     threshold: float | None
+    segments: tuple[SegmentReport, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ from offramp.planner.hardware.core import (
     check_cycles,
     load_cycles,
     start_cycles,
+    stop_cycles,
     switch_cycles,
 )
-from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles
+from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, network_energy, run_energy
 from offramp.planner.hardware.hw_layer import map_layer, quadrants_of, with_processors
-from offramp.planner.ir.chain import INPUT_TENSOR, ExitStage, Slot, Stage
+from offramp.planner.ir.chain import INPUT_TENSOR, ExitStage, Segment, Slot, Stage
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
 
@@ -33,17 +34,18 @@ PLAIN_CHECK: Measure = "margin"  # of a network that has no exit: its class, by 
 
 @dataclass(frozen=True)
 class Budget(Generic[Cost]):
-    """What the parts of an inference cost; the first four by stage.
+    """What the parts of an inference cost; the first five by stage.
 
     `loads`: what loading the input adds: before the first stage or, through the FIFO, to each stage that reads it.
-    `starts`: to start the accelerator. `stages`: the accelerator. `checks`: from its end to the decision. `forward[i]`:
-    registers rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next
-    inference.
+    `starts`: to start the accelerator. `stages`: the accelerator. `inside`: from the end of each segment but the last
+    to the start of the next one. `checks`: from the end of the last one to the decision. `forward[i]`: registers
+    rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
     """
 
     loads: tuple[Cost, ...]
     starts: tuple[Cost, ...]
     stages: tuple[Cost, ...]
+    inside: tuple[Cost, ...]
     checks: tuple[Cost, ...]
     forward: tuple[Cost, ...]
     back: tuple[Cost, ...]
@@ -51,7 +53,7 @@ class Budget(Generic[Cost]):
     @property
     def parts(self) -> tuple[Cost, ...]:
         """All of them."""
-        every = (self.loads, self.starts, self.stages, self.checks, self.forward, self.back)
+        every = (self.loads, self.starts, self.stages, self.inside, self.checks, self.forward, self.back)
         return tuple(chain.from_iterable(every))
 
     @property
@@ -59,7 +61,8 @@ class Budget(Generic[Cost]):
         """Cycles or picojoules of an inference that leaves at each stage: everything so far, and the way back."""
         totals = []
         spent = 0
-        for index, parts in enumerate(zip(self.loads, self.starts, self.stages, self.checks, strict=True)):
+        by_stage = (self.loads, self.starts, self.stages, self.inside, self.checks)
+        for index, parts in enumerate(zip(*by_stage, strict=True)):
             spent += sum(part.amount for part in parts)
             totals.append(spent + self.back[index].amount)
             spent += self.forward[index].amount if index < len(self.forward) else 0
@@ -71,8 +74,13 @@ class Budget(Generic[Cost]):
 
 
 def stage_cycles(placed: Placed, stage: Stage) -> Cycles:
-    """Sum over the stage's layers, with the start columns of their kernels, and the start."""
-    return run_cycles(_slot_cycles(placed, slot) for slot in stage.slots)
+    """Sum over the stage's segments."""
+    return sum_cycles(segment_cycles(placed, segment) for segment in stage.segments)
+
+
+def segment_cycles(placed: Placed, segment: Segment) -> Cycles:
+    """Sum over the layers of one run, with the start columns of their kernels, and the start."""
+    return run_cycles(_slot_cycles(placed, slot) for slot in segment.slots)
 
 
 def _slot_cycles(placed: Placed, slot: Slot) -> Cycles:
@@ -81,24 +89,42 @@ def _slot_cycles(placed: Placed, slot: Slot) -> Cycles:
 
 
 def stage_energy(placed: Placed, stage: Stage) -> Energy:
-    """Energy of one run of a stage."""
+    """Energy of all layers of a stage."""
     networks, device = placed.requirements.chain.networks, placed.requirements.device
     return run_energy(
         layer_energy(slot.layer, networks[slot.network], device, placed.kernel_start(slot)) for slot in stage.slots
     )
 
 
-def cycle_budget(placed: Placed, forward: Sequence[int], back: Sequence[int]) -> Budget[Cycles]:
-    """Cycles of a chain. `forward`, `back`: register writes of the switches, as in Budget."""
+def cycle_budget(
+    placed: Placed, inside: Sequence[Sequence[int]], forward: Sequence[int], back: Sequence[int]
+) -> Budget[Cycles]:
+    """Cycles of a chain. `inside`: register writes between the segments of each stage; `forward`, `back`: those of the
+    switches, as in Budget."""
     requirements = placed.requirements
     stages, device = requirements.chain.stages, requirements.device
     return Budget(
         loads=tuple(loading(placed, stage) for stage in stages),
         starts=tuple(start_cycles(device, len(requirements.quadrants(stage))) for stage in stages),
         stages=tuple(stage_cycles(placed, stage) for stage in stages),
+        inside=tuple(_inside(placed, *one) for one in zip(stages, inside, strict=True)),
         checks=checking(placed),
         forward=tuple(switch_cycles(device, writes) for writes in forward),
         back=tuple(switch_cycles(device, writes) for writes in back),
+    )
+
+
+def _inside(placed: Placed, stage: Stage, writes: Sequence[int]) -> Cycles:
+    """What the core does between the segments of a stage: it stops, switches and starts."""
+    device, quadrants = placed.requirements.device, len(placed.requirements.quadrants(stage))
+    return sum_cycles(
+        part
+        for one in writes
+        for part in (
+            stop_cycles(device, quadrants),
+            switch_cycles(device, one),
+            start_cycles(device, quadrants),
+        )
     )
 
 
@@ -148,6 +174,7 @@ def energy_budget(placed: Placed, cycles: Budget[Cycles]) -> Budget[Energy]:
         loads=tuple(core_energy(load, device) for load in loads),
         starts=tuple(core_energy(start, device) for start in cycles.starts),
         stages=tuple(stage_energy(placed, stage) for stage in stages),
+        inside=tuple(core_energy(one, device) for one in cycles.inside),
         checks=tuple(core_energy(check, device) for check in cycles.checks),
         forward=tuple(core_energy(one, device) for one in cycles.forward),
         back=tuple(core_energy(one, device) for one in cycles.back),
@@ -160,7 +187,7 @@ def alone_budget(
     kernel_starts: Mapping[int, Column] = MappingProxyType({}),
     packed: bool = False,
 ) -> Budget[Cycles]:
-    """Cycles of a network in a single stage. Its result is checked as the cheapest check does. `kernel_starts`: by
+    """Cycles of a network in a single run. Its result is checked as the cheapest check does. `kernel_starts`: by
     layer index, at the start of weight memory where not given; `packed`: how its input is loaded."""
     layers = [map_layer(with_processors(layer, device), network, device) for layer in network.layers]
     costs = [layer_cycles(layer, network, device, kernel_starts.get(layer.index, 0)) for layer in network.layers]
@@ -173,6 +200,7 @@ def alone_budget(
         loads=(added_by_load(load, list(zip(layers, costs, strict=True))) if network.fifo else load,),
         starts=(start_cycles(device, quadrants),),
         stages=(run_cycles(costs),),
+        inside=(switch_cycles(device, 0),),
         checks=(check_cycles(device, PLAIN_CHECK, logits, last.result_words, quadrants),),
         forward=(),
         back=(switch_cycles(device, 0),),
@@ -188,6 +216,7 @@ def alone_energy(
         loads=(core_energy(load_cycles(device, network), device),),
         starts=(core_energy(cycles.starts[0], device),),
         stages=(network_energy(network, device, kernel_starts),),
+        inside=(core_energy(cycles.inside[0], device),),
         checks=(core_energy(cycles.checks[0], device),),
         forward=(),
         back=(core_energy(cycles.back[0], device),),

@@ -29,7 +29,7 @@ class Placed:
     placement: Placement
 
     def with_chain(self, chain: Chain) -> Placed:
-        """The same placement of a chain that differs in its exits only."""
+        """The same placement of a chain that differs in its exits only, or in where its stages are cut."""
         return replace(self, requirements=replace(self.requirements, chain=chain))
 
     @cached_property

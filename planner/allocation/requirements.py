@@ -33,7 +33,8 @@ class MemoryRequirements:
         return self.hw[slot.writes]
 
     def quadrants(self, stage: Stage) -> tuple[int, ...]:
-        """Quadrants that take part in a stage. The first one always does: it collects sums and writes results."""
+        """Quadrants that take part in a stage, in all of its segments. The first one always does: it collects sums and
+        writes results. So what lies where does not depend on where a stage is cut."""
         maps = [self.layer(slot).processors for slot in stage.slots]
         maps.append(self.layer(stage.slots[-1]).output_processors)
         return tuple(sorted({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, self.device)}))

@@ -79,6 +79,12 @@ def check_cycles(device: Device, measure: Measure, logits: int, reads: int, quad
     return _work(device, _counted(device, f"check_{measure}", "logits", logits), 1 + quadrants + reads)
 
 
+def stop_cycles(device: Device, quadrants: int) -> Cycles:
+    """From the look that finds the accelerator done to a stopped one whose result nobody reads: counted as a check of
+    no logits, which takes a little more."""
+    return _work(device, device.instructions["check_margin"], 1 + quadrants)
+
+
 def switch_cycles(device: Device, writes: int) -> Cycles:
     """So many register writes between two runs."""
     return _work(device, ceil_div(device.instructions["switch_100_writes"] * writes, 100), writes)

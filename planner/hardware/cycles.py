@@ -76,6 +76,15 @@ def run_cycles(layers: Iterable[Cycles]) -> Cycles:
     return Cycles(total, guessed.tag, guessed.source) if guessed else Cycles(total, "simulated", MODEL)
 
 
+def sum_cycles(parts: Iterable[Cycles]) -> Cycles:
+    """All of them together, an estimate if one of them is; 0 of none."""
+    given = tuple(parts)
+    if not given:
+        return Cycles(0, "simulated", MODEL)
+    guessed = next((part for part in given if part.estimate), given[0])
+    return Cycles(sum(part.cycles for part in given), guessed.tag, guessed.source)
+
+
 def _fetch(hw: HwLayer, passes: int) -> tuple[int, int, int]:
     """(cycles to fetch a pad pixel, a data pixel; how often pooled data pixels are fetched)."""
     operands = hw.layer.operands

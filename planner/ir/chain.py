@@ -1,13 +1,13 @@
 """A chain of stages: which layers run in which slot of which stage, and which tensors pass between them.
 
-A stage is one run of the accelerator. An inference loads the input, runs stage 0, checks the confidence of its result,
-and goes on to the next stage only if that is too low.
+An inference loads the input, runs stage 0, checks the confidence of its result, and goes on to the next stage only if
+that is too low. A stage is one run of the accelerator, or several, its segments, if it has more layers than a run can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from offramp.planner.ir.measure import Measure
@@ -49,11 +49,18 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One run of the accelerator. `result`: what it leaves, the logits or what the next stage goes on from."""
+    """What runs before software looks at a result. `result`: what it leaves, the logits or what the next stage goes on
+    from. `cuts`: the slots, counted from 0, in front of which a run ends and another begins."""
 
     name: str
     slots: tuple[Slot, ...]
     result: TensorId
+    cuts: tuple[int, ...] = field(default=(), kw_only=True)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The runs of the accelerator that the stage takes."""
+        return tuple(Segment(self, number) for number in range(len(self.cuts) + 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +68,39 @@ class ExitStage(Stage):
     """A stage whose logits software reads, as all stages of an application are."""
 
     exit: ExitRule
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One run of the accelerator: the slots of a stage between two of its cuts, or all of them."""
+
+    stage: Stage
+    number: int  # from 0
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        bounds = (0, *self.stage.cuts, len(self.stage.slots))
+        return self.stage.slots[bounds[self.number] : bounds[self.number + 1]]
+
+    @property
+    def last(self) -> bool:
+        """Whether the stage's result is there when the run ends."""
+        return self.number == len(self.stage.cuts)
+
+    @property
+    def name(self) -> str:
+        """That of the stage, `main`, or of a stage with several segments `main (1 of 2)`."""
+        count = len(self.stage.cuts) + 1
+        return f"{self.stage.name} ({self.number + 1} of {count})" if count > 1 else self.stage.name
+
+    @property
+    def result(self) -> TensorId:
+        return self.stage.result if self.last else self.slots[-1].writes
+
+    @property
+    def exit(self) -> ExitRule | None:
+        """How software judges the result; None where it does not look at it."""
+        return self.stage.exit if self.last and isinstance(self.stage, ExitStage) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +116,21 @@ class Chain:
     def slots(self) -> tuple[Slot, ...]:
         """Slots of all stages in the order of execution."""
         return tuple(slot for stage in self.stages for slot in stage.slots)
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The runs of the accelerator, in the order of execution."""
+        return tuple(segment for stage in self.stages for segment in stage.segments)
+
+    @cached_property
+    def stage_numbers(self) -> tuple[int, ...]:
+        """For each segment the number of its stage."""
+        return tuple(number for number, stage in enumerate(self.stages) for _ in stage.segments)
+
+    @cached_property
+    def answering(self) -> tuple[int, ...]:
+        """For each stage the number of its last segment, the only one that may give an answer."""
+        return tuple(number for number, segment in enumerate(self.segments) if segment.last)
 
     @cached_property
     def exits(self) -> tuple[ExitStage, ...]:
@@ -146,6 +201,12 @@ def cut(name: str, network: Network, after: int) -> Chain:
     rest = network.layers[after + 1 :]
     second = Stage(f"{name}-b", slots_of(name, network, rest), tensor_of(name, rest[-1].index))
     return Chain({name: network}, (first, second), {name: True})
+
+
+def with_cuts(chain: Chain, cuts: Sequence[tuple[int, ...]]) -> Chain:
+    """The chain with its stages in segments. `cuts`: of each stage."""
+    stages = tuple(replace(stage, cuts=own) for stage, own in zip(chain.stages, cuts, strict=True))
+    return replace(chain, stages=stages)
 
 
 def with_threshold(chain: Chain, thresholds: Mapping[str, int]) -> Chain:

@@ -1,4 +1,4 @@
-"""The network as a graph, and where it can be cut into stages.
+"""The network as a graph, and where it can be cut into stages, and a stage into segments.
 
 A cut after layer k is legal if running layers 0..k, then, in a second run on untouched data memory, the layers after k
 gives what one run of all layers gives.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from offramp.planner.ir.chain import Chain, Stage
 from offramp.planner.ir.network import INPUT, Network
 
 
@@ -63,6 +64,18 @@ def boundaries(network: Network) -> tuple[Boundary, ...]:
 def legal_cuts(network: Network) -> tuple[int, ...]:
     """Layers after which the network can be cut."""
     return tuple(boundary.after for boundary in boundaries(network) if boundary.legal)
+
+
+def segment_cuts(chain: Chain, stage: Stage) -> tuple[int, ...]:
+    """Slots of a stage, by their position, in front of which a new run may begin, ascending."""
+    legal = {name: set(legal_cuts(chain.networks[name])) for name in {slot.network for slot in stage.slots}}
+
+    def ends(position: int) -> bool:
+        """Whether the slot ends its network, the layers in front of a head, or a part that can be cut off."""
+        slot, following = stage.slots[position], stage.slots[position + 1]
+        return following.network != slot.network or slot.layer.index in legal[slot.network]
+
+    return tuple(position + 1 for position in range(len(stage.slots) - 1) if ends(position))
 
 
 def _reason(network: Network, after: int, live: tuple[int, ...]) -> str:

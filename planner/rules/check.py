@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic
 from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain
+from offramp.planner.ir.cuts import boundaries
 from offramp.planner.ir.network import Layer, Network
 from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.rules.inputs import INPUT_RULES
@@ -20,9 +22,19 @@ NetworkRule = Callable[[Network, Device], str | None]
 
 
 def layer_count(network: Network, device: Device) -> str | None:
-    """A network has at most {layers} layers; pooling and element-wise operations in front of a convolution take none of
-    their own."""
-    return f"{len(network.layers)} layers" if len(network.layers) > device.geometry.layers else None
+    """A run has at most {layers} layers; a network of more takes several runs, and at most {layers} layers lie between
+    two places where it can be cut. Pooling and element-wise operations in front of a convolution are no layers of their
+    own."""
+    if len(network.layers) <= device.geometry.layers:
+        return None
+    reasons = {boundary.after: boundary.reason for boundary in boundaries(network)}
+    ends = [after for after, reason in reasons.items() if not reason] + [len(network.layers) - 1]
+    for before, end in pairwise((-1, *ends)):
+        if end - before > device.geometry.layers:
+            first, last = network.layers[before + 1].label, network.layers[end].label
+            why = reasons[before + device.geometry.layers]
+            return f"{end - before} layers, `{first}` to `{last}`, that have to run together: {why}"
+    return None
 
 
 def quadrant_zero(network: Network, device: Device) -> str | None:

@@ -231,4 +231,4 @@ def test_words_of_a_reload() -> None:
     """Each processor takes a byte write and 36 bytes of kernels, and there are four biases."""
     layer = on(make_layer(Shape(2, 4, 4), 4, bias=np.array([1, 2, 3, 4], np.int8)))
     placed = placed_of(make_network(layer))
-    assert reload_words(placed, placed.requirements.chain.stages[0]) == (2 * (1 + 9), 4)
+    assert reload_words(placed, placed.requirements.chain.segments[0]) == (2 * (1 + 9), 4)

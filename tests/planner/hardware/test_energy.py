@@ -79,10 +79,12 @@ def test_inferences_that_leave_later_take_all_that_came_before() -> None:
 
     none, three = energy(0), energy(3)
     stages = (energy(100), energy(1000))
-    one = Budget((energy(50), none), (three, energy(4)), stages, (three, three), (energy(20),), (none, energy(7)))
+    inside = (none, energy(5))
+    loads, starts, checks = (energy(50), none), (three, energy(4)), (three, three)
+    one = Budget(loads, starts, stages, inside, checks, (energy(20),), (none, energy(7)))
     early = 50 + 3 + 100 + 3
-    assert one.cost_by_exit == (early, early + 20 + 4 + 1000 + 3 + 7)
-    assert one.mean(np.array([0, 0, 1, 1])) == pytest.approx((2 * early + 1034) / 2)
+    assert one.cost_by_exit == (early, early + 20 + 4 + 1000 + 5 + 3 + 7)
+    assert one.mean(np.array([0, 0, 1, 1])) == pytest.approx((2 * early + 1039) / 2)
 
 
 def test_the_device_file_holds_the_fit(capsys: pytest.CaptureFixture[str]) -> None:
