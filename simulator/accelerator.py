@@ -120,7 +120,7 @@ class Accelerator:
         if place is None:
             raise AcceleratorError(f"read of {address:#010x}: no register or memory of the accelerator")
         if place.kind in ("data", "weights", "bias"):
-            return int(self.read_block(np.array([address], dtype=np.uint32))[0])
+            return int(self._read_memory(self._map.word(address))[0])
         if place.kind != "register":
             raise AcceleratorError(f"read of {address:#010x}: the {place.kind} memory is not modelled")
         self._need_register(place)

@@ -56,6 +56,11 @@ class AddressMap:
         order = {name: index for index, name in enumerate(dict.fromkeys(names))}
         self._classes = np.array([order[name] for name in names], dtype=np.intp)
 
+    def word(self, address: int) -> AddressSpan:
+        """The stretch of one word, whose address is in a memory."""
+        window = self.windows[bisect_right(self._start_list, address) - 1]
+        return AddressSpan(window.kind, 0, 1, np.array([window.unit]), np.array([address - window.start]))
+
     def stretches(self, addresses: Addresses) -> Iterator[AddressSpan]:
         """Split a block into stretches, in order."""
         wide = addresses.astype(np.int64)
