@@ -122,6 +122,10 @@ class Session:
         """Raise the free interrupt: its handler makes the calls that wait for it."""
         self.interrupts.raise_interrupt(FREE_INTERRUPT)
 
+    def invert(self, address: int, bit: int) -> None:
+        """Invert a bit of the board's memory or flash, while no call is made."""
+        self._core.write(address, bytes([self._core.read(address, 1)[0] ^ 1 << bit]))
+
     # ---- the calls
 
     def open(

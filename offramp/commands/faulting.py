@@ -1,0 +1,67 @@
+"""`--fault` of `offramp run`: what goes wrong on the virtual board, and what the firmware said of it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from offramp.configs.errors import CheckFailed, InputError
+from offramp.pipeline.emulate import SHOWN, Emulated
+from offramp.simulator.board.fault_names import FAULTS
+from offramp.simulator.board.faults import AtStart, Fault
+
+LIST = "list"
+SECOND = 2  # start of the accelerator at which a fault happens if none is named
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[@N]",
+        help=f"let this go wrong at the accelerator's start number N (default {SECOND}); may be repeated; "
+        f"`--fault {LIST}` lists the names",
+    )
+
+
+def parse(args: argparse.Namespace) -> tuple[Fault, ...]:
+    """The faults that the arguments name. InputError if there is none of a name, or with what cannot be shown then."""
+    if args.fault and (args.trace or args.profile):
+        raise InputError("--fault: not together with --trace or --profile")
+    return tuple(_fault(text) for text in args.fault)
+
+
+def _fault(text: str) -> Fault:
+    name, _, start = text.partition("@")
+    if name not in FAULTS:
+        raise InputError(f"--fault {text}: no such fault; {LIST} or one of these is expected: {', '.join(FAULTS)}")
+    if start and not (start.isascii() and start.isdigit() and 0 < int(start) < 1 << 31):
+        raise InputError(f"--fault {text}: `{start}`; the number of a start, from 1 on, is expected behind @")
+    return FAULTS[name].make(AtStart(int(start) if start else SECOND))
+
+
+def show_names(console: Console) -> None:
+    """All faults that can be named."""
+    table = Table(header_style="")
+    table.add_column("fault")
+    table.add_column("what happens")
+    for name, fault in FAULTS.items():
+        table.add_row(name, fault.description)
+    console.print(table)
+
+
+def show_outcome(emulated: Emulated, names: Sequence[str], console: Console) -> None:
+    """What the firmware said. CheckFailed if an answer was wrong although its status was OK."""
+    failures = emulated.run.failures()
+    for line in failures[:SHOWN]:
+        console.print(line)
+    count = emulated.verified.answers
+    right = count - len(failures) - len(emulated.wrong)
+    text = f"{', '.join(names)}: {right} of {count} answers equal the integer reference, {len(failures)} are errors"
+    console.print(f"{text}, {len(emulated.wrong)} are wrong without an error")
+    if emulated.wrong:
+        raise CheckFailed("wrong answers without an error:\n  " + "\n  ".join(emulated.wrong[:SHOWN]))
