@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CODE := configs planner codegen simulator offramp tests bench examples
 
-.PHONY: help install demo test quick lint check format golden bench train mutation misra fuzz documents clean
+.PHONY: help install demo test quick lint check format golden bench train mutation misra faults fuzz documents clean
 
 help:
 	@echo "make demo      install what it needs, build and verify examples/mnist"
@@ -22,6 +22,7 @@ help:
 	@echo "make train     reproduce the example's checkpoints (about 50 minutes on two cores)"
 	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv and build"
 	@echo "make fuzz      10,000 damaged inputs and 100 interrupted builds (ten minutes)"
+	@echo "make faults    faults and 20,000 inferences on the virtual board (ten minutes); writes docs/FAULTS.md"
 	@echo "make misra     the C that ships under cppcheck and its MISRA addon; writes docs/MISRA.md"
 	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
 
@@ -83,6 +84,10 @@ fuzz: install
 
 mutation: install
 	$(BIN)/python -m bench.mutation
+
+faults: install
+	$(BIN)/python -m bench.faults --jobs $(JOBS)
+	$(BIN)/python -m bench.soak
 
 misra: install
 	$(BIN)/python -m bench.misra

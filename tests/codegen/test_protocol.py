@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from bench.board_inputs import FORMS
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.calls import BY_CONFIDENCE, Context, Format, Open, Operation, Status
 from offramp.simulator.board.session import Answer, Session
@@ -21,7 +22,6 @@ from tests.helpers.protocol_calls import make, next_states, refused_by_lock
 from tests.helpers.protocol_state import Call, Phase, State
 
 FRAMES = 3
-FORMS = (Format.CHW, Format.HWC, Format.PACKED, Format.CHW | Format.UNSIGNED, Format.HWC | Format.UNSIGNED)
 OPTIONS = (
     Open.DEFAULTS,
     Open(0),

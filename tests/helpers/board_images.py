@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.board_inputs import pixels_of
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import Firmware, InputLayout
 from offramp.codegen.render import render
@@ -18,7 +19,6 @@ from offramp.pipeline.compile import compile_firmware
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.confidence import confident
 from offramp.planner.reference.profile import profile
-from offramp.simulator.board.calls import Format
 from tests.helpers.plans import plan_of
 from tests.helpers.specs import STAGED, THREE, TINY, write_spec
 
@@ -39,24 +39,19 @@ class ModelFacts:
 
     def __init__(self, chain: Chain, firmware: Firmware) -> None:
         self._chain = chain
-        self._layout: InputLayout = firmware.models[0].input
+        self.layout: InputLayout = firmware.models[0].input
         self._known: dict[bytes, tuple[StageAnswer, ...]] = {}
         self.stages = tuple((*stage.result.shape, stage.result.bits) for stage in firmware.stages)
-        self.fifo = self._layout.fifo
+        self.fifo = self.layout.fifo
         self.thresholds = tuple(_threshold(stage.exit) for stage in chain.exits)
 
     @property
     def pixels(self) -> int:
-        return self._layout.shape[1] * self._layout.shape[2]
+        return pixels_of(self.layout)
 
     @property
     def input_bytes(self) -> int:
-        return self._layout.shape[0] * self.pixels
-
-    def takes(self, first: int, pixels: int) -> bool:
-        """Whether a piece of an input ends where one may."""
-        inside = 0 < pixels <= self.pixels - first
-        return inside and (not self._layout.chw or pixels % 4 == 0 or first + pixels == self.pixels)
+        return self.layout.shape[0] * self.pixels
 
     def merge(self, before: bytes, data: bytes, first: int, pixels: int) -> bytes:
         """An input with some pixels of another."""
@@ -65,31 +60,10 @@ class ModelFacts:
         merged[:, first : first + pixels] = new[:, first : first + pixels]
         return merged.tobytes()
 
-    def encode(self, data: bytes, form: int, first: int = 0, pixels: int | None = None) -> bytes:
-        """Pixels of an input, as offramp_load and offramp_begin want them in this format."""
-        count = self.pixels if pixels is None else pixels
-        part = np.frombuffer(data, np.int8).reshape(-1, self.pixels)[:, first : first + count]
-        if form & Format.PACKED:
-            return self._pack(part)
-        ordered = np.ascontiguousarray(part.T if form & Format.HWC else part)
-        return (ordered.view(np.uint8) ^ (0x80 if form & Format.UNSIGNED else 0)).tobytes()
-
-    def _pack(self, part: NDArray[np.int8]) -> bytes:
-        words = []
-        for run in self._layout.runs:
-            if self._layout.chw:
-                padded = np.zeros(part.shape[1] + -part.shape[1] % 4, np.int8)
-                padded[: part.shape[1]] = part[run.channels[0]]
-                words.append(padded)
-            else:
-                lanes = [part[c] if c >= 0 else np.zeros(part.shape[1], np.int8) for c in run.channels]
-                words.append(np.stack(lanes, axis=1).reshape(-1))
-        return np.concatenate(words).tobytes()
-
     def answer(self, frame: bytes) -> tuple[StageAnswer, ...]:
         """What every stage answers."""
         if frame not in self._known:
-            x = np.frombuffer(frame, np.int8).reshape(1, *self._layout.shape)
+            x = np.frombuffer(frame, np.int8).reshape(1, *self.layout.shape)
             found = profile(self._chain, x)
             self._known[frame] = tuple(
                 _stage_answer(logits[0], int(confidence[0]), shape[3])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from bench.board_inputs import may_end
 from offramp.simulator.board.calls import BY_CONFIDENCE, Sleep, Status
 from tests.helpers.board_images import ModelFacts
 from tests.helpers.protocol_state import (
@@ -86,7 +87,7 @@ class Protocol:
             follows = call.first == 0 or (
                 not model.fifo and (state.input_model, state.loaded) == (call.model, call.first)
             )
-            if follows and model.takes(call.first, call.pixels):
+            if follows and may_end(model.layout, call.first, call.pixels):
                 usable = ready(state)
                 kept = usable if model.fifo else replace(usable, answer=None)  # it may lie where the input goes
                 yield Outcome(Status.OK, with_piece(replace(kept, input_model=call.model), call, model))
@@ -104,7 +105,7 @@ class Protocol:
         if state.sent or state.loaded == model.pixels:
             yield Outcome(Status.E_ARGUMENT, state)
         for now in (state, *self._next_stage(state)):  # it may run already
-            if now.sent and call.first == now.loaded and model.takes(call.first, call.pixels):
+            if now.sent and call.first == now.loaded and may_end(model.layout, call.first, call.pixels):
                 yield Outcome(Status.OK, replace(with_piece(now, call, model), sent=False))
 
     def _next_stage(self, state: State) -> Iterator[State]:

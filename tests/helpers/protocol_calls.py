@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bench.board_inputs import encode
 from offramp.simulator.board.calls import Context, Open, Operation, Result, Shape, StageStatistics, Statistics, Status
 from offramp.simulator.board.session import Answer, Session
 from tests.helpers.board_images import BoardImages
@@ -46,7 +47,8 @@ def make(
     if data is not None:
         whole = call.operation is not Operation.LOAD
         model = program.images[image][0]
-        data = model.encode(data, call.form, 0 if whole else call.first, model.pixels if whole else call.pixels)
+        first, pixels = (0, model.pixels) if whole else (call.first, call.pixels)
+        data = encode(data, model.layout, call.form, first, pixels)
     return ORDINARY[call.operation](session, call, data, context)
 
 
