@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.absent import absent
-from offramp.commands.cost import case_costs, costs_json
+from offramp.commands.cost import case_costs
+from offramp.commands.cost_json import costs_json
 from offramp.configs.device import Device, load_device
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"

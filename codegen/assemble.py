@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, KnownAnswer, Model, StageCode
 from offramp.codegen.load_images import bias_runs, input_layout, tensor_layout, weight_chunks
@@ -30,23 +31,47 @@ def assemble(
 
     digest: the first bytes of the plan's.
     """
-    placed = lowered.placed
-    device = placed.requirements.device
-    used = tuple(sorted({quadrant for program in lowered.programs for quadrant in program.quadrants}))
-    stages = tuple(_stage_code(lowered, index) for index in range(len(lowered.programs)))
+    return assemble_together([ModelPart(name, lowered, tuple(labels))], name, digest, tests)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPart:
+    """A model of an image, and what its classes are called."""
+
+    name: str
+    lowered: Lowered
+    labels: tuple[str, ...] = ()
+
+
+def assemble_together(
+    parts: Sequence[ModelPart],
+    name: str,
+    digest: bytes = bytes(DIGEST_BYTES),
+    tests: Sequence[KnownAnswer] = (),
+) -> Firmware:
+    """The image of models that were placed and lowered together. digest: the first bytes of the plan's."""
+    placed = [part.lowered.placed for part in parts]
+    device = placed[0].requirements.device
+    programs = [program for part in parts for program in part.lowered.programs]
+    used = tuple(sorted({quadrant for program in programs for quadrant in program.quadrants}))
     return Firmware(
         name=name,
-        models=(Model(name, input_layout(placed), stages, tuple(labels)),),
+        models=tuple(map(_model, parts)),
         quadrants=used,
         clock=clock_setting(device),
         init=init_writes(used, device),
         readable=readable_writes(used, device),
         guards=timing_guards(used, device),
-        weights=weight_chunks(placed),
-        biases=bias_runs(placed),
+        weights=weight_chunks(*placed),
+        biases=bias_runs(*placed),
         digest=digest,
         tests=tuple(tests),
     )
+
+
+def _model(part: ModelPart) -> Model:
+    stages = tuple(_stage_code(part.lowered, index) for index in range(len(part.lowered.programs)))
+    return Model(part.name, input_layout(part.lowered.placed), stages, part.labels)
 
 
 def init_writes(quadrants: Sequence[int], device: Device) -> tuple[BusWrite, ...]:

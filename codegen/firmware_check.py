@@ -49,8 +49,9 @@ def _whole(firmware: Firmware, device: Device) -> Iterator[str]:
         yield f"quadrants {list(firmware.quadrants)}: some of 0..{device.geometry.quadrants - 1} are expected"
     if len(firmware.digest) != DIGEST_BYTES:
         yield f"digest of {len(firmware.digest)} bytes; {DIGEST_BYTES} are expected"
-    if len({model.name for model in firmware.models}) != len(firmware.models):
-        yield f"models {', '.join(model.name for model in firmware.models)}: each needs a name of its own"
+    if len({re.sub("[^A-Z0-9]", "_", model.name.upper()) for model in firmware.models}) != len(firmware.models):
+        found = f"models {', '.join(model.name for model in firmware.models)}"
+        yield f"{found}: each needs a name of its own, where `-` and `.` count as `_` and a as A"
 
 
 def _name(what: str, name: str) -> Iterator[str]:

@@ -13,21 +13,22 @@ from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div, set
 from offramp.planner.ir.chain import INPUT_TENSOR, Segment, TensorId
 
 
-def weight_runs(placed: Placed) -> tuple[WeightRun, ...]:
-    """All kernel columns of all stages."""
+def weight_runs(*models: Placed) -> tuple[WeightRun, ...]:
+    """All kernel columns of all stages of some models; what they share once."""
     columns: dict[Processor, dict[Column, Bytes]] = {}
-    for slot in placed.requirements.chain.slots:
-        hw = placed.requirements.layer(slot)
-        if slot.name in placed.placement.weights:
-            start = placed.placement.weights[slot.name]
-            for processor, data in pack_weights(hw).items():
-                columns.setdefault(processor, {})[start] = data
+    for placed in models:
+        for slot in placed.requirements.chain.slots:
+            hw = placed.requirements.layer(slot)
+            if slot.name in placed.placement.weights:
+                start = placed.placement.weights[slot.name]
+                for processor, data in pack_weights(hw).items():
+                    columns.setdefault(processor, {})[start] = data
     return tuple(merge_runs(columns))
 
 
-def weight_chunks(placed: Placed) -> tuple[Chunk, ...]:
+def weight_chunks(*models: Placed) -> tuple[Chunk, ...]:
     """Express loading of `weight_runs`."""
-    device = placed.requirements.device
+    device = models[0].requirements.device
     return tuple(
         Chunk(
             address=device.weight_address(run.processor) + run.start * device.express_stride,
@@ -35,20 +36,21 @@ def weight_chunks(placed: Placed) -> tuple[Chunk, ...]:
             plain=device.weight_address(run.processor) + run.start * device.memories["weights"].word_stride,
             columns=len(run.data),
         )
-        for run in weight_runs(placed)
+        for run in weight_runs(*models)
     )
 
 
-def bias_runs(placed: Placed) -> tuple[BiasRun, ...]:
-    """All biases of all stages, one run a layer."""
-    device = placed.requirements.device
+def bias_runs(*models: Placed) -> tuple[BiasRun, ...]:
+    """All biases of all stages of some models, one run a layer."""
     runs = []
-    for slot in placed.requirements.chain.slots:
-        place = placed.placement.biases.get(slot.name)
-        if place is not None:
-            stage = placed.requirements.stage_of[slot.writes]
-            data = pack_bias(placed.requirements.layer(slot), streaming_bias_lead(stage, slot))
-            runs.append(BiasRun(device.bias_address(place.quadrant, place.start), data.view(np.int8)))
+    for placed in models:
+        device = placed.requirements.device
+        for slot in placed.requirements.chain.slots:
+            place = placed.placement.biases.get(slot.name)
+            if place is not None:
+                stage = placed.requirements.stage_of[slot.writes]
+                data = pack_bias(placed.requirements.layer(slot), streaming_bias_lead(stage, slot))
+                runs.append(BiasRun(device.bias_address(place.quadrant, place.start), data.view(np.int8)))
     return tuple(sorted(runs, key=lambda run: run.address))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from offramp.codegen.lower_slots import network_of, reads_fifo, slot_registers
 from offramp.codegen.program import Fields, Key, RegisterProgram, Switching, switching
@@ -27,10 +27,21 @@ def lower(placed: Placed) -> Lowered:
 
     Stages with more layers than a run can have are cut here, unless they are already.
     """
-    placed = in_segments(placed)
-    chain, device = placed.requirements.chain, placed.requirements.device
-    programs = tuple(lower_segment(placed, segment) for segment in chain.segments)
-    return Lowered(placed, programs, switching(programs, device))
+    return lower_together([placed])[0]
+
+
+def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
+    """The same for the models of an image. What does not belong to a layer slot - the FIFO and its frames - is zero in
+    the stages of a model that does not use it, if another one does."""
+    models = [in_segments(placed) for placed in models]
+    programs = [[lower_segment(placed, one) for one in placed.requirements.chain.segments] for placed in models]
+    common = sorted({key for own in programs for program in own for key in program.settings if key.layer < 0})
+    zero: dict[Key, Fields] = {key: {} for key in common} if len(models) > 1 else {}
+    found = []
+    for placed, own in zip(models, programs, strict=True):
+        whole = tuple(replace(program, settings=zero | dict(program.settings)) for program in own)
+        found.append(Lowered(placed, whole, switching(whole, placed.requirements.device)))
+    return tuple(found)
 
 
 def lower_segment(placed: Placed, segment: Segment) -> RegisterProgram:

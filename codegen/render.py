@@ -36,7 +36,9 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     found = problems(firmware, device)
     if found:
         raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
-    files = {**static_files(), "include/cnn_regs.h": register_header(device)}
+    several = len(firmware.models) > 1  # the probe is for images of one model
+    static = {name: text for name, text in static_files().items() if not (several and name.startswith("probe/"))}
+    files = {**static, "include/cnn_regs.h": register_header(device)}
     values = _values(firmware, device)
     for name, template in _TEMPLATES.items():
         files[name.replace("ID", firmware.identifier)] = environment().get_template(template).render(values)

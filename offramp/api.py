@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +22,16 @@ from offramp.host.build_folder import check_unchanged
 from offramp.host.progress import SILENT, Progress
 from offramp.pipeline import building
 from offramp.pipeline.answers import Answers, board_answers, checked_input, reference_answers
-from offramp.pipeline.devices import device_of_plan, device_of_spec
-from offramp.pipeline.emulate import RUNNING, verify
+from offramp.pipeline.building import task_for
+from offramp.pipeline.devices import device_of_plan, device_of_spec, devices_of_specs
+from offramp.pipeline.emulate import RUNNING, verify_together
 from offramp.pipeline.evaluate import evaluate_plan
-from offramp.pipeline.figures import plan_report
-from offramp.pipeline.planning import Planned, make_plan, open_plan
-from offramp.pipeline.report import Report
+from offramp.pipeline.figures import image_report
+from offramp.pipeline.images import PlannedImage, make_image, open_image, open_single
+from offramp.pipeline.planning import Planned, make_plan
+from offramp.pipeline.report import ImageReport, Report
 from offramp.planner.reference.profile import profile
+from offramp.planner.spec.models import model_files
 from offramp.planner.spec.reader import load_spec as read_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec
 from offramp.simulator.board.core import require_board
@@ -37,22 +40,28 @@ __all__ = [
     "Answers",
     "AutoSpec",
     "Built",
+    "BuiltImage",
     "CheckFailed",
     "Comparison",
     "Diagnostic",
+    "ImageReport",
     "Infeasible",
     "InputError",
     "ManualSpec",
     "OfframpError",
     "Planned",
+    "PlannedImage",
     "Progress",
     "Report",
     "Simulated",
     "build",
+    "build_image",
     "compare",
+    "load_image",
     "load_plan",
     "load_spec",
     "plan",
+    "plan_image",
     "reference",
     "simulate",
 ]
@@ -65,6 +74,15 @@ class Built:
     folder: Path
     planned: Planned
     report: Report
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltImage:
+    """A finished build of several models: its folder, their plans, and all figures (report.json)."""
+
+    folder: Path
+    planned: PlannedImage
+    report: ImageReport
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +122,8 @@ def plan(spec: ManualSpec | AutoSpec | Path | str, *, progress: Progress = SILEN
 def load_plan(path: Path | str) -> Planned:
     """The plan of a build's folder, or in a file that `offramp plan -o` or a build has written (plan.json), checked
     again."""
-    file = Path(path) / "plan.json" if Path(path).is_dir() else Path(path)
-    return open_plan(file, device_of_plan(file))
+    file = _plan_file(path)
+    return open_single(file, device_of_plan(file))
 
 
 def build(
@@ -121,14 +139,52 @@ def build(
     `images`: test images that go through the virtual board, None for all. The folder `output` appears only if every
     answer is right; CheckFailed otherwise.
     """
+    built = build_image([spec], output, compiler=compiler, images=images, progress=progress)
+    if len(built.planned.models) > 1:
+        raise AssertionError("one spec made several models")
+    report = replace(built.report.models[0], firmware=built.report.firmware)
+    return Built(built.folder, built.planned.models[0], report)
+
+
+def plan_image(specs: Sequence[Path | str], *, progress: Progress = SILENT) -> PlannedImage:
+    """Plan the models of one image, a spec each (or one file that lists them), and place them together.
+
+    Infeasible, with which of them would fit, if they are proved not to fit together.
+    """
+    files = model_files([Path(spec) for spec in specs])
+    return make_image(files, devices_of_specs(files.specs), progress)
+
+
+def build_image(
+    specs: Sequence[Path | str],
+    output: Path | str,
+    *,
+    compiler: str = "auto",
+    images: int | None = building.IMAGES,
+    progress: Progress = SILENT,
+) -> BuiltImage:
+    """Build one firmware with several models, all resident, as `offramp build a.yaml b.yaml` does.
+
+    `images`: test images of each model; the models answer in turn. Otherwise as `build`.
+    """
     folder, options = Path(output), building.BuildOptions(compiler, images)
     building.check_possible(folder, options)
     with recorded_reads():
-        planned = plan(Path(spec), progress=progress)
-        evaluation = evaluate_plan(planned.plan)
-        report = plan_report(planned, evaluation)
-        report = building.build_firmware(planned, evaluation, report, folder, options, progress)
-    return Built(folder, planned, report)
+        planned = plan_image(specs, progress=progress)
+        evaluations = [evaluate_plan(made.plan) for made in planned.models]
+        report = image_report(planned, evaluations)
+        report = building.build_firmware(planned, evaluations, report, folder, options, progress)
+    return BuiltImage(folder, planned, report)
+
+
+def load_image(path: Path | str) -> PlannedImage:
+    """The plans of a build's folder, of one or several models, checked again."""
+    file = _plan_file(path)
+    return open_image(file, device_of_plan(file))
+
+
+def _plan_file(path: Path | str) -> Path:
+    return Path(path) / "plan.json" if Path(path).is_dir() else Path(path)
 
 
 def reference(planned: Planned, x: npt.NDArray[np.int8]) -> Answers:
@@ -140,22 +196,28 @@ def reference(planned: Planned, x: npt.NDArray[np.int8]) -> Answers:
     return reference_answers(planned.chain, profile(planned.chain, inputs))
 
 
-def simulate(folder: Path | str, x: npt.NDArray[np.int8], *, progress: Progress = SILENT) -> Simulated:
+def simulate(
+    folder: Path | str, x: npt.NDArray[np.int8], *, model: str | None = None, progress: Progress = SILENT
+) -> Simulated:
     """Run the firmware of a build on the virtual board (extra `board`) and compare it with the reference.
 
-    `x` as in `reference`.
+    `x` as in `reference`. `model`: the name of the one that answers, where the build has several.
     """
     elf, path = Path(folder) / "firmware.elf", Path(folder) / "plan.json"
     require_board()
-    planned = load_plan(path)
+    image = load_image(path)
+    if model is None and len(image.models) > 1:
+        raise InputError(f"{path}: has the models {', '.join(image.names)}; say which one answers (`model`)")
+    planned = image.model(model) if model is not None else image.models[0]
     inputs = checked_input(x, planned.chain)
     for name in (path.name, elf.name):
         check_unchanged(Path(folder), name)
     progress.step(RUNNING)
-    expected = profile(planned.chain, inputs)
     total = len(inputs)
-    emulated = verify(elf, inputs, planned.plan.placed, expected, lambda done: progress.count("emulating", done, total))
-    return Simulated(board_answers(planned.chain, emulated.run), emulated.mismatches)
+    tasks = [task_for(made, inputs if made is planned else None) for made in image.models]
+    emulated = verify_together(elf, tasks, lambda done: progress.count("emulating", done, total))
+    answered = emulated[image.models.index(planned)]
+    return Simulated(board_answers(planned.chain, answered.run), answered.mismatches)
 
 
 def compare(*paths: Path | str, progress: Progress = SILENT) -> Comparison:

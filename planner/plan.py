@@ -17,7 +17,7 @@ from offramp.configs.records import converter, read_record, to_json
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.build import build_chain
-from offramp.planner.chain.sources import load_compared, read_sources
+from offramp.planner.chain.sources import Sources, load_compared, read_sources
 from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
 from offramp.planner.ir.chain import Chain, ExitStage, with_cuts, with_threshold
@@ -39,7 +39,7 @@ class Plan:
     `choice` how the stages were, if the spec leaves them open; `spec` holds the chosen ones. `compared`: networks that
     the spec wants compared with the chain, by name."""
 
-    spec: Spec
+    spec: ManualSpec
     placed: Placed
     compared: Mapping[str, Network]
     calibration: CalibrationRecord | None = None
@@ -91,8 +91,13 @@ class PlanRecord:
 
 def plan_json(plan: Plan, folder: Path) -> str:
     """The plan as text, to be kept in `folder`: paths are relative to it. The same plan gives the same bytes."""
+    return to_json(plan_record(plan, folder), FORM)
+
+
+def plan_record(plan: Plan, folder: Path) -> PlanRecord:
+    """What plan.json in `folder` holds."""
     placement = plan.placed.placement
-    record = PlanRecord(
+    return PlanRecord(
         format=FORMAT,
         name=plan.spec.name,
         device=plan.placed.requirements.device.name,
@@ -109,7 +114,6 @@ def plan_json(plan: Plan, folder: Path) -> str:
             objectives=placement.objectives,
         ),
     )
-    return to_json(record, _FORM)
 
 
 def plan_digest(plan: Plan) -> str:
@@ -144,7 +148,7 @@ def _stage_record(stage: ExitStage) -> StageRecord:
 
 def read_plan(path: Path) -> PlanRecord:
     """A plan file as it stands. InputError if it is none or damaged."""
-    return read_record(path, PlanRecord, "a plan", FORMAT, _FORM)
+    return read_record(path, PlanRecord, "a plan", FORMAT, FORM)
 
 
 def load_plan(path: Path, device: Device) -> Plan:
@@ -154,6 +158,21 @@ def load_plan(path: Path, device: Device) -> Plan:
     to its spec.
     """
     saved = read_plan(path)
+    opened = open_record(saved, path, device)
+    return restored(saved, opened, build_chain(opened.spec, opened.sources, opened.device), path)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedRecord:
+    """A spec whose stages a plan has chosen, if they were open; its files; the device at its clocks."""
+
+    spec: ManualSpec
+    sources: Sources
+    device: Device
+
+
+def open_record(saved: PlanRecord, path: Path, device: Device) -> OpenedRecord:
+    """The files that a plan kept in `path` was made from. InputError if one has changed, Damaged as `load_plan`."""
     folder = path.parent
     if saved.device != device.name:
         raise InputError(Diagnostic(Where(str(path)), f"is a plan for a {saved.device}, not for a {device.name}"))
@@ -170,12 +189,17 @@ def load_plan(path: Path, device: Device) -> Plan:
     if isinstance(spec, AutoSpec):
         spec = _chosen(spec, stages_to_choose(spec, sources, device), saved, path)
     elif saved.choice:
-        raise _damaged(path, "`choice` is there, but its spec gives the stages")
+        raise damaged(path, "`choice` is there, but its spec gives the stages")
     _check_inputs(saved, spec, path)
-    chain = with_threshold(build_chain(spec, sources, device), _thresholds(saved))
-    chain = with_cuts(chain, _saved_cuts(saved, chain, device, path))
+    return OpenedRecord(spec, sources, device)
+
+
+def restored(saved: PlanRecord, opened: OpenedRecord, built: Chain, path: Path) -> Plan:
+    """The plan of a record with its chain. CheckFailed if its placement breaks a rule, Damaged as `load_plan`."""
+    chain = with_threshold(built, _thresholds(saved))
+    chain = with_cuts(chain, _saved_cuts(saved, chain, opened.device, path))
     _check_stages(saved, chain, path)
-    requirements = requirements_of(chain, device)
+    requirements = requirements_of(chain, opened.device)
     problem = placement_problem(requirements)
     placement = _placement(saved.placement)
     violations = check(problem, placement)
@@ -183,10 +207,11 @@ def load_plan(path: Path, device: Device) -> Plan:
         raise CheckFailed(
             Diagnostic(Where(str(path)), f"{violation.rule}: {violation.message}") for violation in violations
         )
-    placed, compared = Placed(requirements, problem, placement), load_compared(spec, sources, device)
-    plan = Plan(spec, placed, compared, saved.calibration, saved.choice)
+    placed = Placed(requirements, problem, placement)
+    compared = load_compared(opened.spec, opened.sources, opened.device)
+    plan = Plan(opened.spec, placed, compared, saved.calibration, saved.choice)
     if plan_digest(plan) != saved.digest:
-        raise _damaged(path, "`digest` is not that of its content")
+        raise damaged(path, "`digest` is not that of its content")
     return plan
 
 
@@ -196,20 +221,15 @@ def _chosen(spec: AutoSpec, stages: Sequence[StageSpec], saved: PlanRecord, path
     chosen = saved.choice.chosen if saved.choice else None
     early = chosen.stages[:-1] if chosen else ()
     if chosen is None or not by_name.keys() >= set(early) or len(set(early)) != len(early):
-        raise _damaged(path, "`choice` does not say which stages of its spec were chosen; build again")
+        raise damaged(path, "`choice` does not say which stages of its spec were chosen; build again")
     return chosen_spec(spec, [by_name[name] for name in early], chosen.measures)
-
-
-def plan_device(path: Path) -> tuple[str, Where]:
-    """The name of the device that a plan is for, and its place. InputError if the file is not a plan."""
-    return read_plan(path).device, Where(str(path))
 
 
 def _check_inputs(saved: PlanRecord, spec: Spec, path: Path) -> None:
     """Damaged if the plan is not of this spec with all its files."""
     missing = {_relative(one, path.parent) for one in input_files(spec)} - saved.digests.keys()
     if missing:
-        raise _damaged(path, f"`digests` lacks {', '.join(sorted(missing))}")
+        raise damaged(path, f"`digests` lacks {', '.join(sorted(missing))}")
 
 
 def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
@@ -217,7 +237,7 @@ def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
     stages = tuple(_stage_record(stage) for stage in chain.exits)
     early = [stage.threshold for stage in saved.stages[:-1]]
     if stages != saved.stages or not all(one is not None and 0 <= one < 1 << 32 for one in early):
-        raise _damaged(path, "`stages` are not those of its spec")
+        raise damaged(path, "`stages` are not those of its spec")
     if [objective.name for objective in saved.placement.objectives] != [CYCLES, HIGHEST]:
         message = f"another version made it: its `placement.objectives` are not {CYCLES} and {HIGHEST}; build again"
         raise InputError(Diagnostic(Where(str(path)), message))
@@ -230,12 +250,12 @@ def _saved_cuts(saved: PlanRecord, chain: Chain, device: Device, path: Path) -> 
         places = [position for position in segment_cuts(chain, stage) if stage.slots[position].name in record.cuts]
         bounds = pairwise((0, *places, len(stage.slots)))
         if len(places) != len(record.cuts) or any(end - first > device.geometry.layers for first, end in bounds):
-            raise _damaged(path, f"stage `{record.name}` cannot be cut at its `cuts`")
+            raise damaged(path, f"stage `{record.name}` cannot be cut at its `cuts`")
         found.append(tuple(places))
     return found + [()] * (len(chain.stages) - len(found))
 
 
-def _damaged(path: Path, message: str) -> Damaged:
+def damaged(path: Path, message: str) -> Damaged:
     return Damaged(Diagnostic(Where(str(path)), f"is not a plan: it is damaged ({message})"))
 
 
@@ -264,4 +284,4 @@ def _placement(record: PlacementRecord) -> Placement:
     )
 
 
-_FORM = converter()
+FORM = converter()

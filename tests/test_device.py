@@ -38,11 +38,11 @@ from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_staged
 from tests.test_imports import MODULES, room_of
 
-LOADERS = {"load_device", "stated_device", "device_of_spec", "device_of_plan", "device_of_case"}
+LOADERS = {"load_device", "stated_device", "device_of_spec", "device_of_plan", "device_of_case", "devices_of_specs"}
 MAY_LOAD = {"commands", "front"}  # rooms
 # Functions elsewhere that are given a path by the user, whose file says the device.
 READERS = {
-    "offramp.comparison.read": {"read_layout", "_build_layout", "_plan_layout"},
+    "offramp.comparison.read": {"read_layout", "_build_layout", "_plan_layout", "_planned"},
     "offramp.corpus.cases": {"_judged"},
     "offramp.corpus.diff": {"run", "_compared"},
 }

@@ -8,24 +8,27 @@ from pathlib import Path
 
 from rich.console import Console
 
-from offramp.commands.tables import print_plan, print_results
+from offramp.commands.image_tables import print_image_plan, print_image_results
 from offramp.configs.errors import InputError
 from offramp.host import console as terminal
 from offramp.pipeline.building import IMAGES, BuildOptions, build_firmware, check_possible
 from offramp.pipeline.compile import COMPILERS
-from offramp.pipeline.devices import device_of_spec
+from offramp.pipeline.devices import devices_of_specs
 from offramp.pipeline.evaluate import evaluate_plan
-from offramp.pipeline.figures import plan_report
-from offramp.pipeline.planning import make_plan
-from offramp.pipeline.report import report_json
-from offramp.planner.spec.reader import load_spec
+from offramp.pipeline.figures import image_report
+from offramp.pipeline.images import make_image
+from offramp.pipeline.report import image_report_json
+from offramp.planner.spec.models import model_files
 from offramp.planner.tasks.executor import executor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp build`."""
-    parser.epilog = "examples:\n  offramp build spec.yaml -o build/name\n  offramp build spec.yaml -o out --images all"
-    parser.add_argument("spec", type=Path, metavar="SPEC", help="the spec (YAML)")
+    parser.epilog = (
+        "examples:\n  offramp build spec.yaml -o build/name\n  offramp build spec.yaml -o out --images all\n"
+        "  offramp build words.yaml faces.yaml -o build/both    two models in one image, both resident"
+    )
+    add_specs(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", required=True, help="folder for plan and firmware")
     parser.add_argument("--compiler", choices=("auto", *COMPILERS), default="auto", help="default: the first installed")
     parser.add_argument(
@@ -39,24 +42,31 @@ def run(args: argparse.Namespace) -> int:
     """Plan, generate, compile, emulate, compare. The output folder appears only if every answer is right."""
     console = terminal.make_console(args)
     options = BuildOptions(args.compiler, parse_images(args.images))
-    device = device_of_spec(args.spec)
+    files = model_files(args.specs)
     check_possible(args.output, options)
     with executor(args.jobs) as tasks, terminal.shown_progress(console, args.verbose) as progress:
-        planned = make_plan(load_spec(args.spec, device), device, progress, tasks)
+        image = make_image(files, devices_of_specs(files.specs), progress, tasks)
         progress.step("running the test data through the integer reference")
-        evaluation = evaluate_plan(planned.plan)
-        report = plan_report(planned, evaluation)
-    print_plan(report, console)
+        evaluations = [evaluate_plan(made.plan) for made in image.models]
+        report = image_report(image, evaluations)
+    print_image_plan(report, console)
     with terminal.shown_progress(console, args.verbose) as progress:
-        report = build_firmware(planned, evaluation, report, args.output, options, progress)
-    print_results(report, console)
-    if report.verified and options.images:
-        note_images(options.images, report.verified.answers, console)
+        report = build_firmware(image, evaluations, report, args.output, options, progress)
+    print_image_results(report, console)
+    for one in report.models:
+        if one.verified and options.images:
+            note_images(options.images, one.verified.answers, console)
     if report.verified is None:
         console.print("not verified: the firmware was not run (no test data in the spec, or --images 0)")
     console.print(f"written: {args.output}")
-    terminal.print_json(report_json(report), args)
+    terminal.print_json(image_report_json(report), args)
     return 0
+
+
+def add_specs(parser: argparse.ArgumentParser) -> None:
+    """The specs of the models of an image."""
+    text = "the spec (YAML); several, or a YAML that lists them, are the models of one image"
+    parser.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help=text)
 
 
 def note_images(asked: int, there: int, console: Console) -> None:

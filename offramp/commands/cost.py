@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from offramp.commands.check import WITHOUT_WEIGHTS, add_classes
+from offramp.commands.cost_json import IDLE, costs_json, energy_error, image_costs_json
 from offramp.comparison.layout_vendor import kernel_starts, vendor_weights
 from offramp.configs.device import Column, Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
 from offramp.configs.lines import load_yaml
 from offramp.configs.records import json_text
-from offramp.configs.registers import EnergyError
 from offramp.corpus.case import load_case
 from offramp.corpus.registers import vendor_image
 from offramp.host import console as terminal
 from offramp.host.progress import SILENT
-from offramp.pipeline.costing import AnswerCost, Costs, LayerCost, Overhead, StageCost, chain_costs, network_costs
-from offramp.pipeline.devices import add_device, device_of_case, device_of_plan, device_of_spec, stated_device
+from offramp.pipeline.costing import Costs, chain_costs, network_costs
+from offramp.pipeline.devices import add_device, device_of_case, device_of_plan, devices_of_specs, stated_device
+from offramp.pipeline.figures import entries_of
+from offramp.pipeline.images import PlannedImage, make_image, open_image
 from offramp.pipeline.networks import load_checked, parse_shape
-from offramp.pipeline.planning import make_plan, open_plan
+from offramp.pipeline.report import EntryReport
 from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.ai8x.load import Options
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
-from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.models import model_files
 
 EPILOG = """\
 examples:
@@ -41,18 +41,17 @@ examples:
   offramp cost network.yaml --input 3x32x32       without weights: as many channels as output processors
   offramp cost spec.yaml --json                   all stages; thresholds do not matter
   offramp cost build/mnist
+  offramp cost words.yaml faces.yaml              two models of one image (several specs, or a YAML that lists them)
   offramp cost ../shared/corpus/cases/net-mnist
 """
 KINDS = "a spec, a network (YAML), a plan (plan.json), a build folder or a corpus case is expected"
-FORMAT = 1
 COLUMNS = ("layer", "cycles", "of all", "us", "processors", "uJ", "of all", "MACs")
-IDLE = "difference of AN7417 tables 5 and 6"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp cost`."""
     parser.epilog = EPILOG
-    parser.add_argument("subject", type=Path, metavar="NETWORK.yaml|SPEC|PLAN|BUILD_DIR|CASE")
+    parser.add_argument("subjects", type=Path, nargs="+", metavar="NETWORK.yaml|SPEC|PLAN|BUILD_DIR|CASE")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar) of NETWORK.yaml")
     parser.add_argument("--input", metavar="CxHxW", help="input shape of NETWORK.yaml (default: the data set's)")
     parser.add_argument("--fifo", action="store_true", help="the input of NETWORK.yaml comes through the FIFO")
@@ -63,39 +62,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the costs, exit code 0."""
-    costs = load_costs(args)
-    print_costs(costs, terminal.make_console(args))
-    terminal.print_json(json_text(costs_json(costs)), args)
+    costs, entries = load_costs(args)
+    console = terminal.make_console(args)
+    for one in costs:
+        print_costs(one, console)
+    for entry in entries:
+        what = f"to {entry.model} from another model: {entry.register_writes:,} register writes, "
+        console.print(f"{what}{entry.weight_words} weight words, {entry.cycles:,} cycles (estimated)", highlight=False)
+    terminal.print_json(json_text(costs_json(costs[0]) if len(costs) == 1 else image_costs_json(costs, entries)), args)
     return 0
 
 
-def load_costs(args: argparse.Namespace) -> Costs:
-    """Costs of the subject that the command line names. InputError if it is nothing that has costs."""
-    path: Path = args.subject
-    if is_file(path) and path.suffix != ".json" and "offramp" not in load_yaml(path):
-        return _network_file(args, stated_device(args.device))
+def load_costs(args: argparse.Namespace) -> tuple[list[Costs], Sequence[EntryReport]]:
+    """Costs of what the command line names: one of a network, of several models one each, and what switching to each
+    takes. InputError if it is nothing that has costs."""
+    path: Path = args.subjects[0]
+    several = len(args.subjects) > 1
+    if not several and _is_network(path):
+        return [_network_file(args, stated_device(args.device))], ()
     if args.checkpoint or args.input or args.fifo or args.classes:
         raise InputError(f"{path}: --checkpoint, --input, --fifo and --classes are for a network YAML")
-    if args.device and not is_file(path / "meta.json"):
+    if args.device and (several or not is_file(path / "meta.json")):
         raise InputError(f"{path}: --device is for a network YAML or a corpus case; a spec says `device`")
+    if several or (is_file(path) and path.suffix != ".json"):
+        files = model_files(args.subjects)
+        return _image_costs(make_image(files, devices_of_specs(files.specs), SILENT))
     if path.suffix == ".json" or is_file(path / "plan.json"):
         saved = path if is_file(path) else path / "plan.json"
-        return chain_costs(open_plan(saved, device_of_plan(saved)))
-    if is_file(path):
-        device = device_of_spec(path)
-        return chain_costs(make_plan(load_spec(path, device), device, SILENT))
+        return _image_costs(open_image(saved, device_of_plan(saved)))
     if is_file(path / "meta.json"):
-        return case_costs(path, device_of_case(path, args.device))
+        return [case_costs(path, device_of_case(path, args.device))], ()
     there = "is none of these" if os.path.exists(path) else "does not exist"
     found = "is a folder that is none of these" if os.path.isdir(path) else there
     raise InputError(Diagnostic(Where(str(path)), f"{found}; {KINDS}"))
+
+
+def _is_network(path: Path) -> bool:
+    return is_file(path) and path.suffix != ".json" and "offramp" not in load_yaml(path)
+
+
+def _image_costs(image: PlannedImage) -> tuple[list[Costs], Sequence[EntryReport]]:
+    return [chain_costs(made) for made in image.models], entries_of(image)
 
 
 def _network_file(args: argparse.Namespace, device: Device) -> Costs:
     source = load_checkpoint(args.checkpoint) if args.checkpoint else None
     shape = parse_shape(args.input) if args.input else None
     options = Options(fifo=args.fifo, classes=args.classes, rolling_buffers=True)
-    network = load_checked(args.subject, source, shape, options, device)
+    network = load_checked(args.subjects[0], source, shape, options, device)
     costs = network_costs(network.name, network, device)
     notes = [] if source else [WITHOUT_WEIGHTS]
     notes += [costs.note] if costs.note else []
@@ -109,69 +123,6 @@ def case_costs(folder: Path, device: Device) -> Costs:
     if is_file(folder / "program.npz"):
         starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))
     return network_costs(folder.name, network, device, starts)
-
-
-def costs_json(costs: Costs) -> dict[str, Any]:
-    """The JSON form, as docs/REPORT.md describes it."""
-    return {
-        "format": FORMAT,
-        "name": costs.name,
-        "device": costs.device.name,
-        "clocks": dict(costs.device.clocks),
-        **_totals(costs.cycles, costs.energy, costs.device),
-        "cycles": _cycles(costs.cycles, costs.layers),
-        "layers": [_layer(layer, costs.device) for layer in costs.layers],
-        "stages": [_stage(stage, costs.device) for stage in costs.stages],
-        "overheads": [_overhead(overhead, costs.device) for overhead in costs.overheads],
-        "answers": [_answer(answer, costs.device) for answer in costs.answers],
-        "energy_error": _energy_error_json(costs.device),
-        "note": costs.note,
-        "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
-    }
-
-
-def _energy_error_json(device: Device) -> dict[str, Any]:
-    rows, middle, largest = _energy_error(device)
-    worst = {"error": largest.permille / 1000, "row": largest.row, "source": largest.source}
-    return {"rows": rows, "median": middle, "largest": worst}
-
-
-def _totals(cycles: Cycles, energy: Energy, device: Device) -> dict[str, Any]:
-    """Time and energy with their tags."""
-    return {
-        "time_us": cycles.microseconds(device),
-        "time": {"tag": cycles.tag, "source": cycles.source},
-        "energy_uj": energy.microjoules,
-        "energy": {"tag": energy.tag, "source": energy.source},
-    }
-
-
-def _cycles(total: Cycles, layers: tuple[LayerCost, ...]) -> dict[str, Any]:
-    return {
-        "total": total.cycles,
-        "tag": total.tag,
-        "source": total.source,
-        "layers": [{"name": layer.name, "cycles": layer.cycles.cycles} for layer in layers],
-    }
-
-
-def _layer(layer: LayerCost, device: Device) -> dict[str, Any]:
-    totals = _totals(layer.cycles, layer.energy, device)
-    return {"name": layer.name, **totals, "processors": layer.processors, "macs": layer.macs}
-
-
-def _stage(stage: StageCost, device: Device) -> dict[str, Any]:
-    totals = _totals(stage.cycles, stage.energy, device)
-    return {"name": stage.name, **totals, "cycles": _cycles(stage.cycles, stage.layers)}
-
-
-def _overhead(one: Overhead, device: Device) -> dict[str, Any]:
-    totals = _totals(one.cycles, one.energy, device)
-    return {"name": one.name, "when": one.when, "cycles": one.cycles.cycles, **totals}
-
-
-def _answer(one: AnswerCost, device: Device) -> dict[str, Any]:
-    return {"name": one.name, "cycles": one.cycles.cycles, **_totals(one.cycles, one.energy, device)}
 
 
 def print_costs(costs: Costs, console: Console) -> None:
@@ -188,20 +139,8 @@ def print_costs(costs: Costs, console: Console) -> None:
         console.print(f"{kind}: {'; '.join(parts)}", markup=False)
 
 
-def _energy_error(device: Device) -> tuple[int, float, EnergyError]:
-    """Published measurements of layers that are no part of the model's fit: their number, the median and the largest
-    error."""
-    tested = [
-        energy_error
-        for energy_error in device.energy_errors
-        if (energy_error.part, energy_error.use) == ("layers", "test")
-    ]
-    sizes = [abs(one.permille) for one in tested]
-    return len(tested), median(sizes) / 1000, max(tested, key=lambda one: abs(one.permille))
-
-
 def _energy_error_text(device: Device) -> str:
-    rows, middle, largest = _energy_error(device)
+    rows, middle, largest = energy_error(device)
     worst = f"{abs(largest.permille) / 1000:.1%} ({largest.row}, {largest.source})"
     return (
         f"energy model: off by {middle:.1%} in the median of {rows} measurements left out of its fit; at most {worst}"

@@ -54,14 +54,15 @@ def show_names(console: Console) -> None:
     console.print(table)
 
 
-def show_outcome(emulated: Emulated, names: Sequence[str], console: Console) -> None:
-    """What the firmware said. CheckFailed if an answer was wrong although its status was OK."""
-    failures = emulated.run.failures()
+def show_outcome(emulated: Sequence[Emulated], names: Sequence[str], console: Console) -> None:
+    """What the firmware said, of all models. CheckFailed if an answer was wrong although its status was OK."""
+    failures = [line for one in emulated for line in one.run.failures()]
+    wrong = [line for one in emulated for line in one.wrong]
     for line in failures[:SHOWN]:
         console.print(line)
-    count = emulated.verified.answers
-    right = count - len(failures) - len(emulated.wrong)
+    count = sum(one.verified.answers for one in emulated)
+    right = count - len(failures) - len(wrong)
     text = f"{', '.join(names)}: {right} of {count} answers equal the integer reference, {len(failures)} are errors"
-    console.print(f"{text}, {len(emulated.wrong)} are wrong without an error")
-    if emulated.wrong:
-        raise CheckFailed("wrong answers without an error:\n  " + "\n  ".join(emulated.wrong[:SHOWN]))
+    console.print(f"{text}, {len(wrong)} are wrong without an error")
+    if wrong:
+        raise CheckFailed("wrong answers without an error:\n  " + "\n  ".join(wrong[:SHOWN]))

@@ -23,7 +23,8 @@ from offramp.host.progress import Progress
 from offramp.host.serial_port import read_port
 from offramp.pipeline.compile import compile_probe
 from offramp.pipeline.devices import device_of_plan
-from offramp.pipeline.planning import Planned, open_plan
+from offramp.pipeline.images import open_single
+from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe import Probed, failure_text, first_failure, judge, printed_values, run_on_board
 from offramp.pipeline.probe_log import FIRST, LAST, ProbeLog, read_log
 from offramp.simulator.accelerator import Accelerator
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Compare every layer's result with the integer reference; CheckFailed names the first that differs."""
     console = terminal.make_console(args)
     path = args.build / "plan.json"
-    made = open_plan(path, device_of_plan(path))
+    made = open_single(path, device_of_plan(path))
     check_unchanged(args.build, path.name)
     with terminal.shown_progress(console, args.verbose) as progress:
         text, source = _console_text(args, made, progress)

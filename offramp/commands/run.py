@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.table import Table
 
 from offramp.commands import faulting, observing
@@ -17,16 +19,18 @@ from offramp.configs.arrays import read_array
 from offramp.configs.bounds import DATA_FILE
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
+from offramp.configs.records import json_text
 from offramp.host import console as terminal
 from offramp.host.build_folder import check_unchanged
 from offramp.host.progress import Progress
-from offramp.pipeline.answers import Answers, answers_json, board_answers, check_name, checked_input, write_answers
+from offramp.pipeline.answers import Answers, answers_content, board_answers, check_name, checked_input, write_answers
+from offramp.pipeline.building import task_for
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.devices import device_of_plan
-from offramp.pipeline.emulate import RUNNING, check_verified, try_faults, verify
-from offramp.pipeline.planning import open_plan
+from offramp.pipeline.emulate import RUNNING, Emulated, check_verified, verify_together
+from offramp.pipeline.images import PlannedImage, open_image
+from offramp.pipeline.planning import Planned
 from offramp.planner.plan import Plan
-from offramp.planner.reference.profile import profile
 from offramp.simulator.board.calls import Status
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.errors import BoardError
@@ -41,9 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  offramp run build/mnist --images 1 --trace\n"
         "  offramp run build/mnist --images 1 --trace trace.txt --trace-only registers --trace-only runs\n"
         "  offramp run build/mnist --profile\n"
+        "  offramp run build/both                          both models, in turn\n"
+        "  offramp run build/both --model words --input word.npy\n"
         "  offramp run build/mnist --fault done-early --fault power-lost@5"
     )
     parser.add_argument("build", type=Path, metavar="BUILD_DIR", help="folder that `offramp build` made")
+    parser.add_argument("--model", metavar="NAME", help="of a build with several models: the one that answers")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
         "--input",
@@ -75,44 +82,78 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(Diagnostic(Where(str(args.build)), message))
     require_board()
     path = args.build / "plan.json"
-    plan = open_plan(path, device_of_plan(path)).plan
-    device = plan.placed.requirements.device
-    meter = observing.make_meter(args, elf, device)
+    image = open_image(path, device_of_plan(path))
+    asked = _asked(args, image)
+    stages = [segment.name for made in asked for segment in made.chain.segments]
+    meter = observing.make_meter(args, elf, image.device)
     images = parse_images(args.images)
-    x = _read_input(args.input, plan) if args.input else _test_images(plan, images)
-    expected = profile(plan.chain, x)
-    stages = [segment.name for segment in plan.chain.segments]
+    given = [_inputs(args, made.plan, images) if made in asked else None for made in image.models]
+    tasks = [task_for(made, x) for made, x in zip(image.models, given, strict=True)]
+    total = sum(len(task.x) for task in tasks)
     for name in (path.name, elf.name):
         check_unchanged(args.build, name)
     with terminal.shown_progress(console, args.verbose) as progress:
         progress.step(RUNNING)
         try:
-            count = _counted(progress, len(x))
-            if faults:
-                emulated = try_faults(elf, x, plan.placed, expected, faults, count)
-            else:
-                emulated = verify(elf, x, plan.placed, expected, count, meter)
+            emulated = verify_together(elf, tasks, _counted(progress, total), meter, faults)
         except BoardError:
-            observing.show_trace(meter, args, console, device, stages)
+            observing.show_trace(meter, args, console, image.device, stages)
             raise
-    more = observing.show_trace(meter, args, console, device, stages)
-    found = board_answers(plan.chain, emulated.run)
-    sums = observing.profile_of(meter, len(x), stages)
-    console.print(_table(found, plan, sums.images if sums else ()))
-    if len(x) > SHOWN:
-        console.print(f"... and {len(x) - SHOWN} more")
+    more = observing.show_trace(meter, args, console, image.device, stages)
+    sums = observing.profile_of(meter, total, stages)
+    answered = [(made, one) for made, one in zip(image.models, emulated, strict=True) if made in asked]
+    for made, one in answered:
+        _print_answers(made, one, sums.images if sums else (), len(asked) > 1, console)
     if args.output:
-        write_answers(args.output, found)
+        made, one = answered[0]
+        write_answers(args.output, board_answers(made.chain, one.run))
     more |= observing.show_profile(sums, console)
-    terminal.print_json(answers_json(found, emulated.verified.mismatches, more), args)
+    terminal.print_json(_json(answered, more), args)
     if faults:
-        faulting.show_outcome(emulated, args.fault, console)
+        faulting.show_outcome([one for _, one in answered], args.fault, console)
         return 0
-    check_verified(emulated)
-    if images and not args.input:
-        note_images(images, len(x), console)
-    console.print(verified_text(emulated.verified.answers), style="bold green")
+    for made, one in answered:
+        check_verified(one, made.plan.spec.name if len(image.models) > 1 else "")
+        if images and not args.input:
+            note_images(images, one.verified.answers, console)
+    console.print(verified_text(total), style="bold green")
     return 0
+
+
+def _asked(args: argparse.Namespace, image: PlannedImage) -> tuple[Planned, ...]:
+    """The models that are to answer. InputError if one must be named and is not."""
+    if args.model is not None:
+        return (image.model(args.model),)
+    wants = [name for name in ("input", "output", "trace", "profile") if getattr(args, name)]
+    if len(image.models) > 1 and wants:
+        found = f"{args.build} has the models {', '.join(image.names)}"
+        raise InputError(f"{found}; --{wants[0]} is for one of them: name it with --model")
+    return image.models
+
+
+def _inputs(args: argparse.Namespace, plan: Plan, images: int | None) -> npt.NDArray[np.int8]:
+    return _read_input(args.input, plan) if args.input else _test_images(plan, images)
+
+
+def _print_answers(
+    made: Planned, emulated: Emulated, instructions: Sequence[int], several: bool, console: Console
+) -> None:
+    found = board_answers(made.chain, emulated.run)
+    if several:
+        console.print(f"model {made.plan.spec.name}", style="bold", markup=False)
+    console.print(_table(found, made.plan, instructions))
+    if len(found.classes) > SHOWN:
+        console.print(f"... and {len(found.classes) - SHOWN} more")
+
+
+def _json(answered: Sequence[tuple[Planned, Emulated]], more: Mapping[str, Any]) -> str:
+    """Of a model its answers; of several a list of them, with their names."""
+    contents = [answers_content(board_answers(made.chain, one.run), one.verified.mismatches) for made, one in answered]
+    if len(answered) == 1:
+        return json_text({**contents[0], **more})
+    names = [made.plan.spec.name for made, _ in answered]
+    models = [{"model": name} | content for name, content in zip(names, contents, strict=True)]
+    return json_text({"format": 1, "models": models})
 
 
 def _counted(progress: Progress, images: int) -> Callable[[int], None]:

@@ -9,17 +9,17 @@ from rich.table import Table
 
 from offramp.commands.choice_table import print_choice
 from offramp.comparison.headline import times
-from offramp.pipeline.report import AccuracyReport, FirmwareReport, Report, StageReport
+from offramp.pipeline.report import AccuracyReport, FirmwareReport, MemoryReport, Report, StageReport, Verified
 
 ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
 
 
-def print_plan(report: Report, console: Console) -> None:
-    """Stages, memory and switches: what is known without running the firmware."""
+def print_plan(report: Report, console: Console, alone: bool = True) -> None:
+    """Stages, memory and switches: what is known without running the firmware. `alone`: it has the device to itself."""
     if report.choice:
         print_choice(report.choice, console)
     console.print(_stages(report))
-    console.print(_memory(report))
+    console.print(_memory(report, alone))
     if report.switches:
         console.print(_switches(report))
 
@@ -31,25 +31,25 @@ def verified_text(answers: int) -> str:
 
 
 def print_results(report: Report, console: Console) -> None:
-    """Shares, accuracy, cycles; warnings; what was verified."""
+    """Shares, accuracy, cycles; warnings."""
     if report.accuracy:
         console.print(_results(report, report.accuracy))
     for warning in report.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
-    if report.firmware:
-        _print_firmware(report.firmware, console)
-    if report.verified:
-        right = report.verified.answers - report.verified.mismatches
-        text = verified_text(right)
-        if report.verified.mismatches:
-            text = f"NOT verified: {report.verified.mismatches} of {report.verified.answers} answers differ"
-        if not report.verified.mismatches:
-            words = f"{report.verified.weight_words:,} weight words and {report.verified.bias_words:,} bias words"
-            console.print(f"loaded once, at the start, and never again: {words}")
-        console.print(text, style="bold green" if not report.verified.mismatches else "bold red")
 
 
-def _print_firmware(one: FirmwareReport, console: Console) -> None:
+def print_verified(verified: Verified, console: Console) -> None:
+    """What was loaded, and how many answers were right."""
+    text = verified_text(verified.answers - verified.mismatches)
+    if verified.mismatches:
+        text = f"NOT verified: {verified.mismatches} of {verified.answers} answers differ"
+    if not verified.mismatches:
+        words = f"{verified.weight_words:,} weight words and {verified.bias_words:,} bias words"
+        console.print(f"loaded once, at the start, and never again: {words}")
+    console.print(text, style="bold green" if not verified.mismatches else "bold red")
+
+
+def print_firmware(one: FirmwareReport, console: Console) -> None:
     """Sizes, and the stack of each call."""
     console.print(f"firmware: {one.flash_bytes:,} bytes flash, {one.ram_bytes:,} bytes RAM ({one.compiler})")
     found = one.footprint
@@ -62,7 +62,8 @@ def _print_firmware(one: FirmwareReport, console: Console) -> None:
         console.print(f"an interrupt adds {found.interrupt_bytes}, with floating point {found.interrupt_fpu_bytes}")
 
 
-def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
+def make_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
+    """A table with a title in bold; all but the first `left` columns are numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="", caption_justify="left")
     for position, name in enumerate(columns):
         table.add_column(name, justify="left" if position < left else "right", overflow="fold")
@@ -70,7 +71,7 @@ def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
 
 
 def _stages(report: Report) -> Table:
-    table = _table(f"{report.name}: stages", ("stage", "layers", "leaves if", "cycles", "uJ (estimated)"), left=3)
+    table = make_table(f"{report.name}: stages", ("stage", "layers", "leaves if", "cycles", "uJ (estimated)"), left=3)
     for stage in report.stages:
         rule = "always (last stage)"
         if stage.threshold is not None:
@@ -90,25 +91,28 @@ def _shortened(layers: Sequence[str]) -> str:
     return f"{layers[0]} .. {layers[-1]} ({len(layers)})" if len(layers) > 2 else ", ".join(layers)
 
 
-def _memory(report: Report) -> Table:
-    memory = report.memory
+def _memory(report: Report, alone: bool) -> Table:
     names = ("stage", "weight columns", "weight bytes", "bias bytes", "data bytes touched")
-    table = _table("memory, everything resident", names)
+    table = make_table("memory, everything resident", names)
     for stage in report.stages:
         numbers = (stage.weight_columns, stage.weight_bytes, stage.bias_bytes, stage.data_bytes)
         table.add_row(stage.name, *(f"{number:,}" for number in numbers))
-    proof = "lowest possible" if memory.proved_lowest else "not proved lowest"
-    table.add_section()
-    table.add_row(
-        "of the device",
-        f"{memory.highest_column} of {memory.columns} ({memory.highest_column / memory.columns:.1%}, {proof})",
-        f"{memory.weight_bytes / memory.weight_memory_bytes:.1%}",
-        f"{memory.bias_bytes / memory.bias_memory_bytes:.1%}",
-        "",
-    )
+    if alone:
+        table.add_section()
+        table.add_row("of the device", *memory_cells(report.memory), "")
     if len(report.stages) > 1:
         table.caption = ADD_UP
     return table
+
+
+def memory_cells(memory: MemoryReport) -> tuple[str, str, str]:
+    """Weight columns, weight bytes and bias bytes in use, as shares of the device."""
+    proof = "lowest possible" if memory.proved_lowest else "not proved lowest"
+    return (
+        f"{memory.highest_column} of {memory.columns} ({memory.highest_column / memory.columns:.1%}, {proof})",
+        f"{memory.weight_bytes / memory.weight_memory_bytes:.1%}",
+        f"{memory.bias_bytes / memory.bias_memory_bytes:.1%}",
+    )
 
 
 def _switches(report: Report) -> Table:
@@ -120,7 +124,7 @@ def _switches(report: Report) -> Table:
         "writes of a reload, registers too",
         "cycles (estimated)",
     )
-    table = _table("between stages", names)
+    table = make_table("between stages", names)
     for one in report.switches:
         counts = (one.register_writes, one.weight_words, one.bias_words, one.reload_words, one.cycles)
         table.add_row(f"{one.source} -> {one.target}", *(f"{count:,}" for count in counts))
@@ -129,7 +133,7 @@ def _switches(report: Report) -> Table:
 
 def _results(report: Report, accuracy: AccuracyReport) -> Table:
     names = ("", "share", "accuracy here", "accuracy alone", "cycles", "uJ (estimated)")
-    table = _table(f"{accuracy.images:,} test images", names)
+    table = make_table(f"{accuracy.images:,} test images", names)
     for stage in report.stages:
         here = _of_leaving(stage, accuracy.images)
         shares = (_percent(stage.share), here, _percent(stage.accuracy_alone))

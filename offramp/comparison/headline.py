@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from offramp.pipeline.report import AccuracyReport, Report
+from offramp.pipeline.report import AccuracyReport, Report, Verified
 from offramp.planner.exits.guarantee import in_points
 
 
@@ -26,7 +26,7 @@ def headline(report: Report, main: str) -> tuple[Statement, ...]:
     if report.accuracy:
         statements.append(_accuracy(report.accuracy, main))
         statements.append(_guarantee(report))
-    return (*(statement for statement in statements if statement), _verified(report))
+    return (*(statement for statement in statements if statement), verified_statement(report.verified))
 
 
 def _cycles(report: Report, main: str) -> Statement | None:
@@ -68,8 +68,8 @@ def _guarantee(report: Report) -> Statement:
     return Statement(f"{1 - risk.delta:.0%} guarantee", f"{promise}; tested on {risk.images:,} images")
 
 
-def _verified(report: Report) -> Statement:
-    verified = report.verified
+def verified_statement(verified: Verified | None) -> Statement:
+    """Whether the firmware's answers are right."""
     if verified is None:
         return Statement("not verified", "the firmware was not run on the virtual board; `offramp build` does that")
     if verified.mismatches:

@@ -208,11 +208,10 @@ class Layout:
 
     @property
     def switch_writes(self) -> int:
-        """Bus writes of an inference that goes through all stages and back to the first."""
-        last = self.stages[-1].name
-        return sum(
-            switch.writes for switch in self.switches if switch.target != self.stages[0].name or switch.source == last
-        )
+        """Bus writes to go through all stages, of all models, and back to the first."""
+        names = [stage.name for stage in self.stages]
+        way = set(zip(names, [*names[1:], names[0]], strict=True))
+        return sum(one.writes for one in self.switches if (one.source, one.target) in way)
 
     def _live_words(self, step: int) -> int:
         used = np.zeros((self.sizes.instances, self.sizes.words), np.bool_)

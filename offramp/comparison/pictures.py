@@ -187,7 +187,7 @@ def _step_ticks(layout: Layout) -> tuple[Tick, ...]:
         if name.startswith("run "):
             short.append(f"{next(layers).number}")
         else:
-            short.append("?" if short else "in")
+            short.append("in" if name.startswith("load input") else "?")
     every = -(-len(short) // STEP_TICKS)
     return tuple(Tick(text, 100 * (step + 0.5) / len(short)) for step, text in enumerate(short) if step % every == 0)
 

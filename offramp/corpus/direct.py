@@ -10,7 +10,7 @@ import numpy.typing as npt
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.firmware import BusWrite
 from offramp.codegen.load_images import bias_runs, tensor_layout, weight_chunks
-from offramp.codegen.lower import fifo_ports, lower
+from offramp.codegen.lower import Lowered, fifo_ports, lower
 from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.pack import pack_input
 from offramp.codegen.probe import ProbeLayer, probe_of
@@ -25,8 +25,9 @@ from offramp.simulator.accelerator import Accelerator
 class ModelRunner:
     """A placed chain loaded into an accelerator, and the stage, or segment of one, that its registers are in."""
 
-    def __init__(self, placed: Placed, accelerator: Accelerator | None = None) -> None:
-        self.lowered = lower(placed)
+    def __init__(self, placed: Placed, accelerator: Accelerator | None = None, lowered: Lowered | None = None) -> None:
+        """`lowered`: its programs, where it was lowered together with other models that use the same accelerator."""
+        self.lowered = lowered or lower(placed)
         self.placed = self.lowered.placed
         self.device = placed.requirements.device
         self.programs, self.switching = self.lowered.programs, self.lowered.switching

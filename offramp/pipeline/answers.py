@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.configs.records import json_text
 from offramp.host.files import write_bytes
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.confidence import to_real
@@ -133,8 +131,8 @@ def _npz(answers: Answers) -> bytes:
     return file.getvalue()
 
 
-def answers_json(answers: Answers, mismatches: int, more: Mapping[str, Any]) -> str:
-    """The answers as JSON; `mismatches`: how many differ from the integer reference. `more`: other keys."""
+def answers_content(answers: Answers, mismatches: int) -> dict[str, Any]:
+    """The answers for JSON; `mismatches`: how many differ from the integer reference."""
     entries = [
         {
             "class": int(answers.classes[number]),
@@ -145,5 +143,4 @@ def answers_json(answers: Answers, mismatches: int, more: Mapping[str, Any]) -> 
         }
         for number, logits in enumerate(answers.logits.tolist())
     ]
-    content = {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}
-    return json_text({**content, **more})
+    return {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}

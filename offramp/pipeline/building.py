@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from offramp.codegen.assemble import assemble
+from offramp.codegen.assemble import ModelPart, assemble_together
 from offramp.codegen.firmware import DIGEST_BYTES, KnownAnswer
 from offramp.codegen.render import render
 from offramp.configs.errors import InputError
@@ -15,14 +17,15 @@ from offramp.host.build_folder import check_free, whole_folder
 from offramp.host.files import write_text, write_tree
 from offramp.host.progress import Progress
 from offramp.pipeline.compile import Compiled, compile_firmware, find_compiler
-from offramp.pipeline.emulate import RUNNING, check_verified, verify
+from offramp.pipeline.emulate import RUNNING, Task, check_verified, switches_between, verify_together
 from offramp.pipeline.evaluate import Evaluation
 from offramp.pipeline.footprint import report_footprint
+from offramp.pipeline.images import PlannedImage
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe import probe_files
-from offramp.pipeline.report import FirmwareReport, Report, Verified, report_json
-from offramp.planner.plan import plan_digest, plan_json
-from offramp.planner.reference.profile import Profile
+from offramp.pipeline.report import FirmwareReport, ImageReport, image_report_json
+from offramp.planner.image_plan import image_digest, image_plan_json
+from offramp.planner.reference.profile import Profile, profile
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
 from offramp.simulator.board.objects import require_capstone
@@ -56,48 +59,55 @@ def check_possible(output: Path, options: BuildOptions) -> None:
 
 
 def build_firmware(
-    made: Planned,
-    evaluation: Evaluation | None,
-    report: Report,
+    image: PlannedImage,
+    evaluations: Sequence[Evaluation | None],
+    report: ImageReport,
     output: Path,
     options: BuildOptions,
     progress: Progress,
-) -> Report:
+) -> ImageReport:
     """Write the folder `output`: firmware, ELF, registers, plan and report. It appears only if every answer is right.
 
-    `report`: of the plan; returned with what was compiled and verified.
+    `evaluations`: of each model's test data; `report`: of the plans; returned with what was compiled and verified.
     """
     with whole_folder(output) as folder:
         progress.step("generating and compiling the firmware")
-        compiled = _generate(made, evaluation, folder, options.compiler)
+        compiled = _generate(image, evaluations, folder, options.compiler)
         footprint = report_footprint(folder / "firmware", options.compiler)
         firmware = FirmwareReport(compiled.flash_bytes, compiled.ram_bytes, compiled.compiler, footprint)
         report = replace(report, firmware=firmware)
-        if evaluation and options.images != 0:
-            verified = _emulate(made, evaluation, compiled.elf, options.images, progress)
-            report = replace(report, verified=verified)
+        if any(evaluations) and options.images != 0:
+            report = _verified(image, evaluations, compiled.elf, options.images, report, progress)
         # The folder takes its final place only now, but the plan's paths are relative to that place.
-        write_text(folder / "plan.json", plan_json(made.plan, output))
-        write_text(folder / "report.json", report_json(report))
+        write_text(folder / "plan.json", image_plan_json(image.plan, output))
+        write_text(folder / "report.json", image_report_json(report))
     return report
 
 
-def _generate(made: Planned, evaluation: Evaluation | None, folder: Path, compiler: str) -> Compiled:
+def _generate(image: PlannedImage, evaluations: Sequence[Evaluation | None], folder: Path, compiler: str) -> Compiled:
     """Write the firmware tree and the register programs as text, and compile the tree for the virtual board."""
-    write_tree(folder / "firmware", firmware_files(made, evaluation))
-    write_tree(folder / "registers", {f"{program.name}.txt": program.text() for program in made.lowered.programs})
+    write_tree(folder / "firmware", firmware_files(image, evaluations))
+    for name, made in zip(image.names, image.models, strict=True):
+        programs = {f"{program.name}.txt": program.text() for program in made.lowered.programs}
+        write_tree(folder / "registers" / name if len(image.models) > 1 else folder / "registers", programs)
     return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
 
 
-def firmware_files(made: Planned, evaluation: Evaluation | None) -> dict[str, str]:
-    """The firmware tree: file name -> text."""
-    tests = _samples(made, evaluation) if evaluation else ()
-    digest = bytes.fromhex(plan_digest(made.plan))[:DIGEST_BYTES]
-    firmware = assemble(made.lowered, made.plan.spec.name, digest, made.plan.spec.labels, tests)
-    return render(firmware, made.device) | probe_files(made, firmware)
+def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]) -> dict[str, str]:
+    """The firmware tree: file name -> text. The probe is for images of one model."""
+    tests = [
+        sample
+        for model, (made, found) in enumerate(zip(image.models, evaluations, strict=True))
+        for sample in (_samples(made, found, model) if found else ())
+    ]
+    digest = bytes.fromhex(image_digest(image.plan))[:DIGEST_BYTES]
+    parts = [ModelPart(made.plan.spec.name, made.lowered, tuple(made.plan.spec.labels)) for made in image.models]
+    firmware = assemble_together(parts, image.name, digest, tests)
+    probe = probe_files(image.models[0], firmware) if len(image.models) == 1 else {}
+    return render(firmware, image.device) | probe
 
 
-def _samples(made: Planned, evaluation: Evaluation) -> tuple[KnownAnswer, ...]:
+def _samples(made: Planned, evaluation: Evaluation, model: int) -> tuple[KnownAnswer, ...]:
     """For each stage the first test image that leaves there, for the board to test itself with."""
     samples = []
     for stage in range(len(made.chain.stages)):
@@ -107,18 +117,47 @@ def _samples(made: Planned, evaluation: Evaluation) -> tuple[KnownAnswer, ...]:
             logits = tuple(evaluation.profiled.logits[stage][first].tolist())
             answer = int(evaluation.profiled.answers[stage][first])
             run = made.chain.answering[stage]
-            samples.append(KnownAnswer(evaluation.data.x[first], run, answer, logits))
+            samples.append(KnownAnswer(evaluation.data.x[first], run, answer, logits, model))
     return tuple(samples)
 
 
-def _emulate(made: Planned, evaluation: Evaluation, elf: Path, images: int | None, progress: Progress) -> Verified:
-    """Run the firmware on the first `images` test images (None: all); CheckFailed if any answer is wrong."""
+def _verified(
+    image: PlannedImage,
+    evaluations: Sequence[Evaluation | None],
+    elf: Path,
+    images: int | None,
+    report: ImageReport,
+    progress: Progress,
+) -> ImageReport:
+    """The report once the firmware has answered the first `images` test images of each model (None: all), the models in
+    turn; CheckFailed if any answer is wrong."""
+    tasks = [task_of(made, found, images) for made, found in zip(image.models, evaluations, strict=True)]
+    counts = [len(task.x) for task in tasks]
+    progress.step(RUNNING)
+    emulated = verify_together(elf, tasks, lambda done: progress.count("emulating", done, sum(counts)))
+    for name, one in zip(image.names, emulated, strict=True):
+        check_verified(one, name if len(emulated) > 1 else "")
+    each = [one.verified for one in emulated]
+    models = tuple(replace(own, verified=one) for own, one in zip(report.models, each, strict=True))
+    whole = replace(each[0], answers=sum(counts), mismatches=sum(one.mismatches for one in each))
+    return replace(report, models=models, verified=whole, verified_switches=switches_between(counts))
+
+
+def task_of(made: Planned, evaluation: Evaluation | None, images: int | None) -> Task:
+    """The first `images` test images of a model; none if it has no test data."""
+    if evaluation is None:
+        return task_for(made, None)
     x = evaluation.data.x[:images]
     expected = Profile(
         tuple(logit[: len(x)] for logit in evaluation.profiled.logits),
         tuple(one[: len(x)] for one in evaluation.profiled.confidence),
     )
-    progress.step(RUNNING)
-    emulated = verify(elf, x, made.plan.placed, expected, lambda done: progress.count("emulating", done, len(x)))
-    check_verified(emulated)
-    return emulated.verified
+    return Task(made.plan.placed, x, expected)
+
+
+def task_for(made: Planned, x: npt.NDArray[np.int8] | None) -> Task:
+    """Inputs of a model, int8 (N, channels, rows, cols); None: the model stands by."""
+    if x is None:
+        shape = made.chain.networks[made.chain.first_reader.network].input_shape
+        return Task(made.plan.placed, np.zeros((0, shape.channels, shape.rows, shape.cols), np.int8), None)
+    return Task(made.plan.placed, x, profile(made.chain, x))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from offramp.configs.device import DEFAULT, Device, device_names, load_device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.configs.files import is_file
 from offramp.configs.records import read_json
-from offramp.planner.plan import plan_device
+from offramp.planner.image_plan import image_device
 from offramp.planner.spec.reader import spec_device
 
 
@@ -30,8 +31,13 @@ def device_of_spec(path: Path) -> Device:
     return load_device(name or DEFAULT, where)
 
 
+def devices_of_specs(paths: Sequence[Path]) -> list[Device]:
+    """Of each of the specs of an image."""
+    return [device_of_spec(path) for path in paths]
+
+
 def device_of_plan(path: Path) -> Device:
-    return load_device(*plan_device(path))
+    return load_device(*image_device(path))
 
 
 def device_of_case(folder: Path, stated: str | None = None) -> Device:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,15 @@ class Emulated:
     wrong: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Inputs of a model, int8 (N, channels, rows, cols), and the reference's profile of them; None without inputs."""
+
+    placed: Placed
+    x: npt.NDArray[np.int8]
+    expected: Profile | None
+
+
 def verify(
     elf: Path,
     x: npt.NDArray[np.int8],
@@ -102,57 +112,100 @@ def verify(
     progress: Callable[[int], None],
     meter: Meter | None = None,
 ) -> Emulated:
-    """Boot the firmware, have it answer all of `x`, int8 (N, channels, rows, cols), and compare every bit.
+    """Boot the firmware of one model, have it answer all of `x`, int8 (N, channels, rows, cols), and compare every bit.
 
     `expected`: the reference's profile of the same images. `meter` is told what happens; a run with one takes many
     times as long. BoardError if the firmware is stuck or fails.
     """
-    device = placed.requirements.device
+    return verify_together(elf, [Task(placed, x, expected)], progress, meter)[0]
+
+
+def verify_together(
+    elf: Path,
+    tasks: Sequence[Task],
+    progress: Callable[[int], None],
+    meter: Meter | None = None,
+    faults: Sequence[Fault] = (),
+) -> tuple[Emulated, ...]:
+    """The same with the models of an image, a task each: they answer in turn, as long as they have inputs. `faults`
+    happen on the board; writes are not counted then."""
+    device = tasks[0].placed.requirements.device
     clock = Clock(device)
     bus = MeteredBus(Accelerator(device, clock), device, meter.ran if meter else None)
-    found = run(elf, x, bus, device, progress=progress, meter=meter, clock=clock)
-    lines = compare(found, placed.requirements.chain, expected)
-    verified = Verified(len(x), len(lines), bus.writes["weights"], bus.writes["bias"])
-    if not any(found.statuses):  # after an error everything is loaded again
-        _check_loaded_once(placed, verified)
-    return Emulated(found, verified, lines)
+    order = alternating([len(task.x) for task in tasks])
+    inputs, models = [tasks[model].x[number] for model, number in order], [model for model, _ in order]
+    if faults:
+        found = _run_with_faults(elf, inputs, models, device, faults, progress)
+    else:
+        found = run(elf, inputs, bus, device, model=models, progress=progress, meter=meter, clock=clock)
+    emulated = []
+    for number, task in enumerate(tasks):
+        own = _of_model(found, [index for index, model in enumerate(models) if model == number])
+        lines = compare(own, task.placed.requirements.chain, task.expected) if task.expected else ()
+        verified = Verified(len(task.x), len(lines), bus.writes["weights"], bus.writes["bias"])
+        wrong = tuple(line for line in lines if line not in refusals(own))
+        emulated.append(Emulated(own, verified, lines, wrong))
+    if not faults and not any(found.statuses):  # after an error everything is loaded again
+        _check_loaded_once([task.placed for task in tasks], emulated[0].verified)
+    return tuple(emulated)
 
 
-def try_faults(
+def alternating(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """(model, number of its input) in turn: every model's first input, every second one, and so on."""
+    return [(model, number) for number in range(max(counts)) for model, count in enumerate(counts) if number < count]
+
+
+def switches_between(counts: Sequence[int]) -> int:
+    """How often the models of an image that have so many inputs change in turn."""
+    models = [model for model, _ in alternating(counts)]
+    return sum(before != after for before, after in pairwise(models))
+
+
+def _of_model(found: BoardRun, rows: Sequence[int]) -> BoardRun:
+    """What one model answered, given the numbers of its inputs."""
+    return BoardRun(
+        statuses=tuple(found.statuses[row] for row in rows),
+        classes=found.classes[list(rows)],
+        stages=found.stages[list(rows)],
+        confidences=found.confidences[list(rows)],
+        values=tuple(found.values[row] for row in rows),
+        console=found.console,
+    )
+
+
+def _run_with_faults(
     elf: Path,
-    x: npt.NDArray[np.int8],
-    placed: Placed,
-    expected: Profile,
+    inputs: Sequence[npt.NDArray[np.int8]],
+    models: Sequence[int],
+    device: Device,
     faults: Sequence[Fault],
     progress: Callable[[int], None],
-) -> Emulated:
-    """The same on a board on which faults happen; the firmware sleeps until the accelerator's interrupt. Memories
-    without content hold noise, and what the accelerator model refuses is let through."""
-    device = placed.requirements.device
+) -> BoardRun:
+    """The firmware sleeps until the accelerator's interrupt. Memories without content hold noise, and what the
+    accelerator model refuses is let through."""
     clock, interrupts = Clock(device, instant=False), Interrupts()
     bus = FaultyBus(LenientAccelerator(device, clock, seed=1), clock, interrupts, faults)
     options = Open.SLEEP | Open.INTERRUPT | Open.CLOCK
-    found = run(elf, x, bus, device, progress=progress, clock=clock, interrupts=interrupts, options=options)
-    lines = compare(found, placed.requirements.chain, expected)
-    wrong = tuple(line for line in lines if line not in refusals(found))
-    return Emulated(found, Verified(len(x), len(lines), 0, 0), lines, wrong)
+    return run(
+        elf, inputs, bus, device, model=models, progress=progress, clock=clock, interrupts=interrupts, options=options
+    )
 
 
-def _check_loaded_once(placed: Placed, verified: Verified) -> None:
+def _check_loaded_once(models: Sequence[Placed], verified: Verified) -> None:
     """CheckFailed if weights or biases were written more than the one time at the start."""
-    weights = sum(len(chunk.words) for chunk in weight_chunks(placed))
-    biases = sum(len(run.values) for run in bias_runs(placed))
+    weights = sum(len(chunk.words) for chunk in weight_chunks(*models))
+    biases = sum(len(run.values) for run in bias_runs(*models))
     if (verified.weight_words, verified.bias_words) != (weights, biases):
         wrote = f"the firmware wrote {verified.weight_words} weight words and {verified.bias_words} bias words"
         raise CheckFailed(f"{wrote}; loading them once takes {weights} and {biases}")
 
 
-def check_verified(emulated: Emulated) -> None:
-    """CheckFailed with the first mismatches, if there are any."""
+def check_verified(emulated: Emulated, model: str = "") -> None:
+    """CheckFailed with the first mismatches, if there are any. `model`: its name, if there are several."""
     if emulated.mismatches:
         shown = "\n  ".join(emulated.mismatches[:SHOWN])
         count = f"{len(emulated.mismatches)} of {emulated.verified.answers} answers differ from the integer reference"
-        raise CheckFailed(f"{count}:\n  {shown}")
+        raise CheckFailed(f"{f'model {model}: ' if model else ''}{count}:\n  {shown}")
 
 
 def refusals(found: BoardRun) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from offramp.codegen.load_images import reload_words
+from offramp.codegen.load_images import reload_words, weight_chunks
 from offramp.configs.device import Device
 from offramp.pipeline.alone import alone_budgets
 from offramp.pipeline.emulate import count_kinds
 from offramp.pipeline.evaluate import Evaluation, accuracy_of
+from offramp.pipeline.images import PlannedImage
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import (
     FORMAT,
@@ -18,6 +20,8 @@ from offramp.pipeline.report import (
     AloneReport,
     CyclesReport,
     EnergyReport,
+    EntryReport,
+    ImageReport,
     MemoryReport,
     Report,
     SegmentReport,
@@ -31,6 +35,7 @@ from offramp.planner.hardware.core import switch_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Stage
 from offramp.planner.ir.network import Network
+from offramp.planner.placement.problem import HIGHEST
 from offramp.planner.reference.confidence import to_real
 
 
@@ -145,6 +150,46 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
         weight_memory_bytes=device.weight_memory_bytes,
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         bias_memory_bytes=device.geometry.quadrants * biases.words,
+    )
+
+
+def image_report(image: PlannedImage, evaluations: Sequence[Evaluation | None]) -> ImageReport:
+    """Everything about an image that does not need the firmware to run. `evaluations`: of each model's test data."""
+    reports = tuple(plan_report(made, found) for made, found in zip(image.models, evaluations, strict=True))
+    memory = reports[0].memory if len(reports) == 1 else _common_memory(image)
+    return ImageReport(FORMAT, image.name, image.device.name, reports, memory, entries_of(image))
+
+
+def entries_of(image: PlannedImage) -> tuple[EntryReport, ...]:
+    """What switching to each of several models takes."""
+    return tuple(_entry(image, model) for model in range(len(image.models))) if len(image.models) > 1 else ()
+
+
+def _common_memory(image: PlannedImage) -> MemoryReport:
+    """Of all models; kernels that they share count once."""
+    own = [_memory(made.plan.placed, image.device) for made in image.models]
+    chunks = weight_chunks(*(made.plan.placed for made in image.models))
+    highest = next(one for one in image.plan.objectives if one.name == HIGHEST)
+    return replace(
+        own[0],
+        highest_column=highest.value,
+        proved_lowest=highest.optimal,
+        objectives=image.plan.objectives,
+        weight_bytes=sum(chunk.columns for chunk in chunks) * image.device.memories["weights"].word_bytes,
+        bias_bytes=sum(one.bias_bytes for one in own),
+    )
+
+
+def _entry(image: PlannedImage, model: int) -> EntryReport:
+    made, writes = image.models[model], image.entry(model)
+    kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
+    return EntryReport(
+        model=image.names[model],
+        register_writes=kinds["register"],
+        weight_words=kinds["weights"],
+        bias_words=kinds["bias"],
+        reload_words=sum(sum(reload_words(made.plan.placed, segment)) for segment in made.chain.segments),
+        cycles=switch_cycles(made.device, len(writes)).cycles,
     )
 
 

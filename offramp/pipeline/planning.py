@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import Chain, with_threshold
-from offramp.planner.plan import Plan, load_plan
+from offramp.planner.plan import Plan
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
@@ -71,23 +70,20 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, t
     progress.step("placing weights, biases and activations")
     placed = place(chain, device, alternatives=freed_processors(spec, sources, device))
     lowered = lower(placed)
-    placed = lowered.placed
-    made = planned(Plan(spec, placed, compared), lowered)
+    return calibrated(spec, planned(Plan(spec, lowered.placed, compared), lowered), progress, tasks)
+
+
+def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Executor) -> Planned:
+    """The plan with thresholds chosen on the spec's data, if it asks for that. InputError if they cannot be."""
     if spec.calibration is None:
         return made
     progress.step("calibrating thresholds")
-    calibrated = _calibrate(spec, spec.calibration, made, tasks)
+    found = _calibrate(spec, spec.calibration, made, tasks)
     names = [stage.name for stage in made.chain.stages]
-    chain = with_threshold(made.chain, dict(zip(names, calibrated.thresholds, strict=False)))
-    placed = placed.with_chain(chain)
-    plan = replace(made.plan, placed=placed, calibration=calibrated.record())
+    chain = with_threshold(made.chain, dict(zip(names, found.thresholds, strict=False)))
+    placed = made.plan.placed.with_chain(chain)
+    plan = replace(made.plan, placed=placed, calibration=found.record())
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
-
-
-def open_plan(path: Path, device: Device) -> Planned:
-    """A plan read from its file, checked again. InputError if it is damaged or its inputs have changed."""
-    plan = load_plan(path, device)
-    return planned(plan, lower(plan.placed))
 
 
 def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Executor) -> Calibrated:
@@ -104,7 +100,7 @@ def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Execut
     ]
     try:
         drop, delta = goal.accuracy_drop / 100, goal.delta
-        calibrated = calibrate(profiles, profiles[-1].correct, drop, delta, tasks)
+        found = calibrate(profiles, profiles[-1].correct, drop, delta, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(goal.where, str(error))) from error
-    return replace(calibrated, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=data_warnings(data))
+    return replace(found, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=data_warnings(data))

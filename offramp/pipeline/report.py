@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from offramp.configs.records import converter, read_record, to_json
+from offramp.configs.records import converter, read_json, read_record, to_json
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
 from offramp.planner.placement.problem import Objective
 
@@ -197,6 +197,52 @@ class Report:
     firmware: FirmwareReport | None = None
     choice: ChoiceRecord | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EntryReport:
+    """What switching to a model writes, whichever ran before: the full state of its first stage. `reload_words`: what
+    loading the model's weights and biases anew would write besides."""
+
+    model: str
+    register_writes: int
+    weight_words: int
+    bias_words: int
+    reload_words: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """report.json of an image with several models. In `models`, `memory` is that of a model's own part of the
+    placement, and there is no `firmware`. `memory`, `verified`: of all models together, what they share once.
+    `verified_switches`: how often the verified answers went from one model to another."""
+
+    format: int
+    name: str
+    device: str
+    models: tuple[Report, ...]
+    memory: MemoryReport
+    entries: tuple[EntryReport, ...]
+    verified: Verified | None = None
+    verified_switches: int | None = None
+    firmware: FirmwareReport | None = None
+
+
+def image_report_json(report: ImageReport) -> str:
+    """report.json: of a single model its own, with what is known of the firmware."""
+    if len(report.models) == 1:
+        return report_json(replace(report.models[0], firmware=report.firmware))
+    return to_json(report, _FORM)
+
+
+def read_image_report(path: Path) -> ImageReport:
+    """The report of an earlier build of one or several models. InputError as from `read_report`."""
+    found = read_json(path, "the report of a build")
+    if isinstance(found, dict) and "models" in found:
+        return read_record(path, ImageReport, "the report of a build of several models", FORMAT, _FORM)
+    only = read_report(path)
+    return ImageReport(FORMAT, only.name, only.device, (only,), only.memory, (), only.verified, None, only.firmware)
 
 
 def report_json(report: Report) -> str:

@@ -44,7 +44,7 @@ class MemoryRequirements:
         """For every layer with weights, by slot name, the first one with the same kernels: they are stored once."""
         first: dict[tuple[object, ...], str] = {}
         return {
-            slot.name: first.setdefault(_kernel_key(self.layer(slot)), slot.name)
+            slot.name: first.setdefault(kernel_key(self.layer(slot)), slot.name)
             for slot in self.chain.slots
             if self.layer(slot).columns
         }
@@ -99,7 +99,7 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
     )
 
 
-def _kernel_key(hw: HwLayer) -> tuple[object, ...]:
+def kernel_key(hw: HwLayer) -> tuple[object, ...]:
     """Equal for layers whose kernels are the same columns in the same processors."""
     assert hw.weights is not None
     slots = tuple(hw.slot_of(channel) for channel in range(len(hw.weights)))

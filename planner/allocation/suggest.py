@@ -36,7 +36,7 @@ def nearest(chain: Chain, problem: Problem, device: Device, overlap: bool, more:
 
     Changes that cost no accuracy come first.
     """
-    for words, changed in chained(_other_orders(chain), _freed_offsets(chain), more, _fewer_bits(chain, problem)):
+    for words, changed in chained(_other_orders(chain), freed_offsets(chain), more, _fewer_bits(chain, problem)):
         if _fits(changed, device, overlap):
             return f"it would fit with {words}"
     return None
@@ -65,7 +65,7 @@ def _other_orders(chain: Chain) -> Iterator[Alternative]:
             yield words, partial(replace, chain, stages=(stage, *others))
 
 
-def _freed_offsets(chain: Chain) -> Iterator[Alternative]:
+def freed_offsets(chain: Chain) -> Iterator[Alternative]:
     """The planner chooses the places of the activations of one network, then of all."""
     kept = [name for name, keep in chain.keep_offsets.items() if keep]
     for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
@@ -74,8 +74,15 @@ def _freed_offsets(chain: Chain) -> Iterator[Alternative]:
 
 
 def _fewer_bits(chain: Chain, problem: Problem) -> Iterator[Alternative]:
-    """Half the weight bits for one layer, for two, and so on; of as many layers those with the fewest weights first.
-    Nothing if the weights do fit.
+    """Half the weight bits for one layer, for two, and so on."""
+    slots = {slot.name: slot for slot in chain.slots}
+    for names in smaller_sets(slots, problem):
+        yield halved_words(slots, names), partial(halved, chain, names)
+
+
+def smaller_sets(slots: Mapping[str, Slot], problem: Problem) -> Iterator[Sequence[str]]:
+    """Names of layers whose weights could have half the bits, one, two, and so on; of as many layers those with the
+    fewest weights first. Nothing if the weights do fit. `slots`: by the names of the problem's blocks.
 
     Every set of up to EXACT layers is considered, but for those that leave a processor with too many columns in any
     case, and those without a layer of the irreducible core; the first ATTEMPTS that remain are tried. After them, for
@@ -83,26 +90,23 @@ def _fewer_bits(chain: Chain, problem: Problem) -> Iterator[Alternative]:
     """
     if weights_fit(problem):
         return
-    slots = {slot.name: slot for slot in chain.slots}
     names = [block.name for block in problem.weights if slots[block.name].layer.weight_bits > 1]
     blocks, _ = core(problem.weights, weight_items, problem, LIMITS)
     needed = {block.name for block in blocks}
-    sets = (chosen for size in range(1, EXACT + 1) for chosen in _sets(chain, problem, names, size))
-    for chosen in islice((one for one in sets if needed & set(one)), ATTEMPTS):
-        yield _words(slots, chosen), partial(_halved, chain, chosen)
+    sets = (chosen for size in range(1, EXACT + 1) for chosen in _sets(slots, problem, names, size))
+    yield from islice((one for one in sets if needed & set(one)), ATTEMPTS)
     largest = sorted(needed & set(names), key=lambda name: -_weights(slots[name].layer))
     for count in range(EXACT + 1, len(largest) + 1):
-        yield _words(slots, largest[:count]), partial(_halved, chain, largest[:count])
+        yield largest[:count]
 
 
-def _words(slots: Mapping[str, Slot], names: Sequence[str]) -> str:
+def halved_words(slots: Mapping[str, Slot], names: Sequence[str]) -> str:
     return " and ".join(f"{slots[name].layer.weight_bits // 2}-bit weights for {name}" for name in names)
 
 
-def _sets(chain: Chain, problem: Problem, names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+def _sets(slots: Mapping[str, Slot], problem: Problem, names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
     """Sets of layers with whose weights halved no processor has more columns than there are, the fewest weights
     first."""
-    layers = {slot.name: slot.layer for slot in chain.slots}
     processors = sorted({bit for block in problem.weights for bit in set_bits(block.processors)})
     use = {
         block.name: block.columns * np.array([block.processors >> bit & 1 for bit in processors])
@@ -110,14 +114,14 @@ def _sets(chain: Chain, problem: Problem, names: Sequence[str], size: int) -> It
     }
     excess = sum(use.values()) - problem.columns
     fitting = [one for one in combinations(names, size) if np.all(sum(use[name] // 2 for name in one) >= excess)]
-    yield from sorted(fitting, key=lambda one: sum(_weights(layers[name]) for name in one))
+    yield from sorted(fitting, key=lambda one: sum(_weights(slots[name].layer) for name in one))
 
 
 def _weights(layer: Layer) -> int:
     return 0 if layer.weights is None else layer.weights.size
 
 
-def _halved(chain: Chain, names: Collection[str]) -> Chain:
+def halved(chain: Chain, names: Collection[str]) -> Chain:
     """The chain with half the bits in the weights of the named slots' layers."""
     layers = {(slot.network, slot.layer.index): _half(slot.layer) for slot in chain.slots if slot.name in names}
 

@@ -47,14 +47,14 @@ class Chosen:
     maps: Maps
 
 
-def build_chain(spec: ManualSpec, sources: Sources, device: Device) -> Chain:
+def build_chain(spec: ManualSpec, sources: Sources, device: Device, occupied: ColumnOccupancy | None = None) -> Chain:
     """Lay out the stages of a spec, whose files have been read. Open thresholds stay None. InputError with all that is
     wrong.
 
     Processors that a YAML leaves open are chosen here: layer by layer, and all together if the spec frees some and the
-    weights do not fit then.
+    weights do not fit then. `occupied`: columns that other models of the image take.
     """
-    chain = _build(spec, sources, device, {})
+    chain = _build(spec, sources, device, {}, occupied)
     if all(entry.keep_processors for entry in spec.networks.values()):
         return chain
     problem = placement_problem(requirements_of(chain, device))
@@ -66,13 +66,15 @@ def build_chain(spec: ManualSpec, sources: Sources, device: Device) -> Chain:
     return replace(chain, remark=NO_OTHER if isinstance(found, Impossible) else OTHER_UNDECIDED)
 
 
-def freed_processors(spec: ManualSpec, sources: Sources, device: Device) -> Iterator[tuple[str, Callable[[], Chain]]]:
+def freed_processors(
+    spec: ManualSpec, sources: Sources, device: Device, occupied: ColumnOccupancy | None = None
+) -> Iterator[tuple[str, Callable[[], Chain]]]:
     """How the spec could free processors to give the planner more room, and the chain with that."""
     kept = [name for name, entry in spec.networks.items() if entry.keep_processors and name not in spec.compare]
     for names in [[name] for name in kept] + ([kept] if len(kept) > 1 else []):
         freed = {name: replace(spec.networks[name], keep_processors=False) for name in names}
         changed = replace(spec, networks={**spec.networks, **freed})
-        yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, sources, device)
+        yield f"`processors: free` for {' and '.join(names)}", partial(build_chain, changed, sources, device, occupied)
 
 
 def _parts(spec: ManualSpec, sources: Sources, device: Device) -> list[Part]:
@@ -100,12 +102,14 @@ def _without_idle(spec: ManualSpec, name: str, network: Network) -> Network:
     return replace(network, layers=tuple(layers))
 
 
-def _build(spec: ManualSpec, sources: Sources, device: Device, maps: Maps) -> Chain:
-    """The chain, with processors from `maps` where the YAMLs leave them open."""
+def _build(
+    spec: ManualSpec, sources: Sources, device: Device, maps: Maps, columns: ColumnOccupancy | None = None
+) -> Chain:
+    """The chain, with processors from `maps` where the YAMLs leave them open. `columns`: in use by other models."""
     used = {stage.network for stage in spec.stages}
     check_heads(spec, used)
     networks = {name: load(entry, sources[name], device) for name, entry in spec.networks.items() if name in used}
-    occupied = no_columns_occupied(device)
+    occupied = no_columns_occupied(device) if columns is None else columns.copy()
     input_map = next((bits for bits in map(_stated_input, networks.values()) if bits), 0)
     for name, network in networks.items():
         networks[name] = complete(network, device, occupied, input_map, maps.get(name, {}))

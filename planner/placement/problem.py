@@ -44,7 +44,8 @@ class BiasBlock:
 class Buffer:
     """A tensor (or several at fixed distances) in data memory: the same `words` words in each of `instances`.
 
-    It is live, and nothing else may touch its words, from step `first` to step `last`, both included.
+    It is live, and nothing else may touch its words, from step `first` to step `last`, both included; `kept`: it holds
+    its content from one inference to the next, so it is live while other models of the image run, too.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Buffer:
     last: Step
     offset: Word | None = None  # fixed first word, or None
     where: Where | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,19 +45,20 @@ class BoardRun:
 
 def run(
     elf: Path,
-    inputs: NDArray[np.int8],
+    inputs: Sequence[NDArray[np.int8]] | NDArray[np.int8],
     accelerator: Bus,
     device: Device,
     *,
     clock: Clock | None = None,
-    model: int = 0,
+    model: int | Sequence[int] = 0,
     limit: int = LIMIT,
     progress: Callable[[int], None] | None = None,
     meter: Meter | None = None,
     interrupts: Interrupts | None = None,
     options: Open = Open.DEFAULTS,
 ) -> BoardRun:
-    """Boot the ELF once and have a model of its first image answer all inputs, int8, (n, channels, rows, columns).
+    """Boot the ELF once and have a model of its first image answer all inputs, int8, (channels, rows, columns), or each
+    input another one: `model` is its number, or that for every input.
 
     `accelerator` starts without power and is used up; `clock` is the one that it has. `progress` is called with the
     number of answers so far. `interrupts`: what others raise too. `options`: of offramp_open.
@@ -70,18 +71,19 @@ def run(
         opened = session.open(options=options)
         if opened.status:
             raise BoardError(Ending.STATUS, f"offramp_open returned {opened.status.name}", 0, session.host.console)
-        shapes = stage_shapes(session, model)
-        most = max(shape.values for shape in shapes)
-        for index, image in enumerate(inputs):
+        models = [model] * len(inputs) if isinstance(model, int) else model
+        shapes = {one: stage_shapes(session, one) for one in sorted(set(models))}
+        for index, (one, image) in enumerate(zip(models, inputs, strict=True)):
             if meter:
                 meter.given(index)
-            answer = session.answer(model, np.ascontiguousarray(image, dtype=np.int8).tobytes(), most)
+            most = max(shape.values for shape in shapes[one])
+            answer = session.answer(one, np.ascontiguousarray(image, dtype=np.int8).tobytes(), most)
             statuses.append(answer.status)
             values.append(np.zeros(0, np.int32))
             if not answer.status:
                 result, found = answer.result
                 rows[index] = result.class_index, result.stage, result.confidence
-                values[-1] = found[: shapes[result.stage].values]
+                values[-1] = found[: shapes[one][result.stage].values]
             if meter:
                 meter.answered()
             if progress:

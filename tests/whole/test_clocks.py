@@ -15,7 +15,7 @@ from offramp.configs.errors import InputError
 from offramp.host.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
-from offramp.pipeline.planning import open_plan
+from offramp.pipeline.images import open_single
 from offramp.pipeline.report import report_json
 from offramp.planner.allocation.budget import Budget, alone_energy
 from offramp.planner.hardware.cycles import Cycles
@@ -82,7 +82,7 @@ def test_a_plan_read_back_has_the_specs_clocks(tmp_path: Path) -> None:
     plan = plan_of(write_staged(tmp_path, HALF))
     path = tmp_path / "plan.json"
     path.write_text(plan_json(plan.plan, tmp_path))
-    again = open_plan(path, DEVICE)
+    again = open_single(path, DEVICE)
     assert again.device.clocks["core_hz"] == 50_000_000
     assert again.cycles == plan.cycles
 

@@ -9,7 +9,7 @@ import pytest
 
 from offramp.configs.device import load_device
 from offramp.configs.errors import Damaged
-from offramp.pipeline.planning import open_plan
+from offramp.pipeline.images import open_single
 from offramp.planner.plan import plan_digest, plan_json
 from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_staged
@@ -37,4 +37,4 @@ def test_a_digest_that_is_not_the_plans_is_damage(tmp_path: Path) -> None:
     content["digest"] = "0" * 64
     path.write_text(json.dumps(content))
     with pytest.raises(Damaged, match="`digest` is not that of its content"):
-        open_plan(path, DEVICE)
+        open_single(path, DEVICE)

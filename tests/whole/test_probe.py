@@ -21,6 +21,7 @@ from offramp.configs.errors import CheckFailed, InputError
 from offramp.host.files import write_tree
 from offramp.pipeline.building import firmware_files
 from offramp.pipeline.compile import compile_probe, find_compiler, library_sources, run_compiler
+from offramp.pipeline.images import image_of
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe import Probed, first_failure, judge, pattern, run_on_board
 from offramp.pipeline.probe_log import read_log
@@ -54,7 +55,7 @@ class Board:
         self.made = plan_of(write_spec(folder, spec, family))
         self.folder = folder / "firmware"
         self.clock = Clock(self.made.device)
-        write_tree(self.folder, firmware_files(self.made, None))
+        write_tree(self.folder, firmware_files(image_of(self.made), [None]))
         self.elf = self.compiled()
 
     def compiled(self, values: int | None = None) -> Path:

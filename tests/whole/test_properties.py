@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from offramp.codegen.lower import lower
@@ -27,16 +25,9 @@ from offramp.planner.ir.network import INPUT, Layer, Network
 from offramp.planner.reference.layers import run_network
 from offramp.planner.rules.check import check_network
 from tests.helpers.random_networks import networks, pairs, streaming_networks
+from tests.helpers.searches import SETTINGS
 
 DEVICE = load_device()
-EXAMPLES = os.environ.get("OFFRAMP_EXAMPLES")
-SETTINGS = settings(
-    max_examples=int(EXAMPLES or 40),
-    derandomize=EXAMPLES is None,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
 
 
 def supported(network: Network) -> tuple[Network, Placed]:

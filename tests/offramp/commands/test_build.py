@@ -18,7 +18,7 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.host.build_folder import MANIFEST, manifest_of
 from offramp.pipeline import building
-from offramp.pipeline.emulate import verify
+from offramp.pipeline.emulate import verify_together
 from offramp.planner.plan import load_plan, plan_json
 from tests.helpers.flash import with_changed_image
 from tests.helpers.specs import THREE, TINY, write_spec
@@ -222,12 +222,12 @@ def test_a_build_whose_answers_differ_leaves_nothing(
 ) -> None:
     """Here it is the reference that is made wrong."""
 
-    def with_other_logits(elf: Path, x: Any, placed: Any, expected: Any, progress: Any) -> Any:
-        for logits in expected.logits:
+    def with_other_logits(elf: Path, tasks: Any, progress: Any) -> Any:
+        for logits in tasks[0].expected.logits:
             logits += 1
-        return verify(elf, x, placed, expected, progress)
+        return verify_together(elf, tasks, progress)
 
-    monkeypatch.setattr(building, "verify", with_other_logits)
+    monkeypatch.setattr(building, "verify_together", with_other_logits)
     path = built.parent / "spec.yaml"
     assert main(["build", str(path), "-o", str(tmp_path / "out"), "--images", "all"]) == 1
     assert "answers differ from the integer reference" in capsys.readouterr().err

@@ -10,7 +10,8 @@ import pytest
 
 from bench.cycles import SILICON, Measured, compare
 from offramp.cli import main
-from offramp.commands.cost import case_costs, costs_json
+from offramp.commands.cost import case_costs
+from offramp.commands.cost_json import costs_json
 from offramp.configs.device import load_device
 from offramp.pipeline.figures import plan_report
 from offramp.planner.plan import plan_json

@@ -15,7 +15,7 @@ from offramp.cli import main
 from offramp.codegen.load_images import bias_runs, weight_chunks
 from offramp.commands import run
 from offramp.configs.device import load_device
-from offramp.pipeline.emulate import verify
+from offramp.pipeline.emulate import verify, verify_together
 from offramp.planner.plan import load_plan
 from offramp.planner.reference.profile import profile
 from offramp.simulator.board.errors import BoardError, Ending
@@ -148,10 +148,10 @@ def test_a_run_that_fails_leaves_its_trace(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing(*arguments: Any) -> None:
-        verify(*arguments)
+        verify_together(*arguments)
         raise BoardError(Ending.LIMIT, "20 instructions without an answer", 1, "")
 
-    monkeypatch.setattr(run, "verify", failing)
+    monkeypatch.setattr(run, "verify_together", failing)
     assert main(["run", str(built), "--images", "1", "--trace", str(tmp_path / "trace.txt")]) == 1
     assert "without an answer" in capsys.readouterr().err
     assert "--- image 0" in (tmp_path / "trace.txt").read_text()

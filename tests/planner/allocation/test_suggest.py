@@ -12,7 +12,7 @@ import pytest
 from offramp.configs.device import Device, load_device
 from offramp.configs.errors import Infeasible
 from offramp.planner.allocation.place import place
-from offramp.planner.allocation.suggest import _halved
+from offramp.planner.allocation.suggest import halved
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import Chain, whole
 from offramp.planner.ir.network import Shape
@@ -55,7 +55,7 @@ def test_fewer_weight_bits_are_suggested_for_one_layer(tmp_path: Path) -> None:
     chain, device = chain_of(write_spec(tmp_path, WIDE)), with_columns(88)
     found = re.search("\n  it would fit with 4-bit weights for (wide/[0-9])$", refusal(chain, device))
     assert found
-    assert place(_halved(chain, [found[1]]), device).placement.highest.value <= 88
+    assert place(halved(chain, [found[1]]), device).placement.highest.value <= 88
 
 
 def test_fewer_weight_bits_are_suggested_for_several_layers_where_one_is_not_enough(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_fewer_weight_bits_are_suggested_for_several_layers_where_one_is_not_eno
     found = refusal(chain, device).partition("\n  it would fit with ")[2]
     names = re.findall("4-bit weights for (wide/[0-9])", found)
     assert len(names) > 1
-    assert place(_halved(chain, names), device).placement.highest.value <= 80
+    assert place(halved(chain, names), device).placement.highest.value <= 80
 
 
 def test_freed_offsets_are_suggested(tmp_path: Path) -> None:
@@ -88,11 +88,11 @@ def test_no_more_layers_are_to_be_changed_than_must_be() -> None:
     chain = whole("net", complete(make_network(*layers), DEVICE, no_columns_occupied(DEVICE)))
     for layer in range(13):
         with pytest.raises(Infeasible):
-            place(_halved(chain, [f"net/{layer}:{layer}"]), DEVICE)
+            place(halved(chain, [f"net/{layer}:{layer}"]), DEVICE)
     found = refusal(chain, DEVICE).partition("\n  it would fit with ")[2]
     names = re.findall("4-bit weights for (net/[0-9:]+)", found)
     assert len(names) == 2
-    place(_halved(chain, names), DEVICE)
+    place(halved(chain, names), DEVICE)
 
 
 def test_of_as_many_layers_those_with_the_fewest_weights_are_to_be_changed() -> None:
