@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.load_images import tensor_layout
-from offramp.codegen.lower import lower_stage
+from offramp.codegen.lower import lower_segment
 from offramp.codegen.program import Key, RegisterProgram
 from offramp.configs.device import Column, Device
 from offramp.configs.errors import CheckFailed
@@ -90,7 +90,7 @@ class Specimen:
             biases = {name: BiasPlace(old.quadrant, bias) for name, old in placement.biases.items()}
             placement = replace(placement, biases=biases)
         placed = replace(self.placed, placement=placement)
-        return replace(self, placed=placed, program=lower_stage(placed, placed.requirements.chain.stages[0]))
+        return replace(self, placed=placed, program=lower_segment(placed, placed.requirements.chain.segments[0]))
 
 
 def make_specimen(tiny: Tiny, device: Device) -> Specimen:
@@ -99,7 +99,7 @@ def make_specimen(tiny: Tiny, device: Device) -> Specimen:
     if problems := check_network(network, device):
         raise CheckFailed(problems)
     placed = place(whole(tiny.name, network), device)
-    program = lower_stage(placed, placed.requirements.chain.stages[0])
+    program = lower_segment(placed, placed.requirements.chain.segments[0])
     return Specimen(replace(tiny, network=network), placed, program)
 
 
