@@ -157,10 +157,10 @@ static uint32_t write_plain(const source_t *source, uint32_t address, uint32_t s
 static uint32_t write_masked(const source_t *source, uint32_t address, uint32_t step)
 {
     const source_t local = *source;
-    uint32_t fours = local.transposed > 0u ? local.transposed : local.neighbours & ~3u;
+    uint32_t fours = local.neighbours & ~3u;
     for (uint32_t index = 0u; index < fours; index += 4u) {
         uint32_t words[4];
-        four_words(&local, index, words);
+        four_neighbours(&local, index, words);
         offramp_reg_write(address, words[0]);
         offramp_reg_write(address + step, words[1]);
         offramp_reg_write(address + 2u * step, words[2]);
@@ -168,6 +168,37 @@ static uint32_t write_masked(const source_t *source, uint32_t address, uint32_t 
         address += 4u * step;
     }
     return fours;
+}
+
+static uint32_t write_transposed(const source_t *source, uint32_t address, uint32_t step)
+{
+    const uint8_t *lane0 = source->lanes[0];
+    const uint8_t *lane1 = source->lanes[1];
+    const uint8_t *lane2 = source->lanes[2];
+    const uint8_t *lane3 = source->lanes[3];
+    const uint32_t flip = source->flip;
+    const uint32_t mask = source->mask;
+    const uint8_t *end = lane0 + source->transposed;
+    while (lane0 != end) {
+        uint32_t a = offramp_load_word(lane0);
+        uint32_t b = offramp_load_word(lane1);
+        uint32_t c = offramp_load_word(lane2);
+        uint32_t d = offramp_load_word(lane3);
+        uint32_t ab = (a & EVEN_BYTES) | ((b & EVEN_BYTES) << 8);
+        uint32_t cd = (c & EVEN_BYTES) | ((d & EVEN_BYTES) << 8);
+        offramp_reg_write(address, (((ab & LOWER_HALF) | (cd << 16)) ^ flip) & mask);
+        offramp_reg_write(address + 2u * step, (((ab >> 16) | (cd & UPPER_HALF)) ^ flip) & mask);
+        ab = ((a >> 8) & EVEN_BYTES) | (b & ODD_BYTES);
+        cd = ((c >> 8) & EVEN_BYTES) | (d & ODD_BYTES);
+        offramp_reg_write(address + step, (((ab & LOWER_HALF) | (cd << 16)) ^ flip) & mask);
+        offramp_reg_write(address + 3u * step, (((ab >> 16) | (cd & UPPER_HALF)) ^ flip) & mask);
+        lane0 += 4;
+        lane1 += 4;
+        lane2 += 4;
+        lane3 += 4;
+        address += 4u * step;
+    }
+    return source->transposed;
 }
 
 /* Words that lie one after the other here and there. */
@@ -200,6 +231,8 @@ static uint32_t write_several(const source_t *source, uint32_t address, uint32_t
         written = write_copied(source, address);
     } else if (plain) {
         written = write_plain(source, address, step);
+    } else if (source->transposed > 0u) {
+        written = write_transposed(source, address, step);
     } else {
         written = write_masked(source, address, step);
     }
@@ -270,33 +303,50 @@ static bool send_block(const offramp_input_run_t *run, uint32_t ports, uint32_t 
 }
 
 /* The same of a single port, as most networks have. */
-static bool send_line(const offramp_input_run_t *run, const uint32_t words[4], uint32_t end, offramp_sending_t *sending)
+static inline bool send_word(uint32_t status, const offramp_input_run_t *run, uint32_t value, uint32_t *word)
 {
-    uint32_t status = offramp_runtime.header->fifo_stat;
-    uint32_t full = run->full_bit;
-    uint32_t address = run->address;
-    const uint32_t *next = &words[sending->word % 4u];
-    const uint32_t *behind = next + (end - sending->word);
-    while ((next != behind) && ((offramp_reg_read(status) & full) == 0u)) {
-        offramp_reg_write(address, *next);
-        next++;
+    bool room = (offramp_reg_read(status) & run->full_bit) == 0u;
+    if (room) {
+        offramp_reg_write(run->address, value);
+        (*word)++;
     }
-    sending->word = end - (uint32_t)(behind - next);
-    return next == behind;
+    return room;
+}
+
+static void send_alone(const offramp_input_run_t *port, const source_t *source, uint32_t end, offramp_sending_t *sending)
+{
+    const source_t local = *source;
+    const offramp_input_run_t run = *port;
+    uint32_t status = offramp_runtime.header->fifo_stat;
+    uint32_t word = sending->word;
+    bool room = true;
+    while (room && (word < end)) {
+        if ((word % 4u == 0u) && (word + 4u <= end)) {
+            uint32_t words[4];
+            four_words(&local, word, words);
+            room = send_word(status, &run, words[0], &word) && send_word(status, &run, words[1], &word) &&
+                   send_word(status, &run, words[2], &word) && send_word(status, &run, words[3], &word);
+        } else {
+            room = send_word(status, &run, word_of(&local, word), &word);
+        }
+    }
+    sending->word = word;
 }
 
 static void send_words(const offramp_input_run_t *run, uint32_t ports, const source_t *sources, uint32_t end,
                        offramp_sending_t *sending)
 {
     uint32_t words[OFFRAMP_PORTS][4];
-    bool room = true;
+    bool room = ports > 1u;
+    if (ports == 1u) {
+        send_alone(run, sources, end, sending);
+    }
     while (room && (sending->word < end)) {
         uint32_t first = sending->word & ~3u;
         for (uint32_t port = 0u; port < ports; port++) {
             four_words(&sources[port], first, words[port]);
         }
-        uint32_t until = end - first < 4u ? end : first + 4u;
-        room = ports == 1u ? send_line(run, words[0], until, sending) : send_block(run, ports, words, until, sending);
+        room = send_block(run, ports, words, end - first < 4u ? end : first + 4u, sending);
     }
 }
 #endif
