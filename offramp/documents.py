@@ -20,13 +20,14 @@ from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
 from offramp.planner.rules.check import GROUPS, NETWORK_RULES
 from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.spec.keys import CHOICE_KEYS, MANUAL_KEYS
+from offramp.planner.spec.models import MODELS_KEYS
 from offramp.silicon.questions import all_questions
 from offramp.silicon.steps import Question
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _WITH_TABLES = ("README.md", "docs/CHOOSING.md")
-_TABLES = {"keys of a spec": MANUAL_KEYS, "keys of `exits: auto`": CHOICE_KEYS}
+_TABLES = {"keys of a spec": MANUAL_KEYS, "keys of `exits: auto`": CHOICE_KEYS, "keys of a list of models": MODELS_KEYS}
 _MARKED = re.compile(f"(<!-- ({'|'.join(_TABLES)}) -->)\\n.*?(<!-- end -->)", re.DOTALL)
 
 _QUESTIONS = re.compile(r"(<!-- questions -->)\n.*?(<!-- end -->)", re.DOTALL)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from offramp.pipeline.report import Report
+from offramp.pipeline.report import ImageReport, Report
 from offramp.planner.plan import PlanRecord
 from tests.helpers.paths import ROOT
 
@@ -52,6 +52,17 @@ def test_a_page_has_the_keys_of_its_file(page: str, record: type[Any]) -> None:
     found = documented(page)
     assert len(found) == len(set(found))
     assert set(found) == set(keys_of(record, "", ELSEWHERE[page]))
+
+
+def test_the_report_of_several_models_is_documented() -> None:
+    text = (ROOT / "docs" / "REPORT.md").read_text(encoding="utf-8")
+    section = text.partition("\n# report.json of several models\n")[2].partition("\n# ")[0]
+    found = []
+    for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE):
+        first, *others = re.findall("`([^`]*)`", cell)
+        found += [first, *((first.rpartition(".")[0] + other) if other.startswith(".") else other for other in others)]
+    as_above = ("models[]", "memory", "verified", "firmware")
+    assert set(found) == set(keys_of(ImageReport, "", as_above))
 
 
 def test_keys_are_those_of_fields() -> None:
