@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, KnownAnswer, Model, StageCode
-from offramp.codegen.load_images import bias_runs, input_layout, tensor_layout, weight_chunks
+from offramp.codegen.load_images import bias_runs, buffer_runs, input_layout, tensor_layout, weight_chunks
 from offramp.codegen.lower import Lowered
 from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.program import start_writes, stop_writes
@@ -71,7 +71,8 @@ def assemble_together(
 
 def _model(part: ModelPart) -> Model:
     stages = tuple(_stage_code(part.lowered, index) for index in range(len(part.lowered.programs)))
-    return Model(part.name, input_layout(part.lowered.placed), stages, part.labels)
+    placed = part.lowered.placed
+    return Model(part.name, input_layout(placed), stages, part.labels, buffer_runs(placed))
 
 
 def init_writes(quadrants: Sequence[int], device: Device) -> tuple[BusWrite, ...]:

@@ -139,13 +139,23 @@ class InputLayout:
 
 
 @dataclass(frozen=True)
+class WordRun:
+    """`words` neighbouring words of data memory."""
+
+    address: int
+    words: int
+
+
+@dataclass(frozen=True)
 class Model:
-    """A chain of stages. labels: one a class, or none."""
+    """A chain of stages. labels: one a class, or none. buffers: what it keeps from one inference to the next, zero at
+    the start."""
 
     name: str
     input: InputLayout
     stages: tuple[StageCode, ...]
     labels: tuple[str, ...] = ()
+    buffers: tuple[WordRun, ...] = ()
 
     @property
     def classes(self) -> int:

@@ -123,6 +123,7 @@ def _model(model: Model, firmware: Firmware, device: Device) -> Iterator[str]:
         if not _LABEL.fullmatch(label):
             yield f"label {label!r}: no quotes, backslashes, question marks or control characters, and not empty"
     yield from _input(model.input, device)
+    yield from _buffers(model, device)
     yield from _fifo(model)
     yield from _switches(model)
     for index, stage in enumerate(model.stages):
@@ -150,6 +151,12 @@ def _input(layout: InputLayout, device: Device) -> Iterator[str]:
         step_fits = run.step == WORD_BYTES if layout.chw else run.step % WORD_BYTES == 0 and run.step >= WORD_BYTES
         if not _in_one_instance(run.address, (words - 1) * run.step, device) or not step_fits:
             yield f"input run at {run.address:#x}, step {run.step}, {words} words: not within one data memory instance"
+
+
+def _buffers(model: Model, device: Device) -> Iterator[str]:
+    for run in model.buffers:
+        if run.words < 1 or not _in_one_instance(run.address, (run.words - 1) * WORD_BYTES, device):
+            yield f"rolling buffer at {run.address:#x}, {run.words} words: not within one data memory instance"
 
 
 def _in_one_instance(address: int, length: int, device: Device) -> bool:

@@ -36,7 +36,8 @@ MAGIC, FORMAT = 0x3152464F, 1  # "OFR1"
 MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2}
 NO_MEASURE = 0xFFFFFFFF
 INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO = 1, 2, 1
-HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 116, 40, 108
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 108
+BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
 
 
@@ -52,14 +53,17 @@ def lay_out(firmware: Firmware, device: Device) -> Image:
     """The image of a firmware that `firmware_check.problems` has nothing against."""
     stages_at = HEADER_BYTES + MODEL_BYTES * len(firmware.models)
     tables = Tables(stages_at + STAGE_BYTES * len(firmware.stages), device)
-    models = _models(firmware, tables)
+    loaded = _byte_runs(firmware, tables)
+    biases = Span(loaded.at if firmware.biases else 0, len(firmware.biases))
+    models = _models(firmware, loaded.at + BYTES_BYTES * len(firmware.biases), tables)
     stages = [(one.name, _stage(one, index, device, tables)) for index, one in enumerate(firmware.stages)]
     spans = {
         "init": tables.writes("init", firmware.init),
         "readable": tables.writes("readable", firmware.readable),
         "guards": tables.guards("guards", firmware.guards),
         "weights": _weights(firmware, tables),
-        "biases": _biases(firmware, tables),
+        "loaded": loaded,
+        "biases": biases,
         "models": Span(HEADER_BYTES, len(models)),
         "stages": Span(stages_at, len(stages)),
     }
@@ -93,16 +97,18 @@ def _header(firmware: Firmware, device: Device, size: int, spans: Mapping[str, S
     )
 
 
-def _models(firmware: Firmware, tables: Tables) -> list[tuple[str, tuple[Line, ...]]]:
+def _models(firmware: Firmware, first_buffer: int, tables: Tables) -> list[tuple[str, tuple[Line, ...]]]:
     found = []
     first_stage = 0
     for index, model in enumerate(firmware.models):
-        found.append((model.name, _model(model, index, first_stage, tables)))
+        own = Span(first_buffer if model.buffers else 0, len(model.buffers))
+        found.append((model.name, _model(model, index, first_stage, own, tables)))
         first_stage += len(model.stages)
+        first_buffer += BYTES_BYTES * len(model.buffers)
     return found
 
 
-def _model(model: Model, index: int, first_stage: int, tables: Tables) -> tuple[Line, ...]:
+def _model(model: Model, index: int, first_stage: int, buffers: Span, tables: Tables) -> tuple[Line, ...]:
     layout = model.input
     runs = [_input_run(layout, run) for run in layout.runs]
     return (
@@ -114,6 +120,7 @@ def _model(model: Model, index: int, first_stage: int, tables: Tables) -> tuple[
         number_field("input.columns", layout.shape[2]),
         number_field("input.flags", INPUT_CHW * layout.chw | INPUT_FIFO * layout.fifo),
         span_field("input.runs", tables.add(f"input_{index}", "offramp_input_run_t", len(runs), runs)),
+        span_field("buffers", buffers),
     )
 
 
@@ -164,15 +171,22 @@ def _weights(firmware: Firmware, tables: Tables) -> Span:
     return tables.add("weights", "offramp_chunk_t", len(lines), lines)
 
 
-def _biases(firmware: Firmware, tables: Tables) -> Span:
-    """The bytes of all runs in a table of their own, before the runs."""
+def _byte_runs(firmware: Firmware, tables: Tables) -> Span:
+    """Biases, their bytes in a table of their own; and zeros for the rolling buffers of all models, all of them from
+    the same table."""
     at = tables.bytes("bias_bytes", b"".join(run.values.tobytes() for run in firmware.biases)).at
     lines = []
     for run in firmware.biases:
-        span = Span(at, len(run.values))
-        lines.append(row((word(run.address), listed(map(number, span))), (run.address, *span)))
+        lines.append(_run_of_bytes(run.address, Span(at, len(run.values))))
         at += len(run.values)
-    return tables.add("biases", "offramp_bias_t", len(lines), lines)
+    buffers = [run for model in firmware.models for run in model.buffers]
+    zeros = tables.bytes("zeros", bytes(max((run.words for run in buffers), default=0))).at
+    lines += [_run_of_bytes(run.address, Span(zeros, run.words)) for run in buffers]
+    return tables.add("loaded", "offramp_bytes_t", len(lines), lines)
+
+
+def _run_of_bytes(address: int, span: Span) -> Line:
+    return row((word(address), listed(map(number, span))), (address, *span))
 
 
 def quadrant_mask(quadrants: Iterable[int]) -> int:

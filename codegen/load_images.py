@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Tensor
+from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Tensor, WordRun
 from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pack_bias, pack_weights
 from offramp.configs.device import Column, Device, Processor
 from offramp.planner.allocation.place import Placed
@@ -52,6 +52,16 @@ def bias_runs(*models: Placed) -> tuple[BiasRun, ...]:
                 data = pack_bias(placed.requirements.layer(slot), streaming_bias_lead(stage, slot))
                 runs.append(BiasRun(device.bias_address(place.quadrant, place.start), data.view(np.int8)))
     return tuple(sorted(runs, key=lambda run: run.address))
+
+
+def buffer_runs(placed: Placed) -> tuple[WordRun, ...]:
+    """Where rolling buffers lie: a run for each of their data memory instances."""
+    device, tensors = placed.requirements.device, placed.requirements.tensors
+    return tuple(
+        WordRun(device.data_address(instance, placed.base(name)), tensors[name].words)
+        for name in placed.requirements.chain.buffers
+        for instance in tensors[name].instances
+    )
 
 
 def input_layout(placed: Placed) -> InputLayout:

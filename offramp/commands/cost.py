@@ -108,17 +108,15 @@ def _image_costs(image: PlannedImage) -> tuple[list[Costs], Sequence[EntryReport
 def _network_file(args: argparse.Namespace, device: Device) -> Costs:
     source = load_checkpoint(args.checkpoint) if args.checkpoint else None
     shape = parse_shape(args.input) if args.input else None
-    options = Options(fifo=args.fifo, classes=args.classes, rolling_buffers=True)
+    options = Options(fifo=args.fifo, classes=args.classes)
     network = load_checked(args.subjects[0], source, shape, options, device)
     costs = network_costs(network.name, network, device)
-    notes = [] if source else [WITHOUT_WEIGHTS]
-    notes += [costs.note] if costs.note else []
-    return replace(costs, note=" ".join(notes) or None)
+    return costs if source else replace(costs, note=WITHOUT_WEIGHTS)
 
 
 def case_costs(folder: Path, device: Device) -> Costs:
     """Costs of a corpus case, its kernels where its program has them; without one, at the start of weight memory."""
-    network = load_case(folder, device, rolling_buffers=True).network
+    network = load_case(folder, device).network
     starts: Mapping[int, Column] = {}
     if is_file(folder / "program.npz"):
         starts = kernel_starts(vendor_weights(vendor_image(folder, device), len(network.layers), device))

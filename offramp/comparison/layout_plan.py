@@ -24,7 +24,7 @@ from offramp.planner.exits.guarantee import in_points
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 from offramp.planner.hardware.cycles import layer_cycles
 from offramp.planner.hardware.energy import layer_energy
-from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, TensorId
 
 
 def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layout:
@@ -107,11 +107,12 @@ def bias_uses(placed: Placed) -> tuple[BiasUse, ...]:
 def data_uses(placed: Placed) -> tuple[DataUse, ...]:
     """Every tensor by itself, those that are placed together included."""
     requirements = placed.requirements
-    producers, numbers = requirements.chain.producers, layer_numbers(requirements.chain)
+    chain = requirements.chain
+    producers, numbers = chain.producers, layer_numbers(chain)
     return tuple(
         DataUse(
-            name="input" if name == INPUT_TENSOR else f"output of {producers[name].name}",
-            layer=None if name == INPUT_TENSOR else numbers[producers[name].name],
+            name=_label(name, chain),
+            layer=numbers[producers[name].name] if name in producers else None,
             instances=tensor.instances,
             start=placed.base(name) - tensor.lead,
             words=tensor.words,
@@ -120,6 +121,12 @@ def data_uses(placed: Placed) -> tuple[DataUse, ...]:
         )
         for name, tensor in requirements.tensors.items()
     )
+
+
+def _label(name: TensorId, chain: Chain) -> str:
+    if name in chain.buffers:
+        return f"rolling buffer {chain.buffers[name].name}"
+    return "input" if name == INPUT_TENSOR else f"output of {chain.producers[name].name}"
 
 
 def step_names(chain: Chain) -> tuple[str, ...]:

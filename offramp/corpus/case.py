@@ -34,12 +34,9 @@ class Case:
     overlap: bool
 
 
-def load_case(folder: Path, device: Device, rolling_buffers: bool = False) -> Case:
+def load_case(folder: Path, device: Device) -> Case:
     """Read network.yaml, weights.npz, input.npy and meta.json of a case. InputError if one is missing or unsuitable,
-    Damaged if one is damaged.
-
-    `rolling_buffers`: accept a network with those, of which only costs are known.
-    """
+    Damaged if one is damaged."""
     meta, sample = read_meta(folder, needed=True), read_array(folder / "input.npy", CORPUS_FILE)
     arrays = read_arrays(folder / "weights.npz", CORPUS_FILE)
     try:
@@ -49,7 +46,6 @@ def load_case(folder: Path, device: Device, rolling_buffers: bool = False) -> Ca
             avg_pool_rounding="--avg-pool-rounding" in arguments,
             output_width=_number(arguments, "--output-width"),
             stop_after=_number(arguments, "--stop-after"),
-            rolling_buffers=rolling_buffers,
         )
         pixels = _int8(sample)
         shape = Shape(*pixels.shape)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from offramp.codegen.assemble import init_writes
 from offramp.codegen.firmware import BusWrite
-from offramp.codegen.load_images import bias_runs, tensor_layout, weight_chunks
+from offramp.codegen.load_images import bias_runs, buffer_runs, tensor_layout, weight_chunks
 from offramp.codegen.lower import Lowered, fifo_ports, lower
 from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.pack import pack_input
@@ -37,7 +37,7 @@ class ModelRunner:
         self._places: dict[TensorId, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], int]] = {}
 
     def load(self) -> None:
-        """Power-up writes, weights and biases: once for all stages and inferences."""
+        """Power-up writes, weights, biases and empty rolling buffers: once for all stages and inferences."""
         quadrants = sorted({quadrant for program in self.programs for quadrant in program.quadrants})
         self.write(init_writes(quadrants, self.device))
         for chunk in weight_chunks(self.placed):
@@ -46,6 +46,9 @@ class ModelRunner:
         for run in bias_runs(self.placed):
             addresses = run.address + 4 * np.arange(len(run.values), dtype=np.uint32)
             self.accelerator.write_block(addresses, run.values.view(np.uint8).astype(np.uint32))
+        for words in buffer_runs(self.placed):
+            addresses = words.address + 4 * np.arange(words.words, dtype=np.uint32)
+            self.accelerator.write_block(addresses, np.zeros(words.words, np.uint32))
 
     def write(self, writes: Iterable[BusWrite]) -> None:
         for write in writes:

@@ -75,8 +75,17 @@ def place_case(case: Case, device: Device, free: bool = False) -> Placed:
 
 def forget_places(network: Network) -> Network:
     """The network as if its YAML stated no processors, offsets and write gaps."""
-    return replace(network, layers=tuple(map(_forget, network.layers)))
+    buffers = tuple(replace(buffer, offset=None) for buffer in network.buffers)
+    return replace(network, layers=tuple(map(_forget, network.layers)), buffers=buffers)
 
 
 def _forget(layer: Layer) -> Layer:
-    return replace(layer, processors=0, output_processors=0, in_offset=None, out_offset=None, write_gap=0)
+    """Rolling buffers stay on their processors: these are no layer's to choose."""
+    return replace(
+        layer,
+        processors=layer.processors if layer.source else 0,
+        output_processors=layer.output_processors if layer.target else 0,
+        in_offset=None,
+        out_offset=None,
+        write_gap=0,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, InputError
 from offramp.pipeline.chains import chain_budget
 from offramp.pipeline.networks import placed_alone
 from offramp.planner.allocation.budget import Budget, alone_budget, alone_energy, energy_budget
@@ -25,8 +24,4 @@ def alone_budgets(network: Network, device: Device) -> tuple[Budget[Cycles], Bud
 
 def lowered_alone(network: Network, device: Device) -> Lowered:
     """The network placed, and cut into runs; see `placed_alone`."""
-    if network.rolling_buffers:
-        found = f"{len(network.layers)} layers with rolling data buffers (`data_buffer`)"
-        message = f"{found}; they have to run together, and a run has at most {device.geometry.layers} layers"
-        raise InputError(Diagnostic(network.where, message))
     return lower(placed_alone(network, device))

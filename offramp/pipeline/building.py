@@ -108,17 +108,22 @@ def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]
 
 
 def _samples(made: Planned, evaluation: Evaluation, model: int) -> tuple[KnownAnswer, ...]:
-    """For each stage the first test image that leaves there, for the board to test itself with."""
-    samples = []
-    for stage in range(len(made.chain.stages)):
-        leaving = np.flatnonzero(evaluation.exit_index == stage)
-        if len(leaving):
-            first = int(leaving[0])
-            logits = tuple(evaluation.profiled.logits[stage][first].tolist())
-            answer = int(evaluation.profiled.answers[stage][first])
-            run = made.chain.answering[stage]
-            samples.append(KnownAnswer(evaluation.data.x[first], run, answer, logits, model))
-    return tuple(samples)
+    """Test images for the board to test itself with: for each stage the first one that leaves there. Where rolling
+    buffers keep data from one image to the next, the first ones, as many as there are stages."""
+    stages = range(len(made.chain.stages))
+    if made.chain.buffers:
+        chosen = list(stages)[: len(evaluation.y)]
+    else:
+        leaving = [np.flatnonzero(evaluation.exit_index == stage) for stage in stages]
+        chosen = [int(images[0]) for images in leaving if len(images)]
+    return tuple(_sample(made, evaluation, image, model) for image in chosen)
+
+
+def _sample(made: Planned, evaluation: Evaluation, image: int, model: int) -> KnownAnswer:
+    stage = int(evaluation.exit_index[image])
+    logits = tuple(evaluation.profiled.logits[stage][image].tolist())
+    answer = int(evaluation.profiled.answers[stage][image])
+    return KnownAnswer(evaluation.data.x[image], made.chain.answering[stage], answer, logits, model)
 
 
 def _verified(

@@ -14,6 +14,10 @@ from offramp.planner.spec.dataset import DataSet, Images, check_disjoint, load_d
 from offramp.planner.spec.spec import Calibration, ChoiceSpec, Spec
 
 TEST_DATA = "test"  # the data set that results are reported on
+IN_ORDER = (
+    "`risk` holds for images that are independent of each other; those of networks with rolling buffers follow one "
+    "another: without `risk` thresholds are chosen on the given data only"
+)
 TRAIN_DATA = "train"  # the data set that the networks were trained on, only to check the others against
 
 

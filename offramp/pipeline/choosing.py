@@ -11,7 +11,7 @@ from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.host.progress import Progress
-from offramp.pipeline.chains import calibration_data, chain_budget
+from offramp.pipeline.chains import IN_ORDER, calibration_data, chain_budget
 from offramp.pipeline.warnings import data_warnings
 from offramp.planner.allocation.budget import Budget, checking, energy_budget
 from offramp.planner.allocation.place import place
@@ -140,6 +140,8 @@ def choose_plan(
 ) -> tuple[Plan, Lowered]:
     """The plan with the best chain, and its programs. OfframpError lists everything that prevents it."""
     candidates = load_candidates(spec, sources, device)
+    if spec.choice.delta is not None and candidates.rolling:
+        raise InputError(Diagnostic(spec.choice.where, IN_ORDER))
     compared = load_compared(spec, sources, device)
     networks = [candidates.main, *compared.values()]
     problems = [problem for network in networks for problem in check_network(network, device)]

@@ -21,10 +21,6 @@ from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer, with_proces
 from offramp.planner.ir.network import Layer, Network
 
 When = Literal["after power-up", "each inference", "each stage", "each switch"]
-ROLLING = (
-    "Rolling data buffers (`data_buffer`): only the cost of this network is known. `offramp build` refuses it, as "
-    "placement, firmware and verification know no data that outlive an inference."
-)
 
 
 @dataclass(frozen=True)
@@ -153,8 +149,7 @@ def _alone_costs(
     if network.layers[-1].out_shape.pixels == 1:
         overheads.append(_overhead("checking the result", "each stage", budget.checks[0], device))
         answers = _answers(["the network"], budget, energy)
-    note = ROLLING if network.rolling_buffers else None
-    return Costs(name, device, (StageCost(name, layers),), tuple(overheads), answers, note)
+    return Costs(name, device, (StageCost(name, layers),), tuple(overheads), answers)
 
 
 def _loading(

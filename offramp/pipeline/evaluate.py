@@ -8,19 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.pipeline.chains import TEST_DATA, TRAIN_DATA, disjoint_data
-from offramp.planner.ir.chain import Chain
+from offramp.planner.ir.chain import Chain, without_exits
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
-from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import Profile, exit_indices, profile
+from offramp.planner.reference.sequence import run_in_order
 from offramp.planner.spec.dataset import DataSet
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """`profiled`: all stages on all images of `data`; `exit_index`: stage at which each image leaves, (N,)."""
+    """`profiled`: all stages on all images of `data`; `exit_index`: stage at which each image leaves, (N,).
+
+    `alone`: as `profiled`, but none leaves early, which makes a difference for rolling buffers that miss images.
+    """
 
     profiled: Profile
+    alone: Profile
     exit_index: npt.NDArray[np.int64]
     data: DataSet
 
@@ -49,13 +53,14 @@ class Evaluation:
 
     def accuracy_alone(self, stage: int) -> float:
         """Accuracy of a stage on all images."""
-        return float((self.profiled.answers[stage] == self.y).mean())
+        return float((self.alone.answers[stage] == self.y).mean())
 
 
 def evaluate(chain: Chain, data: DataSet) -> Evaluation:
     """Run all stages on all images; every exit must have a threshold."""
     profiled = profile(chain, data.x)
-    return Evaluation(profiled, exit_indices(chain, profiled), data)
+    alone = profile(without_exits(chain), data.x) if chain.misses_inputs else profiled
+    return Evaluation(profiled, alone, exit_indices(chain, profiled), data)
 
 
 def evaluate_plan(plan: Plan) -> Evaluation | None:
@@ -69,5 +74,5 @@ def evaluate_plan(plan: Plan) -> Evaluation | None:
 
 def accuracy_of(network: Network, data: DataSet) -> float:
     """Of a network alone on all images."""
-    logits = run_network(network, data.x)[network.layers[-1].index].reshape(len(data.x), -1)
+    logits = run_in_order(network, data.x)[network.layers[-1].index].reshape(len(data.x), -1)
     return float((logits.argmax(axis=1) == data.y).mean())

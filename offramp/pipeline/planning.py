@@ -10,7 +10,7 @@ from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.host.progress import Progress
-from offramp.pipeline.chains import calibration_data, chain_budget
+from offramp.pipeline.chains import IN_ORDER, calibration_data, chain_budget
 from offramp.pipeline.choosing import choose_plan
 from offramp.pipeline.warnings import data_warnings
 from offramp.planner.allocation.budget import Budget, energy_budget
@@ -88,6 +88,8 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
 
 def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Executor) -> Calibrated:
     chain = made.chain
+    if goal.delta is not None and chain.buffers:
+        raise InputError(Diagnostic(goal.where, IN_ORDER))
     data = calibration_data(spec, chain, goal)
     answered = profile_answers(chain, data.x, tasks)
     truth = data.y if isinstance(data, DataSet) else answered.classes[-1]

@@ -9,9 +9,9 @@ from pathlib import Path
 from offramp.configs.errors import Diagnostic, Where
 from offramp.configs.lines import load_yaml
 from offramp.configs.schema import Entry, read_entry
-from offramp.planner.ai8x.rolling_buffers import RollingBuffer, read_buffers
+from offramp.planner.ai8x.rolling_buffers import read_buffers
 from offramp.planner.ai8x.yaml_keys import RESERVED_NAMES, TOP_KEYS
-from offramp.planner.ir.network import Activation, DataFormat, Eltwise, Op, ProcessorMap
+from offramp.planner.ir.network import Activation, DataFormat, Eltwise, Op, ProcessorMap, RollingBuffer
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class LayerDescription:
     in_sequences: tuple[int | str, ...] | None
     in_channels: int | None
     in_dim: tuple[int, int] | None
+    in_crop: tuple[int, int]
     out_channels: int | None
     output: bool
 
@@ -91,7 +92,7 @@ class LayerDescription:
 class Description:
     """A network YAML. `features` holds what is stated at the top level beyond the ordinary keys, with its place.
 
-    `buffers`: rolling data buffers; None if they were not asked for.
+    `buffers`: rolling data buffers.
     """
 
     arch: str
@@ -100,25 +101,22 @@ class Description:
     layers: tuple[LayerDescription, ...]
     output_map: ProcessorMap  # processors of the last layer's output; 0: not stated
     features: Mapping[str, Where]
-    buffers: tuple[RollingBuffer, ...] | None = None
+    buffers: tuple[RollingBuffer, ...] = ()
 
 
-def read_description(path: Path, rolling_buffers: bool = False) -> tuple[Description | None, tuple[Diagnostic, ...]]:
-    """Read a network YAML: the description (None if it has no list of layers) and all that is wrong with it.
-
-    `rolling_buffers`: read those too, and how layers use them.
-    """
+def read_description(path: Path) -> tuple[Description | None, tuple[Diagnostic, ...]]:
+    """Read a network YAML: the description (None if it has no list of layers) and all that is wrong with it."""
     data = load_yaml(path)
     problems: list[Diagnostic] = []
     top = read_entry(data, TOP_KEYS, problems)
     if not top["layers"]:
         return None, tuple(problems)
     layers = [_read_layer(index, entry, problems) for index, entry in enumerate(top["layers"]) if entry]
-    buffers = read_buffers(data, problems) if rolling_buffers else None
-    _check_names(layers, buffers or (), problems)
-    if buffers is not None and "data_buffer" not in top:
+    buffers = read_buffers(data, problems)
+    _check_names(layers, buffers, problems)
+    if "data_buffer" not in top:
         _check_no_buffer(layers, problems)
-    features = {key: top.at(key) for key in ("snoop", "data_buffer", "unload") if key in top}
+    features = {key: top.at(key) for key in ("snoop", "unload") if key in top}
     description = Description(
         top["arch"], top["dataset"], top.where, tuple(layers), top["output_map"] or 0, features, buffers
     )
@@ -152,6 +150,7 @@ def _read_layer(index: int, entry: Entry, problems: list[Diagnostic]) -> LayerDe
         in_sequences=entry["in_sequences"],
         in_channels=entry["in_channels"],
         in_dim=entry["in_dim"],
+        in_crop=entry["in_crop"],
         out_channels=entry["out_channels"],
         output=entry["output"],
     )
@@ -249,7 +248,7 @@ def _check_no_buffer(layers: Sequence[LayerDescription], problems: list[Diagnost
 
 def find_buffer(description: Description, reference: int | str) -> RollingBuffer | None:
     """The rolling data buffer of that name, if it is one."""
-    named = (buffer for buffer in description.buffers or () if buffer.name.lower() == str(reference).lower())
+    named = (buffer for buffer in description.buffers if buffer.name.lower() == str(reference).lower())
     return next(named, None) if isinstance(reference, str) else None
 
 

@@ -45,7 +45,6 @@ class Options:
 
     `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
     biases are dropped; `classes`: output channels of the last layer where no weights give them.
-    `rolling_buffers`: understand rolling data buffers, enough to say what layers cost; else they are refused.
     """
 
     fifo: bool = False
@@ -54,7 +53,6 @@ class Options:
     stop_after: int | None = None
     no_bias: frozenset[int] = frozenset()
     classes: int | None = None
-    rolling_buffers: bool = False
 
 
 DEFAULTS = Options()
@@ -94,7 +92,7 @@ def read_network(
 
     `source` None: there are no weights, and the numbers of output channels are taken from the output processors.
     """
-    description, problems = read_description(path, options.rolling_buffers)
+    description, problems = read_description(path)
     return infer_network(description, problems, source, input_shape, options, device)
 
 
@@ -133,7 +131,7 @@ def infer_network(
         layers=layers,
         fifo=options.fifo,
         avg_pool_rounding=options.avg_pool_rounding,
-        rolling_buffers=bool(description.buffers),
+        buffers=description.buffers,
     )
     return network, problems + wrong
 

@@ -1,28 +1,15 @@
 """Rolling data buffers of a network YAML: data memory that keeps its content from one inference to the next.
 
-Only as far as the shapes of the layers that read them depend on them. Keys as in the README of
-analogdevicesinc/ai8x-synthesis, "Rolling Buffers", and its izer/yamlcfg.py.
+Keys as in the README of analogdevicesinc/ai8x-synthesis, "Rolling Buffers", and its izer/yamlcfg.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from offramp.configs.errors import Diagnostic, Where
+from offramp.configs.errors import Diagnostic
 from offramp.configs.lines import LineMap
 from offramp.configs.schema import Entry, Items, Section, read_value
 from offramp.planner.ai8x.yaml_keys import BUFFER_KEYS, RESERVED_NAMES
-from offramp.planner.ir.network import Shape
-
-
-@dataclass(frozen=True)
-class RollingBuffer:
-    """A buffer and the byte at which it starts in each of its data memory instances."""
-
-    name: str
-    where: Where
-    shape: Shape
-    offset: int
+from offramp.planner.ir.network import RollingBuffer, Shape
 
 
 def read_buffers(data: LineMap, problems: list[Diagnostic]) -> tuple[RollingBuffer, ...]:
@@ -44,4 +31,5 @@ def _buffer(entry: Entry, problems: list[Diagnostic]) -> RollingBuffer | None:
         return None
     if any(value is None for value in entry.values.values()):
         return None
-    return RollingBuffer(name, entry.at("name"), Shape(entry["channels"], *entry["dim"]), entry["offset"])
+    shape = Shape(entry["channels"], *entry["dim"])
+    return RollingBuffer(name, entry.at("name"), shape, entry["processors"], entry["offset"])

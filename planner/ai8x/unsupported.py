@@ -102,18 +102,6 @@ def passthrough_shift(layer: LayerDescription) -> str | None:
     return "output_shift" if layer.op == "passthrough" and layer.convolution.shift else None
 
 
-def in_crop(layer: LayerDescription) -> str | None:
-    """Input rows are not cropped: `in_crop` must be 0 (a limit of Offramp)."""
-    return "in_crop" if any(layer.entry["in_crop"]) else None
-
-
-def rolling_buffer(layer: LayerDescription) -> str | None:
-    """Rolling data buffers (`data_buffer`, `buffer_shift`, `buffer_insert`), which keep data from one inference to the
-    next, are supported by `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
-    keys = [key for key in ("buffer_shift", "buffer_insert") if key in layer.entry]
-    return keys[0] if keys else None
-
-
 LAYER_RULES: tuple[Rule, ...] = (
     groups,
     binary_weights,
@@ -131,8 +119,6 @@ LAYER_RULES: tuple[Rule, ...] = (
     square_pool_stride,
     output_pad,
     passthrough_shift,
-    in_crop,
-    rolling_buffer,
 )
 
 
@@ -145,12 +131,6 @@ def unload(description: Description) -> str | None:
     """Outputs are the last layer's and those marked `output: true`; a list of what to unload (`unload`) is not
     supported (a limit of Offramp)."""
     return "unload" if "unload" in description.features else None
-
-
-def data_buffer(description: Description) -> str | None:
-    """Rolling data buffers (`data_buffer`), which keep data from one inference to the next, are supported by
-    `offramp cost NETWORK.yaml` only (a limit of Offramp)."""
-    return "data_buffer" if "data_buffer" in description.features else None
 
 
 # What a rule refuses on devices without this feature (configs/device_reader.py lists them) is there on others.
@@ -168,18 +148,13 @@ FEATURES: Mapping[Callable[..., str | None], str] = {
     snoop: "snoop",
 }
 
-NETWORK_RULES: tuple[Callable[[Description], str | None], ...] = (snoop, unload, data_buffer)
-BUFFER_RULES = (rolling_buffer, data_buffer)
+NETWORK_RULES: tuple[Callable[[Description], str | None], ...] = (snoop, unload)
 
 
 def check_description(description: Description, device: Device) -> tuple[Diagnostic, ...]:
-    """Everything unsupported that the description asks for, in the order of the file.
-
-    Rolling data buffers are refused unless they were asked for when it was read.
-    """
+    """Everything unsupported that the description asks for, in the order of the file."""
     numbers = numbers_of(device)
     left_out = {rule for rule, feature in FEATURES.items() if feature in device.features}
-    left_out |= set() if description.buffers is None else set(BUFFER_RULES)
     problems = []
     for rule in NETWORK_RULES:
         key = None if rule in left_out else rule(description)

@@ -104,10 +104,15 @@ LAYER_KEYS = (
     Key("tcalc", flag, "Refused unless it is false."),
     Key("in_skip", _NUMBER, "Refused unless it is 0.", ("read_gap",)),
     Key("in_channel_skip", _NUMBER, "Refused unless it is 0."),
-    Key("in_crop", pair(0), "Refused unless it is 0.", default=(0, 0)),
+    Key(
+        "in_crop",
+        pair(0),
+        "Rows of the input to leave out, in front and behind; `in_offset` points behind the first ones.",
+        default=(0, 0),
+    ),
     Key("bias_group", anything, "Not used: placement decides where biases lie.", ("bias_quadrant",)),
-    Key("buffer_shift", integer(1), "For rolling data buffers, which only `offramp cost` understands."),
-    Key("buffer_insert", integer(1), "For rolling data buffers, which only `offramp cost` understands."),
+    Key("buffer_shift", integer(1), "A pass-through layer moves the rows of a data buffer to the front by this many."),
+    Key("buffer_insert", integer(1), "The output is so many new rows at the end of a data buffer."),
 )
 TOP_KEYS = (
     Key(
@@ -129,7 +134,7 @@ TOP_KEYS = (
     Key("bias", text, "Test data of the vendor's tool, not used."),
     Key("weights", text, "Test data of the vendor's tool, not used."),
     Key("snoop", anything, "Refused."),
-    Key("data_buffer", anything, "Rolling data buffers, which only `offramp cost` understands."),
+    Key("data_buffer", anything, "Rolling data buffers, which keep their content from one inference to the next."),
     Key("unload", anything, "Refused."),
 )
 BUFFER_KEYS = (

@@ -50,8 +50,9 @@ class Placed:
         return self.bases[tensor]
 
     def read_base(self, slot: Slot) -> Word:
-        """The word from which a layer reads: its first operand's, or that of all parts of a concatenation."""
-        return min(self.bases[tensor] for tensor in slot.reads)
+        """The word from which a layer reads, behind what it crops: its first operand's, or that of all parts of a
+        concatenation."""
+        return min(self.bases[tensor] for tensor in slot.reads) + self.requirements.layer(slot).cropped_words[0]
 
 
 def place(chain: Chain, device: Device, overlap: bool = False, alternatives: Iterable[Alternative] = ()) -> Placed:

@@ -11,11 +11,11 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.groups import Group, Tensor, group_of, read_together
 from offramp.planner.hardware.cycles import late_start_cycles
-from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, instances_of, map_layer, quadrants_of
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, instances_of, map_layer, passes_of, quadrants_of
 from offramp.planner.hardware.streaming import buffer_words
 from offramp.planner.hardware.trailing import trails
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
-from offramp.planner.ir.network import ProcessorMap
+from offramp.planner.ir.network import ProcessorMap, RollingBuffer
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, Step, WeightBlock
 
 
@@ -56,7 +56,6 @@ class MemoryRequirements:
 
 def requirements_of(chain: Chain, device: Device) -> MemoryRequirements:
     """Hardware forms, tensors and lifetimes. InputError where two readers disagree on how a tensor lies in memory."""
-    assert not any(network.rolling_buffers for network in chain.networks.values()), "lifetimes end with an inference"
     hw = {slot.writes: map_layer(slot.layer, chain.networks[slot.network], device) for slot in chain.slots}
     problems = tuple(_layout_problems(chain, hw))
     if problems:
@@ -64,6 +63,7 @@ def requirements_of(chain: Chain, device: Device) -> MemoryRequirements:
     tensors = {INPUT_TENSOR: _input_tensor(chain, device, hw)} | {
         slot.writes: _output_tensor(chain, device, slot, hw[slot.writes]) for slot in chain.slots
     }
+    tensors |= {name: _rolling_tensor(chain, device, name, buffer) for name, buffer in chain.buffers.items()}
     for tensor, words in _buffer_words(chain, hw).items():
         tensors[tensor] = replace(tensors[tensor], words=words)
     groups = tuple(group_of(chain, device, tensors, members) for members in read_together(chain, tensors))
@@ -95,7 +95,7 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
         data_words=device.memories["data"].words,
-        overlaps=_all_pairs([group.name for group in requirements.groups]) if overlap else _trailing(requirements),
+        overlaps=_all_pairs(_transient(requirements)) if overlap else _trailing(requirements),
     )
 
 
@@ -124,6 +124,8 @@ def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Diagn
             found = f"{slot.name} reads the input as {layer.data_format} on processors {layer.processors:#x}"
             wanted = f"{source.name} reads it as {source.layer.data_format} on {source.layer.processors:#x}"
             problems.append(Diagnostic(layer.where, f"{found}; {wanted}: all readers must agree"))
+        if slot.layer.source:
+            continue  # the processors of its buffer, by a rule
         places = [
             source.layer.processors if tensor == INPUT_TENSOR else hw[tensor].output_processors for tensor in slot.reads
         ]
@@ -155,9 +157,19 @@ def _input_tensor(chain: Chain, device: Device, hw: Mapping[TensorId, HwLayer]) 
     layer = hw[reader.writes]
     first, last = _life(chain, INPUT_TENSOR)
     # The input's place is part of the interface to the application: byte 0 unless the YAML says otherwise.
-    offset = (reader.layer.in_offset or 0) // WORD_BYTES
-    instances = instances_of(layer.processors, device)
-    return Tensor(INPUT_TENSOR, layer.processors, instances, layer.input_words, 0, first, last, offset)
+    offset = max(0, (reader.layer.in_offset or 0) // WORD_BYTES - layer.cropped_words[0])
+    words = layer.input_words + sum(layer.cropped_words)
+    return Tensor(INPUT_TENSOR, layer.processors, instances_of(layer.processors, device), words, 0, first, last, offset)
+
+
+def _rolling_tensor(chain: Chain, device: Device, name: TensorId, buffer: RollingBuffer) -> Tensor:
+    """A rolling buffer lives for ever: from the loading of the input to the last check of an exit, and on."""
+    _, exit_check = chain.steps
+    words = buffer.shape.pixels * passes_of(buffer.shape.channels, device)[0]
+    kept = buffer.offset is not None and chain.keep_offsets[name.split(":")[0]]
+    offset = buffer.offset // WORD_BYTES if kept and buffer.offset is not None else None
+    instances = instances_of(buffer.processors, device)
+    return Tensor(name, buffer.processors, instances, words, 0, 0, max(exit_check.values()), offset)
 
 
 def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> Tensor:
@@ -167,7 +179,7 @@ def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> 
     instances = tuple(range(base, top + 1))
     if layer.kind == "passthrough":
         instances = instances_of(layer.output_processors, device)
-    kept = chain.keep_offsets[slot.network] and slot.layer.out_offset is not None
+    kept = chain.keep_offsets[slot.network] and slot.layer.out_offset is not None and slot.into is None
     offset = slot.layer.out_offset // WORD_BYTES if kept and slot.layer.out_offset is not None else None
     return Tensor(
         slot.writes, layer.output_processors, instances, layer.output_words, layer.surplus, first, last, offset
@@ -195,7 +207,11 @@ def _buffer_of(requirements: MemoryRequirements, group: Group) -> Buffer:
     placed = list(zip(members, group.starts, strict=True))
     offsets = [member.offset - start for member, start in placed if member.offset is not None]
     producer = requirements.chain.producers.get(group.tensors[0])
+    rolling = next(
+        (requirements.chain.buffers[name] for name in group.tensors if name in requirements.chain.buffers), None
+    )
     where = producer.layer.where if producer else requirements.chain.first_reader.layer.where
+    where = rolling.where if rolling else where
     if len(set(offsets)) > 1:
         message = f"`out_offset`s of {group.name} do not fit together; one layer reads them side by side: "
         message += "state what that layer reads, or `offsets: free` in the spec"
@@ -208,6 +224,7 @@ def _buffer_of(requirements: MemoryRequirements, group: Group) -> Buffer:
         last=max(member.last for member in members),
         offset=offsets[0] if offsets else None,
         where=where,
+        kept=rolling is not None,
     )
 
 
@@ -234,6 +251,12 @@ def _trailing(requirements: MemoryRequirements) -> frozenset[frozenset[str]]:
         if placed and trails(requirements.layer(slot), source.offset or 0, written.offset or 0):
             pairs.add(frozenset((source.id, written.id)))
     return frozenset(pairs)
+
+
+def _transient(requirements: MemoryRequirements) -> list[str]:
+    """Groups that hold nothing from one inference to the next."""
+    buffers = set(requirements.chain.buffers)
+    return [group.name for group in requirements.groups if not buffers & set(group.tensors)]
 
 
 def _all_pairs(names: Sequence[str]) -> frozenset[frozenset[str]]:

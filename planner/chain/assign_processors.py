@@ -130,7 +130,7 @@ def with_gaps(network: Network, device: Device) -> Network:
 
 def _interleave(layer: Layer, device: Device) -> int:
     """How many tensors lie in turn, word by word, in what a layer reads."""
-    if len(layer.inputs) < 2:
+    if len(layer.inputs) < 2 or layer.join == "pixels":
         return 1
     return layer.operands if layer.operands > 1 else passes_of(layer.in_shape.channels, device)[0]
 
@@ -139,7 +139,9 @@ def known_maps(network: Network, device: Device, input_map: ProcessorMap) -> dic
     """Maps that the YAML states: a producer's outputs, or the processors of a layer that reads one tensor only."""
     maps = {layer.index: layer.output_processors for layer in network.layers if layer.output_processors}
     for layer in network.layers:
-        if layer.processors and (len(set(layer.inputs)) == 1 or layer.operands > 1):
+        if layer.op == "passthrough" and layer.source:
+            maps.setdefault(layer.index, _packed(layer.processors, device))
+        if layer.processors and (len(set(layer.inputs)) == 1 or layer.operands > 1 or layer.join == "pixels"):
             for tensor in layer.inputs:
                 maps.setdefault(tensor, layer.processors)
     if input_map:
@@ -173,11 +175,11 @@ def alignments_of(network: Network, device: Device) -> dict[Tensor, ProcessorAli
     }
     for layer in network.layers:
         offset = 0
-        concatenated = layer.operands == 1 and _interleave(layer, device) == 1
+        concatenated = layer.operands == 1 and layer.join == "channels" and _interleave(layer, device) == 1
         for tensor in layer.inputs:
             _align(alignments, layer.inputs[0], tensor, offset)
             offset += whole_instances(size_of(network, tensor, device), device) if concatenated else 0
-        if layer.op == "passthrough":
+        if layer.op == "passthrough" and layer.inputs:
             _align(alignments, layer.inputs[0], layer.index, 0)
     return alignments
 

@@ -11,7 +11,7 @@ from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
-from offramp.planner.chain.checks import check_heads, check_inputs, check_results
+from offramp.planner.chain.checks import check_buffers, check_heads, check_inputs, check_results
 from offramp.planner.chain.ends import answering, answering_layers, select
 from offramp.planner.chain.sources import NetworkSource, Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, ExitStage, Slot, TensorId, head_slots, slots_of, tensor_of
@@ -125,6 +125,7 @@ def _build(
             keep[name] = spec.networks[name if name in spec.networks else owner].keep_offsets
     check_inputs(spec, all_networks, used)
     check_results(spec, stages, all_networks)
+    check_buffers(spec, stages)
     return Chain(all_networks, stages, keep)
 
 
@@ -256,7 +257,8 @@ def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> ExitSta
     final = slots[-1].layer
     if stage.name in branch.heads:
         name, head = branch.heads[stage.name]
-        slots += head_slots(name, head, result)
+        part = stage.branch is not None and stage.branch.head.network is None
+        slots += head_slots(name, head, result, stage.network if part else name)
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
     return ExitStage(stage.name, slots, result, exit_rule(stage.exit, final))
 

@@ -57,8 +57,10 @@ def _forget_offsets(layer: Layer, head: bool) -> Layer:
 
 
 def _forget(layer: Layer, head: bool) -> Layer:
-    processors = layer.processors if set(layer.inputs) == {INPUT} and not head else 0
-    return replace(layer, processors=processors, output_processors=0)
+    """Rolling buffers stay where the YAML has them."""
+    keeps_input = layer.source or (set(layer.inputs) == {INPUT} and not head)
+    processors = layer.processors if keeps_input else 0
+    return replace(layer, processors=processors, output_processors=layer.output_processors if layer.target else 0)
 
 
 def movables_of(name: str, network: Network, device: Device, input_map: ProcessorMap = 0) -> Iterator[Movable]:
@@ -71,6 +73,10 @@ def movables_of(name: str, network: Network, device: Device, input_map: Processo
     blocks = alignment_groups(network, device)
     places = {root: _places(network, members, known, device) for root, members in blocks.items()}
     maps = {tensor: bits for own, _ in places.values() for tensor, bits in own.items()}
+    for layer in network.layers:
+        weights = tuple(_weights(name, layer, network, maps, device)) if layer.source else ()
+        if weights:  # rolling buffers stay where they are
+            yield Movable(Bundle(f"{name}/{layer.source}/{layer.index}", (0,), weights), {})
     for root, members in blocks.items():
         layers = [layer for layer in network.layers if set(layer.inputs) & set(members)]
         weights = tuple(block for layer in layers for block in _weights(name, layer, network, maps, device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.ir.chain import Stage
+from offramp.planner.ir.chain import ExitStage, Stage
 from offramp.planner.ir.network import Network
 from offramp.planner.spec.spec import ManualSpec
 
@@ -36,6 +36,35 @@ def check_inputs(spec: ManualSpec, networks: Mapping[str, Network], used: set[st
         fifo, memory = (entries[0], other) if entries[0].fifo else (other, entries[0])
         found = f"`{fifo.name}` takes the input from the FIFO, `{memory.name}` from data memory"
         raise InputError(Diagnostic(other.where, f"{found}; all networks need the same `fifo`"))
+
+
+def check_buffers(spec: ManualSpec, stages: Sequence[ExitStage]) -> None:
+    """Rolling buffers are written as a whole or not at all, and see every input unless the spec says otherwise
+    (docs/decisions/0015-state-and-exits.md)."""
+    problems = []
+    writers = [[slot for slot in stage.slots if slot.into] for stage in stages]
+    for buffer in dict.fromkeys(slot.into for slots in writers for slot in slots):
+        (first, *more) = [index for index, slots in enumerate(writers) if buffer in [slot.into for slot in slots]]
+        stage, entry = stages[first], spec.stages[first]
+        slot = next(slot for slot in writers[first] if slot.into == buffer)
+        name = f"data buffer `{slot.layer.target.buffer if slot.layer.target else ''}`"
+        network = spec.networks.get(slot.network, spec.networks[entry.network])
+        if more:
+            message = f"{name} is written in stage `{stage.name}` and in stage `{stages[more[0]].name}`"
+            cure = "an input that leaves in between would leave it half written: cut in front of these layers or behind"
+            problems.append(Diagnostic(entry.where, f"{message}; {cure}"))
+        elif first and not network.may_miss_inputs:
+            message = f"{name} of stage `{stage.name}` misses the inputs that leave at `{stages[0].name}`"
+            last = next(one for one in reversed(writers[first]) if one.into == buffer)
+            cure = f"cut behind layer `{last.layer.label}`, so that it sees all of them"
+            choice = f"`buffer_inputs: reached` for network `{network.name}`, if it is to see the others only"
+            problems.append(Diagnostic(entry.where, f"{message}: {cure}; or {choice}"))
+        elif any(earlier.exit.threshold is None for earlier in stages[:first]):
+            message = f"{name} sees the inputs that reach stage `{stage.name}`, which the thresholds before decide"
+            cure = "state these thresholds: they cannot be chosen by answers that depend on them"
+            problems.append(Diagnostic(entry.where, f"{message}: {cure}"))
+    if problems:
+        raise InputError(problems)
 
 
 def check_results(spec: ManualSpec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:

@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.ir.network import INPUT, Network
+from offramp.planner.ir.network import INPUT, Layer, Network
 
 
 @dataclass(frozen=True)
 class End:
-    """Layers that lead to one end alone, ascending, the end last; `reads`: what they read of the answer's layers, or
-    of the input."""
+    """Layers that lead to one end alone, ascending, the end last; `reads`: what they read of the answer's layers, or of
+    the input; of a rolling buffer the layer that is the last to write to it."""
 
     layers: tuple[int, ...]
     reads: frozenset[int]
@@ -53,27 +53,38 @@ def other_ends(network: Network) -> Iterator[End]:
         own = tuple(sorted(_needed(network, end) - answer))
         if own:
             read = {source for index in own for source in network.layers[index].inputs}
+            rolling = {network.layers[index].source for index in own} - {None}
+            read |= {network.writers(name)[-1].index for name in rolling if name and network.writers(name)}
             yield End(own, frozenset(read - set(own)))
 
 
 def _ends(network: Network, layers: Collection[int]) -> list[int]:
-    read = {source for index in layers for source in network.layers[index].inputs}
+    read = {source for index in layers for source in _taken(network, index)}
     return [index for index in layers if index not in read]
 
 
 def _needed(network: Network, end: int) -> set[int]:
     """A layer and all that it takes."""
-    found = {end}
-    for index in range(end, -1, -1):
-        if index in found:
-            found |= {source for source in network.layers[index].inputs if source >= 0}
+    found, new = {end}, {end}
+    while new:
+        new = {source for index in new for source in _taken(network, index)} - found
+        found |= new
     return found
+
+
+def _taken(network: Network, index: int) -> set[int]:
+    """Layers that a layer takes its input from: those that it reads, and those that write to the rolling buffer that it
+    reads, in this inference or an earlier one."""
+    layer = network.layers[index]
+    writers = network.writers(layer.source) if layer.source else ()
+    return {source for source in layer.inputs if source >= 0} | {writer.index for writer in writers}
 
 
 def select(network: Network, indices: Sequence[int], cut: int | None) -> Network:
     """Some layers of a network as a network of their own, which reads the output of layer `cut` (None: the input).
 
-    InputError if one of them reads a layer that is neither among them nor the cut.
+    InputError if one of them reads a layer that is neither among them nor the cut, or if a head writes to a rolling
+    buffer that others use.
     """
     source = INPUT if cut is None else cut
     number = {index: position for position, index in enumerate(indices)} | {source: INPUT}
@@ -86,4 +97,18 @@ def select(network: Network, indices: Sequence[int], cut: int | None) -> Network
             message = f"layer `{layer.label}` reads {name}, which is not part of the same head or backbone"
             raise InputError(Diagnostic(layer.where, message))
         layers.append(replace(layer, index=number[index], inputs=tuple(number[one] for one in layer.inputs)))
-    return replace(network, layers=tuple(layers), input_shape=network.shape_of(source))
+    used = {name for layer in layers for name in _buffers_of(layer)}
+    left_out = [layer for layer in network.layers if layer.index not in indices]
+    heads, others = (
+        (left_out, used) if cut is None else (layers, {name for one in left_out for name in _buffers_of(one)})
+    )
+    for layer in heads:
+        if layer.target and layer.target.buffer in others:
+            message = f"layer `{layer.label}` of a head writes to data buffer `{layer.target.buffer}`, which others use"
+            raise InputError(Diagnostic(layer.where, message))
+    buffers = tuple(buffer for buffer in network.buffers if buffer.name in used)
+    return replace(network, layers=tuple(layers), input_shape=network.shape_of(source), buffers=buffers)
+
+
+def _buffers_of(layer: Layer) -> tuple[str, ...]:
+    return tuple(filter(None, (layer.source, layer.target.buffer if layer.target else None)))

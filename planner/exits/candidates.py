@@ -20,8 +20,8 @@ from offramp.planner.ir.chain import Chain, ExitRule
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import INPUT, Network
 from offramp.planner.reference.confidence import confidence
-from offramp.planner.reference.layers import Tensor, run_layers, run_network
-from offramp.planner.reference.profile import BATCH
+from offramp.planner.reference.layers import Tensor, run_layers
+from offramp.planner.reference.sequence import BATCH, run_in_order
 from offramp.planner.spec.auto import same_names
 from offramp.planner.spec.dataset import DataSet, Images
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, ManualSpec, OpenHeadSpec, StageSpec
@@ -57,6 +57,11 @@ class Candidates:
     spec: AutoSpec
     main: Network
     entries: tuple[Candidate, ...]
+
+    @property
+    def rolling(self) -> bool:
+        """Whether one of them keeps data from one image to the next, so that their order matters."""
+        return bool(self.main.buffers) or any(one.network.buffers for one in self.entries)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +260,8 @@ def profile_candidates(
 
     What is kept of a batch is answers and confidences, not the logits.
     """
-    batches = [data.x[start : start + BATCH] for start in range(0, len(data.x), BATCH)]
+    size = max(len(data.x), 1) if candidates.rolling else BATCH
+    batches = [data.x[start : start + size] for start in range(0, len(data.x), size)]
     parts = tasks.map(_answers, candidates, batches)
     answers = np.concatenate([part[0] for part in parts], axis=1)
     confidences = [np.concatenate(one, axis=1) for one in zip(*(part[1] for part in parts), strict=True)]
@@ -288,11 +294,13 @@ def _confidence(rule: ExitRule, logits: npt.NDArray[np.int32]) -> npt.NDArray[np
 def _logits(candidates: Candidates, x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int32]]:
     """Logits of all candidates and, last, of main, each int32 (N, classes)."""
     main = candidates.main
-    inner: Mapping[int, Tensor] = run_network(main, x, [one.cut for one in candidates.entries if one.cut is not None])
+    inner: Mapping[int, Tensor] = run_in_order(main, x, [one.cut for one in candidates.entries if one.cut is not None])
     results = []
     for one in candidates.entries:
         if one.cut is None:
-            tensor = run_network(one.network, x)
+            tensor = run_in_order(one.network, x)
+        elif one.network.buffers:
+            tensor = run_in_order(one.network, inner[one.cut].astype(np.int8))
         else:
             tensor = run_layers(one.network.layers, {INPUT: inner[one.cut]}, one.network.avg_pool_rounding)
         results.append(tensor[one.network.layers[-1].index])

@@ -21,8 +21,8 @@ def ends_as_heads(spec: AutoSpec, sources: Sources, device: Device) -> Iterator[
     cuts = cuts_of(entry, sources[main], [], device)
     names: list[str] = []
     for end in other_ends(network):
-        (cut, *more) = end.reads
-        if not more and cut in cuts and network.layers[end.layers[-1]].out_shape == answer.out_shape:
+        cut = next(iter(end.reads), None)
+        if len(end.reads) == 1 and cut in cuts and network.layers[end.layers[-1]].out_shape == answer.out_shape:
             name = f"{main}-{cut}" if f"{main}-{cut}" not in names else f"{main}-{cut}-{end.layers[-1]}"
             names.append(name)
             branch = BranchSpec(cut, HeadSpec(entry.where, None, end.layers))

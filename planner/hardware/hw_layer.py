@@ -162,6 +162,12 @@ class HwLayer:
         return ceil_div(pixels, WORD_BYTES) if self.layer.data_format == "CHW" else pixels * self.passes * self.operands
 
     @property
+    def cropped_words(self) -> tuple[int, int]:
+        """Words of each instance that lie in front of and behind those, of the same tensor or rolling buffer."""
+        front, behind = self.layer.crop
+        return front * self.passes * self.operands, behind * self.passes * self.operands
+
+    @property
     def output_words(self) -> int:
         """Words of each instance from the first to the last one written, those skipped by a write gap included."""
         pixels = self.out_rows * self.out_cols
@@ -209,6 +215,11 @@ def map_layer(layer: Layer, network: Network, device: Device) -> HwLayer:
 def fits_stretched(layer: Layer, device: Device) -> bool:
     """Whether a dilated 1-D kernel is short enough to run with zeros between its taps."""
     return (layer.kernel[0] - 1) * layer.dilation < device.limits["conv1d_kernel"]
+
+
+def runs_folded(layer: Layer, device: Device) -> bool:
+    """Whether the layer is a dilated 1-D convolution that runs as a 2-D one, which writes more words than it has."""
+    return layer.op == "conv1d" and layer.dilation > 1 and not fits_stretched(layer, device)
 
 
 def _kind(layer: Layer) -> Kind:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from offramp.planner.ir.measure import Measure
-from offramp.planner.ir.network import INPUT, Layer, Network
+from offramp.planner.ir.network import INPUT, Layer, Network, RollingBuffer
 
-TensorId = str  # "input" or "<network>/<layer index>"
+TensorId = str  # "input", "<network>/<layer index>", or of a rolling buffer "<network>:<its name>"
 
 INPUT_TENSOR: TensorId = "input"
 
@@ -33,12 +33,13 @@ class ExitRule:
 
 @dataclass(frozen=True, eq=False)
 class Slot:
-    """A layer in a layer slot: what it reads and writes."""
+    """A layer in a layer slot: what it reads and writes. `into`: the rolling buffer in which `writes` lies."""
 
     network: str
     layer: Layer
     reads: tuple[TensorId, ...]
     writes: TensorId
+    into: TensorId | None = None
 
     @property
     def name(self) -> str:
@@ -155,6 +156,23 @@ class Chain:
             exit_check[stage.name] = step
         return written, exit_check
 
+    @cached_property
+    def buffers(self) -> dict[TensorId, RollingBuffer]:
+        """Rolling buffers of all networks."""
+        found: dict[TensorId, RollingBuffer] = {}
+        for slot in self.slots:
+            network, layer = self.networks[slot.network], slot.layer
+            if layer.source:
+                found[slot.reads[0]] = network.buffer(layer.source)
+            if slot.into and layer.target:
+                found[slot.into] = network.buffer(layer.target.buffer)
+        return found
+
+    @property
+    def misses_inputs(self) -> bool:
+        """Whether an input that leaves early is missing in a rolling buffer of a later stage."""
+        return any(slot.into for stage in self.stages[1:] for slot in stage.slots)
+
     def readers(self, tensor: TensorId) -> tuple[Slot, ...]:
         return tuple(slot for slot in self.slots if tensor in slot.reads)
 
@@ -168,25 +186,27 @@ def tensor_of(network: str, index: int) -> TensorId:
     return INPUT_TENSOR if index == INPUT else f"{network}/{index}"
 
 
+def buffer_of(network: str, buffer: str) -> TensorId:
+    return f"{network}:{buffer}"
+
+
 def slots_of(name: str, network: Network, layers: Sequence[Layer]) -> tuple[Slot, ...]:
     """Slots for some layers of a network that reads the chain's input."""
-    return tuple(
-        Slot(name, layer, tuple(tensor_of(name, index) for index in layer.inputs), tensor_of(name, layer.index))
-        for layer in layers
-    )
+    return tuple(_slot(name, layer, INPUT_TENSOR, name) for layer in layers)
 
 
-def head_slots(name: str, head: Network, tensor: TensorId) -> tuple[Slot, ...]:
-    """Slots for a head network, whose input is the tensor at the cut."""
-    return tuple(
-        Slot(
-            name,
-            layer,
-            tuple(tensor if index == INPUT else tensor_of(name, index) for index in layer.inputs),
-            tensor_of(name, layer.index),
-        )
-        for layer in head.layers
-    )
+def head_slots(name: str, head: Network, tensor: TensorId, owner: str | None = None) -> tuple[Slot, ...]:
+    """Slots for a head network, whose input is the tensor at the cut. `owner`: the network whose rolling buffers it
+    reads, if it is a part of that."""
+    return tuple(_slot(name, layer, tensor, owner or name) for layer in head.layers)
+
+
+def _slot(name: str, layer: Layer, source: TensorId, owner: str) -> Slot:
+    reads = tuple(source if index == INPUT else tensor_of(name, index) for index in layer.inputs)
+    if layer.source:
+        reads = (buffer_of(owner, layer.source),)
+    into = buffer_of(owner, layer.target.buffer) if layer.target else None
+    return Slot(name, layer, reads, tensor_of(name, layer.index), into)
 
 
 def whole(name: str, network: Network) -> Chain:
@@ -206,6 +226,15 @@ def cut(name: str, network: Network, after: int) -> Chain:
 def with_cuts(chain: Chain, cuts: Sequence[tuple[int, ...]]) -> Chain:
     """The chain with its stages in segments. `cuts`: of each stage."""
     stages = tuple(replace(stage, cuts=own) for stage, own in zip(chain.stages, cuts, strict=True))
+    return replace(chain, stages=stages)
+
+
+def without_exits(chain: Chain) -> Chain:
+    """The chain with no thresholds: all stages run for every input."""
+    stages = tuple(
+        replace(stage, exit=replace(stage.exit, threshold=None)) if isinstance(stage, ExitStage) else stage
+        for stage in chain.stages
+    )
     return replace(chain, stages=stages)
 
 

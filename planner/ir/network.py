@@ -6,7 +6,7 @@ Frozen value types only; `planner.ai8x.load` makes them from an ai8x network YAM
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ Op = Literal["conv2d", "conv1d", "convtranspose2d", "linear", "passthrough"]
 Eltwise = Literal["add", "sub", "or", "xor"]
 Activation = Literal["none", "relu", "abs"]
 DataFormat = Literal["HWC", "CHW"]
+Join = Literal["channels", "pixels"]
 ProcessorMap = int  # 64-bit map of processors, bit P = processor P; 0 = the planner chooses
 
 INPUT = -1  # stands for the network's input where a layer index is expected
@@ -38,6 +39,27 @@ class Shape:
         return self.rows * self.cols
 
 
+class Window(NamedTuple):
+    """Pixels of a rolling buffer that a layer writes, from pixel `first` on."""
+
+    buffer: str
+    first: int
+
+
+@dataclass(frozen=True)
+class RollingBuffer:
+    """Data memory that keeps its content from one inference to the next; zeros at the start.
+
+    `offset`: bytes, where it starts in each of the instances of `processors`; None: the planner chooses.
+    """
+
+    name: str
+    where: Where
+    shape: Shape
+    processors: ProcessorMap
+    offset: int | None
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
     """One layer: optional element-wise operation and pooling (either order), then `op`, bias, shift and activation.
@@ -52,7 +74,7 @@ class Layer:
     name: str
     where: Where
     op: Op
-    # Producing layers (or INPUT); several: operands if `operands` > 1, else concatenated; none: a rolling data buffer.
+    # Producing layers (or INPUT); several: operands if `operands` > 1, else joined; none: the layer reads `source`.
     inputs: tuple[int, ...]
     operands: int  # 1: no element-wise operation
     eltwise: Eltwise | None
@@ -81,6 +103,10 @@ class Layer:
     weights: npt.NDArray[np.int8] | None
     bias: npt.NDArray[np.int8] | None
     output: bool = False  # declared an output of the network besides the last layer
+    join: Join = "channels"  # how several inputs that are no operands are joined
+    crop: tuple[int, int] = (0, 0)  # pixels of the input in front of and behind those that it reads
+    source: str | None = None  # the rolling buffer that it reads instead of a tensor
+    target: Window | None = None  # where in a rolling buffer its output goes
 
     @property
     def label(self) -> str:
@@ -109,11 +135,18 @@ class Network:
     layers: tuple[Layer, ...]
     fifo: bool = False  # the input comes through the FIFO
     avg_pool_rounding: bool = False  # average pooling rounds half away from zero instead of truncating
-    rolling_buffers: bool = False  # keeps data from one inference to the next: only its costs are known
+    buffers: tuple[RollingBuffer, ...] = ()  # what it keeps from one inference to the next
 
     def consumers(self, index: int) -> tuple[Layer, ...]:
         """Layers that read the output of layer `index` (or of INPUT)."""
         return tuple(layer for layer in self.layers if index in layer.inputs)
+
+    def buffer(self, name: str) -> RollingBuffer:
+        return next(buffer for buffer in self.buffers if buffer.name == name)
+
+    def writers(self, buffer: str) -> tuple[Layer, ...]:
+        """Layers that write to a rolling buffer."""
+        return tuple(layer for layer in self.layers if layer.target and layer.target.buffer == buffer)
 
     def shape_of(self, index: int) -> Shape:
         return self.input_shape if index == INPUT else self.layers[index].out_shape

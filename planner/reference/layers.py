@@ -30,8 +30,11 @@ def run_network(network: Network, x: npt.NDArray[np.int8], keep: Collection[int]
 
     `x`: int8 (N, channels, rows, cols), the input as the accelerator gets it; operands of an element-wise first layer
     are concatenated along the channels. Results: int8 (N, channels, rows, cols), or int32 for 32-bit outputs, which
-    are raw accumulators. ValueError if `x` is not such an array.
+    are raw accumulators. ValueError if `x` is not such an array, or if the network has rolling buffers, with which the
+    order of images matters (`sequence.run_in_order`).
     """
+    if network.buffers:
+        raise ValueError(f"network `{network.name}` has rolling buffers")
     return run_layers(network.layers, {INPUT: x}, network.avg_pool_rounding, keep)
 
 
@@ -117,7 +120,7 @@ def _run_batch(
 def _operands(layer: Layer, inputs: Sequence[Tensor]) -> list[Tensor]:
     """The operands, each (N, channels, rows, cols) of `layer.in_shape`."""
     shape, count = layer.in_shape, layer.operands
-    data: Tensor = np.concatenate(inputs, axis=1) if len(inputs) > 1 else inputs[0]
+    data = _gathered(layer, inputs)
     n, channels = data.shape[:2]
     pixels = data.shape[2] * data.shape[3]
     if channels * pixels != count * shape.channels * shape.pixels:
@@ -130,6 +133,18 @@ def _operands(layer: Layer, inputs: Sequence[Tensor]) -> list[Tensor]:
         flat = data.reshape(n, channels, pixels)
         parts = [flat[:, :, operand::count] for operand in range(count)]
     return [part.reshape(n, shape.channels, shape.rows, shape.cols) for part in parts]
+
+
+def _gathered(layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+    """All inputs as one tensor, without the pixels that the layer crops."""
+    if layer.join == "pixels":
+        inputs = [one.reshape(*one.shape[:2], -1, 1) for one in inputs]
+    data: Tensor = np.concatenate(inputs, axis=2 if layer.join == "pixels" else 1) if len(inputs) > 1 else inputs[0]
+    if any(layer.crop):
+        front, behind = layer.crop
+        flat = data.reshape(*data.shape[:2], -1, 1)
+        data = flat[:, :, front : flat.shape[2] - behind]
+    return data
 
 
 def _elementwise(layer: Layer, operands: Sequence[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,8 @@ import numpy.typing as npt
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, ExitStage, TensorId
 from offramp.planner.reference.confidence import confidence, confident
 from offramp.planner.reference.layers import Tensor, run_layer
+from offramp.planner.reference.sequence import BATCH, run_sequence, start_state, with_rows
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
-
-BATCH = 250  # images at a time; bounds the memory that activations take
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,11 @@ class Profile:
 
 
 def profile(chain: Chain, x: npt.NDArray[np.int8]) -> Profile:
-    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must have an exit."""
-    parts = [_run(chain, x[start : start + BATCH]) for start in range(0, len(x), BATCH)]
+    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must have an exit.
+
+    With rolling buffers the images follow one another in this order, the first one with empty buffers.
+    """
+    parts = list(_batches(chain, x))
     logits = tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
     return Profile(logits, tuple(stage_confidence(s, one) for s, one in zip(chain.exits, logits, strict=True)))
 
@@ -45,23 +48,34 @@ class Answers:
 
 def profile_answers(chain: Chain, x: npt.NDArray[np.int8], tasks: Executor = IN_PROCESS) -> Answers:
     """As `profile`, without the logits: what is kept of a batch is small, however many classes there are."""
-    batches = [x[start : start + BATCH] for start in range(0, len(x), BATCH)]
-    parts = tasks.map(_batch_answers, chain, batches)
+    if chain.buffers:
+        parts = [_answers(chain, logits) for logits in _batches(chain, x)]
+    else:
+        parts = tasks.map(_batch_answers, chain, [x[start : start + BATCH] for start in range(0, len(x), BATCH)])
     return Answers(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
 
 
 def _batch_answers(chain: Chain, x: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
-    logits = _run(chain, x)
+    return _answers(chain, _run(chain, x))
+
+
+def _answers(
+    chain: Chain, logits: Sequence[npt.NDArray[np.int32]]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
     classes = np.stack([logit.argmax(axis=1) for logit in logits]).astype(np.int32)
     return classes, np.stack([stage_confidence(stage, one) for stage, one in zip(chain.exits, logits, strict=True)])
 
 
 def chain_tensors(chain: Chain, x: npt.NDArray[np.int8]) -> dict[TensorId, Tensor]:
-    """What every layer of every stage writes, and the input: (N, channels, rows, cols) each, for few images."""
-    tensors: dict[TensorId, Tensor] = {INPUT_TENSOR: x}
+    """What every layer of every stage writes, and the input: (N, channels, rows, cols) each, for few images. Each of
+    them is the first one of a sequence."""
+    empty = {name: values[None].repeat(len(x), axis=0) for name, values in start_state(chain).buffers.items()}
+    tensors: dict[TensorId, Tensor] = {INPUT_TENSOR: x, **empty}
     for slot in chain.slots:
         rounding = chain.networks[slot.network].avg_pool_rounding
         tensors[slot.writes] = run_layer(slot.layer, [tensors[tensor] for tensor in slot.reads], rounding)
+        if slot.into:
+            tensors[slot.into] = with_rows(tensors[slot.into], slot, tensors[slot.writes])
     return tensors
 
 
@@ -78,6 +92,19 @@ def exit_indices(chain: Chain, profiled: Profile) -> npt.NDArray[np.int64]:
         assert rule.threshold is not None
         exit_index[confident(rule.measure, profiled.confidence[index], rule.threshold)] = index
     return exit_index
+
+
+def _batches(chain: Chain, x: npt.NDArray[np.int8]) -> Iterator[list[npt.NDArray[np.int32]]]:
+    """Logits of all stages, a batch of images at a time."""
+    state = start_state(chain)
+    for start in range(0, len(x), BATCH):
+        part = x[start : start + BATCH]
+        if not chain.buffers:
+            yield _run(chain, part)
+            continue
+        results = [stage.result for stage in chain.stages]
+        tensors, state = run_sequence(chain, part, state, results)
+        yield [tensors[result].astype(np.int32).reshape(len(part), -1) for result in results]
 
 
 def _run(chain: Chain, x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int32]]:

@@ -11,6 +11,7 @@ from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain
 from offramp.planner.ir.cuts import boundaries
 from offramp.planner.ir.network import Layer, Network
+from offramp.planner.rules.buffers import BUFFER_RULES
 from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.rules.inputs import INPUT_RULES
 from offramp.planner.rules.memory import MEMORY_RULES
@@ -59,6 +60,7 @@ GROUPS: tuple[tuple[str, tuple[LayerRule, ...]], ...] = (
     ("Operators", OPERATOR_RULES),
     ("Data, weights and processors", MEMORY_RULES),
     ("Inputs from other layers", INPUT_RULES),
+    ("Rolling data buffers", BUFFER_RULES),
     ("Streaming and FIFO input", STREAM_RULES),
 )
 LAYER_RULES = tuple(rule for _, rules in GROUPS for rule in rules)

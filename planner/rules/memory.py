@@ -11,9 +11,9 @@ from offramp.planner.hardware.hw_layer import (
     BYTE_BITS,
     WORD_BYTES,
     ceil_div,
-    fits_stretched,
     passes_of,
     quadrant_slice,
+    runs_folded,
     set_bits,
 )
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
@@ -40,7 +40,7 @@ def output_memory(layer: Layer, network: Network, device: Device) -> str | None:
     """An output that does not stream into the next layer fits one data memory instance of {instance_bytes} bytes from
     its offset on: 4 bytes (32-bit: 16) for each pixel and pass, and as much for each word of `write_gap`."""
     pixels = layer.out_shape.pixels
-    if _runs_folded(layer, device):
+    if runs_folded(layer, device):
         pixels = ceil_div(layer.in_shape.rows, layer.dilation) * layer.dilation
     words = (pixels * passes_of(layer.out_shape.channels, device)[0] - 1) * (layer.write_gap + 1) + 1
     size = WORD_BYTES * words * layer.output_width // BYTE_BITS
@@ -50,11 +50,6 @@ def output_memory(layer: Layer, network: Network, device: Device) -> str | None:
     return f"an output of {layer.out_shape} ({size} bytes) at {layer.out_offset or 0:#x}" if wrong else None
 
 
-def _runs_folded(layer: Layer, device: Device) -> bool:
-    """The layer is a dilated 1-D convolution that runs as a 2-D one."""
-    return layer.op == "conv1d" and layer.dilation > 1 and not fits_stretched(layer, device)
-
-
 def folded_offset(layer: Layer, network: Network, device: Device) -> str | None:
     """A 1-D convolution with a kernel of 3 that spans more than {conv1d_kernel} samples writes 4 bytes (32-bit results:
     16) for each step of its dilation and each pass, times (`write_gap` + 1), in front of its output: `out_offset` must
@@ -62,7 +57,7 @@ def folded_offset(layer: Layer, network: Network, device: Device) -> str | None:
     passes = passes_of(layer.out_shape.channels, device)[0]
     words = layer.output_width // BYTE_BITS * layer.dilation * passes * (layer.write_gap + 1)
     surplus = WORD_BYTES * words
-    wrong = _runs_folded(layer, device) and layer.kernel[0] == 3 and layer.out_offset is not None
+    wrong = runs_folded(layer, device) and layer.kernel[0] == 3 and layer.out_offset is not None
     return f"`out_offset` of {layer.out_offset:#x}" if wrong and (layer.out_offset or 0) < surplus else None
 
 

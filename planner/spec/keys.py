@@ -147,6 +147,13 @@ NETWORK_KEYS = (
         "`true`: average pooling rounds instead of truncating (the vendor tool's `--avg-pool-rounding`).",
         default=False,
     ),
+    Key(
+        "buffer_inputs",
+        one_of(("every", "reached")),
+        "What the network's rolling buffers see: `every` input, so that no stage before may answer; or `reached`: "
+        "those that reach the stage that writes them, which takes thresholds that are given.",
+        default="every",
+    ),
 )
 TEMPERATURE = Key(
     "temperature",
@@ -252,7 +259,8 @@ COMMON_KEYS = (
         "data",
         Section((), others=name),
         "Data sets: `.npz` files with `x` (int8, N x C x H x W, as the accelerator gets it) and `y` (labels). `test` "
-        "is what results are reported on, `train` is only compared with the others: they may not share an image.",
+        "is what results are reported on, `train` is only compared with the others: they may not share an image. With "
+        "rolling buffers the images of a file follow one another.",
     ),
     Key("labels", labels, "Names of the classes.", default=()),
     Key("compare", names, "Networks that are in no stage, to be run alone for comparison.", default=()),

@@ -93,6 +93,7 @@ def _network(name: str, entry: Entry, folder: Path, problems: Problems) -> Netwo
         keep_processors=entry["processors"] == "keep",
         fifo=entry["fifo"],
         avg_pool_rounding=entry["avg_pool_rounding"],
+        may_miss_inputs=entry["buffer_inputs"] == "reached",
     )
 
 

@@ -21,6 +21,7 @@ class NetworkSpec:
     `keep_offsets`: activations stay where the YAML puts them. `keep_processors`: layers stay on the processors that the
     YAML gives them; else only the input does. `fifo`: the input comes through the FIFO, as streaming
     layers need it. `avg_pool_rounding`: average pooling rounds half away from zero instead of truncating.
+    `may_miss_inputs`: its rolling buffers need not see inputs that an earlier stage has answered.
     """
 
     name: str
@@ -32,6 +33,7 @@ class NetworkSpec:
     keep_processors: bool
     fifo: bool
     avg_pool_rounding: bool
+    may_miss_inputs: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Operation(IntEnum):
     SHAPE = 20
     STATUS_TEXT = 21
     ON_INTERRUPT = 22
+    FORGET = 23
 
 
 class Status(IntEnum):

@@ -209,6 +209,9 @@ class Session:
     ) -> Answer[calls.StageStatistics]:
         return self._ask(context, Operation.STAGE_STATISTICS, (model, stage), calls.StageStatistics, null)
 
+    def forget(self, model: int = 0, *, context: Context = Context.MAIN) -> Answer[None]:
+        return self._send(context, Operation.FORGET, (model,), _nothing)
+
     def clear_statistics(self, *, context: Context = Context.MAIN) -> Answer[None]:
         return self._send(context, Operation.CLEAR_STATISTICS, (), _nothing)
 

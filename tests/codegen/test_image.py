@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from offramp.codegen.assemble import cycle_bounds
-from offramp.codegen.firmware import Firmware
+from offramp.codegen.firmware import Firmware, WordRun
 from offramp.codegen.image import CRC_FROM, HEADER_BYTES, MODEL_BYTES, STAGE_BYTES, lay_out
 from offramp.codegen.render import render
 from offramp.pipeline.compile import compile_firmware
@@ -41,10 +41,11 @@ def test_the_header_says_what_the_bytes_are() -> None:
 def test_spans_lead_to_the_tables() -> None:
     firmware = small_firmware()
     data = lay_out(firmware, DEVICE).data
-    spans = words_at(data, 4 * 15, 14)
-    init, _, _, weights, biases, models, stages = zip(spans[::2], spans[1::2], strict=True)
+    spans = words_at(data, 4 * 15, 16)
+    init, _, _, weights, loaded, biases, models, stages = zip(spans[::2], spans[1::2], strict=True)
     assert init[1] == len(firmware.init)
     assert words_at(data, init[0], 2) == (firmware.init[0].address, firmware.init[0].value)
+    assert loaded == biases
     assert (models, stages) == ((HEADER_BYTES, 1), (HEADER_BYTES + MODEL_BYTES, 2))
     address, plain, columns, at, count = words_at(data, weights[0] + 20, 5)
     chunk = firmware.weights[1]
@@ -178,3 +179,20 @@ def test_a_damaged_image_is_not_opened(place: str, tmp_path: Path) -> None:
     elf = compile_firmware(folder, tmp_path / "main.elf", "auto", "src/main.c").elf
     status, console = run_program(elf, FakeAccelerator(small_firmware(), DEVICE), DEVICE)
     assert (status, console) == (1, "small\nimage\n*** FAIL ***\n")
+
+
+def test_rolling_buffers_are_emptied_by_zeros_that_they_share() -> None:
+    """Behind the biases, with which they are written when the image is loaded; each model names its own."""
+    firmware = small_firmware()
+    first = WordRun(DEVICE.data_address(1, 64), 5)
+    second = WordRun(DEVICE.data_address(2, 64), 3)
+    model = replace(firmware.models[0], buffers=(first, second))
+    data = lay_out(replace(firmware, models=(model,)), DEVICE).data
+    loaded, count = words_at(data, 4 * 23, 2)
+    biases = words_at(data, 4 * 25, 2)
+    assert (loaded, count) == (biases[0], biases[1] + 2)
+    own, number = words_at(data, HEADER_BYTES + MODEL_BYTES - 8, 2)
+    assert (own, number) == (loaded + 12 * biases[1], 2)
+    runs = [words_at(data, own + 12 * index, 3) for index in range(2)]
+    assert [(run[0], run[2]) for run in runs] == [(first.address, 5), (second.address, 3)]
+    assert runs[0][1] == runs[1][1] and not any(data[runs[0][1] : runs[0][1] + 5])

@@ -39,7 +39,7 @@ OPERATIONS = (
     *(Operation.LOAD, Operation.BEGIN, Operation.POLL, Operation.INFER) * 4,
     *(Operation.OUTPUT, Operation.OUTPUT_WORDS) * 2,
     *(Operation.SET_THRESHOLD, Operation.FORCE_STAGE, Operation.STATISTICS, Operation.STAGE_STATISTICS),
-    *(Operation.CLEAR_STATISTICS, Operation.SHAPE, Operation.ON_INTERRUPT),
+    *(Operation.CLEAR_STATISTICS, Operation.SHAPE, Operation.ON_INTERRUPT, Operation.FORGET),
 )
 POLLS = 60  # in a row, of a stage that takes its time
 

@@ -243,6 +243,11 @@ class Protocol:
         forced[call.model] = call.number
         return Outcome(Status.OK, replace(state, forced=tuple(forced)))
 
+    def _forget(self, state: State, call: Call) -> Iterator[Outcome]:
+        known_model = not unusable(state) and self._model(state, call.model) is not None
+        status = Status.OK if known_model else Status.E_ARGUMENT
+        yield from unusable(state) or [Outcome(status, ready(state))]
+
     def _statistics(self, state: State, call: Call) -> Iterator[Outcome]:
         if call.null:
             yield Outcome(Status.E_ARGUMENT, state)

@@ -30,6 +30,7 @@ ORDINARY: Mapping[Operation, Maker] = {
         c.model, c.stage, null=c.null, context=context
     ),
     Operation.CLEAR_STATISTICS: lambda s, c, data, context: s.clear_statistics(context=context),
+    Operation.FORGET: lambda s, c, data, context: s.forget(c.model, context=context),
     Operation.SELF_TEST: lambda s, c, data, context: s.self_test(c.number, context=context),
     Operation.SLEEP: lambda s, c, data, context: s.sleep(c.number, context=context),
     Operation.WAKE: lambda s, c, data, context: s.wake(context=context),

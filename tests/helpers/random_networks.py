@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from offramp.configs.device import load_device
-from offramp.planner.hardware.hw_layer import passes_of
-from offramp.planner.ir.network import INPUT, DataFormat, Layer, Network, Op, ProcessorMap, Shape
+from offramp.planner.hardware.hw_layer import lowest_processors, passes_of
+from offramp.planner.ir.network import (
+    INPUT,
+    DataFormat,
+    Layer,
+    Network,
+    Op,
+    ProcessorMap,
+    RollingBuffer,
+    Shape,
+    Window,
+)
 from tests.helpers.networks import NOWHERE, make_layer
 
 DEVICE = load_device()
@@ -49,7 +59,7 @@ def networks(draw: DrawFn, style: Style | None = None, shape: Shape | None = Non
         if maker.ended:
             break
         kinds = (maker.plain, maker.plain, maker.operands)
-        draw(st.sampled_from(kinds if style.maps else (*kinds, maker.concatenation)))()
+        draw(st.sampled_from(kinds if style.maps else (*kinds, maker.concatenation, maker.queue)))()
     chw = style.chw and maker.shape.channels <= 16
     layers = tuple(_named(layer, "CHW" if chw and layer.inputs == (INPUT,) else "HWC") for layer in maker.layers)
     network = Network("random", "none", NOWHERE, maker.shape, layers, avg_pool_rounding=style.rounding)
@@ -78,6 +88,38 @@ def streaming_networks(draw: DrawFn) -> Network:
     chw = style.chw and shape.channels <= 4
     named = [_named(layer, "CHW" if chw and layer.index == 0 else "HWC") for layer in layers]
     return Network("random", "none", NOWHERE, shape, tuple(named), fifo=True, avg_pool_rounding=style.rounding)
+
+
+@st.composite
+def rolling_networks(draw: DrawFn) -> Network:
+    """Networks with a rolling buffer: a layer or two in front of it, one that shifts and one that inserts, and one or
+    two that read some of its rows, before or after it is written, the last one last."""
+    style = replace(draw(styles()), maps=False, chw=False)
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    maker = Maker(draw, style, rng, _input_shape(draw, style))
+    maker.plain()
+    insert = replace(maker.layers[-1], output_width=8)
+    rows, rest = insert.out_shape.rows, draw(st.integers(1, 5))
+    shape = replace(insert.out_shape, rows=rows + rest)
+    lowest = lowest_processors(shape.channels, DEVICE)
+    room = DEVICE.geometry.processors - lowest.bit_length()
+    processors = lowest << draw(st.sampled_from([first for first in (0, 4, 16, 32) if first <= room]))
+    buffer = RollingBuffer("roll", NOWHERE, shape, processors, None)
+    kept = replace(shape, rows=rest)
+    shift = make_layer(kept, 0, op="passthrough", inputs=(), source="roll", crop=(rows * shape.cols, 0))
+    shift = replace(shift, target=Window("roll", 0), processors=buffer.processors, output_processors=buffer.processors)
+    insert = replace(insert, target=Window("roll", rest * shape.cols), output_processors=buffer.processors)
+    readers = []
+    for _ in range(draw(st.integers(1, 2))):
+        first = draw(st.integers(0, shape.rows - 1))
+        part = replace(shape, rows=draw(st.integers(1, shape.rows - first)))
+        behind = shape.pixels - first * shape.cols - part.pixels
+        changes = {"source": "roll", "crop": (first * shape.cols, behind), "processors": buffer.processors}
+        maker.add((), part, changes)
+        readers.append(maker.layers[-1])
+    order = [*readers[1:], shift, insert, readers[0]] if draw(st.booleans()) else [shift, insert, *readers]
+    layers = tuple(replace(layer, index=index, name=str(index)) for index, layer in enumerate(order))
+    return Network("random", "none", NOWHERE, maker.shape, layers, avg_pool_rounding=style.rounding, buffers=(buffer,))
 
 
 def _streamed(draw: DrawFn, style: Style, read: tuple[Shape, int], rng: np.random.Generator, streams: bool) -> Layer:
@@ -163,6 +205,18 @@ class Maker:
         channels = sum(self.shape_of(part).channels for part in parts)
         self.add(tuple(parts), replace(shape, channels=channels), {})
 
+    def queue(self) -> None:
+        """Two or three layers of as many channels, and one that reads what they write one behind the other."""
+        channels = _channels(self.draw, self.style)
+        count = self.draw(st.integers(2, 3))
+        for _ in range(count):
+            self.add_same(self.source() if self.layers else INPUT, channels)
+        parts = tuple(range(self.last - count + 1, self.last + 1))
+        shapes = [self.shape_of(part) for part in parts]
+        pixels, columns = sum(shape.pixels for shape in shapes), {shape.cols for shape in shapes}
+        cols = columns.pop() if len(columns) == 1 else 1
+        self.add(parts, Shape(channels, pixels // cols, cols), {"join": "pixels"})
+
     def add_same(self, source: int, channels: int) -> None:
         """A convolution that keeps rows and columns."""
         shape = self.shape_of(source)
@@ -173,6 +227,11 @@ class Maker:
 
     def add(self, inputs: tuple[int, ...], shape: Shape, changes: dict[str, Any]) -> None:
         """A layer of any operator."""
+        if "crop" not in changes and shape.rows > 2 and self.draw(st.integers(0, 4)) == 0:
+            front = self.draw(st.integers(0, shape.rows - 1))
+            behind = self.draw(st.integers(0, shape.rows - 1 - front))
+            changes |= {"crop": (front * shape.cols, behind * shape.cols)}
+            shape = replace(shape, rows=shape.rows - front - behind)
         changes |= _pooling(self.draw, shape)
         ops = ["conv2d", "conv1x1", "linear", "passthrough", "passthrough", "convtranspose2d"]
         op = self.draw(st.sampled_from(ops + (["conv1d"] * 3 if shape.cols == 1 else [])))

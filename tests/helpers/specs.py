@@ -21,6 +21,7 @@ class SmallNetwork:
     layers: str
     weights: tuple[tuple[int, ...], ...]
     is_head: bool = False
+    buffers: str = ""  # entries of `data_buffer`
 
 
 @dataclass(frozen=True)
@@ -181,16 +182,22 @@ def write_checkpoint(folder: Path, name: str, shapes: Sequence[tuple[int, ...]],
     return checkpoints.save(folder / f"{name}.pth.tar", state, name)
 
 
-def write_network(folder: Path, name: str, layers: str, shapes: Sequence[tuple[int, ...]], seed: int = 0) -> None:
-    """NAME.yaml and NAME.pth.tar; `shapes` are those of the weights, `seed` what they are drawn from."""
-    (folder / f"{name}.yaml").write_text(f"arch: {name}\ndataset: none\nlayers:\n{layers}")
+def write_network(
+    folder: Path, name: str, layers: str, shapes: Sequence[tuple[int, ...]], seed: int = 0, buffers: str = ""
+) -> None:
+    """NAME.yaml and NAME.pth.tar; `shapes` are those of the weights, `seed` what they are drawn from.
+
+    `buffers`: entries of `data_buffer`.
+    """
+    above = f"data_buffer:\n{buffers}" if buffers else ""
+    (folder / f"{name}.yaml").write_text(f"arch: {name}\ndataset: none\n{above}layers:\n{layers}")
     write_checkpoint(folder, name, shapes, seed)
 
 
 def write_files(folder: Path, family: Family = TINY) -> None:
     """All networks of a family, and the data sets `test` and `calibration`, without an image in common."""
     for seed, (name, network) in enumerate(family.networks.items()):
-        write_network(folder, name, network.layers, network.weights, seed)
+        write_network(folder, name, network.layers, network.weights, seed, network.buffers)
     rng = np.random.default_rng(9)
     for name in ("test", "calibration"):
         x = rng.integers(-128, 128, (family.images, *family.shape)).astype(np.int8)

@@ -23,8 +23,9 @@ from offramp.planner.ir.chain import Chain, Stage, slots_of, tensor_of, whole
 from offramp.planner.ir.cuts import legal_cuts
 from offramp.planner.ir.network import INPUT, Layer, Network
 from offramp.planner.reference.layers import run_network
+from offramp.planner.reference.sequence import run_in_order
 from offramp.planner.rules.check import check_network
-from tests.helpers.random_networks import networks, pairs, streaming_networks
+from tests.helpers.random_networks import networks, pairs, rolling_networks, streaming_networks
 from tests.helpers.searches import SETTINGS
 
 DEVICE = load_device()
@@ -57,6 +58,23 @@ def test_generated_programs_give_the_reference_cut_or_not(network: Network, data
 @given(streaming_networks(), st.data())
 def test_so_do_programs_that_stream(network: Network, data: st.DataObject) -> None:
     check_answers(network, data)
+
+
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 2))
+@given(rolling_networks(), st.data())
+def test_rolling_buffers_keep_what_earlier_inputs_left(network: Network, data: st.DataObject) -> None:
+    """Six inputs one after the other, in one stage or in two, with junk everywhere before, and wherever nothing lives
+    between stages."""
+    network, placed = supported(network)
+    for layer in network.layers:
+        note(describe(layer))
+    rng = np.random.default_rng(1)
+    shape = network.input_shape
+    x = rng.integers(-128, 128, (6, shape.channels, shape.rows, shape.cols)).astype(np.int8)
+    answers = list(run_in_order(network, x)[network.layers[-1].index].astype(np.int32))
+    assert judge_both_ways(placed, list(x), answers, rng) == ()
+    after = data.draw(st.sampled_from(legal_cuts(network)), "cut after")
+    assert judge_cut(network, after, list(x), answers, DEVICE) == ()
 
 
 def check_answers(network: Network, data: st.DataObject) -> None:

@@ -253,6 +253,12 @@ static int32_t call_on_interrupt(const uint32_t *arguments, answer_t *answer)
     return OFFRAMP_OK;
 }
 
+static int32_t call_forget(const uint32_t *arguments, answer_t *answer)
+{
+    (void)answer;
+    return offramp_forget(arguments[0]);
+}
+
 /* In the order of Operation in simulator/board/calls.py. */
 static const operation_t operations[] = {
     call_hello, call_open, call_close,
@@ -262,7 +268,7 @@ static const operation_t operations[] = {
     call_force_stage, call_statistics, call_stage_statistics,
     call_clear_statistics, call_self_test, call_sleep,
     call_wake, call_image_info, call_shape,
-    call_status_text, call_on_interrupt,
+    call_status_text, call_on_interrupt, call_forget,
 };
 
 /* Performs the next call of a stream; false if there is none, or the host cannot be answered. */

@@ -144,6 +144,12 @@ offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t 
 #define OFFRAMP_BY_CONFIDENCE UINT32_MAX
 offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage);
 
+/* Makes a model's rolling buffers, which keep data from one inference to the next, empty (zero): the next input is the
+ * first one of a sequence. They are empty after offramp_open too, and whenever the accelerator has been loaded again:
+ * after an error or offramp_cancel, and after offramp_wake from anything but OFFRAMP_SLEEP_CLOCK; the number of reloads
+ * is in the statistics. An inference that leaves at a stage has written what the stages up to that one write. */
+offramp_status_t offramp_forget(uint32_t model);
+
 /* The threshold in force, and the answers that a stage has given since the image was opened or the statistics were
  * cleared. */
 typedef struct {
@@ -178,7 +184,7 @@ offramp_status_t offramp_self_test(uint32_t tests);
  *   OFFRAMP_SLEEP_CLOCK    clock off: nothing
  *   OFFRAMP_SLEEP_RETAIN   power off but for the weight memories: registers and biases
  *   OFFRAMP_SLEEP_OFF      power off: everything
- * Inputs and answers are lost, but with OFFRAMP_SLEEP_CLOCK. Until offramp_wake all calls that need the accelerator
+ * Inputs, answers and rolling buffers are lost, but with OFFRAMP_SLEEP_CLOCK. Until offramp_wake all calls that need the accelerator
  * return OFFRAMP_NOT_READY. */
 typedef enum { OFFRAMP_SLEEP_CLOCK, OFFRAMP_SLEEP_RETAIN, OFFRAMP_SLEEP_OFF } offramp_sleep_t;
 offramp_status_t offramp_sleep(offramp_sleep_t mode);

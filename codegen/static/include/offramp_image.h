@@ -49,11 +49,11 @@ typedef struct {
     offramp_span_t words;
 } offramp_chunk_t;
 
-/* Neighbouring bias bytes, one 32-bit address each. */
+/* Neighbouring words that hold a byte each: biases, or the zeros of an empty rolling buffer. */
 typedef struct {
     uint32_t address;
     offramp_span_t bytes;
-} offramp_bias_t;
+} offramp_bytes_t;
 
 /* Words of the input in one data memory instance, or for one FIFO port. */
 typedef struct {
@@ -112,6 +112,7 @@ typedef struct {
     uint32_t first_stage;     /* of the model's stages in the image's */
     uint32_t stages;
     offramp_input_t input;
+    offramp_span_t buffers; /* of what is loaded those that make its rolling buffers empty */
 } offramp_model_t;
 
 typedef struct {
@@ -131,7 +132,8 @@ typedef struct {
     offramp_span_t readable; /* writes: weight memories can be read; `init` undoes them */
     offramp_span_t guards;
     offramp_span_t weights; /* chunks */
-    offramp_span_t biases;
+    offramp_span_t loaded; /* bytes: what is written to bias memories and, for empty rolling buffers, to data memory */
+    offramp_span_t biases; /* the first of these */
     offramp_span_t models;
     offramp_span_t stages; /* of all models */
 } offramp_header_t;

@@ -104,6 +104,7 @@ offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const off
         const offramp_model_t *model = offramp_model(offramp_runtime.header, layer->model);
         const offramp_piece_t piece = {(const uint8_t *)input->data, OFFRAMP_CHW, 0u,
                                        model->input.rows * model->input.columns};
+        offramp_load_bytes(&model->buffers); /* each run is that of a first input */
         offramp_runtime.answered = false;
         offramp_runtime.input_model = NULL;
         if ((model->input.flags & OFFRAMP_INPUT_FIFO) == 0u) {

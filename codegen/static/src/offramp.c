@@ -5,9 +5,10 @@
 
 static volatile uint32_t lock;
 
-static bool enter(void)
+/* OFFRAMP_OK, or that another call has the lock. */
+static offramp_status_t enter(void)
 {
-    return offramp_port_try_lock(&lock);
+    return offramp_port_try_lock(&lock) ? OFFRAMP_OK : OFFRAMP_BUSY;
 }
 
 static offramp_status_t leave(offramp_status_t status)
@@ -42,10 +43,12 @@ static void clear_statistics(void)
 /* Everything that changes at run time as it was planned. */
 static void reset_state(const offramp_image_t *image, const offramp_options_t *options)
 {
-    const offramp_options_t defaults = {NULL, 0u, NULL, NULL, NULL, false, false, false};
     offramp_runtime.image = image;
     offramp_runtime.header = image->header;
-    offramp_runtime.options = options != NULL ? *options : defaults;
+    offramp_runtime.options = (offramp_options_t){NULL, 0u, NULL, NULL, NULL, false, false, false};
+    if (options != NULL) {
+        offramp_runtime.options = *options;
+    }
     if ((offramp_runtime.options.clock == NULL) && (offramp_runtime.options.wait == NULL)) {
         offramp_runtime.options.clock = offramp_port_cycles;
     }
@@ -80,7 +83,8 @@ static offramp_status_t open_image(const offramp_image_t *image, const offramp_o
 
 offramp_status_t offramp_open(const offramp_image_t *image, const offramp_options_t *options)
 {
-    return enter() ? leave(open_image(image, options)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(open_image(image, options)) : status;
 }
 
 static offramp_status_t close_image(void)
@@ -95,7 +99,8 @@ static offramp_status_t close_image(void)
 
 offramp_status_t offramp_close(void)
 {
-    return enter() ? leave(close_image()) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(close_image()) : status;
 }
 
 /* ---- inferences */
@@ -104,13 +109,15 @@ offramp_status_t offramp_load(uint32_t model, offramp_format_t format, const voi
                               uint32_t pixels)
 {
     const offramp_piece_t piece = {data, format, first, pixels};
-    return enter() ? leave(offramp_load_piece(model, &piece)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(offramp_load_piece(model, &piece)) : status;
 }
 
 offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const void *data)
 {
     const offramp_piece_t input = {data, format, 0u, 0u};
-    return enter() ? leave(offramp_begin_model(model, &input, false)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(offramp_begin_model(model, &input, false)) : status;
 }
 
 static void clear_result(offramp_result_t *result)
@@ -134,7 +141,8 @@ offramp_status_t offramp_poll(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (result != NULL) {
-        status = enter() ? leave(poll_once(result)) : OFFRAMP_BUSY;
+        status = enter();
+        status = status == OFFRAMP_OK ? leave(poll_once(result)) : status;
     }
     return status;
 }
@@ -160,7 +168,8 @@ offramp_status_t offramp_infer(uint32_t model, offramp_format_t format, const vo
     const offramp_piece_t input = {data, format, 0u, 0u};
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (result != NULL) {
-        status = enter() ? leave(infer(model, &input, result)) : OFFRAMP_BUSY;
+        status = enter();
+        status = status == OFFRAMP_OK ? leave(infer(model, &input, result)) : status;
     }
     return status;
 }
@@ -178,7 +187,8 @@ static offramp_status_t cancel(void)
 
 offramp_status_t offramp_cancel(void)
 {
-    return enter() ? leave(cancel()) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(cancel()) : status;
 }
 
 /* Copies the result to `words`, widened, or if that is null to `bytes`; there is room for that many of them. */
@@ -209,7 +219,8 @@ offramp_status_t offramp_output(void *buffer, size_t bytes)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (buffer != NULL) {
-        status = enter() ? leave(copy_result(buffer, NULL, bytes)) : OFFRAMP_BUSY;
+        status = enter();
+        status = status == OFFRAMP_OK ? leave(copy_result(buffer, NULL, bytes)) : status;
     }
     return status;
 }
@@ -218,7 +229,8 @@ offramp_status_t offramp_output_words(int32_t *values, size_t count)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (values != NULL) {
-        status = enter() ? leave(copy_result(NULL, values, count)) : OFFRAMP_BUSY;
+        status = enter();
+        status = status == OFFRAMP_OK ? leave(copy_result(NULL, values, count)) : status;
     }
     return status;
 }
@@ -233,42 +245,67 @@ void offramp_on_interrupt(void)
 
 /* ---- settings and statistics */
 
-static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
+/* Whether a model has a stage, for what is possible between inferences only. */
+static offramp_status_t has_stage(uint32_t model, uint32_t stage)
 {
     offramp_status_t status = idle();
-    if (status == OFFRAMP_OK) {
-        const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
+    if ((status == OFFRAMP_OK) && (offramp_stage(offramp_runtime.header, model, stage) == NULL)) {
         status = OFFRAMP_E_ARGUMENT;
-        if ((record != NULL) && (offramp_stage(offramp_runtime.header, model, stage + 1u) != NULL)) {
-            offramp_state(record)->threshold = threshold;
-            status = OFFRAMP_OK;
-        }
+    }
+    return status;
+}
+
+static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
+{
+    offramp_status_t status = has_stage(model, stage);
+    if (status == OFFRAMP_OK) {
+        status = has_stage(model, stage + 1u);
+    }
+    if (status == OFFRAMP_OK) {
+        offramp_state(offramp_stage(offramp_runtime.header, model, stage))->threshold = threshold;
     }
     return status;
 }
 
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
 {
-    return enter() ? leave(set_threshold(model, stage, threshold)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(set_threshold(model, stage, threshold)) : status;
 }
 
 static offramp_status_t force_stage(uint32_t model, uint32_t stage)
 {
-    offramp_status_t status = idle();
+    offramp_status_t status = has_stage(model, stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage);
     if (status == OFFRAMP_OK) {
-        uint32_t checked = stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage;
-        status = OFFRAMP_E_ARGUMENT;
-        if (offramp_stage(offramp_runtime.header, model, checked) != NULL) {
-            offramp_runtime.image->forced[model] = stage;
-            status = OFFRAMP_OK;
-        }
+        offramp_runtime.image->forced[model] = stage;
     }
     return status;
 }
 
 offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage)
 {
-    return enter() ? leave(force_stage(model, stage)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(force_stage(model, stage)) : status;
+}
+
+static offramp_status_t forget(uint32_t model)
+{
+    offramp_status_t status = offramp_make_ready();
+    if (status == OFFRAMP_OK) {
+        const offramp_model_t *record = offramp_model(offramp_runtime.header, model);
+        if (record != NULL) {
+            offramp_load_bytes(&record->buffers);
+        } else {
+            status = OFFRAMP_E_ARGUMENT;
+        }
+    }
+    return status;
+}
+
+offramp_status_t offramp_forget(uint32_t model)
+{
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(forget(model)) : status;
 }
 
 static offramp_status_t copy_statistics(offramp_statistics_t *statistics)
@@ -287,7 +324,8 @@ static offramp_status_t copy_statistics(offramp_statistics_t *statistics)
 
 offramp_status_t offramp_statistics(offramp_statistics_t *statistics)
 {
-    return enter() ? leave(copy_statistics(statistics)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(copy_statistics(statistics)) : status;
 }
 
 static offramp_status_t copy_stage(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics)
@@ -306,7 +344,8 @@ static offramp_status_t copy_stage(uint32_t model, uint32_t stage, offramp_stage
 
 offramp_status_t offramp_stage_statistics(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics)
 {
-    return enter() ? leave(copy_stage(model, stage, statistics)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(copy_stage(model, stage, statistics)) : status;
 }
 
 static offramp_status_t clear(void)
@@ -320,24 +359,28 @@ static offramp_status_t clear(void)
 
 offramp_status_t offramp_clear_statistics(void)
 {
-    return enter() ? leave(clear()) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(clear()) : status;
 }
 
 /* ---- self test and sleep */
 
 offramp_status_t offramp_self_test(uint32_t tests)
 {
-    return enter() ? leave(offramp_test_block(tests)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(offramp_test_block(tests)) : status;
 }
 
 offramp_status_t offramp_sleep(offramp_sleep_t mode)
 {
-    return enter() ? leave(offramp_sleep_block(mode)) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(offramp_sleep_block(mode)) : status;
 }
 
 offramp_status_t offramp_wake(void)
 {
-    return enter() ? leave(offramp_wake_block()) : OFFRAMP_BUSY;
+    offramp_status_t status = enter();
+    return status == OFFRAMP_OK ? leave(offramp_wake_block()) : status;
 }
 
 /* ---- what an image says of itself */

@@ -71,7 +71,7 @@ offramp_status_t offramp_load_block(bool keep_weights)
         if (!keep_weights) {
             offramp_load_weights();
         }
-        offramp_load_biases();
+        offramp_load_bytes(&image->loaded);
         status = check_loaded();
     }
     if (status == OFFRAMP_OK) {

@@ -86,9 +86,11 @@ void offramp_apply(const offramp_span_t *writes);
 /* Writes all registers of a model for one of its stages. */
 void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stage);
 
-/* Weights and biases of all models. */
+/* Weights of all models. */
 void offramp_load_weights(void);
-void offramp_load_biases(void);
+
+/* Writes biases, or the zeros of rolling buffers: runs of bytes. */
+void offramp_load_bytes(const offramp_span_t *runs);
 
 /* Checks; each is true if what is there is what should be. */
 bool offramp_image_intact(const offramp_image_t *image);

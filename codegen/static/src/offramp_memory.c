@@ -3,7 +3,7 @@
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
 OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 27u);
-OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 29u);
+OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 31u);
 
 void offramp_apply(const offramp_span_t *writes)
 {
@@ -114,10 +114,10 @@ bool offramp_weights_hold(void)
     return same;
 }
 
-void offramp_load_biases(void)
+void offramp_load_bytes(const offramp_span_t *runs)
 {
-    const offramp_bias_t *run = offramp_at(offramp_runtime.header->biases.at);
-    for (uint32_t left = offramp_runtime.header->biases.count; left > 0u; left--) {
+    const offramp_bytes_t *run = offramp_at(runs->at);
+    for (uint32_t left = runs->count; left > 0u; left--) {
         const uint8_t *bytes = offramp_at(run->bytes.at);
         for (uint32_t i = 0u; i < run->bytes.count; i++) {
             offramp_reg_write(run->address + 4u * i, bytes[i]);
@@ -128,7 +128,7 @@ void offramp_load_biases(void)
 
 bool offramp_biases_hold(void)
 {
-    const offramp_bias_t *run = offramp_at(offramp_runtime.header->biases.at);
+    const offramp_bytes_t *run = offramp_at(offramp_runtime.header->biases.at);
     uint32_t wrong = 0u;
     for (uint32_t left = offramp_runtime.header->biases.count; left > 0u; left--) {
         const uint8_t *bytes = offramp_at(run->bytes.at);

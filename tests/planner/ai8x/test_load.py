@@ -87,8 +87,8 @@ def as_recorded(layer: Layer) -> dict[str, Any]:
 def test_every_network_of_the_corpus(corpus: Path) -> None:
     compared, wrong = 0, []
     for folder in sorted((corpus / "cases").iterdir()):
-        case = load_case(folder, DEVICE, rolling_buffers=True)
-        assert case.network.rolling_buffers == (folder.name == ROLLING_BUFFER)
+        case = load_case(folder, DEVICE)
+        assert bool(case.network.buffers) == (folder.name == ROLLING_BUFFER)
         assert len(case.network.layers) == len(case.meta["layers"]), folder.name
         assert case.network.fifo == (case.meta["input"] == "fifo")
         for layer, entry in zip(case.network.layers, case.meta["layers"], strict=True):
@@ -103,11 +103,6 @@ def test_every_network_of_the_corpus(corpus: Path) -> None:
             wrong += [(folder.name, layer.index, "inputs")] * (layer.inputs != expected)
     assert not wrong
     assert compared >= 990
-
-
-def test_rolling_buffers_are_refused_by_name(corpus: Path) -> None:
-    with pytest.raises(InputError, match="data_buffer"):
-        load_case(corpus / "cases" / ROLLING_BUFFER, DEVICE)
 
 
 def test_a_folder_that_is_no_case(tmp_path: Path) -> None:

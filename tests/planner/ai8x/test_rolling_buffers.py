@@ -1,20 +1,18 @@
-"""Rolling data buffers: what networks with them cost, what is wrong with them, and that nothing else takes them."""
+"""Rolling data buffers in a network YAML: what of them layers read and write, what is wrong with them, their cost."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from offramp.cli import main
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
-from offramp.planner.ai8x.load import Options, load_network
+from offramp.planner.ai8x.load import load_network
 from offramp.planner.ai8x.weights import parse_shapes
-from offramp.planner.ir.network import Layer, Shape
-from tests.helpers.specs import write_staged
+from offramp.planner.ir.network import Layer, RollingBuffer, Shape
 
 DEVICE = load_device()
 
@@ -25,30 +23,34 @@ layers:
   - {op: conv2d, name: first, processors: 0xf, output_processors: 0xff, in_offset: 0, out_offset: 0x2000, pad: 1,
      data_format: HWC}
   - {op: none, in_sequences: roll, in_channels: 16, in_dim: %s, processors: 0xffff0000,
-     output_processors: 0xffff0000, in_offset: 0x4004, out_offset: 0x4000, buffer_shift: 1}
+     output_processors: 0xffff0000, in_offset: %#x, out_offset: 0x4000, buffer_shift: 1}
   - {op: conv2d, in_sequences: first, processors: 0xff, output_processors: 0xffff0000, in_offset: 0x2000,
-     out_offset: 0x4024, pad: 0, buffer_insert: 1}
+     out_offset: %#x, pad: 0, buffer_insert: 1}
   - {%s, in_sequences: Roll, processors: 0xffff0000, in_offset: 0x4000, out_offset: 0}
   - {op: none, processors: 0xfff, output_processors: 0xfff, out_offset: 0x1000}
   - {op: none, processors: 0xfff, output_processors: 0xfff, out_offset: 0}
 """
-# (dim, what the shift and the last reader read), shape of the last weights, rows and columns of the network's input;
-# cycles as ai8x-synthesis at ab4f4c0 prints them for these networks (--verbose, with --overlap-data).
+# (dim, what the shift and the last reader read, its offset and that of new rows), shape of the last weights, rows and
+# columns of the network's input; cycles as ai8x-synthesis at ab4f4c0 prints them for these networks (--verbose, with
+# --overlap-data).
 VENDOR = {
-    "1-D": (("10", "9", "op: conv1d, in_channels: 16, in_dim: 10, kernel_size: 5, pad: 2, max_pool: 2, pool_stride: 2"),
+    "1-D": (("10", "9", "op: conv1d, in_channels: 16, in_dim: 10, kernel_size: 5, pad: 2, max_pool: 2, pool_stride: 2",
+             0x4004, 0x4024),
             "12x16x5", (3, 3), [138, 54, 42, 87, 25, 25]),
-    "2-D": (("[10, 2]", "[9, 2]", "op: conv2d, in_channels: 16, in_dim: [10, 2], pad: 1"),
+    "2-D": (("[10, 2]", "[9, 2]", "op: conv2d, in_channels: 16, in_dim: [10, 2], pad: 1", 0x4008, 0x4048),
             "12x16x3x3", (3, 4), [174, 108, 66, 364, 100, 100]),
-    "flattened": (("10", "9", "op: mlp, in_channels: 160, in_dim: 10, flatten: true"),
+    "flattened": (("10", "9", "op: mlp, in_channels: 160, in_dim: 10, flatten: true", 0x4004, 0x4024),
                   "12x160", (3, 3), [138, 54, 42, 140, 5, 5]),
-    "reshaped": (("9", "[8, 1]", "op: conv2d, in_channels: 16, in_dim: [3, 3], pad: 1"),
+    "reshaped": (("9", "[8, 1]", "op: conv2d, in_channels: 16, in_dim: [3, 3], pad: 1", 0x4004, 0x4020),
                  "12x16x3x3", (3, 3), [138, 48, 42, 174, 45, 45]),
 }  # fmt: skip
 PLAIN = "op: conv1d, in_channels: 16, in_dim: 10, kernel_size: 3, pad: 0"
 
 
-def yaml_of(dim: str = "10", shifted: str = "9", reader: str = PLAIN) -> str:
-    return HEAD + BUFFER % dim + LAYERS % (shifted, reader)
+def yaml_of(
+    dim: str = "10", shifted: str = "9", reader: str = PLAIN, moved: int = 0x4004, inserted: int = 0x4024
+) -> str:
+    return HEAD + BUFFER % dim + LAYERS % (shifted, moved, inserted, reader)
 
 
 def load(folder: Path, text: str, weights: str = "12x16x3", rows_and_cols: tuple[int, int] = (3, 3)) -> list[Layer]:
@@ -59,9 +61,8 @@ def load(folder: Path, text: str, weights: str = "12x16x3", rows_and_cols: tuple
         DEVICE,
         weights=parse_shapes(f"8x4x3x3 16x8x3x3 {weights}"),
         input_shape=Shape(4, *rows_and_cols),
-        options=Options(rolling_buffers=True),
     )
-    assert found.rolling_buffers
+    assert [buffer.name for buffer in found.buffers] == ["roll"]
     return list(found.layers)
 
 
@@ -72,7 +73,6 @@ def test_cycles_are_the_vendors(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["cost", str(tmp_path / "network.yaml"), "--input", f"4x{rows}x{cols}", "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [layer["cycles"] for layer in content["cycles"]["layers"]] == cycles
-    assert "only the cost of this network is known" in content["note"] and "Without weights" in content["note"]
 
 
 def test_the_vendors_network_costs_the_same_as_a_case_and_as_a_file(
@@ -86,7 +86,6 @@ def test_the_vendors_network_costs_the_same_as_a_case_and_as_a_file(
         found.append(json.loads(capsys.readouterr().out))
     assert found[0]["layers"] == found[1]["layers"]
     assert [layer["cycles"] for layer in found[0]["cycles"]["layers"]] == [one["cycles"] for one in latency["layers"]]
-    assert all("only the cost of this network is known" in content["note"] for content in found)
 
 
 def test_readers_name_no_layer(tmp_path: Path) -> None:
@@ -98,13 +97,39 @@ def test_readers_name_no_layer(tmp_path: Path) -> None:
 def test_without_a_shape_a_reader_reads_all(tmp_path: Path) -> None:
     whole = yaml_of(reader="op: conv1d, kernel_size: 3, pad: 0").replace("in_offset: 0x4000, ", "")
     reader = load(tmp_path, whole)[3]
-    assert (reader.in_shape, reader.in_offset) == (Shape(16, 10, 1), 0x4000)
+    assert (reader.in_shape, reader.crop) == (Shape(16, 10, 1), (0, 0))
 
 
-def test_the_table_says_that_only_the_cost_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    load(tmp_path, yaml_of())
-    assert main(["cost", str(tmp_path / "network.yaml"), "--input", "4x3x3"]) == 0
-    assert "only the cost of this network is known. `offramp build` refuses it, as" in capsys.readouterr().out
+def test_offsets_say_which_rows_are_read_and_written(tmp_path: Path) -> None:
+    layers = load(tmp_path, yaml_of())
+    assert [layer.source for layer in layers] == [None, "roll", None, "roll", None, None]
+    assert [layer.target for layer in layers] == [None, ("roll", 0), ("roll", 9), None, None, None]
+    assert [layer.crop for layer in layers] == [(0, 0), (1, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
+    part = load(
+        tmp_path, yaml_of().replace("in_dim: 10, ", "in_dim: 4, ").replace("in_offset: 0x4000", "in_offset: 0x4014")
+    )
+    assert (part[3].in_shape, part[3].crop) == (Shape(16, 4, 1), (5, 1))
+
+
+def test_offsets_may_be_missing(tmp_path: Path) -> None:
+    text = yaml_of(reader="op: conv1d, kernel_size: 3, pad: 0")
+    for stated in ("in_offset: 0x4004, ", "out_offset: 0x4000, ", "\n     out_offset: 0x4024,", "in_offset: 0x4000, "):
+        assert stated in text
+        text = text.replace(stated, "", 1)
+    for layer, other in zip(load(tmp_path, text), load(tmp_path, yaml_of()), strict=True):
+        assert (layer.source, layer.target, layer.crop) == (other.source, other.target, other.crop)
+        assert (layer.in_shape, layer.processors) == (other.in_shape, other.processors)
+
+
+def test_an_insertion_goes_where_its_offset_lies(tmp_path: Path) -> None:
+    second = "  - {name: other, processors: 0xffff0000, dim: 3, channels: 16, offset: 0x5000}\n"
+    path = tmp_path / "network.yaml"
+    path.write_text(yaml_of(inserted=0x5008).replace("layers:\n", f"{second}layers:\n"))
+    weights = parse_shapes("8x4x3x3 16x8x3x3 12x16x3")
+    found = load_network(path, DEVICE, weights=weights, input_shape=Shape(4, 3, 3))
+    assert found.layers[2].target == ("other", 2)
+    where = found.buffers[1].where
+    assert found.buffers[1] == RollingBuffer("other", where, Shape(16, 3, 1), 0xFFFF0000, 0x5000)
 
 
 WRONG = [
@@ -128,8 +153,41 @@ WRONG = [
     ("in_sequences: Roll", "in_sequences: [Roll, first]", 12, "`roll` can only be the single input of a layer after"),
     ("op: conv1d", "eltwise: add, op: conv1d", 12, "`roll` can only be the single input of a layer after the first"),
     ("name: first,", "name: first, in_sequences: roll,", 6, "`roll` can only be the single input of a layer after"),
-    ("op: none, in_sequences: roll", "op: conv2d, in_sequences: roll", 9, "`buffer_shift` needs `op: passthrough` and"),
+    (
+        "op: none, in_sequences: roll",
+        "op: conv2d, in_sequences: roll",
+        9,
+        "`buffer_shift` needs `op: passthrough`, with",
+    ),
     ("op: none, in_sequences: roll", "op: none, in_sequences: first", 9, "and a data buffer in `in_sequences`"),
+    (
+        "op: none, in_sequences: roll",
+        "op: none, max_pool: 2, in_sequences: roll",
+        9,
+        "passthrough`, without pooling, and",
+    ),
+    ("in_dim: 9", "in_dim: 8", 9, "`buffer_shift: 1` reads the 9 rows from 0x4004 on"),
+    ("in_offset: 0x4004", "in_offset: 0x4008", 9, "`buffer_shift: 1` reads the 9 rows from 0x4004 on"),
+    (
+        "in_offset: 0x4004",
+        "in_offset: 0x4028",
+        9,
+        "`in_offset: 0x4028` is no pixel of data buffer `roll`: 10 of 4 bytes",
+    ),
+    ("out_offset: 0x4000", "out_offset: 0x4004", 9, "`buffer_shift` writes at 0x4000 of data buffer `roll`"),
+    ("out_offset: 0x4024", "out_offset: 0x4020", 11, "`buffer_insert` writes at 0x4024 of data buffer `roll`"),
+    ("out_offset: 0x4024", "out_offset: 0x4026", 11, "`out_offset: 0x4026` is no pixel of data buffer `roll`"),
+    (
+        "buffer_insert: 1",
+        "buffer_insert: 2",
+        11,
+        "inserts 16x1x1 as 2 row(s) into data buffer `roll`, which is 16x10x1",
+    ),
+    ("buffer_insert: 1", "buffer_insert: 1, output_width: 32", 11, "a data buffer holds 8-bit values, without gaps"),
+    ("buffer_insert: 1", "buffer_insert: 1, write_gap: 1", 11, "a data buffer holds 8-bit values, without gaps"),
+    ("in_offset: 0x4000, out_offset: 0}", "in_offset: 0x4004, out_offset: 0}", 12, "end behind data buffer `roll`"),
+    ("in_sequences: Roll", "in_sequences: Roll, in_crop: 1", 12, "`in_crop` cannot be combined with a data buffer"),
+    ("in_sequences: Roll", "in_sequences: 2", 12, "layer 2 writes to data buffer `roll`; name that in `in_sequences`"),
     ("in_sequences: Roll", "in_sequences: -2", 12, "`in_sequences`: there is no layer `-2`"),
 ]
 
@@ -147,7 +205,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, found: str, instead
 
 @pytest.mark.parametrize("value", ["[]", "null", "roll", "{name: roll}", "3"])
 def test_a_list_of_buffers_is_needed(tmp_path: Path, value: str) -> None:
-    text = f"{HEAD}data_buffer: {value}\n{LAYERS % ('9', PLAIN)}"
+    text = f"{HEAD}data_buffer: {value}\n{LAYERS % ('9', 0x4004, 0x4024, PLAIN)}"
     with pytest.raises(InputError, match=r"network.yaml:3: `data_buffer: .*`; a list with at least one entry is"):
         load(tmp_path, text)
 
@@ -164,65 +222,7 @@ def test_two_buffers_of_a_name(tmp_path: Path) -> None:
 
 def test_layers_that_use_no_buffer_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        load(tmp_path, HEAD + LAYERS % ("9", PLAIN))
+        load(tmp_path, HEAD + LAYERS % ("9", 0x4004, 0x4024, PLAIN))
     said = str(caught.value)
     assert "layer 1: `buffer_shift` needs a `data_buffer` in the network" in said
     assert "layer 2: `buffer_insert` needs a `data_buffer` in the network" in said
-
-
-# One that no layer reads: even that is refused.
-INSERTING = """\
-arch: main
-dataset: none
-data_buffer: [{name: b, processors: 0xf, dim: 4, channels: 4, offset: 0}]
-layers:
-  - {op: conv2d, processors: 0x3f, out_offset: 0, buffer_insert: 1, data_format: HWC}
-"""
-
-
-@pytest.mark.parametrize("command", ["plan", "build", "compare", "cost"])
-def test_specs_with_such_a_network_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    spec = write_staged(tmp_path)
-    (tmp_path / "main.yaml").write_text(INSERTING)
-    assert main([command, str(spec), *(["-o", str(tmp_path / "out")] if command == "build" else [])]) == 2
-    said = capsys.readouterr().err
-    assert "main.yaml:3: `data_buffer`. " in said and "supported by `offramp cost NETWORK.yaml` only" in said
-
-
-def test_check_refuses_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "main.yaml").write_text(INSERTING)
-    assert main(["check", str(tmp_path / "main.yaml"), "--input", "6x8x8"]) == 2
-    assert "supported by `offramp cost NETWORK.yaml` only" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["synth", "diff", "compare"])
-def test_cases_with_such_a_network_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    rng = np.random.default_rng(0)
-    (tmp_path / "network.yaml").write_text(yaml_of())
-    (tmp_path / "meta.json").write_text('{"izer_args": [], "layers": []}')
-    np.save(tmp_path / "input.npy", rng.integers(-128, 128, (4, 3, 3)))
-    np.savez(
-        tmp_path / "weights.npz",
-        w0=rng.integers(-128, 128, (8, 4, 3, 3)),
-        w2=rng.integers(-128, 128, (16, 8, 3, 3)),
-        w3=rng.integers(-128, 128, (12, 16, 3)),
-        quantization=[8, 0, 8, 8, 0, 0],
-        output_shift=[0] * 6,
-    )
-    np.savez(tmp_path / "program.npz")
-    assert main([command, str(tmp_path)]) in (1, 2)
-    out, err = capsys.readouterr()
-    assert "supported by `offramp cost NETWORK.yaml` only" in " ".join((out + err).split())
-    assert main(["cost", str(tmp_path)]) == 0
-
-
-def test_a_refused_buffer_is_not_called_a_missing_layer(tmp_path: Path) -> None:
-    path = tmp_path / "network.yaml"
-    path.write_text(yaml_of())
-    with pytest.raises(InputError) as caught:
-        load_network(path, DEVICE, weights=parse_shapes("8x4x3x3 16x8x3x3 12x16x3"), input_shape=Shape(4, 3, 3))
-    assert "data_buffer" in str(caught.value) and "there is no layer" not in str(caught.value)

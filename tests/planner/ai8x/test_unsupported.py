@@ -37,8 +37,6 @@ ASKED = {
     "square_pool_stride": "op: conv2d, max_pool: 2, pool_stride: [1, 2]",
     "output_pad": "op: convtranspose2d, output_pad: 0",
     "passthrough_shift": "op: none, output_shift: 1",
-    "in_crop": "op: conv2d, in_crop: [1, 0]",
-    "rolling_buffer": "op: none, in_sequences: input, buffer_shift: 1",
 }
 HARMLESS = (
     "op: conv2d, groups: 1, quantization: 1, bypass: false, readahead: false, calcx4: false, tcalc: false, in_skip: 0, "
@@ -62,7 +60,7 @@ def test_what_a_layer_asks_for_in_vain(tmp_path: Path, rule: features.Rule) -> N
     assert [str(problem.where) for problem in named] == [f"{path}:4"]
 
 
-@pytest.mark.parametrize("key", ["snoop", "unload", "data_buffer"])
+@pytest.mark.parametrize("key", ["snoop", "unload"])
 def test_what_a_network_asks_for_in_vain(tmp_path: Path, key: str) -> None:
     path = tmp_path / "network.yaml"
     path.write_text(f"arch: test\ndataset: x\n{key}: [1]\nlayers:\n  - op: none\n")

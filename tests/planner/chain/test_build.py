@@ -18,7 +18,8 @@ from offramp.planner.ir.chain import INPUT_TENSOR, Chain, cut, whole, with_thres
 from offramp.planner.ir.network import Shape
 from offramp.planner.reference.confidence import to_threshold
 from offramp.planner.reference.layers import run_network
-from offramp.planner.reference.profile import BATCH, exit_indices, profile
+from offramp.planner.reference.profile import exit_indices, profile
+from offramp.planner.reference.sequence import BATCH
 from offramp.planner.spec.spec import ExitSpec
 from tests.helpers.networks import NOWHERE, make_layer, make_network
 from tests.helpers.plans import chain_of as unplaced_chain

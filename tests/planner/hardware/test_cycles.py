@@ -26,7 +26,7 @@ def test_every_layer_of_the_corpus(corpus: Path) -> None:
         meta = json.loads(path.read_text())
         if not (path.parent / "weights.npz").exists():
             continue
-        network = load_case(path.parent, DEVICE, rolling_buffers=True).network
+        network = load_case(path.parent, DEVICE).network
         for entry in meta["latency"]["layers"]:
             result = layer_cycles(network.layers[entry["layer"]], network, DEVICE)
             compared += 1

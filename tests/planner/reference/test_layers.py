@@ -18,6 +18,7 @@ from offramp.configs.device import load_device
 from offramp.corpus.case import load_case
 from offramp.planner.ir.network import INPUT, Layer, Shape
 from offramp.planner.reference.layers import Tensor, run_layer, run_layers, run_network
+from offramp.planner.reference.sequence import run_in_order
 from tests.helpers.networks import make_layer, make_network
 
 DEVICE = load_device()
@@ -250,7 +251,9 @@ def test_activation_after_passthrough_is_refused() -> None:
         run_layer(layer, [images(layer.in_shape)])
 
 
-UNSUPPORTED = "syn-kinetics-kat"  # needs a data buffer
+# A rolling buffer that is shifted is an array with zeros at its end for the vendor's simulation; in memory the last row
+# stays until the new one is inserted. Nothing reads it in between.
+SHIFTED = ("syn-kinetics-kat", "out16")
 # The vendor's simulation splits the channels of the only producer; in memory the operands alternate by pixel.
 SPLIT_BY_CHANNEL = {"test-multilayer-eltwise", "test-multilayer-eltwise__write-zero-registers"}
 
@@ -259,13 +262,14 @@ def test_every_stored_output_of_the_corpus(corpus: Path) -> None:
     folders = [path.parent for path in sorted(corpus.glob("cases/*/outputs.npz"))]
     wrong, compared = [], 0
     for folder in folders:
-        if folder.name == UNSUPPORTED:
-            continue
         case = load_case(folder, DEVICE)
-        results = run_network(case.network, case.sample[None], keep=range(len(case.network.layers)))
+        results = run_in_order(case.network, case.sample[None], keep=range(len(case.network.layers)))
         for name, expected in np.load(folder / "outputs.npz").items():
             index = case.network.layers[-1].index if name == "final" else int(name.removeprefix("out"))
             compared += 1
+            if (folder.name, name) == SHIFTED:
+                assert not expected.any() and not results[index].any()
+                continue
             if not np.array_equal(results[index][0].ravel(), expected.ravel()):
                 wrong.append((folder.name, name))
     assert {case for case, _ in wrong} == SPLIT_BY_CHANNEL & {folder.name for folder in folders}

@@ -10,6 +10,8 @@ struct image {
     offramp_header_t header;
     offramp_model_t models[1u];
     offramp_stage_t stages[2u];
+    uint8_t bias_bytes[4u];
+    offramp_bytes_t loaded[1u];
     offramp_registers_t registers_0[4u];
     offramp_input_run_t input_0[2u];
     uint32_t values_0[4u];
@@ -29,42 +31,40 @@ struct image {
     offramp_guard_t guards[2u];
     uint32_t weight_words[12u];
     offramp_chunk_t weights[2u];
-    uint8_t bias_bytes[4u];
-    offramp_bias_t biases[1u];
 };
 
 OFFRAMP_CHECK(small_header, offsetof(struct image, header) == 0u);
-OFFRAMP_CHECK(small_models, offsetof(struct image, models) == 116u);
-OFFRAMP_CHECK(small_stages, offsetof(struct image, stages) == 156u);
-OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 372u);
-OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 404u);
-OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 468u);
-OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 484u);
-OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 508u);
-OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 524u);
-OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 532u);
-OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 544u);
-OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 556u);
-OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 572u);
-OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 596u);
-OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 620u);
-OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 636u);
-OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 660u);
-OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 672u);
-OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 712u);
-OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 728u);
-OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 752u);
-OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 800u);
-OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 840u);
-OFFRAMP_CHECK(small_biases, offsetof(struct image, biases) == 844u);
-OFFRAMP_CHECK(small_size, sizeof(struct image) == 856u);
+OFFRAMP_CHECK(small_models, offsetof(struct image, models) == 124u);
+OFFRAMP_CHECK(small_stages, offsetof(struct image, stages) == 172u);
+OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 388u);
+OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 392u);
+OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 404u);
+OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 436u);
+OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 500u);
+OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 516u);
+OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 540u);
+OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 556u);
+OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 564u);
+OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 576u);
+OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 588u);
+OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 604u);
+OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 628u);
+OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 652u);
+OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 668u);
+OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 692u);
+OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 704u);
+OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 744u);
+OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 760u);
+OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 784u);
+OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 832u);
+OFFRAMP_CHECK(small_size, sizeof(struct image) == 872u);
 
 static const struct image image = {
     .header =
         {
             .magic = 0x3152464fu,
-            .crc = 0x37589b79u,
-            .bytes = 856u,
+            .crc = 0x9efc454cu,
+            .bytes = 872u,
             .format = 1u,
             .digest = {0x03020100u, 0x07060504u, 0x0b0a0908u, 0x0f0e0d0cu},
             .quadrants = 0x3u,
@@ -74,38 +74,40 @@ static const struct image image = {
             .done = 0x1000u,
             .fifo_stat = 0x50000004u,
             .column_bytes = 9u,
-            .init = {672u, 5u},
-            .readable = {712u, 2u},
-            .guards = {728u, 2u},
-            .weights = {800u, 2u},
-            .biases = {844u, 1u},
-            .models = {116u, 1u},
-            .stages = {156u, 2u},
+            .init = {704u, 5u},
+            .readable = {744u, 2u},
+            .guards = {760u, 2u},
+            .weights = {832u, 2u},
+            .loaded = {392u, 1u},
+            .biases = {392u, 1u},
+            .models = {124u, 1u},
+            .stages = {172u, 2u},
         },
     .models =
         {
             {
                 /* 0: small */
-                .registers = {372u, 4u},
+                .registers = {404u, 4u},
                 .first_stage = 0u,
                 .stages = 2u,
                 .input.channels = 5u,
                 .input.rows = 2u,
                 .input.columns = 3u,
                 .input.flags = 0u,
-                .input.runs = {404u, 2u},
+                .input.runs = {436u, 2u},
+                .buffers = {0u, 0u},
             },
         },
     .stages =
         {
             {
                 /* 0: front */
-                .values = {468u, 4u},
-                .advance = {484u, 3u},
+                .values = {500u, 4u},
+                .advance = {516u, 3u},
                 .restore = {0u, 0u},
-                .start = {508u, 2u},
-                .stop = {524u, 1u},
-                .control = {532u, 1u},
+                .start = {540u, 2u},
+                .stop = {556u, 1u},
+                .control = {564u, 1u},
                 .done_address = 0x50100000u,
                 .least_cycles = 0u,
                 .most_cycles = 2000u,
@@ -119,16 +121,16 @@ static const struct image image = {
                 .result.columns = 1u,
                 .result.bits = 8u,
                 .result.step = 4u,
-                .result.places = {544u, 3u},
+                .result.places = {576u, 3u},
             },
             {
                 /* 1: main */
-                .values = {556u, 4u},
+                .values = {588u, 4u},
                 .advance = {0u, 0u},
-                .restore = {572u, 3u},
-                .start = {596u, 3u},
-                .stop = {620u, 2u},
-                .control = {636u, 2u},
+                .restore = {604u, 3u},
+                .start = {628u, 3u},
+                .stop = {652u, 2u},
+                .control = {668u, 2u},
                 .done_address = 0x50100000u,
                 .least_cycles = 0u,
                 .most_cycles = 2000u,
@@ -142,8 +144,16 @@ static const struct image image = {
                 .result.columns = 1u,
                 .result.bits = 32u,
                 .result.step = 4u,
-                .result.places = {660u, 3u},
+                .result.places = {692u, 3u},
             },
+        },
+    .bias_bytes =
+        {
+            1u, 254u, 127u, 128u,
+        },
+    .loaded =
+        {
+            {0x50508020u, {388u, 4u}},
         },
     .registers_0 =
         {
@@ -245,16 +255,8 @@ static const struct image image = {
         },
     .weights =
         {
-            {0x50180000u, 0x50180000u, 4u, {752u, 9u}},
-            {0x50584010u, 0x50584040u, 1u, {788u, 3u}},
-        },
-    .bias_bytes =
-        {
-            1u, 254u, 127u, 128u,
-        },
-    .biases =
-        {
-            {0x50508020u, {840u, 4u}},
+            {0x50180000u, 0x50180000u, 4u, {784u, 9u}},
+            {0x50584010u, 0x50584040u, 1u, {820u, 3u}},
         },
 };
 
@@ -262,7 +264,7 @@ static offramp_stage_statistics_t states[2u];
 static uint32_t forced[1u];
 static int32_t logits[3u];
 
-const offramp_image_t small_image = {&image.header, 856u, states, forced, logits};
+const offramp_image_t small_image = {&image.header, 872u, states, forced, logits};
 
 const char *const small_labels[SMALL_CLASSES] = {
     "cat",
