@@ -58,6 +58,7 @@ lint: install
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/mypy examples/mnist
+	$(BIN)/mypy examples/two-models
 
 check: lint test
 

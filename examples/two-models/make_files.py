@@ -56,7 +56,8 @@ def sound(rng: np.random.Generator) -> Bytes:
         start, end = rng.uniform(60, 3000, 2)
         swell = np.exp(-(((time - rng.uniform(0.2, 0.8)) / rng.uniform(0.05, 0.3)) ** 2))
         wave += rng.uniform(20, 90) * swell * np.sin(2 * np.pi * (start + (end - start) * time / 2) * time)
-    return np.clip(np.rint(wave), -128, 127).astype(np.int8).reshape(LENGTH, LENGTH, 1)
+    samples: Bytes = np.clip(np.rint(wave), -128, 127).astype(np.int8).reshape(LENGTH, LENGTH, 1)
+    return samples
 
 
 def picture(rng: np.random.Generator) -> Bytes:
@@ -67,7 +68,8 @@ def picture(rng: np.random.Generator) -> Bytes:
     disc = (rows - middle[0]) ** 2 + (cols - middle[1]) ** 2 < radius**2
     stripes = np.sin((rows * rng.uniform(-1, 1) + cols * rng.uniform(-1, 1)) / rng.uniform(1, 6)) > rng.uniform(-1, 1)
     shape = disc if rng.random() < 0.3 else disc & stripes if rng.random() < 0.6 else disc ^ stripes
-    return np.where(shape, front[:, None, None], back[:, None, None]).astype(np.int8)
+    pixels: Bytes = np.where(shape, front[:, None, None], back[:, None, None]).astype(np.int8)
+    return pixels
 
 
 def draw(shapes: tuple[tuple[int, ...], ...], rng: np.random.Generator) -> list[Weights]:

@@ -58,8 +58,8 @@ def _joined(own: Sequence[Layout], report: ImageReport) -> Layout:
             replace(
                 tensor,
                 layer=None if tensor.layer is None else tensor.layer + at,
-                first=tensor.first + step,
-                last=tensor.last + step,
+                first=0 if tensor.kept else tensor.first + step,
+                last=steps[-1] - 1 if tensor.kept else tensor.last + step,
             )
             for one, _, at, step in starts
             for tensor in one.data

@@ -109,6 +109,8 @@ def data_uses(placed: Placed) -> tuple[DataUse, ...]:
     requirements = placed.requirements
     chain = requirements.chain
     producers, numbers = chain.producers, layer_numbers(chain)
+    buffers = {buffer.name: buffer for buffer in placed.problem.data}
+    kept = {tensor for group in requirements.groups if buffers[group.name].kept for tensor in group.tensors}
     return tuple(
         DataUse(
             name=_label(name, chain),
@@ -118,6 +120,7 @@ def data_uses(placed: Placed) -> tuple[DataUse, ...]:
             words=tensor.words,
             first=tensor.first,
             last=tensor.last,
+            kept=name in kept,
         )
         for name, tensor in requirements.tensors.items()
     )

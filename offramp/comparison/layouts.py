@@ -66,7 +66,8 @@ class BiasUse:
 
 @dataclass(frozen=True)
 class DataUse:
-    """A tensor: the same words in each instance, from step `first` to `last`. Written by `layer`; None: the input."""
+    """A tensor: the same words in each instance, from step `first` to `last`. Written by `layer`; None: the input.
+    `kept`: from one inference to the next."""
 
     name: str
     layer: int | None
@@ -75,6 +76,7 @@ class DataUse:
     words: int
     first: int
     last: int
+    kept: bool = False
 
 
 @dataclass(frozen=True)

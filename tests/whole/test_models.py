@@ -19,6 +19,7 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible, InputError
 from offramp.corpus.cuts import junk_data, junk_memories, registers
 from offramp.corpus.direct import ModelRunner
+from offramp.pipeline.compile import compile_firmware
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.together import place_together
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
@@ -27,6 +28,8 @@ from offramp.planner.ir.network import Network
 from offramp.planner.reference.layers import run_network
 from offramp.planner.rules.check import check_network
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.run import run_program
+from offramp.simulator.clock import Clock
 from tests.helpers.models import write_big, write_model, write_three
 from tests.helpers.random_networks import networks, streaming_networks
 from tests.helpers.searches import SETTINGS
@@ -94,6 +97,16 @@ def test_the_folder_holds_every_models_registers_and_symbols(built: api.BuiltIma
     for number, name in enumerate(("FIRST", "SECOND", "THIRD")):
         assert f"#define FIRST_SECOND_THIRD_{name}_MODEL {number}u" in header
     assert not (built.folder / "firmware" / "probe").exists()
+
+
+@pytest.mark.slow
+def test_the_demonstration_asks_every_model(built: api.BuiltImage, tmp_path: Path) -> None:
+    compiled = compile_firmware(built.folder / "firmware", tmp_path / "demo.elf", "auto", "src/main.c")
+    clock = Clock(DEVICE)
+    status, console = run_program(compiled.elf, Accelerator(DEVICE, clock), DEVICE, clock=clock)
+    assert status == 0 and console.splitlines()[-1] == "*** PASS ***"
+    samples = [made.plan.spec.name for made in built.planned.models for _ in made.chain.stages]
+    assert len(console.splitlines()) >= 2 + len(set(samples))
 
 
 def test_a_plan_of_several_models_is_read_back(built: api.BuiltImage) -> None:
