@@ -98,9 +98,9 @@ def make_subject(folder: Path, spec: Path = SPEC) -> Subject:
         Known(
             x[index].tobytes(),
             int(leaving[index]),
-            int(found.answers[leaving[index]][index]),
+            int(found.classes[leaving[index]][index]),
             int(found.confidence[leaving[index]][index]),
-            tuple(found.logits[leaving[index]][index].ravel().tolist()),
+            tuple(found.results[leaving[index]][index].tolist()),
         )
         for index in chosen
     )

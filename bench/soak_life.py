@@ -249,8 +249,8 @@ class _Life:
             return
         stage = self.leaving(index)
         known = self.subject.known
-        values: NDArray[np.int32] = known.logits[stage][index].ravel()
-        wanted = stage, int(known.answers[stage][index]), int(known.confidence[stage][index])
+        values: NDArray[np.int32] = known.results[stage][index]
+        wanted = stage, int(known.classes[stage][index]), int(known.confidence[stage][index])
         found = answer.result
         self.cycles[found.stage].append(found.cycles)
         if (found.stage, found.class_index, found.confidence) != wanted:

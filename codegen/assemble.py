@@ -136,6 +136,7 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         most_cycles=most,
         result=tensor_layout(placed, segment.result),
         exit=segment.exit,
+        answers=segment.answers,
         reads_fifo=reads_fifo(placed, segment.slots),
-        answers=segment.last,
+        answering=segment.last,
     )

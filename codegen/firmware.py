@@ -75,6 +75,11 @@ class Tensor:
         """How many values it has."""
         return self.shape[0] * self.shape[1] * self.shape[2]
 
+    @property
+    def bytes(self) -> int:
+        """That it takes in the application's memory."""
+        return self.values * self.bits // 8
+
     def addresses(self) -> NDArray[np.int64]:
         """Byte address of each value in the order channel, row, column: int64, (values,)."""
         pixels = np.arange(self.shape[1] * self.shape[2])
@@ -89,8 +94,9 @@ class StageCode:
     of a model, in ascending order. advance: writes to the state of the next stage (none in the last one); restore:
     back to that of the first (none in that). stop: enable and done bits off. control: CTRL of each quadrant while the
     stage runs, without the done bit. least_cycles, most_cycles: of the core's clock, between which it finishes.
-    exit: None if the result is not looked at. reads_fifo: the input is sent through the FIFO while the stage runs.
-    answers: False of a segment that another one goes on from.
+    exit: None if the result is not looked at. answers: of each class, negative for none; empty: classes are the
+    answers; of a result that is not looked at, one at most. reads_fifo: the input is sent through the FIFO while the
+    stage runs. answering: False of a segment that another one goes on from.
     """
 
     name: str
@@ -105,8 +111,9 @@ class StageCode:
     most_cycles: int
     result: Tensor
     exit: ExitRule | None
+    answers: tuple[int, ...] = ()
     reads_fifo: bool = False
-    answers: bool = True
+    answering: bool = True
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class WordRun:
 
 @dataclass(frozen=True)
 class Model:
-    """A chain of stages. labels: one a class, or none. buffers: what it keeps from one inference to the next, zero at
+    """A chain of stages. labels: one an answer, or none. buffers: what it keeps from one inference to the next, zero at
     the start."""
 
     name: str
@@ -158,18 +165,20 @@ class Model:
     buffers: tuple[WordRun, ...] = ()
 
     @property
-    def classes(self) -> int:
-        """Values of the last stage's result."""
-        return self.stages[-1].result.values
+    def answers(self) -> int:
+        """How many different ones it gives: as many as have labels, else the classes of the last stage, or one if its
+        result is none of logits."""
+        return len(self.labels) or (self.stages[-1].result.values if self.stages[-1].exit else 1)
 
 
 @dataclass(frozen=True, eq=False)
 class KnownAnswer:
-    """A sample the firmware carries to test itself. image: int8, (channels, rows, columns); stage: 0-based; values: of
-    the stage's result."""
+    """A sample the firmware carries to test itself. image: int8, (channels, rows, columns); stage: 0-based; answer:
+    what its class means; values: of the stage's result."""
 
     image: NDArray[np.int8]
     stage: int
+    answer: int
     class_index: int
     values: tuple[int, ...]
     model: int = 0

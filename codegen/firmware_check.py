@@ -23,6 +23,7 @@ from offramp.planner.ir.measure import MEASURES
 from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16
 
 WORD = 1 << 32
+OTHER_RAM = 1 << 13  # bytes of the core's memory for the stack and what else the demonstrations hold
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # no question mark: C99 has trigraphs
 
@@ -49,9 +50,18 @@ def _whole(firmware: Firmware, device: Device) -> Iterator[str]:
         yield f"quadrants {list(firmware.quadrants)}: some of 0..{device.geometry.quadrants - 1} are expected"
     if len(firmware.digest) != DIGEST_BYTES:
         yield f"digest of {len(firmware.digest)} bytes; {DIGEST_BYTES} are expected"
+    needed = max(stage.result.bytes for stage in firmware.stages) + max(map(_input_bytes, firmware.models))
+    if needed > device.core["sram_bytes"] - OTHER_RAM:
+        found = f"the largest result and the largest input take {needed:,} bytes"
+        yield f"{found}; the core has {device.core['sram_bytes']:,}, and {OTHER_RAM:,} of them are for all else"
     if len({re.sub("[^A-Z0-9]", "_", model.name.upper()) for model in firmware.models}) != len(firmware.models):
         found = f"models {', '.join(model.name for model in firmware.models)}"
         yield f"{found}: each needs a name of its own, where `-` and `.` count as `_` and a as A"
+
+
+def _input_bytes(model: Model) -> int:
+    channels, rows, columns = model.input.shape
+    return channels * rows * columns
 
 
 def _name(what: str, name: str) -> Iterator[str]:
@@ -117,8 +127,6 @@ def _biases(firmware: Firmware, device: Device) -> Iterator[str]:
 
 def _model(model: Model, firmware: Firmware, device: Device) -> Iterator[str]:
     yield from _name("model name", model.name)
-    if model.labels and len(model.labels) != model.classes:
-        yield f"{len(model.labels)} labels for {model.classes} classes"
     for label in model.labels:
         if not _LABEL.fullmatch(label):
             yield f"label {label!r}: no quotes, backslashes, question marks or control characters, and not empty"
@@ -230,25 +238,43 @@ def _result(what: str, result: Tensor, device: Device) -> Iterator[str]:
 
 def _exit(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
     rule, what = stage.exit, f"stage {stage.name}"
+    if stage.answering:
+        yield from _answers(stage, model, last)
     if rule is None:
-        if stage.answers and not last:
+        if stage.answering and not last:
             yield f"{what}: every stage but the last needs a measure"
         return
-    if not stage.answers:
+    if not stage.answering:
         yield f"{what}: a measure, but another segment goes on from its result"
-    if stage.result.values != model.classes or not 2 <= model.classes <= MAX_CLASSES:
-        found = f"{stage.result.values} logits; {model.classes} as in the last stage, 2..{MAX_CLASSES}, are expected"
-        yield f"{what}: {found}"
+    if not 2 <= stage.result.shape[0] <= MAX_CLASSES or stage.result.shape[1:] != (1, 1):
+        yield f"{what}: a result {stage.result.shape}; logits of 2..{MAX_CLASSES} classes, a single pixel, are expected"
     if rule.measure not in MEASURES:
         yield f"{what}: measure `{rule.measure}`; one of {', '.join(MEASURES)} is expected"
-    if (rule.threshold is None) != last:
-        yield f"{what}: threshold {rule.threshold}; every stage but the last needs one"
-    if rule.threshold is not None and not 0 <= rule.threshold < WORD:
-        yield f"{what}: threshold {rule.threshold} does not fit 32 bits"
+    given = [one for one in (rule.threshold, *rule.by_class) if one is not None]
+    if bool(given) == last or (rule.threshold is not None and rule.by_class):
+        yield f"{what}: threshold {rule.threshold}; every stage but the last needs one, or one for each class"
+    for one in given:
+        if not 0 <= one < WORD:
+            yield f"{what}: threshold {one} does not fit 32 bits"
     if not 0 <= rule.fraction_bits <= MAX_FRACTION_BITS:
         yield f"{what}: {rule.fraction_bits} fraction bits; 0..{MAX_FRACTION_BITS} are allowed"
     if not 0 < rule.temperature_q16 <= MAX_TEMPERATURE_Q16:
         yield f"{what}: temperature {rule.temperature_q16}; 1..{MAX_TEMPERATURE_Q16} are allowed"
+
+
+def _answers(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
+    """What classes mean."""
+    what = f"stage {stage.name}"
+    classes = stage.result.values if stage.exit else 1
+    if not stage.answers and classes != model.answers:
+        yield f"{what}: {classes} classes, which are the answers, of which there are {model.answers}"
+    if stage.answers and len(stage.answers) != classes:
+        yield f"{what}: answers of {len(stage.answers)} classes; there are {classes}"
+    if stage.exit and stage.exit.by_class and len(stage.exit.by_class) != classes:
+        yield f"{what}: thresholds of {len(stage.exit.by_class)} classes; there are {classes}"
+    for answer in stage.answers:
+        if answer >= model.answers or (answer < 0 and last):
+            yield f"{what}: answer {answer}; there are {model.answers}, and in the last stage every class has one"
 
 
 def _tests(firmware: Firmware) -> Iterator[str]:
@@ -262,9 +288,11 @@ def _tests(firmware: Firmware) -> Iterator[str]:
             yield f"{what}: image {test.image.dtype} {test.image.shape}; int8 {model.input.shape}"
         if not 0 <= test.stage < len(model.stages):
             yield f"{what}: stage {test.stage}; there are {len(model.stages)}"
-        elif not model.stages[test.stage].answers:
+        elif not model.stages[test.stage].answering:
             yield f"{what}: stage {test.stage} gives no answer; another segment goes on from its result"
         elif len(test.values) != model.stages[test.stage].result.values:
             yield f"{what}: {len(test.values)} values; {model.stages[test.stage].result.values} are expected"
-        if not 0 <= test.class_index < model.classes:
-            yield f"{what}: class {test.class_index}; there are {model.classes}"
+        elif not 0 <= test.class_index < model.stages[test.stage].result.values:
+            yield f"{what}: class {test.class_index}; there are {model.stages[test.stage].result.values}"
+        if not 0 <= test.answer < model.answers:
+            yield f"{what}: answer {test.answer}; there are {model.answers}"

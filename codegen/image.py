@@ -35,8 +35,9 @@ from offramp.planner.ir.measure import Measure
 MAGIC, FORMAT = 0x3152464F, 1  # "OFR1"
 MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2}
 NO_MEASURE = 0xFFFFFFFF
-INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO = 1, 2, 1
-HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 108
+NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
+INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_BY_CLASS = 1, 2, 1, 2
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 116
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
 
@@ -145,11 +146,12 @@ def _stage(stage: StageCode, index: int, device: Device, tables: Tables) -> tupl
         word_field("done_address", device.register_address("CTRL", stage.quadrants[0])),
         number_field("least_cycles", stage.least_cycles),
         number_field("most_cycles", stage.most_cycles),
-        number_field("flags", STAGE_READS_FIFO * stage.reads_fifo),
+        number_field("flags", STAGE_READS_FIFO * stage.reads_fifo | STAGE_BY_CLASS * bool(rule and rule.by_class)),
         word_field("measure", MEASURE_CODES[rule.measure] if rule else NO_MEASURE, rule.measure if rule else "none"),
         number_field("threshold", rule.threshold or 0 if rule else 0),
         number_field("fraction_bits", rule.fraction_bits if rule else 0),
         number_field("temperature_q16", rule.temperature_q16 if rule else 0),
+        span_field("classes", _classes(stage, index, tables)),
         number_field("result.channels", result.shape[0]),
         number_field("result.rows", result.shape[1]),
         number_field("result.columns", result.shape[2]),
@@ -157,6 +159,21 @@ def _stage(stage: StageCode, index: int, device: Device, tables: Tables) -> tupl
         number_field("result.step", result.step),
         span_field("result.places", tables.words(f"places_{index}", result.places)),
     )
+
+
+def _classes(stage: StageCode, index: int, tables: Tables) -> Span:
+    """What classes mean, where they are not the answers themselves or have thresholds of their own."""
+    rule = stage.exit
+    if not stage.answers and not (rule and rule.by_class):
+        return Span(0, 0)
+    answers = stage.answers or range(stage.result.values)
+    same = (rule.threshold or 0) if rule else 0
+    thresholds = (rule.by_class if rule else ()) or [same] * len(answers)
+    lines = [
+        row((word(NO_ANSWER) if answer < 0 else number(answer), number(limit)), (answer % (1 << 32), limit))
+        for answer, limit in zip(answers, thresholds, strict=True)
+    ]
+    return tables.add(f"classes_{index}", "offramp_class_t", len(lines), lines)
 
 
 def _weights(firmware: Firmware, tables: Tables) -> Span:

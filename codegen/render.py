@@ -16,6 +16,7 @@ from offramp.codegen.image import lay_out
 from offramp.codegen.register_header import register_header
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic
+from offramp.planner.hardware.hw_layer import WORD_BYTES
 
 _HERE = Path(__file__).parent
 _TEMPLATES = {  # of the files, with the identifier of the firmware for ID
@@ -71,7 +72,6 @@ def static_files() -> dict[str, str]:
 
 def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
     """All values that the templates use."""
-    results = [stage.result.values for stage in firmware.stages if stage.answers]
     measured = [stage.result.values for stage in firmware.stages if stage.exit]
     return {
         "firmware": firmware,
@@ -79,7 +79,8 @@ def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
         "id": firmware.identifier,
         "image": lay_out(firmware, device),
         "models": [_model(firmware, model) for model in firmware.models],
-        "values": max(results),
+        "output_words": max(-(-stage.result.bytes // WORD_BYTES) for stage in firmware.stages),
+        "test_bits": lambda test: firmware.models[test.model].stages[test.stage].result.bits,
         "logits": max(measured, default=1),
         "shim": _shim(firmware.models[0]),
         "words": input_words,
@@ -98,22 +99,27 @@ def _model(firmware: Firmware, model: Model) -> dict[str, Any]:
         "upper": lower.upper(),
         "stages": len(model.stages),
         "stage_names": _stage_names(model),
-        "classes": model.classes,
+        "answers": model.answers,
         "input": model.input,
-        "labels": model.labels or tuple(str(index) for index in range(model.classes)),
+        "labels": model.labels or _labels(model),
     }
 
 
 def _stage_names(model: Model) -> dict[str, int]:
     """The numbers of the stages that answer."""
-    answering = [(number, stage.name) for number, stage in enumerate(model.stages) if stage.answers]
+    answering = [(number, stage.name) for number, stage in enumerate(model.stages) if stage.answering]
     names = _distinct([_identifier(name).upper() for _, name in answering])
     return dict(zip(names, (number for number, _ in answering), strict=True))
 
 
+def _labels(model: Model) -> tuple[str, ...]:
+    """What answers without names are called."""
+    return tuple(map(str, range(model.answers))) if model.stages[-1].exit else ("result",)
+
+
 def _shim(model: Model) -> dict[str, int]:
     """What the vendor's interface says of results: bits of all values, and how many the largest has."""
-    results = [stage.result for stage in model.stages if stage.answers]
+    results = [stage.result for stage in model.stages if stage.answering]
     bits = 8 if all(result.bits == 8 for result in results) else 32
     return {"bits": bits, "outputs": max(result.values for result in results)}
 

@@ -20,7 +20,7 @@ from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import Sources, load_compared, read_sources
 from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
-from offramp.planner.ir.chain import Chain, ExitStage, with_cuts, with_threshold
+from offramp.planner.ir.chain import Chain, ExitStage, Threshold, with_cuts, with_threshold
 from offramp.planner.ir.cuts import segment_cuts
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
@@ -52,15 +52,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A stage: its layers in the order of execution, the tensor that is its result, and its exit in integer units.
-    `cuts`: the layers with which its runs but the first begin."""
+    """A stage: its layers in the order of execution, the tensor that is its result, and its exit in integer units; of
+    a result that is none of logits neither measure nor threshold. `cuts`: the layers with which its runs but the first
+    begin."""
 
     name: str
     layers: tuple[str, ...]
     result: str
-    confidence: Measure
+    confidence: Measure | None
     threshold: int | None
     cuts: tuple[str, ...] = ()
+    class_thresholds: tuple[int, ...] = ()
+    answers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,18 @@ def plan_digest(plan: Plan) -> str:
         "name": spec.name,
         "device": plan.placed.requirements.device.name,
         "clocks": dict(plan.placed.requirements.device.clocks),
-        "labels": spec.labels,
+        "labels": spec.names,
         "files": {name: [digest_of(one.network), digest_of(one.checkpoint)] for name, one in files.items()},
         "networks": {name: [network.fifo, network.avg_pool_rounding] for name, network in used.items()},
         "stages": [
-            [stage.name, [slot.name for slot in stage.slots], stage.result, *astuple(stage.exit), *stage.cuts]
+            [
+                stage.name,
+                [slot.name for slot in stage.slots],
+                stage.result,
+                *_numbers(stage),
+                stage.answers,
+                stage.cuts,
+            ]
             for stage in plan.chain.exits
         ],
         "weights": dict(placement.weights),
@@ -140,10 +150,18 @@ def plan_digest(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _numbers(stage: ExitStage) -> tuple[object, ...]:
+    return astuple(stage.exit) if stage.exit else ()
+
+
 def _stage_record(stage: ExitStage) -> StageRecord:
     layers = tuple(slot.name for slot in stage.slots)
     cuts = tuple(layers[position] for position in stage.cuts)
-    return StageRecord(stage.name, layers, stage.result, stage.exit.measure, stage.exit.threshold, cuts)
+    rule = stage.exit
+    if rule is None:
+        return StageRecord(stage.name, layers, stage.result, None, None, cuts, answers=stage.answers)
+    numbers = (rule.measure, rule.threshold, cuts, rule.by_class)
+    return StageRecord(stage.name, layers, stage.result, *numbers, stage.answers)
 
 
 def read_plan(path: Path) -> PlanRecord:
@@ -235,7 +253,7 @@ def _check_inputs(saved: PlanRecord, spec: Spec, path: Path) -> None:
 def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
     """Damaged if the plan's stages are not those of the chain, each but the last with a threshold of 32 bits."""
     stages = tuple(_stage_record(stage) for stage in chain.exits)
-    early = [stage.threshold for stage in saved.stages[:-1]]
+    early = [one for stage in saved.stages[:-1] for one in stage.class_thresholds or [stage.threshold]]
     if stages != saved.stages or not all(one is not None and 0 <= one < 1 << 32 for one in early):
         raise damaged(path, "`stages` are not those of its spec")
     if [objective.name for objective in saved.placement.objectives] != [CYCLES, HIGHEST]:
@@ -259,8 +277,9 @@ def damaged(path: Path, message: str) -> Damaged:
     return Damaged(Diagnostic(Where(str(path)), f"is not a plan: it is damaged ({message})"))
 
 
-def _thresholds(saved: PlanRecord) -> dict[str, int]:
-    return {stage.name: stage.threshold for stage in saved.stages if stage.threshold is not None}
+def _thresholds(saved: PlanRecord) -> dict[str, Threshold]:
+    given = {stage.name: stage.class_thresholds or stage.threshold for stage in saved.stages}
+    return {name: threshold for name, threshold in given.items() if threshold is not None}
 
 
 def input_files(spec: Spec) -> list[Path]:

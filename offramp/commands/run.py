@@ -172,17 +172,22 @@ def _read_input(path: Path, plan: Plan) -> npt.NDArray[np.int8]:
     return checked_input(read_array(path, DATA_FILE), plan.chain, Where(str(path)))
 
 
+def _shape(found: Answers, index: int) -> str:
+    """What there is instead of a class and a confidence."""
+    return f"result {'x'.join(map(str, found.result(index).shape))}"
+
+
 def _table(found: Answers, plan: Plan, instructions: Sequence[int]) -> Table:
     """`instructions`: of each image, where they have been counted."""
     table = Table(header_style="")
     counted = ("instructions",) if instructions else ()
-    for name in ("input", "class", "left at", "confidence", *counted):
+    for name in ("input", "answer", "left at", "confidence", *counted):
         table.add_column(name, justify="right" if name in ("input", "instructions") else "left")
     for index in range(min(SHOWN, len(found.classes))):
         stage = plan.chain.exits[int(found.exit_index[index])]
-        label = int(found.classes[index])
-        name = plan.spec.labels[label] if plan.spec.labels else str(label)
-        confidence = f"{stage.exit.measure} {found.confidence[index]:.4g}"
+        answer = int(found.answers[index])
+        name = plan.spec.names[answer] if plan.spec.names else str(answer) if stage.exit else "-"
+        confidence = f"{stage.exit.measure} {found.confidence[index]:.4g}" if stage.exit else _shape(found, index)
         count = (f"{instructions[index]:,}",) if instructions else ()
         cells = (name, stage.name, confidence) if not found.error[index] else (Status(found.error[index]).name, "", "")
         table.add_row(str(index), *cells, *count)

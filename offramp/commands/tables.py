@@ -11,6 +11,7 @@ from offramp.commands.choice_table import print_choice
 from offramp.comparison.headline import times
 from offramp.pipeline.report import AccuracyReport, FirmwareReport, MemoryReport, Report, StageReport, Verified
 
+_CLASSES = 6  # of a stage that are listed
 ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
 
 
@@ -73,10 +74,7 @@ def make_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
 def _stages(report: Report) -> Table:
     table = make_table(f"{report.name}: stages", ("stage", "layers", "leaves if", "cycles", "uJ (estimated)"), left=3)
     for stage in report.stages:
-        rule = "always (last stage)"
-        if stage.threshold is not None:
-            relation = "<=" if stage.confidence == "entropy" else ">="
-            rule = f"{stage.confidence} {relation} {stage.threshold:.4g}"
+        rule = "always (last stage)" if stage is report.stages[-1] else _rule(stage)
         table.add_row(
             stage.name,
             _shortened(stage.layers),
@@ -85,6 +83,21 @@ def _stages(report: Report) -> Table:
             f"{stage.energy_uj:.2f}",
         )
     return table
+
+
+def _rule(stage: StageReport) -> str:
+    """When a stage before the last one leaves, and where that depends on its class, with what."""
+    relation = f"{stage.confidence} {'<=' if stage.confidence == 'entropy' else '>='}"
+    same = "" if stage.threshold is None else f"{relation} {stage.threshold:.4g}"
+    means = [one for one in stage.classes if one.answer is not None]
+    if not means:
+        return same
+    parts = []
+    for one in means[:_CLASSES]:
+        limit = "" if one.threshold is None else f" ({relation} {one.threshold:.4g})"
+        parts.append(f"{one.name}: {one.answer}{limit}")
+    rest = len(means) - len(parts)
+    return "\n".join([*filter(None, [same]), *parts, *([f"and {rest} more classes"] if rest else [])])
 
 
 def _shortened(layers: Sequence[str]) -> str:
@@ -132,8 +145,10 @@ def _switches(report: Report) -> Table:
 
 
 def _results(report: Report, accuracy: AccuracyReport) -> Table:
-    names = ("", "share", "accuracy here", "accuracy alone", "cycles", "uJ (estimated)")
-    table = make_table(f"{accuracy.images:,} test images", names)
+    what = "agreement" if accuracy.against == "main" else "accuracy"
+    names = ("", "share", f"{what} here", f"{what} alone", "cycles", "uJ (estimated)")
+    without = "" if accuracy.against == "labels" else " without labels"
+    table = make_table(f"{accuracy.images:,} test images{without}", names)
     for stage in report.stages:
         here = _of_leaving(stage, accuracy.images)
         shares = (_percent(stage.share), here, _percent(stage.accuracy_alone))
@@ -144,7 +159,7 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
     table.add_row(f"staged, mean (worst {cycles.worst:,})", "", _percent(accuracy.staged), "", *mean)
     full = (f"{cycles.full:,}", f"{energy.full_uj:.2f}")
     table.add_row("the last network alone", "", _percent(accuracy.full), "", *full)
-    points = f"{100 * (accuracy.staged - accuracy.full):+.2f} points"
+    points = _points(accuracy)
     table.add_row("staged against alone", "", points, "", times(cycles.ratio, "fewer"), times(energy.ratio, "less"))
     only = f"{cycles.accelerator_mean:,.0f}" if cycles.accelerator_mean else "-"
     only = f"the accelerator only, {only} against {cycles.accelerator_full:,}"
@@ -153,6 +168,12 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
         alone = (f"{one.cycles:,}", f"{one.energy_uj:.2f}")
         table.add_row(f"for comparison: {one.name} alone", "", _percent(one.accuracy), "", *alone)
     return table
+
+
+def _points(accuracy: AccuracyReport) -> str:
+    if accuracy.staged is None or accuracy.full is None:
+        return "-"
+    return f"{100 * (accuracy.staged - accuracy.full):+.2f} points"
 
 
 def _percent(value: float | None) -> str:

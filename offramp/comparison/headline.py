@@ -23,7 +23,7 @@ def headline(report: Report, main: str) -> tuple[Statement, ...]:
     `main`: the name of the network that the chain replaces.
     """
     statements = [_cycles(report, main), _energy(report, main)]
-    if report.accuracy:
+    if report.accuracy and report.accuracy.against:
         statements.append(_accuracy(report.accuracy, main))
         statements.append(_guarantee(report))
     return (*(statement for statement in statements if statement), verified_statement(report.verified))
@@ -53,7 +53,12 @@ def times(ratio: float | None, word: Literal["fewer", "less"]) -> str:
     return f"{ratio:.2f} times {word}" if ratio >= 1 else f"{1 / ratio:.2f} times more"
 
 
-def _accuracy(accuracy: AccuracyReport, main: str) -> Statement:
+def _accuracy(accuracy: AccuracyReport, main: str) -> Statement | None:
+    if accuracy.staged is None or accuracy.full is None:
+        return None
+    if accuracy.against == "main":
+        what = f"of {accuracy.images:,} test images without labels have the answer of {main} alone"
+        return Statement(f"{accuracy.staged:.2%}", what)
     points = 100 * (accuracy.staged - accuracy.full)
     what = f"accuracy on {accuracy.images:,} test images: {accuracy.staged:.2%}"
     return Statement(f"{points:+.2f} points", f"{what}; {main} alone has {accuracy.full:.2%}")

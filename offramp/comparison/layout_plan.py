@@ -172,14 +172,17 @@ def _planned_settings(stages: Sequence[StageReport]) -> str:
 
 
 def _named(stages: Sequence[str], rules: Iterable[tuple[str | None, float | None]]) -> str:
-    named = [f"{stage} ({measure} {threshold:.4g})" for stage, (measure, threshold) in zip(stages, rules, strict=False)]
+    named = [
+        f"{stage} ({measure} {'by class' if threshold is None else f'{threshold:.4g}'})"
+        for stage, (measure, threshold) in zip(stages, rules, strict=False)
+    ]
     return " > ".join([*named, *stages[len(named) :]])
 
 
 def _known_points(made: Planned, report: Report) -> tuple[Point, ...]:
     """All leaving at one stage, the chain, the last network alone, and networks named for comparison."""
     accuracy, mean, mean_energy = report.accuracy, report.cycles.mean, report.energy.mean_uj
-    if accuracy is None or mean is None or mean_energy is None:
+    if accuracy is None or accuracy.staged is None or accuracy.full is None or mean is None or mean_energy is None:
         return ()
     points = []
     several = len(report.stages) > 1
@@ -191,5 +194,6 @@ def _known_points(made: Planned, report: Report) -> tuple[Point, ...]:
     if several:
         name = f"{made.chain.slots[-1].network} alone"
         points.append(Point(name, accuracy.full, report.cycles.full, report.energy.full_uj, False))
-    points += [Point(f"{one.name} alone", one.accuracy, one.cycles, one.energy_uj, False) for one in report.alone]
+    known = [(one, one.accuracy) for one in report.alone if one.accuracy is not None]
+    points += [Point(f"{one.name} alone", share, one.cycles, one.energy_uj, False) for one, share in known]
     return tuple(points)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +27,27 @@ SUFFIXES = (".csv", ".npz")
 class Answers:
     """Answers to N inputs.
 
-    `classes`: int64 (N,). `exit_index`: int64 (N,), the stage that answered, as an index into `stages`. `confidence`:
-    float64 (N,), in real units (logits, probability, nats). `logits`: int32 (N, classes), of the stage that answered,
-    in integer units, filled up with 0 where stages have different numbers of them; `error`: int32 (N,), the firmware's
+    `answers`: int64 (N,); `classes`: int64 (N,), of the stage that answered, which mean them. `exit_index`: int64 (N,),
+    that stage, as an index into `stages`. `confidence`:
+    float64 (N,), in real units (logits, probability, nats); both 0 where the result is none of logits. `results`: int32
+    (N, values), what the stage that answered gives, in integer units and in the order channel, row, column, with zeros
+    up to the values of the largest result. `shapes`: of the result of each stage. `error`: int32 (N,), the firmware's
     error code, 0 where there is an answer.
     """
 
     stages: tuple[str, ...]
+    answers: npt.NDArray[np.int64]
     classes: npt.NDArray[np.int64]
     exit_index: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
-    logits: npt.NDArray[np.int32]
+    results: npt.NDArray[np.int32]
+    shapes: tuple[tuple[int, int, int], ...]
     error: npt.NDArray[np.int32]
+
+    def result(self, number: int) -> npt.NDArray[np.int32]:
+        """What the stage that answered an input gives: int32 (channels, rows, columns)."""
+        shape = self.shapes[int(self.exit_index[number])]
+        return self.results[number, : prod(shape)].reshape(shape)
 
 
 def reference_answers(chain: Chain, profiled: Profile) -> Answers:
@@ -45,24 +56,27 @@ def reference_answers(chain: Chain, profiled: Profile) -> Answers:
     images = np.arange(len(index))
     return Answers(
         stages=tuple(stage.name for stage in chain.stages),
-        classes=np.stack(profiled.answers)[index, images],
+        answers=np.stack(profiled.answers)[index, images],
+        classes=np.stack(profiled.classes)[index, images],
         exit_index=index,
         confidence=_real(chain, index, np.stack(profiled.confidence)[index, images]),
-        logits=np.stack(profiled.logits)[index, images],
+        results=_padded([profiled.results[stage][image] for image, stage in enumerate(index.tolist())]),
+        shapes=_shapes(chain),
         error=np.zeros(len(index), np.int32),
     )
 
 
 def board_answers(chain: Chain, run: BoardRun) -> Answers:
     """The answers of the firmware on the virtual board."""
-    most = max((len(values) for values in run.values), default=0)
     index = np.array(chain.stage_numbers)[run.stages]
     return Answers(
         stages=tuple(stage.name for stage in chain.stages),
+        answers=run.answers,
         classes=run.classes,
         exit_index=index,
         confidence=_real(chain, index, run.confidences),
-        logits=np.array([np.pad(values, (0, most - len(values))) for values in run.values], np.int32).reshape(-1, most),
+        results=_padded(run.values),
+        shapes=_shapes(chain),
         error=np.array(run.statuses, np.int32),
     )
 
@@ -73,7 +87,20 @@ def _real(
     rules = [stage.exit for stage in chain.exits]
     values = zip(index.tolist(), confidence.tolist(), strict=True)
     exits = [(rules[stage], value) for stage, value in values]
-    return np.array([to_real(one.measure, value, one.fraction_bits) for one, value in exits])
+    return np.array([to_real(one.measure, value, one.fraction_bits) if one else 0.0 for one, value in exits])
+
+
+def _padded(results: Sequence[npt.NDArray[np.int8 | np.int32]]) -> npt.NDArray[np.int32]:
+    """Results of different length one below the other, with zeros behind them."""
+    found = np.zeros((len(results), max(map(len, results), default=0)), np.int32)
+    for row, values in zip(found, results, strict=True):
+        row[: len(values)] = values
+    return found
+
+
+def _shapes(chain: Chain) -> tuple[tuple[int, int, int], ...]:
+    shapes = [chain.producers[stage.result].layer.out_shape for stage in chain.stages]
+    return tuple((shape.channels, shape.rows, shape.cols) for shape in shapes)
 
 
 def checked_input(x: npt.NDArray[Any], chain: Chain, where: Where | None = None) -> npt.NDArray[np.int8]:
@@ -108,12 +135,13 @@ def write_answers(path: Path, answers: Answers) -> None:
 def _csv(answers: Answers) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    logits = [f"logit_{number}" for number in range(answers.logits.shape[1])]
-    rows.writerow(["input", "class", "stage", "confidence", "error", *logits])
-    for number, values in enumerate(answers.logits.tolist()):
+    names = [f"value_{number}" for number in range(answers.results.shape[1])]
+    rows.writerow(["input", "answer", "class", "stage", "confidence", "error", *names])
+    for number, values in enumerate(answers.results.tolist()):
         stage = answers.stages[int(answers.exit_index[number])]
         confidence, error = float(answers.confidence[number]), int(answers.error[number])
-        rows.writerow([number, int(answers.classes[number]), stage, confidence, error, *values])
+        found = (int(answers.answers[number]), int(answers.classes[number]))
+        rows.writerow([number, *found, stage, confidence, error, *values])
     return text.getvalue()
 
 
@@ -122,10 +150,12 @@ def _npz(answers: Answers) -> bytes:
     np.savez(
         file,
         stages=np.array(answers.stages),
+        answers=answers.answers,
         classes=answers.classes,
         exit_index=answers.exit_index,
         confidence=answers.confidence,
-        logits=answers.logits,
+        results=answers.results,
+        shapes=np.array(answers.shapes),
         error=answers.error,
     )
     return file.getvalue()
@@ -135,12 +165,13 @@ def answers_content(answers: Answers, mismatches: int) -> dict[str, Any]:
     """The answers for JSON; `mismatches`: how many differ from the integer reference."""
     entries = [
         {
+            "answer": int(answers.answers[number]),
             "class": int(answers.classes[number]),
             "stage": answers.stages[int(answers.exit_index[number])],
             "confidence": float(answers.confidence[number]),
             "error": int(answers.error[number]),
-            "logits": logits,
+            "result": answers.result(number).tolist(),
         }
-        for number, logits in enumerate(answers.logits.tolist())
+        for number in range(len(answers.classes))
     ]
     return {"format": 1, "stages": list(answers.stages), "mismatches": mismatches, "answers": entries}

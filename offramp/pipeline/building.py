@@ -25,7 +25,7 @@ from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe import probe_files
 from offramp.pipeline.report import FirmwareReport, ImageReport, image_report_json
 from offramp.planner.image_plan import image_digest, image_plan_json
-from offramp.planner.reference.profile import Profile, profile
+from offramp.planner.reference.profile import profile
 from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
 from offramp.simulator.board.objects import require_capstone
@@ -101,7 +101,7 @@ def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]
         for sample in (_samples(made, found, model) if found else ())
     ]
     digest = bytes.fromhex(image_digest(image.plan))[:DIGEST_BYTES]
-    parts = [ModelPart(made.plan.spec.name, made.lowered, tuple(made.plan.spec.labels)) for made in image.models]
+    parts = [ModelPart(made.plan.spec.name, made.lowered, made.plan.spec.names) for made in image.models]
     firmware = assemble_together(parts, image.name, digest, tests)
     probe = probe_files(image.models[0], firmware) if len(image.models) == 1 else {}
     return render(firmware, image.device) | probe
@@ -112,7 +112,7 @@ def _samples(made: Planned, evaluation: Evaluation, model: int) -> tuple[KnownAn
     buffers keep data from one image to the next, the first ones, as many as there are stages."""
     stages = range(len(made.chain.stages))
     if made.chain.buffers:
-        chosen = list(stages)[: len(evaluation.y)]
+        chosen = list(stages)[: evaluation.images]
     else:
         leaving = [np.flatnonzero(evaluation.exit_index == stage) for stage in stages]
         chosen = [int(images[0]) for images in leaving if len(images)]
@@ -121,9 +121,10 @@ def _samples(made: Planned, evaluation: Evaluation, model: int) -> tuple[KnownAn
 
 def _sample(made: Planned, evaluation: Evaluation, image: int, model: int) -> KnownAnswer:
     stage = int(evaluation.exit_index[image])
-    logits = tuple(evaluation.profiled.logits[stage][image].tolist())
-    answer = int(evaluation.profiled.answers[stage][image])
-    return KnownAnswer(evaluation.data.x[image], made.chain.answering[stage], answer, logits, model)
+    found = evaluation.profiled
+    values = tuple(found.results[stage][image].tolist())
+    meant = (int(found.answers[stage][image]), int(found.classes[stage][image]))
+    return KnownAnswer(evaluation.data.x[image], made.chain.answering[stage], *meant, values, model)
 
 
 def _verified(
@@ -153,11 +154,7 @@ def task_of(made: Planned, evaluation: Evaluation | None, images: int | None) ->
     if evaluation is None:
         return task_for(made, None)
     x = evaluation.data.x[:images]
-    expected = Profile(
-        tuple(logit[: len(x)] for logit in evaluation.profiled.logits),
-        tuple(one[: len(x)] for one in evaluation.profiled.confidence),
-    )
-    return Task(made.plan.placed, x, expected)
+    return Task(made.plan.placed, x, evaluation.profiled.first(len(x)))
 
 
 def task_for(made: Planned, x: npt.NDArray[np.int8] | None) -> Task:

@@ -10,7 +10,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.budget import Budget, cycle_budget
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.ir.chain import Chain
-from offramp.planner.spec.dataset import DataSet, Images, check_disjoint, load_data, load_images
+from offramp.planner.spec.dataset import DataSet, Images, check_disjoint, has_labels, load_data, load_images
 from offramp.planner.spec.spec import Calibration, ChoiceSpec, Spec
 
 TEST_DATA = "test"  # the data set that results are reported on
@@ -21,11 +21,24 @@ IN_ORDER = (
 TRAIN_DATA = "train"  # the data set that the networks were trained on, only to check the others against
 
 
-def data_set(spec: Spec, chain: Chain, name: str) -> DataSet:
-    """One of the spec's data sets, checked against the chain's input and classes."""
-    last = chain.slots[-1]
+def data_set(spec: Spec, chain: Chain, name: str) -> Images:
+    """One of the spec's data sets, checked against the chain's input and classes; without labels if it has none, or if
+    the chain gives no answers that they could be of."""
+    last = chain.exits[-1]
+    if (last.exit is None and not last.answers) or not has_labels(spec.data[name]):
+        return image_set(spec, chain, name)
+    return labelled_set(spec, chain, name)
+
+
+def labelled_set(spec: Spec, chain: Chain, name: str) -> DataSet:
+    """One of the spec's data sets, which must have labels."""
     shape = chain.networks[chain.first_reader.network].input_shape
-    return load_data(name, spec.data[name], shape, last.layer.out_shape.channels)
+    return load_data(name, spec.data[name], shape, answer_count(spec, chain))
+
+
+def answer_count(spec: Spec, chain: Chain) -> int:
+    """How many different answers there are; without names of them, the classes of the last stage."""
+    return len(spec.answers) or chain.producers[chain.exits[-1].result].layer.out_shape.channels
 
 
 def image_set(spec: Spec, chain: Chain, name: str) -> Images:
@@ -42,12 +55,15 @@ def calibration_data(spec: Spec, chain: Chain, goal: Calibration | ChoiceSpec) -
         use = {TEST_DATA: "results are judged on it", TRAIN_DATA: "networks are surer of it than of new images"}[name]
         found = f"thresholds cannot be chosen on data set `{name}`: {use}; name another one"
         raise InputError(Diagnostic(goal.where, found))
-    first = data_set(spec, chain, name) if goal.against == "labels" else image_set(spec, chain, name)
+    if goal.against == "main" and chain.exits[-1].exit is None:
+        found = "the last stage gives a tensor, with which answers cannot be compared: `against: labels` is needed"
+        raise InputError(Diagnostic(goal.where, found))
+    first = labelled_set(spec, chain, name) if goal.against == "labels" else image_set(spec, chain, name)
     _check_disjoint(spec, [first, *(data_set(spec, chain, one) for one in (TEST_DATA, TRAIN_DATA) if one in spec.data)])
     return first
 
 
-def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[DataSet]:
+def disjoint_data(spec: Spec, chain: Chain, names: Sequence[str]) -> list[Images]:
     """Data sets of the spec, as far as it has them. InputError if an image is in two of them."""
     found = [data_set(spec, chain, one) for one in names if one in spec.data]
     _check_disjoint(spec, found)

@@ -165,6 +165,7 @@ def _of_model(found: BoardRun, rows: Sequence[int]) -> BoardRun:
     """What one model answered, given the numbers of its inputs."""
     return BoardRun(
         statuses=tuple(found.statuses[row] for row in rows),
+        answers=found.answers[list(rows)],
         classes=found.classes[list(rows)],
         stages=found.stages[list(rows)],
         confidences=found.confidences[list(rows)],
@@ -218,7 +219,8 @@ def _refusal(found: BoardRun, image: int) -> str:
 
 
 def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]:
-    """Status, stage, class, confidence and all values of every result; a line for each image in which any differs."""
+    """Status, stage, answer, class, confidence and all values of every result; a line for each image in which any
+    differs."""
     exit_index = exit_indices(chain, expected)
     stages = chain.stage_numbers
     lines = []
@@ -228,17 +230,29 @@ def compare(found: BoardRun, chain: Chain, expected: Profile) -> tuple[str, ...]
             continue
         wanted = {
             "stage": stage,
-            "class": int(expected.answers[stage][image]),
+            "answer": int(expected.answers[stage][image]),
+            "class": int(expected.classes[stage][image]),
             "confidence": int(expected.confidence[stage][image]),
-            "values": expected.logits[stage][image].ravel().tolist(),
         }
         got = {
             "stage": stages[int(found.stages[image])],
+            "answer": int(found.answers[image]),
             "class": int(found.classes[image]),
             "confidence": int(found.confidences[image]),
-            "values": found.values[image].tolist(),
         }
         different = [f"{key} is {got[key]}, expected {wanted[key]}" for key in wanted if got[key] != wanted[key]]
+        different += _different_values(found.values[image], expected.results[stage][image])
         if different:
             lines.append(f"image {image}: {'; '.join(different)}")
     return tuple(lines)
+
+
+def _different_values(found: npt.NDArray[np.int32], expected: npt.NDArray[np.int8 | np.int32]) -> list[str]:
+    """What is said of a result, (values,), that is not as expected: how many of its values differ, and the first."""
+    if len(found) != len(expected):
+        return [f"the result has {len(found)} values, expected {len(expected)}"]
+    wrong = np.flatnonzero(found != expected).tolist()
+    if not wrong:
+        return []
+    first = f"number {wrong[0]} is {found[wrong[0]]}, expected {expected[wrong[0]]}"
+    return [f"{len(wrong)} of {len(found)} values differ: {first}"]

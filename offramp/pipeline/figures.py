@@ -10,6 +10,7 @@ import numpy as np
 from offramp.codegen.load_images import reload_words, weight_chunks
 from offramp.configs.device import Device
 from offramp.pipeline.alone import alone_budgets
+from offramp.pipeline.chains import answer_count
 from offramp.pipeline.emulate import count_kinds
 from offramp.pipeline.evaluate import Evaluation, accuracy_of
 from offramp.pipeline.images import PlannedImage
@@ -18,6 +19,7 @@ from offramp.pipeline.report import (
     FORMAT,
     AccuracyReport,
     AloneReport,
+    ClassReport,
     CyclesReport,
     EnergyReport,
     EntryReport,
@@ -31,12 +33,15 @@ from offramp.pipeline.report import (
 from offramp.pipeline.warnings import plan_warnings
 from offramp.planner.allocation.budget import segment_cycles
 from offramp.planner.allocation.place import Placed
+from offramp.planner.chain.answers import class_labels
 from offramp.planner.hardware.core import switch_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Stage
+from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.problem import HIGHEST
 from offramp.planner.reference.confidence import to_real
+from offramp.planner.spec.spec import ManualSpec
 
 
 def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
@@ -63,7 +68,8 @@ def _accuracy(evaluation: Evaluation | None) -> AccuracyReport | None:
     """The last stage answers as its network does alone: its layers are those of the network, whatever ran before."""
     if evaluation is None:
         return None
-    return AccuracyReport(evaluation.accuracy, evaluation.accuracy_alone(-1), len(evaluation.y))
+    full = evaluation.accuracy_alone(-1)
+    return AccuracyReport(evaluation.accuracy, full, evaluation.images, evaluation.against)
 
 
 def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
@@ -71,7 +77,7 @@ def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
     return tuple(
         AloneReport(
             name=name,
-            accuracy=accuracy_of(network, evaluation.data),
+            accuracy=accuracy_of(network, evaluation.data, answer_count(made.plan.spec, made.chain)),
             cycles=cycles.cost_by_exit[0],
             energy_uj=energy.cost_by_exit[0] / 10**6,
         )
@@ -96,9 +102,10 @@ def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageRep
         weight_bytes=weight_bytes(layers),
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         data_bytes=_data_bytes(placed, stage),
-        confidence=stage.exit.measure,
+        confidence=stage.exit.measure if stage.exit else None,
         threshold=_threshold(stage.exit),
         segments=_segments(placed, stage),
+        classes=_classes(made, index),
     )
 
 
@@ -111,9 +118,29 @@ def _segments(placed: Placed, stage: Stage) -> tuple[SegmentReport, ...]:
     )
 
 
-def _threshold(rule: ExitRule) -> float | None:
+def _classes(made: Planned, index: int) -> tuple[ClassReport, ...]:
+    """What the classes of a stage mean; empty where they are the answers, with one threshold."""
+    spec, stage = made.plan.spec, made.chain.exits[index]
+    rule = stage.exit
+    by_class = rule.by_class if rule else ()
+    if rule is None or not (stage.answers or by_class):
+        return ()
+    assert isinstance(spec, ManualSpec)
+    answers = stage.answers or range(len(by_class))
+    labels, names = class_labels(spec, spec.stages[index]), spec.names
+    return tuple(
+        ClassReport(
+            labels[number] if labels else str(number),
+            None if answer == NO_ANSWER else names[answer] if names else str(answer),
+            to_real(rule.measure, by_class[number], rule.fraction_bits) if by_class and answer != NO_ANSWER else None,
+        )
+        for number, answer in enumerate(answers)
+    )
+
+
+def _threshold(rule: ExitRule | None) -> float | None:
     """In real units; None where nothing leaves early."""
-    if rule.threshold is None:
+    if rule is None or rule.threshold is None:
         return None
     return to_real(rule.measure, rule.threshold, rule.fraction_bits)
 

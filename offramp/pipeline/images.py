@@ -138,7 +138,8 @@ def _placed(
 
 def _chosen(made: Planned, alone: Plan) -> Planned:
     """The model with the thresholds that were chosen for it alone."""
-    thresholds = {stage.name: stage.exit.threshold for stage in alone.chain.exits if stage.exit.threshold is not None}
+    rules = [(stage.name, stage.exit) for stage in alone.chain.exits]
+    thresholds = {name: rule.threshold for name, rule in rules if rule and rule.threshold is not None}
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=alone.calibration, choice=alone.choice)
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
@@ -20,8 +21,10 @@ from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
-from offramp.planner.ir.chain import Chain, with_threshold
+from offramp.planner.ir.chain import Chain, ExitStage, Threshold, with_threshold
+from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
+from offramp.planner.reference.exits import right_answers
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
@@ -79,11 +82,44 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
         return made
     progress.step("calibrating thresholds")
     found = _calibrate(spec, spec.calibration, made, tasks)
-    names = [stage.name for stage in made.chain.stages]
-    chain = with_threshold(made.chain, dict(zip(names, found.thresholds, strict=False)))
+    early = zip(made.chain.exits, found.thresholds, strict=False)
+    chain = with_threshold(made.chain, {stage.name: _by_class(made.chain, stage, one) for stage, one in early})
     placed = made.plan.placed.with_chain(chain)
     plan = replace(made.plan, placed=placed, calibration=found.record())
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
+
+
+def _meaning(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:
+    """Which of a stage's classes mean an answer: numbers among those that do, NO_ANSWER for others, (classes,)."""
+    answers = np.array(stage.answers or range(chain.producers[stage.result].layer.out_shape.channels))
+    return np.where(answers != NO_ANSWER, np.cumsum(answers != NO_ANSWER) - 1, NO_ANSWER)
+
+
+def _by_class(chain: Chain, stage: ExitStage, threshold: Threshold) -> Threshold:
+    """Thresholds of all classes from those of the classes that mean an answer; one for all stays as it is."""
+    if isinstance(threshold, int):
+        return threshold
+    return tuple(threshold[number] if number != NO_ANSWER else 0 for number in _meaning(chain, stage).tolist())
+
+
+def _profile(
+    made: Planned,
+    index: int,
+    classes: npt.NDArray[np.int32],
+    confidence: npt.NDArray[np.uint32],
+    correct: npt.NDArray[np.bool_],
+    cycles: int,
+) -> StageProfile:
+    """A stage on the calibration data, (N,) each."""
+    stage = made.chain.exits[index]
+    if index == len(made.chain.exits) - 1:
+        return StageProfile("margin", confidence, correct, cycles)
+    assert isinstance(made.plan.spec, ManualSpec)
+    meaning = _meaning(made.chain, stage)
+    per_class = made.plan.spec.stages[index].exit.per_class
+    group = meaning[classes] if per_class else np.minimum(meaning[classes], 0)
+    groups = int(meaning.max()) + 1 if per_class else 0
+    return StageProfile(stage.rule.measure, confidence, correct, cycles, group, groups)
 
 
 def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Executor) -> Calibrated:
@@ -92,13 +128,12 @@ def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Execut
         raise InputError(Diagnostic(goal.where, IN_ORDER))
     data = calibration_data(spec, chain, goal)
     answered = profile_answers(chain, data.x, tasks)
-    truth = data.y if isinstance(data, DataSet) else answered.classes[-1]
+    right = right_answers(chain, answered.answers(chain), data.y if isinstance(data, DataSet) else None)
+    assert right is not None  # calibration_data asks for what tells it
     own = np.diff(made.cycles.cost_by_exit, prepend=0)
     profiles = [
-        StageProfile(stage.exit.measure, confidence, answers == truth, int(cycles))
-        for stage, confidence, answers, cycles in zip(
-            chain.exits, answered.confidence, answered.classes, own, strict=True
-        )
+        _profile(made, index, answered.classes[index], answered.confidence[index], right[index], int(cycles))
+        for index, cycles in enumerate(own)
     ]
     try:
         drop, delta = goal.accuracy_drop / 100, goal.delta

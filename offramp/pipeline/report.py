@@ -35,11 +35,22 @@ class SegmentReport:
 
 
 @dataclass(frozen=True)
+class ClassReport:
+    """What a class of a stage means, None for nothing, and its threshold where it has one of its own."""
+
+    name: str
+    answer: str | None
+    threshold: float | None
+
+
+@dataclass(frozen=True)
 class StageReport:
-    """One stage. Shares and accuracies over all test images; None where the spec names no test data.
+    """One stage. Shares and accuracies over all test images; None where the spec names no test data, accuracies also
+    where nothing tells what is right.
 
     `accuracy`: of the images that leave here; `accuracy_alone`: if all left here. `cycles`, `energy_uj`: of one run
-    of the stage, all of its segments. `segments`: none of a stage that is a single run of the accelerator.
+    of the stage, all of its segments. `segments`: none of a stage that is a single run of the accelerator. `classes`:
+    where classes are not the answers, or have thresholds of their own.
     """
 
     name: str
@@ -57,15 +68,18 @@ class StageReport:
     confidence: str | None
     threshold: float | None
     segments: tuple[SegmentReport, ...] = ()
+    classes: tuple[ClassReport, ...] = ()
 
 
 @dataclass(frozen=True)
 class AccuracyReport:
-    """`full`: the last network alone on all images."""
+    """`full`: the last network alone on all images. `against`: what is right, `labels`, or where there are none the
+    answers of the last network alone (`main`); None, as accuracies are, where its result is no answer."""
 
-    staged: float
-    full: float
+    staged: float | None
+    full: float | None
     images: int
+    against: str | None = "labels"  # of reports from before results could be without labels
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,7 @@ class AloneReport:
     """A network that the spec wants compared, run alone."""
 
     name: str
-    accuracy: float
+    accuracy: float | None
     cycles: int
     energy_uj: float
 

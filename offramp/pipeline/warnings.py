@@ -41,8 +41,11 @@ def plan_warnings(plan: Plan, evaluation: Evaluation | None) -> tuple[str, ...]:
 def _loss(plan: Plan, evaluation: Evaluation) -> Iterator[str]:
     """Accuracy on the test data falls by more than was asked for."""
     limit = plan.calibration.accuracy_drop if plan.calibration else None
-    lost = 100 * (evaluation.accuracy_alone(-1) - evaluation.accuracy)
-    if plan.calibration and limit is not None and lost > limit + 1e-9:
+    full, staged = evaluation.accuracy_alone(-1), evaluation.accuracy
+    if plan.calibration is None or limit is None or full is None or staged is None:
+        return
+    lost = 100 * (full - staged)
+    if lost > limit + 1e-9:
         rest = "" if plan.calibration.risk else ", which the calibration data keep; `risk` is for new data"
         yield f"accuracy on the test data falls by {lost:.2f} points; `accuracy_drop` is {limit:g}{rest}"
 
@@ -59,14 +62,15 @@ def _shares(plan: Plan, shares: Sequence[float], data: str) -> Iterator[str]:
 def _thresholds(plan: Plan) -> Iterator[str]:
     """Thresholds that no answer can meet, or that every answer does."""
     for stage in plan.chain.exits[:-1]:
-        if stage.exit.threshold is None:
+        rule = stage.rule
+        if rule.threshold is None:
             continue
-        real = to_real(stage.exit.measure, stage.exit.threshold, stage.exit.fraction_bits)
-        never, always = _limits(stage.exit, plan.placed.requirements.hw[stage.result].layer)
+        real = to_real(rule.measure, rule.threshold, rule.fraction_bits)
+        never, always = _limits(rule, plan.placed.requirements.hw[stage.result].layer)
         if never is not None and real > never:
-            yield f"stage `{stage.name}`: no {stage.exit.measure} is {real:.4g}; nobody leaves there"
-        if always is not None and (real >= always if stage.exit.measure == "entropy" else real <= always):
-            yield f"stage `{stage.name}`: every {stage.exit.measure} meets {real:.4g}; everybody leaves there"
+            yield f"stage `{stage.name}`: no {rule.measure} is {real:.4g}; nobody leaves there"
+        if always is not None and (real >= always if rule.measure == "entropy" else real <= always):
+            yield f"stage `{stage.name}`: every {rule.measure} meets {real:.4g}; everybody leaves there"
 
 
 def _limits(rule: ExitRule, layer: Layer) -> tuple[float | None, float | None]:

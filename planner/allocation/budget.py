@@ -23,10 +23,11 @@ from offramp.planner.hardware.core import (
 )
 from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, network_energy, run_energy
-from offramp.planner.hardware.hw_layer import map_layer, quadrants_of, with_processors
+from offramp.planner.hardware.hw_layer import HwLayer, map_layer, quadrants_of, with_processors
 from offramp.planner.ir.chain import INPUT_TENSOR, ExitStage, Segment, Slot, Stage
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
+from offramp.planner.reference.confidence import gives_logits
 
 Cost = TypeVar("Cost", Cycles, Energy)
 PLAIN_CHECK: Measure = "margin"  # of a network that has no exit: its class, by the cheapest look
@@ -156,9 +157,15 @@ def checking(placed: Placed) -> tuple[Cycles, ...]:
 def _check(placed: Placed, stage: Stage) -> Cycles:
     requirements = placed.requirements
     hw = requirements.hw[stage.result]
-    measure = stage.exit.measure if isinstance(stage, ExitStage) else PLAIN_CHECK
-    logits = hw.layer.out_shape.channels * hw.layer.out_shape.pixels
-    return check_cycles(requirements.device, measure, logits, hw.result_words, len(requirements.quadrants(stage)))
+    rule = stage.exit if isinstance(stage, ExitStage) else None
+    return _look(requirements.device, rule.measure if rule else PLAIN_CHECK, hw, len(requirements.quadrants(stage)))
+
+
+def _look(device: Device, measure: Measure, hw: HwLayer, quadrants: int) -> Cycles:
+    """At the result of a layer. Nothing looks at one that is none of logits; copying it is the application's."""
+    if not gives_logits(hw.layer):
+        return check_cycles(device, measure, 0, 0, quadrants)
+    return check_cycles(device, measure, hw.layer.out_shape.channels, hw.result_words, quadrants)
 
 
 def energy_budget(placed: Placed, cycles: Budget[Cycles]) -> Budget[Energy]:
@@ -195,13 +202,12 @@ def alone_budget(
     maps = [*(hw.processors for hw in layers), last.output_processors]
     quadrants = len({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, device)})
     load = load_cycles(device, network, packed)
-    logits = last.layer.out_shape.channels * last.layer.out_shape.pixels
     return Budget(
         loads=(added_by_load(load, list(zip(layers, costs, strict=True))) if network.fifo else load,),
         starts=(start_cycles(device, quadrants),),
         stages=(run_cycles(costs),),
         inside=(switch_cycles(device, 0),),
-        checks=(check_cycles(device, PLAIN_CHECK, logits, last.result_words, quadrants),),
+        checks=(_look(device, PLAIN_CHECK, last, quadrants),),
         forward=(),
         back=(switch_cycles(device, 0),),
     )

@@ -9,17 +9,18 @@ from functools import partial
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
+from offramp.planner.chain.answers import answers_of, thresholds_of
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
 from offramp.planner.chain.checks import check_buffers, check_heads, check_inputs, check_results
-from offramp.planner.chain.ends import answering, answering_layers, select
+from offramp.planner.chain.ends import answering, answering_layers, needed, select
 from offramp.planner.chain.sources import NetworkSource, Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, ExitStage, Slot, TensorId, head_slots, slots_of, tensor_of
 from offramp.planner.ir.cuts import boundaries, legal_cuts
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.placement.answer import Found, Impossible
 from offramp.planner.placement.columns import weights_fit
-from offramp.planner.reference.confidence import to_q16, to_threshold
+from offramp.planner.reference.confidence import gives_logits, to_q16, to_threshold
 from offramp.planner.spec.spec import BranchSpec, ExitSpec, HeadSpec, ManualSpec, NetworkSpec, StageSpec
 
 NO_OTHER = "no other choice of the freed processors fits either"
@@ -97,7 +98,8 @@ def _without_idle(spec: ManualSpec, name: str, network: Network) -> Network:
     """The network without the weights of layers that no stage runs."""
     staged = [_layers(network, stage.head) for stage in spec.stages if stage.network == name and stage.head]
     left_out = [_layers(network, head) for owner, head in spec.left_out if owner == name]
-    run = {*_backbone(network, staged + left_out).kept, *(index for layers in staged for index in layers)}
+    kept = _backbone(network, staged + left_out, _end_of(spec, name)).kept
+    run = {*kept, *(index for layers in staged for index in layers)}
     layers = (layer if layer.index in run else replace(layer, weights=None) for layer in network.layers)
     return replace(network, layers=tuple(layers))
 
@@ -139,7 +141,7 @@ def _branch(spec: ManualSpec, name: str, network: Network, chosen: Chosen) -> Br
     staged = [(stage, stage.branch) for stage in spec.stages if stage.network == name and stage.branch]
     inner = {stage.name: _layers(network, cut.head) for stage, cut in staged}
     left_out = (_layers(network, head) for owner, head in spec.left_out if owner == name)
-    branch = _backbone(network, [*inner.values(), *left_out])
+    branch = _backbone(network, [*inner.values(), *left_out], _end_of(spec, name))
     for stage, cut in staged:
         _check_cut(stage, cut, branch)
     heads: dict[str, tuple[str, Network]] = {}
@@ -164,10 +166,25 @@ def _layers(network: Network, head: HeadSpec) -> tuple[int, ...]:
     return tuple(_find(network, layer, head.where) for layer in head.layers)
 
 
-def _backbone(network: Network, heads: Sequence[tuple[int, ...]]) -> Branch:
-    """The layers of a network that its answer takes, those of heads left out. InputError if it has several ends."""
+def _end_of(spec: ManualSpec, name: str) -> tuple[str | int, Where] | None:
+    """The layer that the last stage ends after, if that is a stage of this network and the spec says so."""
+    last = spec.stages[-1]
+    return (last.until, last.where) if last.until is not None and last.network == name else None
+
+
+def _backbone(network: Network, heads: Sequence[tuple[int, ...]], end: tuple[str | int, Where] | None = None) -> Branch:
+    """The layers of a network that its answer takes, or its layer `end`, those of heads left out. InputError if it has
+    several ends, or ends in a head."""
     removed = {index for layers in heads for index in layers}
-    kept = answering_layers(network, [layer.index for layer in network.layers if layer.index not in removed])
+    left = [layer.index for layer in network.layers if layer.index not in removed]
+    if end is None:
+        kept = answering_layers(network, left)
+    else:
+        last = _find(network, *end)
+        kept = tuple(sorted(needed(network, last) & set(left)))
+        if last in removed:
+            label = network.layers[last].label
+            raise InputError(Diagnostic(end[1], f"the last stage ends after layer `{label}`, which is part of a head"))
     return Branch(network, kept, select(network, kept, None), {})
 
 
@@ -223,7 +240,7 @@ def _stages(spec: ManualSpec, branches: Mapping[str, Branch]) -> tuple[ExitStage
             raise InputError(Diagnostic(stage.where, message))
         done[stage.network] = first + len(layers)
         slots = slots_of(stage.network, branch.backbone, layers)
-        stages.append(_stage(stage, slots, branch))
+        stages.append(_stage(spec, stage, slots, branch))
     return tuple(stages)
 
 
@@ -232,7 +249,8 @@ def _check_cut(stage: StageSpec, cut: BranchSpec, branch: Branch) -> None:
     found = _find(branch.network, cut.until, stage.where)
     label = branch.network.layers[found].label
     if found not in branch.kept:
-        raise InputError(Diagnostic(stage.where, f"stage `{stage.name}`: layer `{label}` is part of a head"))
+        message = f"layer `{label}` is part of a head, or the last stage does not need it"
+        raise InputError(Diagnostic(stage.where, f"stage `{stage.name}`: {message}"))
     index = branch.kept.index(found)
     boundary = next((one for one in boundaries(branch.backbone) if one.after == index), None)
     if boundary is None or not boundary.legal:
@@ -252,7 +270,7 @@ def _end(stage: StageSpec, branch: Branch, first: int) -> int:
     return index + 1
 
 
-def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> ExitStage:
+def _stage(spec: ManualSpec, stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> ExitStage:
     result: TensorId = slots[-1].writes
     final = slots[-1].layer
     if stage.name in branch.heads:
@@ -260,13 +278,25 @@ def _stage(stage: StageSpec, slots: tuple[Slot, ...], branch: Branch) -> ExitSta
         part = stage.branch is not None and stage.branch.head.network is None
         slots += head_slots(name, head, result, stage.network if part else name)
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
-    return ExitStage(stage.name, slots, result, exit_rule(stage.exit, final))
+    answers = answers_of(spec, stage, final)
+    rule = _exit_of(stage, final)
+    by_class = thresholds_of(spec, stage, answers, final.out_shape.channels) if rule else ()
+    if rule and by_class:
+        limits = tuple(_threshold(stage.exit, one, rule.fraction_bits) for one in by_class)
+        rule = replace(rule, threshold=None, by_class=limits)
+    return ExitStage(stage.name, slots, result, rule, answers)
+
+
+def _exit_of(stage: StageSpec, final: Layer) -> ExitRule | None:
+    """None if the result is none of logits, by its shape or because the spec says what it always answers."""
+    always = stage.answers and stage.answers.always is not None
+    return exit_rule(stage.exit, final) if gives_logits(final) and not always else None
 
 
 def with_exits(chain: Chain, spec: ManualSpec) -> Chain:
     """The chain with the exits of a spec of the same stages."""
     stages = tuple(
-        replace(stage, exit=exit_rule(entry.exit, chain.producers[stage.result].layer))
+        replace(stage, exit=_exit_of(entry, chain.producers[stage.result].layer))
         for stage, entry in zip(chain.exits, spec.stages, strict=True)
     )
     return replace(chain, stages=stages)
@@ -276,8 +306,16 @@ def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
     """An exit's numbers in the integer units of the layer that makes the logits."""
     bits = fraction_bits(final)
     try:
-        threshold = None if exits.threshold is None else to_threshold(exits.measure, exits.threshold, bits)
+        threshold = None if exits.threshold is None else _threshold(exits, exits.threshold, bits)
         return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
+    except ValueError as error:
+        raise InputError(Diagnostic(exits.where, str(error))) from error
+
+
+def _threshold(exits: ExitSpec, value: float, bits: int) -> int:
+    """In integer units. InputError if it does not fit them."""
+    try:
+        return to_threshold(exits.measure, value, bits)
     except ValueError as error:
         raise InputError(Diagnostic(exits.where, str(error))) from error
 

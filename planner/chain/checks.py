@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.ir.chain import ExitStage, Stage
-from offramp.planner.ir.network import Network
-from offramp.planner.spec.spec import ManualSpec
+from offramp.planner.chain.answers import class_labels
+from offramp.planner.ir.chain import ExitStage
+from offramp.planner.ir.network import Layer, Network
+from offramp.planner.spec.spec import ManualSpec, StageSpec
 
 
 def check_heads(spec: ManualSpec, used: Collection[str]) -> None:
@@ -59,7 +60,7 @@ def check_buffers(spec: ManualSpec, stages: Sequence[ExitStage]) -> None:
             cure = f"cut behind layer `{last.layer.label}`, so that it sees all of them"
             choice = f"`buffer_inputs: reached` for network `{network.name}`, if it is to see the others only"
             problems.append(Diagnostic(entry.where, f"{message}: {cure}; or {choice}"))
-        elif any(earlier.exit.threshold is None for earlier in stages[:first]):
+        elif any(not earlier.rule.known for earlier in stages[:first]):
             message = f"{name} sees the inputs that reach stage `{stage.name}`, which the thresholds before decide"
             cure = "state these thresholds: they cannot be chosen by answers that depend on them"
             problems.append(Diagnostic(entry.where, f"{message}: {cure}"))
@@ -67,26 +68,41 @@ def check_buffers(spec: ManualSpec, stages: Sequence[ExitStage]) -> None:
         raise InputError(problems)
 
 
-def check_results(spec: ManualSpec, stages: Sequence[Stage], networks: Mapping[str, Network]) -> None:
-    """All exits answer the same question: one logit a class, in as many classes."""
-    problems = []
+def check_results(spec: ManualSpec, stages: Sequence[ExitStage], networks: Mapping[str, Network]) -> None:
+    """All stages answer the same question: early ones give one logit a class, and what their classes mean is known. The
+    last one may give any tensor."""
     slots = {slot.writes: slot for stage in stages for slot in stage.slots}
-    classes = slots[stages[-1].slots[-1].writes].layer.out_shape
+    count = len(spec.answers) or (slots[stages[-1].result].layer.out_shape.channels if stages[-1].exit else 1)
+    problems: list[Diagnostic] = []
     for stage, entry in zip(stages, spec.stages, strict=True):
-        shape = slots[stage.result].layer.out_shape
-        if shape.pixels != 1 or shape.channels < 2:
-            problems.append(
-                Diagnostic(entry.where, f"stage `{stage.name}` gives {shape}; one logit a class is expected")
-            )
-        elif shape != classes:
-            message = f"stage `{stage.name}` has {shape.channels} classes, the last stage {classes.channels}"
-            problems.append(Diagnostic(entry.where, message))
-        last = slots[stage.result].layer
-        if last.activation != "none":
-            problems.append(Diagnostic(last.where, f"layer `{last.label}` makes logits; `activate: None` is expected"))
-    if spec.labels and len(spec.labels) != classes.channels:
-        problems.append(Diagnostic(spec.places["labels"], f"{len(spec.labels)} labels for {classes.channels} classes"))
+        problems += _check_result(spec, stage, entry, slots[stage.result].layer, count)
+    if spec.labels and (stages[-1].exit is None or len(spec.labels) != count):
+        found = (
+            f"{count} classes" if stages[-1].exit else f"a stage that gives {slots[stages[-1].result].layer.out_shape}"
+        )
+        problems.append(Diagnostic(spec.places["labels"], f"{len(spec.labels)} labels for {found}"))
     unused = set(spec.networks) - set(networks) - set(spec.compare)
     problems += [Diagnostic(spec.networks[name].where, f"network `{name}` is in no stage") for name in sorted(unused)]
     if problems:
         raise InputError(problems)
+
+
+def _check_result(
+    spec: ManualSpec, stage: ExitStage, entry: StageSpec, layer: Layer, count: int
+) -> Iterator[Diagnostic]:
+    """`layer`: that makes the result; `count`: of all answers."""
+    last = entry is spec.stages[-1]
+    if stage.exit and layer.activation != "none":
+        hint = "; a result that is none of logits has one answer (`answers: NAME`)" if last else ""
+        found = f"layer `{layer.label}` makes logits; `activate: None` is expected{hint}"
+        yield Diagnostic(layer.where, found)
+    if stage.exit is None and not last:
+        message = f"stage `{stage.name}` gives {layer.out_shape}; one logit a class is expected"
+        yield Diagnostic(entry.where, message)
+    classes = layer.out_shape.channels
+    labels = class_labels(spec, entry)
+    if stage.exit and labels and entry.answers and len(labels) != classes:
+        yield Diagnostic(entry.where, f"stage `{stage.name}` has {classes} classes, but {len(labels)} names for them")
+    if stage.exit and not stage.answers and classes != count:
+        found = f"stage `{stage.name}` has {classes} classes, the last stage {count}"
+        yield Diagnostic(entry.where, f"{found}; `answers` says what classes mean")

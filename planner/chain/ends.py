@@ -30,7 +30,7 @@ def answering_layers(network: Network, layers: Collection[int]) -> tuple[int, ..
     ends = _ends(network, layers)
     marked = [end for end in ends if network.layers[end].output] if len(ends) > 1 else ends
     if len(marked) == 1:
-        return tuple(sorted(_needed(network, marked[0]) & set(layers)))
+        return tuple(sorted(needed(network, marked[0]) & set(layers)))
     names = " and ".join(f"`{network.layers[end].label}`" for end in marked or ends)
     found = f"network `{network.name}` has several ends, layers that no other reads: {names}"
     wanted = "mark the one that is the network's answer with `output: true`"
@@ -50,7 +50,7 @@ def other_ends(network: Network) -> Iterator[End]:
     everything = range(len(network.layers))
     answer = set(answering_layers(network, everything))
     for end in _ends(network, everything):
-        own = tuple(sorted(_needed(network, end) - answer))
+        own = tuple(sorted(needed(network, end) - answer))
         if own:
             read = {source for index in own for source in network.layers[index].inputs}
             rolling = {network.layers[index].source for index in own} - {None}
@@ -63,7 +63,7 @@ def _ends(network: Network, layers: Collection[int]) -> list[int]:
     return [index for index in layers if index not in read]
 
 
-def _needed(network: Network, end: int) -> set[int]:
+def needed(network: Network, end: int) -> set[int]:
     """A layer and all that it takes."""
     found, new = {end}, {end}
     while new:

@@ -16,10 +16,22 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.configs.errors import CheckFailed, Infeasible
-from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, ExitScores, ThresholdSetting, to_scores
+from offramp.planner.exits.by_class import best_of_groups
+from offramp.planner.exits.frontier import (
+    LARGEST,
+    NEVER,
+    UNREACHED,
+    WORK,
+    Bools,
+    ExitScores,
+    Ints,
+    ThresholdSetting,
+    to_scores,
+)
 from offramp.planner.exits.guarantee import Guarantee, certify, in_points
 from offramp.planner.exits.records import CalibrationAccuracy, CalibrationRecord
 from offramp.planner.exits.search import frontier
+from offramp.planner.ir.chain import Threshold
 from offramp.planner.ir.measure import Measure
 from offramp.planner.spec.spec import Against
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
@@ -32,20 +44,32 @@ class StageProfile:
     """A stage run on all images of the calibration set, also on those that an earlier stage would answer.
 
     `confidence`: uint32 (N,), in the unit of `measure`; not used of the last stage. `correct`: (N,). `cycles`:
-    of the stage and the switch to it.
+    of the stage and the switch to it. `group`: which of the stage's thresholds an image has to meet, (N,), negative
+    where it cannot leave; None: all the same one. `groups`: how many thresholds that are, 0 for one of the stage.
     """
 
     measure: Measure
     confidence: npt.NDArray[np.uint32]
     correct: Bools
     cycles: int
+    group: Ints | None = None
+    groups: int = 0
+
+    @property
+    def scores(self) -> tuple[Ints, ...]:
+        """For each threshold the scores of the images that have to meet it; others have one that never leaves."""
+        scores = to_scores(self.measure, self.confidence)
+        if self.group is None:
+            return (scores,)
+        return tuple(np.where(self.group == number, scores, NEVER) for number in range(max(1, self.groups)))
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Thresholds of all stages but the last, and what they give on the calibration set (counts of images, cycles)."""
+    """Thresholds of all stages but the last, several where a stage has some, and what they give on the calibration set
+    (counts of images, cycles)."""
 
-    thresholds: tuple[int, ...]
+    thresholds: tuple[Threshold, ...]
     method: Method
     images: int
     correct: int
@@ -65,7 +89,7 @@ class Calibrated:
     def record(self) -> CalibrationRecord:
         """For plan and report."""
         return CalibrationRecord(
-            thresholds=self.thresholds,
+            thresholds=tuple(one if isinstance(one, int) else None for one in self.thresholds),
             method=self.method,
             gap=self.gap,
             images=self.images,
@@ -99,7 +123,7 @@ def calibrate(
     images = len(full_correct)
     if len(profiles) < 2 or not images or any(len(one.correct) != images for one in profiles):
         raise ValueError("calibration needs two stages or more, and the same images, at least one, for all")
-    exits = _exits(profiles)
+    exits, owner = _exits(profiles)
     needed = int(full_correct.sum()) - floor(max_drop * images + 1e-9)
     if delta is not None:
         kept = ExitScores(exits.scores, exits.right | ~full_correct, exits.cost_by_exit)
@@ -109,44 +133,62 @@ def calibrate(
             raise CheckFailed(
                 f"no thresholds keep the loss below {in_points(max_drop)} with probability {1 - delta:.0%}"
             )
-        return _result(profiles, exits, passed.settings, full_correct, 0.0, passed.guarantee)
+        return _result(profiles, exits, owner, passed.settings, full_correct, 0.0, passed.guarantee)
+    if len(profiles) == 2 and profiles[0].groups and exits.cost_by_exit[0] < exits.cost_by_exit[-1]:
+        settings = best_of_groups(exits, max(0, needed))
+        if settings is None:
+            raise Infeasible(f"no thresholds give {needed} right answers of {images} on the calibration set")
+        return _result(profiles, exits, owner, settings, full_correct, 0.0, None)
     found = frontier(exits, max(0, needed), work, tasks)
     cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])
     if cost == UNREACHED:
         message = f"no thresholds give {needed} right answers of {images} on the calibration set"
         raise Infeasible(message) if bound == UNREACHED else CheckFailed(message)
-    settings = found.setting(found.best(max(0, needed)))
-    return _result(profiles, exits, settings, full_correct, (cost - bound) / cost if cost else 0.0, None)
+    gap = (cost - bound) / cost if cost else 0.0
+    return _result(profiles, exits, owner, found.setting(found.best(max(0, needed))), full_correct, gap, None)
 
 
-def _exits(profiles: Sequence[StageProfile]) -> ExitScores:
-    return ExitScores(
-        scores=tuple((to_scores(one.measure, one.confidence),) for one in profiles[:-1]),
-        right=np.stack([one.correct for one in profiles]),
-        cost_by_exit=tuple(np.cumsum([one.cycles for one in profiles]).tolist()),
+def _exits(profiles: Sequence[StageProfile]) -> tuple[ExitScores, Ints]:
+    """The chain, and the stage that each of its exits belongs to: a stage with several thresholds counts as that many,
+    one behind the other, at the same cost and each only for the images that have to meet its threshold."""
+    scores = [[(one,) for one in profile.scores] for profile in profiles[:-1]]
+    owner = np.array([*(stage for stage, own in enumerate(scores) for _ in own), len(scores)])
+    costs = np.cumsum([one.cycles for one in profiles])
+    exits = ExitScores(
+        scores=tuple(one for own in scores for one in own),
+        right=np.stack([one.correct for one in profiles])[owner],
+        cost_by_exit=tuple(costs[owner].tolist()),
     )
+    return exits, owner
 
 
 def _result(
     profiles: Sequence[StageProfile],
     exits: ExitScores,
+    owner: Ints,
     settings: tuple[ThresholdSetting, ...],
     full_correct: Bools,
     gap: float,
     guarantee: Guarantee | None,
 ) -> Calibrated:
     exit_index = exits.exit_index(settings)
-    scores = [one.score for one in settings]
+    scores = [
+        [one.score for one, of in zip(settings, owner, strict=False) if of == stage] for stage in range(owner[-1])
+    ]
     return Calibrated(
-        thresholds=tuple(
-            LARGEST - score if one.measure == "entropy" else score for one, score in zip(profiles, scores, strict=False)
-        ),
+        thresholds=tuple(_thresholds(one, own) for one, own in zip(profiles, scores, strict=False)),
         method="tested" if guarantee else "gap" if gap else "exact",
         images=len(exit_index),
         correct=exits.correct(settings),
         full_correct=int(full_correct.sum()),
-        exit_counts=tuple(np.bincount(exit_index, minlength=len(profiles)).tolist()),
+        exit_counts=tuple(np.bincount(owner[exit_index], minlength=len(profiles)).tolist()),
         cycles=int(np.array(exits.cost_by_exit)[exit_index].sum()),
         gap=gap,
         guarantee=guarantee,
     )
+
+
+def _thresholds(profile: StageProfile, scores: Sequence[int]) -> Threshold:
+    """In the unit of the stage's measure."""
+    found = tuple(LARGEST - score if profile.measure == "entropy" else score for score in scores)
+    return found if profile.groups else found[0]

@@ -14,10 +14,10 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.chain.build import build_chain, cuts_of, exit_rule
 from offramp.planner.chain.sources import Sources
-from offramp.planner.exits.frontier import Bools
+from offramp.planner.exits.frontier import NEVER, Bools, Ints, to_scores
 from offramp.planner.exits.own_heads import ends_as_heads
-from offramp.planner.ir.chain import Chain, ExitRule
-from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.chain import Chain, ExitRule, ExitStage
+from offramp.planner.ir.measure import NO_ANSWER, Measure
 from offramp.planner.ir.network import INPUT, Network
 from offramp.planner.reference.confidence import confidence
 from offramp.planner.reference.layers import Tensor, run_layers
@@ -44,6 +44,7 @@ class Candidate:
     network: Network
     cut: int | None
     rules: tuple[ExitRule, ...]  # one for each measure to choose from
+    answers: tuple[int, ...] = ()  # of its classes, as in ExitStage
 
     @property
     def name(self) -> str:
@@ -52,11 +53,13 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """All candidates, with every head at its cuts, and the main network, whose answer is the reference."""
+    """All candidates, with every head at its cuts, and the main network with its stage, whose answer is the
+    reference."""
 
     spec: AutoSpec
     main: Network
     entries: tuple[Candidate, ...]
+    last: ExitStage
 
     @property
     def rolling(self) -> bool:
@@ -66,11 +69,19 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class CandidateProfile:
-    """A candidate on N images. `confidence`: uint32 (N,), for each of its rules; `right`: (N,)."""
+    """A candidate on N images. `confidence`: uint32 (N,), for each of its rules; `right`: (N,); `leaves`: where its
+    class means an answer, (N,), None: everywhere."""
 
     candidate: Candidate
     confidence: tuple[npt.NDArray[np.uint32], ...]
     right: Bools
+    leaves: Bools | None = None
+
+    def scores(self) -> tuple[Ints, ...]:
+        """For each of its rules; of images that cannot leave one that never does."""
+        rules = zip(self.candidate.rules, self.confidence, strict=True)
+        found = [to_scores(rule.measure, values) for rule, values in rules]
+        return tuple(one if self.leaves is None else np.where(self.leaves, one, NEVER) for one in found)
 
 
 def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[Measure]) -> ManualSpec:
@@ -88,10 +99,11 @@ def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[M
         networks={name: entry for name, entry in spec.networks.items() if name in used},
         data=spec.data,
         labels=spec.labels,
+        answers=spec.answers,
         compare=spec.compare,
         clocks=spec.clocks,
         places=spec.places,
-        stages=(*stages, StageSpec(choice.main, choice.where, choice.main, None, rule)),
+        stages=(*stages, StageSpec(choice.main, choice.where, choice.main, None, rule, None, choice.main_answers)),
         calibration=None,
         left_out=tuple((choice.main, head) for head in _own_heads(spec)),
     )
@@ -185,7 +197,8 @@ def _at_cuts(
     reasons: dict[str, list[int]] = {}  # why it does not fit, and after which layers
     for cut in cuts:
         branch = BranchSpec(cut, head)
-        stage = StageSpec(f"{candidate.name}-{cut}", candidate.where, main, branch, candidate.exit)
+        name = f"{candidate.name}-{cut}"
+        stage = StageSpec(name, candidate.where, main, branch, candidate.exit, None, candidate.answers)
         try:
             _alone(spec, sources, stage, device)
         except InputError as error:
@@ -213,7 +226,7 @@ def load_candidates(spec: AutoSpec, sources: Sources, device: Device) -> Candida
     if problems:
         raise InputError(problems)
     entries = [_candidate(spec, stage, chain) for stage, chain in zip(stages, chains, strict=True)]
-    return Candidates(spec, chains[0].networks[spec.choice.main], tuple(entries))
+    return Candidates(spec, chains[0].networks[spec.choice.main], tuple(entries), chains[0].exits[-1])
 
 
 def _candidate(spec: AutoSpec, stage: StageSpec, chain: Chain) -> Candidate:
@@ -224,7 +237,8 @@ def _candidate(spec: AutoSpec, stage: StageSpec, chain: Chain) -> Candidate:
     rules = tuple(
         exit_rule(replace(stage.exit, measure=measure), network.layers[-1]) for measure in spec.choice.measures
     )
-    return Candidate(stage, part, network, own[-1] if stage.branch else None, rules)
+    cut = own[-1] if stage.branch else None
+    return Candidate(stage, part, network, cut, rules, chain.exits[0].answers)
 
 
 class Member(Protocol):
@@ -256,7 +270,8 @@ def chains_of(entries: Sequence[Member], most: int = EARLY) -> tuple[Early, ...]
 def profile_candidates(
     candidates: Candidates, data: Images, tasks: Executor = IN_PROCESS
 ) -> tuple[tuple[CandidateProfile, ...], Bools]:
-    """Every candidate on all images, and where main is right: one run of the integer reference, each layer once.
+    """Every candidate on all images, and where main is right (everywhere, if it gives a tensor): one run of the integer
+    reference, each layer once.
 
     What is kept of a batch is answers and confidences, not the logits.
     """
@@ -267,24 +282,34 @@ def profile_candidates(
     confidences = [np.concatenate(one, axis=1) for one in zip(*(part[1] for part in parts), strict=True)]
     truth = data.y if isinstance(data, DataSet) else answers[-1]
     profiles = [
-        CandidateProfile(one, tuple(confidence), own == truth)
+        CandidateProfile(one, tuple(confidence), own == truth, own != NO_ANSWER)
         for one, confidence, own in zip(candidates.entries, confidences, answers, strict=False)
     ]
-    return tuple(profiles), answers[-1] == truth
+    return tuple(profiles), (answers[-1] == truth) | (candidates.last.exit is None)
 
 
 def _answers(
     candidates: Candidates, x: npt.NDArray[np.int8]
 ) -> tuple[npt.NDArray[np.int32], list[npt.NDArray[np.uint32]]]:
-    """Classes of all candidates and, last, of main, (candidates + 1, N), and the candidates' confidences, (rules, N)
+    """Answers of all candidates and, last, of main, (candidates + 1, N), and the candidates' confidences, (rules, N)
     each."""
     logits = _logits(candidates, x)
-    answers = np.stack([one.argmax(axis=1) for one in logits]).astype(np.int32)
+    meant = [*(one.answers for one in candidates.entries), candidates.last.answers]
+    answers = np.stack([_meant(own, of) for own, of in zip(logits, meant, strict=True)])
     confidences = [
         np.stack([_confidence(rule, own) for rule in one.rules])
         for one, own in zip(candidates.entries, logits, strict=False)
     ]
     return answers, confidences
+
+
+def _meant(logits: npt.NDArray[np.int32], answers: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """What a stage answers, (N,)."""
+    if len(answers) == 1:
+        return np.full(len(logits), answers[0], np.int32)
+    classes = logits.argmax(axis=1).astype(np.int32)
+    meant: npt.NDArray[np.int32] = np.array(answers, np.int32)[classes] if answers else classes
+    return meant
 
 
 def _confidence(rule: ExitRule, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:

@@ -17,7 +17,7 @@ from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
 from offramp.planner.exits.best import ByMeasure, ChainCosts, Found, add_measures
 from offramp.planner.exits.candidates import CandidateProfile, Early
 from offramp.planner.exits.choice import Choice, Outcome
-from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, CandidateScores, ThresholdSetting, to_scores
+from offramp.planner.exits.frontier import LARGEST, UNREACHED, WORK, Bools, CandidateScores, ThresholdSetting
 from offramp.planner.exits.goal import AtLeast, Goal, Within
 from offramp.planner.exits.guarantee import Guarantee, Learning, certify_chains
 from offramp.planner.exits.pool import make_pool
@@ -69,13 +69,7 @@ class _Case:
     ) -> None:
         self.goal, self.profiles, self.full, self.executor = goal, profiles, full, executor
         self.costs, self.placing = list(costs), place
-        scores = tuple(
-            tuple(
-                to_scores(rule.measure, values)
-                for rule, values in zip(one.candidate.rules, one.confidence, strict=True)
-            )
-            for one in profiles
-        )
+        scores = tuple(one.scores() for one in profiles)
         self.scores = CandidateScores(scores, np.stack([*(one.right for one in profiles), full]))
 
     @property

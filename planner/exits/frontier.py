@@ -19,6 +19,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 LARGEST = (1 << 32) - 1  # of confidences and thresholds
+NEVER = -1  # score of an image that no threshold lets leave
 UNREACHED = (1 << 63) - 1  # cost of what no thresholds give
 WORK = 4_000_000_000  # images and cells of tables evaluated before a search stops: some 40 s
 

@@ -8,6 +8,7 @@ from offramp.configs.device import Device
 from offramp.planner.chain.build import cuts_of
 from offramp.planner.chain.ends import answering_layers, other_ends
 from offramp.planner.chain.sources import Sources, load
+from offramp.planner.reference.confidence import gives_logits
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, StageSpec
 
 
@@ -22,7 +23,9 @@ def ends_as_heads(spec: AutoSpec, sources: Sources, device: Device) -> Iterator[
     names: list[str] = []
     for end in other_ends(network):
         cut = next(iter(end.reads), None)
-        if len(end.reads) == 1 and cut in cuts and network.layers[end.layers[-1]].out_shape == answer.out_shape:
+        final = network.layers[end.layers[-1]]
+        same = gives_logits(final) and final.out_shape == answer.out_shape
+        if len(end.reads) == 1 and cut in cuts and same:
             name = f"{main}-{cut}" if f"{main}-{cut}" not in names else f"{main}-{cut}-{end.layers[-1]}"
             names.append(name)
             branch = BranchSpec(cut, HeadSpec(entry.where, None, end.layers))

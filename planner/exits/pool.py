@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from offramp.planner.exits.frontier import LARGEST, Bools, Ints
+from offramp.planner.exits.frontier import LARGEST, NEVER, Bools, Ints
 
 Levels = npt.NDArray[np.int32]
 
@@ -64,9 +64,10 @@ def _cuts(scores: Ints, harmed: Bools) -> tuple[Cuts, Cuts]:
     ends = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [len(ranked)]])
     least = np.concatenate([ranked[:1] + 1, ranked[ends[1:] - 1]])
     harm = np.concatenate([[0], np.cumsum(harmed[order])])[ends]
-    possible = least <= LARGEST
-    useful = np.append(harm[1:] > harm[:-1], True) & possible
-    return _at(place, ends[useful], least[useful]), _at(place, ends[possible], least[possible])
+    possible = (least <= LARGEST) & (least > NEVER)
+    ends, least, harm = ends[possible], least[possible], harm[possible]
+    useful = np.append(harm[1:] > harm[:-1], True)
+    return _at(place, ends[useful], least[useful]), _at(place, ends, least)
 
 
 def _at(place: Ints, ends: Ints, scores: Ints) -> Cuts:

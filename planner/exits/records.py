@@ -83,9 +83,10 @@ class CalibrationAccuracy:
 
 @dataclass(frozen=True)
 class CalibrationRecord:
-    """How thresholds were found, in the firmware's integer units, and what they gave on the calibration data."""
+    """How thresholds were found, in the firmware's integer units (None where those of classes differ), and what they
+    gave on the calibration data."""
 
-    thresholds: tuple[int, ...]
+    thresholds: tuple[int | None, ...]
     method: str
     gap: float
     images: int

@@ -22,13 +22,20 @@ INPUT_TENSOR: TensorId = "input"
 class ExitRule:
     """When a stage's result is final. `threshold` and `fraction_bits` in the units of `reference.confidence`.
 
-    `threshold` None: whatever the confidence; the last stage of a chain only reports it.
+    `by_class`: thresholds of the stage's classes, where each has its own; `threshold` is None then. Both missing:
+    whatever the confidence; the last stage of a chain only reports it.
     """
 
     measure: Measure
     threshold: int | None
     fraction_bits: int
     temperature_q16: int = 1 << 16
+    by_class: tuple[int, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether there are thresholds."""
+        return self.threshold is not None or bool(self.by_class)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +73,21 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class ExitStage(Stage):
-    """A stage whose logits software reads, as all stages of an application are."""
+    """A stage of an application. `exit`: None where the result is none of logits, which only the last stage may give:
+    the answer is then the result itself, and nothing looks at it.
 
-    exit: ExitRule
+    `answers`: what each class means, NO_ANSWER for nothing that the stage could leave with; empty: classes are the
+    answers. Of a stage without an exit one, which it always gives, or none.
+    """
+
+    exit: ExitRule | None
+    answers: tuple[int, ...] = ()
+
+    @property
+    def rule(self) -> ExitRule:
+        """The exit of a stage that has one, as all but the last have."""
+        assert self.exit is not None
+        return self.exit
 
 
 @dataclass(frozen=True)
@@ -103,6 +122,11 @@ class Segment:
         """How software judges the result; None where it does not look at it."""
         return self.stage.exit if self.last and isinstance(self.stage, ExitStage) else None
 
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """What the classes of the result mean, as in ExitStage."""
+        return self.stage.answers if self.last and isinstance(self.stage, ExitStage) else ()
+
 
 @dataclass(frozen=True, eq=False)
 class Chain:
@@ -135,7 +159,7 @@ class Chain:
 
     @cached_property
     def exits(self) -> tuple[ExitStage, ...]:
-        """All stages of an application; of other chains those whose logits software reads."""
+        """All stages of an application; none of other chains."""
         return tuple(stage for stage in self.stages if isinstance(stage, ExitStage))
 
     @cached_property
@@ -232,18 +256,29 @@ def with_cuts(chain: Chain, cuts: Sequence[tuple[int, ...]]) -> Chain:
 def without_exits(chain: Chain) -> Chain:
     """The chain with no thresholds: all stages run for every input."""
     stages = tuple(
-        replace(stage, exit=replace(stage.exit, threshold=None)) if isinstance(stage, ExitStage) else stage
-        for stage in chain.stages
-    )
-    return replace(chain, stages=stages)
-
-
-def with_threshold(chain: Chain, thresholds: Mapping[str, int]) -> Chain:
-    """The chain with the exit thresholds of the named stages replaced."""
-    stages = tuple(
-        replace(stage, exit=replace(stage.exit, threshold=thresholds[stage.name]))
-        if isinstance(stage, ExitStage) and stage.name in thresholds
+        replace(stage, exit=replace(stage.exit, threshold=None, by_class=()))
+        if isinstance(stage, ExitStage) and stage.exit
         else stage
         for stage in chain.stages
     )
     return replace(chain, stages=stages)
+
+
+Threshold = int | tuple[int, ...]  # of all classes of a stage, or of each
+
+
+def with_threshold(chain: Chain, thresholds: Mapping[str, Threshold]) -> Chain:
+    """The chain with the exit thresholds of the named stages replaced."""
+    stages = tuple(
+        replace(stage, exit=_with(stage.rule, thresholds[stage.name]))
+        if isinstance(stage, ExitStage) and stage.exit and stage.name in thresholds
+        else stage
+        for stage in chain.stages
+    )
+    return replace(chain, stages=stages)
+
+
+def _with(rule: ExitRule, threshold: Threshold) -> ExitRule:
+    if isinstance(threshold, int):
+        return replace(rule, threshold=threshold, by_class=())
+    return replace(rule, threshold=None, by_class=threshold)

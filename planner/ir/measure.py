@@ -5,4 +5,5 @@ from __future__ import annotations
 from typing import Literal
 
 Measure = Literal["margin", "max_probability", "entropy"]
+NO_ANSWER = -1  # what a class means that no stage leaves with
 MEASURES: tuple[Measure, ...] = ("margin", "max_probability", "entropy")

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.network import Layer
 
 Logits = npt.NDArray[np.int32]  # (N, classes)
 Words = npt.NDArray[np.uint64]
@@ -35,6 +36,11 @@ _CUT_OFF = 28  # 2**-28 is the unit of the weights
 _WEIGHT_BITS = 28
 _EXPONENT_BITS = 24
 _ENTROPY_BITS = 20
+
+
+def gives_logits(layer: Layer) -> bool:
+    """Whether a layer's outputs are one logit a class, by their shape: a single pixel of 2..1024 channels."""
+    return layer.out_shape.pixels == 1 and 2 <= layer.out_shape.channels <= MAX_CLASSES
 
 
 def confidence(
@@ -56,9 +62,13 @@ def confidence(
     return _entropy(exponents, weights)
 
 
-def confident(measure: Measure, values: npt.NDArray[np.uint32], threshold: int) -> npt.NDArray[np.bool_]:
-    """Whether each value lets its stage answer: at least the threshold, or at most it for entropy."""
-    return values <= threshold if measure == "entropy" else values >= threshold
+def confident(
+    measure: Measure, values: npt.NDArray[np.uint32], threshold: int | npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Whether each value lets its stage answer: at least the threshold, or at most it for entropy. One threshold, or
+    one for each value."""
+    sure: npt.NDArray[np.bool_] = values <= threshold if measure == "entropy" else values >= threshold
+    return sure
 
 
 def to_threshold(measure: Measure, real_value: float, fraction_bits: int) -> int:

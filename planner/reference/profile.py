@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, ExitStage, TensorId
-from offramp.planner.reference.confidence import confidence, confident
+from offramp.planner.reference.exits import Results, leaving, stage_answers, stage_classes, stage_confidence
 from offramp.planner.reference.layers import Tensor, run_layer
 from offramp.planner.reference.sequence import BATCH, run_sequence, start_state, with_rows
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
@@ -17,25 +17,43 @@ from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """Per stage: logits int32 (N, classes) and confidence uint32 (N,). All stages are run for all images."""
+    """All stages on all of N images. `results`: what each stage gives, in the order channel, row, column: (N, values),
+    int32 of logits, else as the stage leaves it. `classes`: of the largest logit, the first of equals, int64 (N,), and
+    `confidence`: uint32 (N,); 0 where a result is none of logits. `answers`: what the classes mean, int64 (N,)."""
 
-    logits: tuple[npt.NDArray[np.int32], ...]
+    results: tuple[Results, ...]
+    classes: tuple[npt.NDArray[np.int64], ...]
     confidence: tuple[npt.NDArray[np.uint32], ...]
+    answers: tuple[npt.NDArray[np.int64], ...]
 
     @property
-    def answers(self) -> tuple[npt.NDArray[np.int64], ...]:
-        """Class per stage and image: the first of the largest logits."""
-        return tuple(logits.argmax(axis=1) for logits in self.logits)
+    def images(self) -> int:
+        return len(self.results[0])
+
+    def first(self, images: int) -> Profile:
+        """Of the first images only."""
+        return Profile(
+            tuple(one[:images] for one in self.results),
+            tuple(one[:images] for one in self.classes),
+            tuple(one[:images] for one in self.confidence),
+            tuple(one[:images] for one in self.answers),
+        )
 
 
 def profile(chain: Chain, x: npt.NDArray[np.int8]) -> Profile:
-    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must have an exit.
+    """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must be one of an application.
 
     With rolling buffers the images follow one another in this order, the first one with empty buffers.
     """
     parts = list(_batches(chain, x))
-    logits = tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
-    return Profile(logits, tuple(stage_confidence(s, one) for s, one in zip(chain.exits, logits, strict=True)))
+    results = tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
+    classes = tuple(stage_classes(stage, own) for stage, own in zip(chain.exits, results, strict=True))
+    return Profile(
+        results,
+        classes,
+        tuple(stage_confidence(stage, own) for stage, own in zip(chain.exits, results, strict=True)),
+        tuple(stage_answers(stage, own) for stage, own in zip(chain.exits, classes, strict=True)),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +63,15 @@ class Answers:
     classes: npt.NDArray[np.int32]
     confidence: npt.NDArray[np.uint32]
 
+    def answers(self, chain: Chain) -> npt.NDArray[np.int64]:
+        """What the classes mean, (stages, N)."""
+        return np.stack([stage_answers(stage, own) for stage, own in zip(chain.exits, self.classes, strict=True)])
+
 
 def profile_answers(chain: Chain, x: npt.NDArray[np.int8], tasks: Executor = IN_PROCESS) -> Answers:
-    """As `profile`, without the logits: what is kept of a batch is small, however many classes there are."""
+    """As `profile`, without the results: what is kept of a batch is small, however large they are."""
     if chain.buffers:
-        parts = [_answers(chain, logits) for logits in _batches(chain, x)]
+        parts = [_answers(chain, results) for results in _batches(chain, x)]
     else:
         parts = tasks.map(_batch_answers, chain, [x[start : start + BATCH] for start in range(0, len(x), BATCH)])
     return Answers(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
@@ -59,11 +81,10 @@ def _batch_answers(chain: Chain, x: npt.NDArray[np.int8]) -> tuple[npt.NDArray[n
     return _answers(chain, _run(chain, x))
 
 
-def _answers(
-    chain: Chain, logits: Sequence[npt.NDArray[np.int32]]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
-    classes = np.stack([logit.argmax(axis=1) for logit in logits]).astype(np.int32)
-    return classes, np.stack([stage_confidence(stage, one) for stage, one in zip(chain.exits, logits, strict=True)])
+def _answers(chain: Chain, results: Sequence[Results]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
+    stages = list(zip(chain.exits, results, strict=True))
+    classes = np.stack([stage_classes(stage, own) for stage, own in stages]).astype(np.int32)
+    return classes, np.stack([stage_confidence(stage, own) for stage, own in stages])
 
 
 def chain_tensors(chain: Chain, x: npt.NDArray[np.int8]) -> dict[TensorId, Tensor]:
@@ -79,23 +100,16 @@ def chain_tensors(chain: Chain, x: npt.NDArray[np.int8]) -> dict[TensorId, Tenso
     return tensors
 
 
-def stage_confidence(stage: ExitStage, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:
-    """Confidence of a stage's logits, int32 (N, classes), as the firmware computes it."""
-    return confidence(stage.exit.measure, logits, stage.exit.fraction_bits, stage.exit.temperature_q16)
-
-
 def exit_indices(chain: Chain, profiled: Profile) -> npt.NDArray[np.int64]:
     """Index of the stage at which each image leaves, (N,)."""
-    exit_index = np.full(len(profiled.logits[0]), len(chain.stages) - 1)
+    exit_index = np.full(profiled.images, len(chain.stages) - 1)
     for index in reversed(range(len(chain.stages) - 1)):
-        rule = chain.exits[index].exit
-        assert rule.threshold is not None
-        exit_index[confident(rule.measure, profiled.confidence[index], rule.threshold)] = index
+        exit_index[leaving(chain.exits[index], profiled.classes[index], profiled.confidence[index])] = index
     return exit_index
 
 
-def _batches(chain: Chain, x: npt.NDArray[np.int8]) -> Iterator[list[npt.NDArray[np.int32]]]:
-    """Logits of all stages, a batch of images at a time."""
+def _batches(chain: Chain, x: npt.NDArray[np.int8]) -> Iterator[list[Results]]:
+    """Results of all stages, a batch of images at a time."""
     state = start_state(chain)
     for start in range(0, len(x), BATCH):
         part = x[start : start + BATCH]
@@ -104,19 +118,25 @@ def _batches(chain: Chain, x: npt.NDArray[np.int8]) -> Iterator[list[npt.NDArray
             continue
         results = [stage.result for stage in chain.stages]
         tensors, state = run_sequence(chain, part, state, results)
-        yield [tensors[result].astype(np.int32).reshape(len(part), -1) for result in results]
+        yield [_result(stage, tensors[stage.result]) for stage in chain.exits]
 
 
-def _run(chain: Chain, x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int32]]:
+def _result(stage: ExitStage, tensor: Tensor) -> Results:
+    """(N, values), int32 of logits, else as the stage leaves it."""
+    return (tensor.astype(np.int32) if stage.exit else tensor).reshape(len(tensor), -1)
+
+
+def _run(chain: Chain, x: npt.NDArray[np.int8]) -> list[Results]:
     tensors: dict[TensorId, Tensor] = {INPUT_TENSOR: x}
     last_use = {tensor: position for position, slot in enumerate(chain.slots) for tensor in slot.reads}
-    results: dict[TensorId, npt.NDArray[np.int32]] = {}
-    wanted = {stage.result for stage in chain.stages}
+    stages = {stage.result: stage for stage in chain.exits}
+    results: dict[TensorId, Results] = {}
     for position, slot in enumerate(chain.slots):
         rounding = chain.networks[slot.network].avg_pool_rounding
-        tensors[slot.writes] = run_layer(slot.layer, [tensors[tensor] for tensor in slot.reads], rounding)
-        if slot.writes in wanted:
-            results[slot.writes] = tensors[slot.writes].astype(np.int32).reshape(len(x), -1)
+        found = run_layer(slot.layer, [tensors[tensor] for tensor in slot.reads], rounding)
+        tensors[slot.writes] = found
+        if slot.writes in stages:
+            results[slot.writes] = _result(stages[slot.writes], found)
         for tensor in [one for one in tensors if last_use.get(one, -1) <= position]:
             del tensors[tensor]
     return [results[stage.result] for stage in chain.stages]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, ExitStage, Slot, Stage, TensorId, tensor_of, whole
 from offramp.planner.ir.network import Network
-from offramp.planner.reference.confidence import confidence, confident
+from offramp.planner.reference.exits import leaving, stage_classes, stage_confidence
 from offramp.planner.reference.layers import Tensor, run_layer, run_network
 
 BATCH = 250  # inferences at a time; bounds the memory that activations take
@@ -130,9 +130,7 @@ def with_rows(buffer: Tensor, slot: Slot, rows: Tensor) -> Tensor:
 
 
 def _leaves(stage: Stage, tensors: Mapping[TensorId, Tensor]) -> bool:
-    rule = stage.exit if isinstance(stage, ExitStage) else None
-    if rule is None or rule.threshold is None:
+    if not isinstance(stage, ExitStage) or stage.exit is None or not stage.exit.known:
         return False
-    logits = tensors[stage.result].astype(np.int32).reshape(1, -1)
-    value = confidence(rule.measure, logits, rule.fraction_bits, rule.temperature_q16)
-    return bool(confident(rule.measure, value, rule.threshold)[0])
+    results = tensors[stage.result].reshape(1, -1)
+    return bool(leaving(stage, stage_classes(stage, results), stage_confidence(stage, results))[0])

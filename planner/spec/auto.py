@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from offramp.configs.errors import Diagnostic
 from offramp.configs.schema import Entry
 from offramp.planner.ir.measure import Measure
-from offramp.planner.spec.entries import Problems, check_name, known, read_delta, read_head
+from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
 from offramp.planner.spec.spec import BranchSpec, ChoiceSpec, ExitSpec, OpenHeadSpec, StageSpec
 
 
@@ -37,6 +37,7 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
         budget=choose["budget"],
         delta=read_delta(choose, problems),
         against=choose["against"],
+        main_answers=read_answers(entry, "main_answers"),
     )
 
 
@@ -70,13 +71,13 @@ def _candidate(
     front, until, head = known(entry, "front", networks, problems), entry["until"], read_head(entry, networks, problems)
     if main and main in (front, head.network if head else None):
         problems.wrong(entry.where, f"`{main}` is the main network; it is no candidate itself")
-    rule = ExitSpec(entry.where, measure, None, entry["temperature"])
+    rule, answers = ExitSpec(entry.where, measure, None, entry["temperature"]), read_answers(entry)
     if head is None:
-        return StageSpec(check_name(entry, front, problems), entry.where, front, None, rule)
+        return StageSpec(check_name(entry, front, problems), entry.where, front, None, rule, None, answers)
     if until is None:
-        return OpenHeadSpec(check_name(entry, head.network or main, problems), entry.where, head, rule)
+        return OpenHeadSpec(check_name(entry, head.network or main, problems), entry.where, head, rule, answers)
     name = check_name(entry, f"{main}-{until}", problems)
-    return StageSpec(name, entry.where, main, BranchSpec(until, head), rule)
+    return StageSpec(name, entry.where, main, BranchSpec(until, head), rule, None, answers)
 
 
 def same_names(main: str, candidates: Sequence[StageSpec]) -> tuple[Diagnostic, ...]:

@@ -31,6 +31,11 @@ class DataSet(Images):
     y: npt.NDArray[np.int64]
 
 
+def has_labels(path: Path) -> bool:
+    """Whether a data set has labels. InputError if the file is none."""
+    return "y" in ArrayFile(path, DATA_FILE, ("x", "y")).headers
+
+
 def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
     """Read a data set and check it against the networks' input and number of classes. InputError if it does not fit."""
     where = Where(str(path))

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from offramp.configs.errors import Diagnostic, Where
 from offramp.configs.schema import Entry
 from offramp.planner.spec.keys import file_name
-from offramp.planner.spec.spec import HeadSpec
+from offramp.planner.spec.spec import AnswersSpec, HeadSpec
 
 
 class Problems(list[Diagnostic]):
@@ -43,6 +43,16 @@ def read_head(entry: Entry, networks: Collection[str], problems: Problems) -> He
     if isinstance(value, str):
         return HeadSpec(entry.at("head"), known(entry, "head", networks, problems), ())
     return HeadSpec(entry.at("head"), None, value) if value else None
+
+
+def read_answers(entry: Entry, key: str = "answers") -> AnswersSpec | None:
+    """What `answers` says, None without it."""
+    value = entry[key]
+    if value is None:
+        return None
+    if isinstance(value, str | int):
+        return AnswersSpec(entry.at(key), always=value)
+    return AnswersSpec(entry.at(key), by_class=tuple(value.items()))
 
 
 def read_delta(entry: Entry, problems: Problems) -> float | None:

@@ -4,7 +4,7 @@ made from these."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from offramp.configs.lines import LineList, LineMap
@@ -36,8 +36,14 @@ def name(value: Any) -> str:
 
 def names(value: Any) -> tuple[str, ...]:
     if not isinstance(value, LineList) or not all(type(item) in (str, int) for item in value):
-        raise ValueError("a list of names is expected")
+        raise ValueError(f"a list of names is expected{_quotes(value or [])}")
     return tuple(map(str, value))
+
+
+def _quotes(values: Iterable[Any]) -> str:
+    """What a message adds where words of a list are none in YAML."""
+    found = any(isinstance(one, bool) for one in values) if isinstance(values, list) else False
+    return "; YAML takes yes, no, on and off for true and false: put them in quotes" if found else ""
 
 
 def file_name(value: Any) -> str:
@@ -116,12 +122,36 @@ def _amounts(value: LineMap) -> dict[str, float]:
         raise ValueError(f"of each quantity {error}") from error
 
 
+def answers(value: Any) -> Mapping[Any, str | int] | str | int:
+    """What classes mean: an answer for some of them, or one that is always given."""
+    if type(value) in (str, int):
+        return value if isinstance(value, int) else str(value)
+    if not isinstance(value, LineMap) or not value or not all(type(one) in (str, int) for one in _pairs(value)):
+        expected = "{class: answer}, by names or numbers, or one answer where the result is no class, is expected"
+        raise ValueError(expected + _quotes(_pairs(value) if isinstance(value, LineMap) else [value]))
+    return {one: str(answer) if isinstance(answer, str) else int(answer) for one, answer in value.items()}
+
+
+def _pairs(value: LineMap) -> list[Any]:
+    return [*value.keys(), *value.values()]
+
+
+def threshold(value: Any) -> float | Mapping[str | int, float]:
+    """One for all classes, or one for each that means an answer."""
+    if not isinstance(value, LineMap):
+        return number(value)
+    if not value:
+        raise ValueError("a number >= 0, or {class: number} by names or numbers, is expected")
+    return {one: number(limit) for one, limit in value.items()}
+
+
 _KEEP = one_of(("keep", "free"))
 
 NETWORK_KEYS = (
     Key("network", name, "ai8x network YAML; paths are relative to the spec.", required=True),
     Key("checkpoint", name, "Quantized ai8x checkpoint of it.", required=True),
     Key("input", shape, "`CxHxW`, if the YAML's data set is not a known one."),
+    Key("labels", labels, "Names of its classes, for `answers` and `threshold`.", default=()),
     Key(
         "offsets",
         _KEEP,
@@ -170,10 +200,19 @@ EXIT_KEYS = (
     ),
     Key(
         "threshold",
-        number,
-        "Leave if the confidence is at least (entropy: at most) this, in real units; or leave it out and `calibrate`.",
+        threshold,
+        "Leave if the confidence is at least (entropy: at most) this, in real units; `{class: number}` where classes "
+        "differ; or leave it out and `calibrate`.",
     ),
+    Key("per_class", boolean, "`true`: `calibrate` chooses a threshold for each class.", default=False),
     TEMPERATURE,
+)
+ANSWERS = Key(
+    "answers",
+    answers,
+    "What its classes mean: `{class: answer}`, by names or numbers. A class without an answer never leaves; in the "
+    "last stage every class has one. Default: the answer of the same name where the network has `labels`, else that of "
+    "the same number. Of a last stage whose result is no class the answer that it always gives: `answers: something`.",
 )
 STAGE_KEYS = (
     Key("network", name, "The network that runs in the stage.", required=True),
@@ -182,13 +221,19 @@ STAGE_KEYS = (
         file_name,
         "Name of the stage; default: the network's, of a branch `main-0`, with the layer it is cut after.",
     ),
-    Key("until", layer, "Of a branch: the last layer of the network that runs in the stage, by name or number."),
+    Key(
+        "until",
+        layer,
+        "The last layer of the network that runs in the stage, by name or number: of a branch, where the head begins; "
+        "of the last stage, the layer whose output is the result.",
+    ),
     Key(
         "head",
         head,
         "Of a branch: the exit head, a network of its own or `{layers: [5, 6]}`, layers of the stage's network.",
     ),
     Key("exit", Section(EXIT_KEYS), "When the stage's answer is the last one; every stage but the last has one."),
+    ANSWERS,
 )
 RISK_KEYS = (
     Key(
@@ -228,6 +273,7 @@ CANDIDATE_KEYS = (
         "Name of the stage; default: the front's name, `main-0` for a head after layer 0, `head-0` where the tool "
         "found the place.",
     ),
+    Key("answers", answers, "What its classes mean, as in a stage."),
     TEMPERATURE,
 )
 CHOOSE_KEYS = (
@@ -262,7 +308,14 @@ COMMON_KEYS = (
         "is what results are reported on, `train` is only compared with the others: they may not share an image. With "
         "rolling buffers the images of a file follow one another.",
     ),
-    Key("labels", labels, "Names of the classes.", default=()),
+    Key("labels", labels, "Names of the classes, which are the answers where there are no `answers`.", default=()),
+    Key(
+        "answers",
+        labels,
+        "Names of all that the application can answer; labels `y` are their numbers. Networks of the stages may then "
+        "have different classes. Default: the classes of the last stage.",
+        default=(),
+    ),
     Key("compare", names, "Networks that are in no stage, to be run alone for comparison.", default=()),
     Key("device", name, "The device that the spec is for; default: `MAX78000`."),
     Key(
@@ -285,6 +338,7 @@ MANUAL_KEYS = (
 CHOICE_KEYS = (
     Key("exits", one_of(("auto",)), "`auto`; then there are no `stages`.", required=True),
     Key("main", name, "The network whose answers accuracy is measured against.", required=True),
+    Key("main_answers", answers, "What main's classes mean, as in a stage."),
     Key("choose", Section(CHOOSE_KEYS), "The limit that is kept and the cost that is minimised.", required=True),
     Key(
         "candidates",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from offramp.configs.schema import Entry, read_entry
 from offramp.planner.ir.measure import MEASURES
 from offramp.planner.spec.auto import read_choice
 from offramp.planner.spec.clocks import impossible_clocks
-from offramp.planner.spec.entries import Problems, check_name, known, read_delta, read_head
+from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
 from offramp.planner.spec.keys import AUTO_KEYS, MANUAL_KEYS
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, Calibration, ExitSpec, ManualSpec, NetworkSpec, StageSpec
 
@@ -47,6 +47,11 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
     for name in entry["compare"]:
         if name not in networks:
             problems.wrong(entry.at("compare"), f"there is no network `{name}`; there are: {', '.join(networks)}")
+    if entry["answers"] and entry["labels"]:
+        problems.wrong(entry.at("labels"), "`labels` name classes that are the answers; there are `answers`")
+    for key in ("answers", "labels"):
+        for twice in sorted({one for one in entry[key] if entry[key].count(one) > 1}):
+            problems.wrong(entry.at(key), f"`{key}` has `{twice}` twice")
     default = re.sub("[^A-Za-z0-9_]", "_", folder.resolve().name)[:64] or "spec"
     return {
         "name": entry["name"] or default,
@@ -54,6 +59,7 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
         "networks": networks,
         "data": _files(entry, folder, problems),
         "labels": entry["labels"],
+        "answers": entry["answers"],
         "compare": entry["compare"],
         "clocks": _named(entry["clocks"]),
         "places": entry.lines,
@@ -94,6 +100,7 @@ def _network(name: str, entry: Entry, folder: Path, problems: Problems) -> Netwo
         fifo=entry["fifo"],
         avg_pool_rounding=entry["avg_pool_rounding"],
         may_miss_inputs=entry["buffer_inputs"] == "reached",
+        labels=entry["labels"],
     )
 
 
@@ -136,7 +143,7 @@ def _stages(entry: Entry, networks: Collection[str], problems: Problems) -> tupl
             problems.wrong(stage.where, f"there are several stages named `{stage.name}`; give each a `name`")
     # The last stage reports the confidence of the first one's measure; alone, the one that needs no exponentials.
     if len(found) > 1:
-        found[-1] = replace(found[-1], exit=replace(found[0].exit, threshold=None))
+        found[-1] = replace(found[-1], exit=replace(found[0].exit, threshold=None, by_class=(), per_class=False))
     return tuple(found)
 
 
@@ -145,22 +152,27 @@ def _stage(entry: Entry, networks: Collection[str], last: bool, problems: Proble
     until, head = entry["until"], read_head(entry, networks, problems)
     name = check_name(entry, network if until is None else f"{network}-{until}", problems)
     if last:
-        for key in ("until", "head", "exit"):
+        for key in ("head", "exit"):
             if key in entry:
-                problems.wrong(entry.at(key), f"the last stage runs its network to the end; it has no `{key}`")
+                problems.wrong(entry.at(key), f"the last stage answers whatever is left; it has no `{key}`")
     elif "exit" not in entry:
         problems.wrong(entry.where, f"stage `{name}` is not the last one; it needs an `exit`")
     if not last and ("until" in entry) != ("head" in entry):
         problems.wrong(entry.where, f"stage `{name}`: a branch has both `until` and `head`, a front network neither")
     branch = BranchSpec(until, head) if until is not None and head else None
-    return StageSpec(name, entry.where, network, branch, _exit(entry))
+    end = until if last else None
+    return StageSpec(name, entry.where, network, branch, _exit(entry), end, read_answers(entry))
 
 
 def _exit(entry: Entry) -> ExitSpec:
     found = entry["exit"]
     if found is None:
         return ExitSpec(entry.where, MEASURES[0], None, 1.0)
-    return ExitSpec(entry.at("exit"), found["confidence"] or MEASURES[0], found["threshold"], found["temperature"])
+    given = found["threshold"]
+    by_class = tuple(given.items()) if isinstance(given, Mapping) else ()
+    threshold = None if by_class else given
+    measure, temperature = found["confidence"] or MEASURES[0], found["temperature"]
+    return ExitSpec(entry.at("exit"), measure, threshold, temperature, by_class, found["per_class"])
 
 
 def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Calibration | None:
@@ -176,6 +188,8 @@ def _check_thresholds(entry: Entry, problems: Problems) -> None:
     exits = [stage["exit"] for stage in entry["stages"] if stage and stage["exit"]]
     if "calibrate" not in entry:
         for found in exits:
+            if found["per_class"]:
+                problems.wrong(found.at("per_class"), "`per_class` is for `calibrate`; here give `{class: number}`")
             if "threshold" not in found:
                 problems.wrong(found.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
     elif not exits:

@@ -34,16 +34,30 @@ class NetworkSpec:
     fifo: bool
     avg_pool_rounding: bool
     may_miss_inputs: bool = False
+    labels: tuple[str, ...] = ()  # names of its classes
 
 
 @dataclass(frozen=True)
 class ExitSpec:
-    """A stage's confidence. `threshold` in real units (probability, logits, nats); None: it is not chosen yet."""
+    """A stage's confidence. `threshold` in real units (probability, logits, nats); None: it is not chosen yet, or
+    `by_class` has those of the classes, by name or number. `per_class`: each class is to get one of its own."""
 
     where: Where
     measure: Measure
     threshold: float | None
     temperature: float
+    by_class: tuple[tuple[str | int, float], ...] = ()
+    per_class: bool = False
+
+
+@dataclass(frozen=True)
+class AnswersSpec:
+    """What the classes of a stage mean, by names or numbers: `by_class`, others mean nothing; or, of a result that is
+    no class, always the same."""
+
+    where: Where
+    by_class: tuple[tuple[str | int, str | int], ...] = ()
+    always: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +79,11 @@ class BranchSpec:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage. `branch`: None for a stage that runs all of its network that is left.
+    """One stage. `branch`: None for a stage that runs all of its network that is left, or up to layer `until`, which
+    only the last stage may have.
 
-    `exit`: of the last stage the confidence that it reports, without a threshold.
+    `exit`: of the last stage the confidence that it reports, without a threshold. `answers`: None: classes are answers,
+    by their names or, where they have none, by their numbers.
     """
 
     name: str
@@ -75,6 +91,8 @@ class StageSpec:
     network: str
     branch: BranchSpec | None
     exit: ExitSpec
+    until: str | int | None = None
+    answers: AnswersSpec | None = None
 
     @property
     def head(self) -> HeadSpec | None:
@@ -94,6 +112,7 @@ class OpenHeadSpec:
     where: Where
     head: HeadSpec
     exit: ExitSpec
+    answers: AnswersSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -131,13 +150,15 @@ class ChoiceSpec:
     budget: tuple[str, float] | None
     delta: float | None
     against: Against = "labels"
+    main_answers: AnswersSpec | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """What all specs have. `clocks`: Hz by name, the device's where not given; `places`: of the spec's keys.
 
-    `compare`: networks that are in no stage, but are run alone for comparison.
+    `answers`: names of all that the application can answer; without them the classes of the last stage are the answers,
+    and `labels` may name these. `compare`: networks that are in no stage, but are run alone for comparison.
     """
 
     name: str
@@ -145,9 +166,15 @@ class Spec:
     networks: Mapping[str, NetworkSpec]
     data: Mapping[str, Path]
     labels: tuple[str, ...]
+    answers: tuple[str, ...] = ()
     compare: tuple[str, ...]
     clocks: Mapping[str, int]
     places: Mapping[str, Where]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the answers, if they have any."""
+        return self.answers or self.labels
 
 
 @dataclass(frozen=True, kw_only=True)

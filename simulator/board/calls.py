@@ -26,20 +26,19 @@ class Operation(IntEnum):
     CANCEL = 7
     OUTPUT = 8
     OUTPUT_WORDS = 9
-    ANSWER = 10
-    SET_THRESHOLD = 11
-    FORCE_STAGE = 12
-    STATISTICS = 13
-    STAGE_STATISTICS = 14
-    CLEAR_STATISTICS = 15
-    SELF_TEST = 16
-    SLEEP = 17
-    WAKE = 18
-    IMAGE_INFO = 19
-    SHAPE = 20
-    STATUS_TEXT = 21
-    ON_INTERRUPT = 22
-    FORGET = 23
+    SET_THRESHOLD = 10
+    FORCE_STAGE = 11
+    STATISTICS = 12
+    STAGE_STATISTICS = 13
+    CLEAR_STATISTICS = 14
+    SELF_TEST = 15
+    SLEEP = 16
+    WAKE = 17
+    IMAGE_INFO = 18
+    SHAPE = 19
+    STATUS_TEXT = 20
+    ON_INTERRUPT = 21
+    FORGET = 22
 
 
 class Status(IntEnum):
@@ -120,9 +119,10 @@ class Record:
 class Result(Record):
     """offramp_result_t."""
 
-    LAYOUT = struct.Struct("<4I")
+    LAYOUT = struct.Struct("<5I")
 
     stage: int
+    answer: int
     class_index: int
     confidence: int
     cycles: int
@@ -145,11 +145,12 @@ class Statistics(Record):
 class StageStatistics(Record):
     """offramp_stage_statistics_t."""
 
-    LAYOUT = struct.Struct("<3I4xQ")
+    LAYOUT = struct.Struct("<4IQ")
 
     threshold: int
     answers: int
     worst_cycles: int
+    by_class: int
     cycles: int
 
 

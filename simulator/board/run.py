@@ -18,20 +18,23 @@ from offramp.simulator.board.errors import BoardError, Ending
 from offramp.simulator.board.host import Host
 from offramp.simulator.board.interrupts import Interrupts
 from offramp.simulator.board.meter import Meter
-from offramp.simulator.board.session import LIMIT, Session
+from offramp.simulator.board.session import LIMIT, UNTOUCHED, Session
 from offramp.simulator.clock import Clock
+
+NO_ANSWER = 0xFFFFFFFF  # OFFRAMP_NO_ANSWER
 
 
 @dataclass(frozen=True, eq=False)
 class BoardRun:
     """What the firmware answered, input by input, and what it printed.
 
-    statuses: of offramp_infer, or of offramp_output_words if that failed. classes, stages, confidences: int64, (n,), 0
-    where there is no answer. values: for each input the whole result of the stage that answered, int32, flat in the
-    order channel, row, column; none where there is no answer.
+    statuses: of offramp_infer, or of offramp_output if that failed. answers, classes, stages, confidences: int64, (n,),
+    0 where it failed; an answer is -1 where the stage's class means none. values: for each input the whole result of
+    the stage that answered, int32, flat in the order channel, row, column; none where it failed.
     """
 
     statuses: tuple[Status, ...]
+    answers: NDArray[np.int64]
     classes: NDArray[np.int64]
     stages: NDArray[np.int64]
     confidences: NDArray[np.int64]
@@ -65,7 +68,7 @@ def run(
     `meter` counts instructions and bus accesses; a run with one takes many times as long.
     BoardError if the program does not get to its end; an error that it returns for an input is no such error.
     """
-    rows = np.zeros((len(inputs), 3), np.int64)
+    rows = np.zeros((len(inputs), 4), np.int64)
     statuses, values = [], []
     with Session(elf, accelerator, device, limit=limit, meter=meter, clock=clock, interrupts=interrupts) as session:
         opened = session.open(options=options)
@@ -76,20 +79,31 @@ def run(
         for index, (one, image) in enumerate(zip(models, inputs, strict=True)):
             if meter:
                 meter.given(index)
-            most = max(shape.values for shape in shapes[one])
-            answer = session.answer(one, np.ascontiguousarray(image, dtype=np.int8).tobytes(), most)
+            answer = session.infer(one, np.ascontiguousarray(image, dtype=np.int8).tobytes())
             statuses.append(answer.status)
             values.append(np.zeros(0, np.int32))
             if not answer.status:
-                result, found = answer.result
-                rows[index] = result.class_index, result.stage, result.confidence
-                values[-1] = found[: shapes[one][result.stage].values]
+                result = answer.result
+                meant = result.answer if result.answer != NO_ANSWER else -1
+                rows[index] = meant, result.class_index, result.stage, result.confidence
+                statuses[-1], values[-1] = _output(session, shapes[one][result.stage])
             if meter:
                 meter.answered()
             if progress:
                 progress(index + 1)
         session.close()
-    return BoardRun(tuple(statuses), rows[:, 0], rows[:, 1], rows[:, 2], tuple(values), session.host.console)
+    answers, classes, stages, confidences = rows.T
+    return BoardRun(tuple(statuses), answers, classes, stages, confidences, tuple(values), session.host.console)
+
+
+def _output(session: Session, shape: Shape) -> tuple[Status, NDArray[np.int32]]:
+    """The whole result, as it is, widened here: the board has no memory for all of it in words."""
+    size = shape.values * shape.bits // 8
+    answer = session.output(size)
+    if answer.status:
+        return answer.status, np.zeros(0, np.int32)
+    data = answer.value or bytes([UNTOUCHED]) * size  # a result may look like memory that nothing was written to
+    return answer.status, np.frombuffer(data, f"<i{shape.bits // 8}").astype(np.int32)
 
 
 def stage_shapes(session: Session, model: int, image: int = 0) -> list[Shape]:

@@ -182,19 +182,6 @@ class Session:
         at = 0 if null else self._reserve(4 * count)
         return self._send(context, Operation.OUTPUT_WORDS, (at, count), lambda: self._values(at, count))
 
-    def answer(
-        self, model: int, data: bytes, count: int, form: int = Format.CHW
-    ) -> Answer[tuple[calls.Result, NDArray[np.int32]]]:
-        """Infer, then output_words to a buffer of `count` words, in one go; the status is that of the last one made."""
-        at, words = self._reserve(calls.Result.LAYOUT.size), self._reserve(4 * count)
-
-        def read() -> tuple[calls.Result, NDArray[np.int32]] | None:
-            result, values = self._struct(at, calls.Result), self._values(words, count)
-            return None if result is None or values is None else (result, values)
-
-        arguments = (model, form, self._place(data), at, words, count)
-        return self._send(Context.MAIN, Operation.ANSWER, arguments, read)
-
     def set_threshold(self, model: int, stage: int, threshold: int, *, context: Context = Context.MAIN) -> Answer[None]:
         return self._send(context, Operation.SET_THRESHOLD, (model, stage, threshold), _nothing)
 

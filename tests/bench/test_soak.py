@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bench.soak_life import SoakSubject, soak, soak_subject
-from offramp.planner.reference.profile import Profile
 from tests.helpers.specs import STAGED, THREE, TINY, write_spec
 
 TWICE = """stages:
@@ -38,8 +37,8 @@ def test_all_answers_are_right_and_statistics_add_up(name: str, tmp_path: Path) 
 def test_a_wrong_answer_is_found(tmp_path: Path) -> None:
     """Here it is the reference that is made wrong, in one value of the last stage."""
     right = subject("memory", tmp_path)
-    last = right.known.logits[-1].copy()
+    last = right.known.results[-1].copy()
     last[:, 0] -= 1
-    changed = replace(right, known=Profile((*right.known.logits[:-1], last), right.known.confidence))
+    changed = replace(right, known=replace(right.known, results=(*right.known.results[:-1], last)))
     problems = soak(changed, 20, seed=3).problems
     assert problems and all("other values" in one for one in problems)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.board_inputs import pixels_of
 from offramp.codegen.assemble import assemble
@@ -16,11 +15,11 @@ from offramp.codegen.firmware import Firmware, InputLayout
 from offramp.codegen.render import render
 from offramp.configs.device import Device, load_device
 from offramp.pipeline.compile import compile_firmware
-from offramp.planner.ir.chain import Chain
-from offramp.planner.reference.confidence import confident
-from offramp.planner.reference.profile import profile
+from offramp.planner.ir.chain import Chain, ExitStage
+from offramp.planner.reference.exits import leaving
+from offramp.planner.reference.profile import Profile, profile
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import STAGED, THREE, TINY, write_spec
+from tests.helpers.specs import MEANING, STAGED, THREE, TINY, write_spec
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class StageAnswer:
     """What a stage answers to an input: `values` of its result, in the order channel, row, column; `data`: the same as
     bytes of the accelerator."""
 
+    answer: int
     class_index: int
     confidence: int
     values: tuple[int, ...]
@@ -43,7 +43,7 @@ class ModelFacts:
         self._known: dict[bytes, tuple[StageAnswer, ...]] = {}
         self.stages = tuple((*stage.result.shape, stage.result.bits) for stage in firmware.stages)
         self.fifo = self.layout.fifo
-        self.thresholds = tuple(_threshold(stage.exit) for stage in chain.exits)
+        self.thresholds = tuple(_threshold(stage) for stage in chain.exits)
 
     @property
     def pixels(self) -> int:
@@ -65,27 +65,33 @@ class ModelFacts:
         if frame not in self._known:
             x = np.frombuffer(frame, np.int8).reshape(1, *self.layout.shape)
             found = profile(self._chain, x)
-            self._known[frame] = tuple(
-                _stage_answer(logits[0], int(confidence[0]), shape[3])
-                for logits, confidence, shape in zip(found.logits, found.confidence, self.stages, strict=True)
-            )
+            self._known[frame] = tuple(_stage_answer(found, stage, shape[3]) for stage, shape in enumerate(self.stages))
         return self._known[frame]
 
-    def confident(self, stage: int, confidence: int, threshold: int) -> bool:
-        """Whether a stage that is not the last may answer."""
-        rule = self._chain.exits[stage].exit
-        assert rule is not None
-        return bool(confident(rule.measure, np.array([confidence], np.uint32), threshold)[0])
+    def leaves(self, stage: int, frame: bytes, threshold: int | None) -> bool:
+        """Whether a stage that is not the last may answer; None: with the thresholds that its classes have."""
+        planned = self._chain.exits[stage]
+        if threshold is not None:
+            planned = replace(planned, exit=replace(planned.rule, threshold=threshold, by_class=()))
+        given = self.answer(frame)[stage]
+        found = leaving(planned, np.array([given.class_index]), np.array([given.confidence], np.uint32))
+        return bool(found[0])
 
 
-def _threshold(rule: object) -> int:
-    threshold = getattr(rule, "threshold", None)
-    return int(threshold) if threshold is not None else 0
+def _threshold(stage: ExitStage) -> int | None:
+    """What a stage starts with: None where classes have thresholds of their own."""
+    if stage.exit and stage.exit.by_class:
+        return None
+    return (stage.exit.threshold or 0) if stage.exit else 0
 
 
-def _stage_answer(logits: NDArray[np.int32], confidence: int, bits: int) -> StageAnswer:
-    data = logits.astype(np.int8 if bits == 8 else "<i4").tobytes()
-    return StageAnswer(int(logits.argmax()), confidence, tuple(logits.ravel().tolist()), data)
+def _stage_answer(found: Profile, stage: int, bits: int) -> StageAnswer:
+    values = found.results[stage][0]
+    data = values.astype(np.int8 if bits == 8 else "<i4").tobytes()
+    answer = int(found.answers[stage][0]) % (1 << 32)
+    return StageAnswer(
+        answer, int(found.classes[stage][0]), int(found.confidence[stage][0]), tuple(values.tolist()), data
+    )
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,11 @@ def two_images(folder: Path) -> BoardImages:
   - {network: front, exit: {confidence: margin, threshold: 0.02}}
   - {network: streaming}
 """
-    texts = {"memory": (THREE, TINY), "fifo": (STAGED.spec(twice, front="fifo: true", streaming="fifo: true"), STAGED)}
+    texts = {
+        "memory": (THREE, TINY),
+        "meaning": (MEANING, TINY),
+        "fifo": (STAGED.spec(twice, front="fifo: true", streaming="fifo: true"), STAGED),
+    }
     for name, (text, family) in texts.items():
         (folder / name).mkdir()
         specs[name] = write_spec(folder / name, text, family)

@@ -177,7 +177,7 @@ class Protocol:
         answers = counted(state.answers, state.model, stage)
         after = replace(forgetful(state), phase=Phase.READY, answer=(state.model, stage, frame), answers=answers)
         given = self._images[state.image][state.model].answer(frame)[stage]
-        yield Outcome(Status.OK, after, (stage, given.class_index, given.confidence))
+        yield Outcome(Status.OK, after, (stage, given.answer, given.class_index, given.confidence))
 
     def _infer(self, state: State, call: Call) -> Iterator[Outcome]:
         if call.null:
@@ -264,7 +264,7 @@ class Protocol:
             yield Outcome(Status.E_ARGUMENT, state)
         else:
             threshold, answers = (rows[call.model][call.stage] for rows in (state.thresholds, state.answers))
-            yield Outcome(Status.OK, state, (threshold, answers))
+            yield Outcome(Status.OK, state, (threshold or 0, answers, threshold is None))
 
     def _clear_statistics(self, state: State, call: Call) -> Iterator[Outcome]:
         none = tuple((0,) * len(row) for row in state.answers)
@@ -293,4 +293,4 @@ class Protocol:
             return True
         if state.forced[number] != BY_CONFIDENCE:
             return state.forced[number] == stage
-        return model.confident(stage, model.answer(frame)[stage].confidence, state.thresholds[number][stage])
+        return model.leaves(stage, frame, state.thresholds[number][stage])

@@ -72,18 +72,18 @@ def _agrees(outcome: Outcome, answer: Answer[Any]) -> bool:
     if outcome.status is not answer.status:
         return False
     if answer.status is not Status.OK:
-        return answer.value is None or answer.value == Result(0, 0, 0, 0)
+        return answer.value is None or answer.value == Result(0, 0, 0, 0, 0)
     return outcome.value is None or outcome.value == _written(answer.value, len(outcome.value))
 
 
 def _written(value: Any, count: int) -> tuple[Any, ...]:
     """What a call has written, as the model has it; of a buffer as much as the result takes."""
     if isinstance(value, Result):
-        return (value.stage, value.class_index, value.confidence)
+        return (value.stage, value.answer, value.class_index, value.confidence)
     if isinstance(value, Statistics):
         return (value.begun, value.cancelled, value.errors, value.reloads, value.last_error)
     if isinstance(value, StageStatistics):
-        return (value.threshold, value.answers)
+        return (value.threshold, value.answers, bool(value.by_class))
     if isinstance(value, Shape):
         return (value.channels, value.rows, value.columns, value.bits)
     return tuple(int(one) for one in value[:count])

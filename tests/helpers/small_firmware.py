@@ -120,7 +120,7 @@ def small_firmware(**model: Any) -> Firmware:
         ),
         biases=(BiasRun(DEVICE.bias_address(1, 8), np.array([1, -2, 127, -128], dtype=np.int8)),),
         digest=bytes(range(16)),
-        tests=() if model else (KnownAnswer(image, 1, 2, (-100000, 5, 7)),),
+        tests=() if model else (KnownAnswer(image, 1, 2, 2, (-100000, 5, 7)),),
     )
 
 

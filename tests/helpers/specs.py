@@ -164,6 +164,19 @@ stages:
     main="",
     head="",
 )
+MEANING = TINY.spec(
+    """\
+answers: [none, one, two, three]
+stages:
+  - network: front
+    answers: {0: none, 2: three}
+    exit: {confidence: margin, threshold: {0: 0.2, 2: 0.6}}
+  - network: main
+    answers: {0: one, 1: three, 2: two}
+""",
+    front="",
+    main="",
+)
 WIDE_STAGES = f"stages:\n{FRONT_STAGE}  - network: wide\n"
 STAGES = """\
 stages:

@@ -65,10 +65,10 @@ def test_nothing_prints_and_answers_have_their_types(tmp_path: Path, capsys: pyt
     x = np.load(tmp_path / "test.npz")["x"]
     answers = offramp.reference(planned, x)
     assert answers.classes.dtype == answers.exit_index.dtype == np.int64
-    assert answers.logits.dtype == np.int32 and answers.logits.shape[0] == len(x)
-    assert answers.logits.argmax(axis=1).tolist() == answers.classes.tolist()
+    assert answers.results.dtype == np.int32 and answers.results.shape[0] == len(x)
+    assert answers.results.argmax(axis=1).tolist() == answers.classes.tolist()
     one = offramp.reference(planned, x[3])
-    assert one.logits.tolist() == answers.logits[3:4].tolist()
+    assert one.results.tolist() == answers.results[3:4].tolist()
     assert capsys.readouterr() == ("", "")
 
 

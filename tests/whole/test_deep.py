@@ -57,7 +57,7 @@ def test_firmware_answers_as_the_unsplit_network(built: Path) -> None:
     plan = load_plan(built / "plan.json", DEVICE)
     x = np.load(built.parent / "test.npz")["x"]
     alone = run_network(plan.chain.networks["deep"], x)[LAYERS - 1].reshape(len(x), -1)
-    assert np.array_equal(profile(plan.chain, x).logits[-1], alone)
+    assert np.array_equal(profile(plan.chain, x).results[-1], alone)
     assert len(np.unique(alone, axis=0)) > 30
 
 
@@ -162,7 +162,7 @@ def test_stages_of_a_deep_main_are_chosen(tmp_path: Path) -> None:
     assert any(stage.cuts for stage in plan.chain.stages) or len(plan.chain.stages) > 1
     x = np.load(tmp_path / "test.npz")["x"]
     alone = run_network(plan.chain.networks["deep"], x)[LAYERS - 1].reshape(len(x), -1)
-    assert np.array_equal(profile(plan.chain, x).logits[-1], alone)
+    assert np.array_equal(profile(plan.chain, x).results[-1], alone)
     means = plan.plan.choice.chosen.mean_cycles
     assert means <= plan.cycles.cost_by_exit[-1]
 

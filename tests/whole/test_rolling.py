@@ -55,8 +55,8 @@ def test_210_inferences_one_after_the_other(built: Built) -> None:
 
 def test_the_order_matters(built: Built) -> None:
     """Else nothing above would notice a buffer that is lost."""
-    forward = profile(built.chain, built.x).logits[1]
-    alone = np.concatenate([profile(built.chain, one[None]).logits[1] for one in built.x[:60]])
+    forward = profile(built.chain, built.x).results[1]
+    alone = np.concatenate([profile(built.chain, one[None]).results[1] for one in built.x[:60]])
     assert (forward[8:60] != alone[8:]).any(axis=1).mean() > 0.9
 
 
@@ -76,7 +76,7 @@ def infer(session: Session, x: npt.NDArray[np.int8], model: int = 0) -> tuple[in
 def answers(chain: Chain, x: npt.NDArray[np.int8]) -> list[tuple[int, list[int]]]:
     found: Profile = profile(chain, x)
     stages = exit_indices(chain, found).tolist()
-    return [(stage, found.logits[stage][image].tolist()) for image, stage in enumerate(stages)]
+    return [(stage, found.results[stage][image].tolist()) for image, stage in enumerate(stages)]
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_forced_stage_writes_what_it_writes(built: Built, session: Session) ->
         assert network.buffers
         everything = profile_of_all(built.chain, built.x[:11])
         stage, logits = infer(session, built.x[10])
-        assert logits == everything.logits[stage][10].tolist()
+        assert logits == everything.results[stage][10].tolist()
 
 
 def profile_of_all(chain: Chain, x: npt.NDArray[np.int8]) -> Profile:

@@ -137,8 +137,9 @@ static bool answer(const offramp_sample_t *sample)
         LOOK;
     }
     same = (cnn_unload((uint32_t *)ml_data) == CNN_OK) && same;
-    for (uint32_t i = 0u; i < sample->count; i++) {
-        same = same && (ml_data[i] == sample->values[i]);
+    const int32_t *expected = sample->result;
+    for (uint32_t i = 0u; i < sample->bytes / sizeof expected[0]; i++) {
+        same = same && (ml_data[i] == expected[i]);
     }
     printf("%s %u\\n", same ? "right" : offramp_status_text(cnn_status()), (unsigned)cnn_time);
     return same;

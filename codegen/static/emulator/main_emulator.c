@@ -21,9 +21,9 @@ typedef struct {
 } answer_t;
 
 /* What the host reads. */
-_Static_assert(sizeof(offramp_result_t) == 16u, "four words");
+_Static_assert(sizeof(offramp_result_t) == 20u, "five words");
 _Static_assert(sizeof(offramp_statistics_t) == 20u, "five words");
-_Static_assert(sizeof(offramp_stage_statistics_t) == 24u, "three words, one of nothing, and one of 64 bits");
+_Static_assert(sizeof(offramp_stage_statistics_t) == 24u, "four words, and one of 64 bits");
 _Static_assert(sizeof(offramp_image_info_t) == 28u, "three words and 16 bytes");
 _Static_assert(sizeof(offramp_shape_t) == 16u, "four words");
 
@@ -170,13 +170,6 @@ static int32_t call_output_words(const uint32_t *arguments, answer_t *answer)
     return offramp_output_words(pointer(arguments[0]), arguments[1]);
 }
 
-/* An input and its answer with all values: infer and output_words at once. */
-static int32_t call_answer(const uint32_t *arguments, answer_t *answer)
-{
-    int32_t status = call_infer(arguments, answer);
-    return status == OFFRAMP_OK ? call_output_words(&arguments[4], answer) : status;
-}
-
 static int32_t call_set_threshold(const uint32_t *arguments, answer_t *answer)
 {
     (void)answer;
@@ -264,11 +257,11 @@ static const operation_t operations[] = {
     call_hello, call_open, call_close,
     call_load, call_begin, call_poll,
     call_infer, call_cancel, call_output,
-    call_output_words, call_answer, call_set_threshold,
-    call_force_stage, call_statistics, call_stage_statistics,
-    call_clear_statistics, call_self_test, call_sleep,
-    call_wake, call_image_info, call_shape,
-    call_status_text, call_on_interrupt, call_forget,
+    call_output_words, call_set_threshold, call_force_stage,
+    call_statistics, call_stage_statistics, call_clear_statistics,
+    call_self_test, call_sleep, call_wake,
+    call_image_info, call_shape, call_status_text,
+    call_on_interrupt, call_forget,
 };
 
 /* Performs the next call of a stream; false if there is none, or the host cannot be answered. */

@@ -68,10 +68,14 @@ typedef struct {
     uint32_t bits;
 } offramp_shape_t;
 
+#define OFFRAMP_NO_ANSWER UINT32_MAX
+
 /* All zero after an error. */
 typedef struct {
     uint32_t stage;       /* the stage that gave the answer, from 0 */
-    uint32_t class_index; /* of the largest logit, the lowest of equals; 0 if the result is none of logits */
+    uint32_t answer;      /* what the stage's class means: one of the model's answers; OFFRAMP_NO_ANSWER if it means none,
+                           * which only a stage gives that was forced */
+    uint32_t class_index; /* of the stage: of the largest logit, the lowest of equals; 0 if the result is none of logits */
     uint32_t confidence;  /* in the unit of the stage's measure, see offramp_confidence.h; 0 without one */
     uint32_t cycles;      /* of the clock, from offramp_begin to the answer; 0 without a clock */
 } offramp_result_t;
@@ -136,8 +140,8 @@ offramp_status_t offramp_output_words(int32_t *values, size_t count);
  * `notify`. A lost, late or repeated interrupt does no harm: offramp_poll looks at the accelerator itself. */
 void offramp_on_interrupt(void);
 
-/* A threshold at run time, in the unit of the stage's measure; offramp_open sets those of the plan. The last stage has
- * none. */
+/* A threshold at run time, in the unit of the stage's measure, for all of its classes that mean an answer; offramp_open
+ * sets those of the plan. The last stage has none. */
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold);
 
 /* Which stage answers: OFFRAMP_BY_CONFIDENCE, or that stage whatever it says (the last one: exits are off). */
@@ -150,12 +154,13 @@ offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage);
  * is in the statistics. An inference that leaves at a stage has written what the stages up to that one write. */
 offramp_status_t offramp_forget(uint32_t model);
 
-/* The threshold in force, and the answers that a stage has given since the image was opened or the statistics were
- * cleared. */
+/* The threshold in force (0 while `by_class` is not: each class has that of the plan), and the answers that a stage has
+ * given since the image was opened or the statistics were cleared. */
 typedef struct {
     uint32_t threshold;
     uint32_t answers;
     uint32_t worst_cycles; /* of an answer, as in offramp_result_t */
+    uint32_t by_class;
     uint64_t cycles;       /* of all answers together */
 } offramp_stage_statistics_t;
 

@@ -86,6 +86,13 @@ typedef struct {
 } offramp_tensor_t;
 
 #define OFFRAMP_STAGE_READS_FIFO 1u
+#define OFFRAMP_STAGE_BY_CLASS 2u /* classes have thresholds of their own */
+
+/* What a class means, and the threshold with which it does. */
+typedef struct {
+    uint32_t answer; /* or OFFRAMP_NO_ANSWER: the stage never leaves with it */
+    uint32_t threshold;
+} offramp_class_t;
 
 typedef struct {
     offramp_span_t values;  /* of the model's registers while the stage is configured */
@@ -102,6 +109,7 @@ typedef struct {
     uint32_t threshold;
     uint32_t fraction_bits;
     uint32_t temperature_q16;
+    offramp_span_t classes; /* none: classes are the answers, with the stage's threshold */
     offramp_tensor_t result;
 } offramp_stage_t;
 

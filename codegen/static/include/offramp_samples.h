@@ -12,9 +12,10 @@ typedef struct {
     uint32_t model;
     const int8_t *input; /* as OFFRAMP_CHW; null behind the last sample */
     uint32_t stage;      /* that answers */
+    uint32_t answer;
     uint32_t class_index;
-    const int32_t *values; /* of the stage's result, in the order channel, row, column */
-    uint32_t count;        /* of them */
+    const void *result; /* of that stage, as offramp_output copies it */
+    uint32_t bytes;     /* of the result */
 } offramp_sample_t;
 
 #ifdef __cplusplus

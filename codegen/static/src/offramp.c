@@ -36,7 +36,9 @@ static void clear_statistics(void)
     offramp_runtime.statistics = (offramp_statistics_t){0u, 0u, 0u, 0u, OFFRAMP_OK};
     for (uint32_t i = 0u; i < offramp_runtime.header->stages.count; i++) {
         offramp_stage_statistics_t *state = &offramp_runtime.image->states[i];
-        *state = (offramp_stage_statistics_t){state->threshold, 0u, 0u, 0u};
+        state->answers = 0u;
+        state->worst_cycles = 0u;
+        state->cycles = 0u;
     }
 }
 
@@ -58,6 +60,7 @@ static void reset_state(const offramp_image_t *image, const offramp_options_t *o
     }
     for (uint32_t i = 0u; i < image->header->stages.count; i++) {
         image->states[i].threshold = stages[i].threshold;
+        image->states[i].by_class = stages[i].flags & OFFRAMP_STAGE_BY_CLASS;
     }
     clear_statistics();
 }
@@ -122,7 +125,7 @@ offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const vo
 
 static void clear_result(offramp_result_t *result)
 {
-    *result = (offramp_result_t){0u, 0u, 0u, 0u};
+    *result = (offramp_result_t){0u, 0u, 0u, 0u, 0u};
 }
 
 static offramp_status_t poll_once(offramp_result_t *result)
@@ -262,7 +265,9 @@ static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t t
         status = has_stage(model, stage + 1u);
     }
     if (status == OFFRAMP_OK) {
-        offramp_state(offramp_stage(offramp_runtime.header, model, stage))->threshold = threshold;
+        offramp_stage_statistics_t *state = offramp_state(offramp_stage(offramp_runtime.header, model, stage));
+        state->threshold = threshold;
+        state->by_class = 0u;
     }
     return status;
 }

@@ -2,7 +2,7 @@
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
-OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 27u);
+OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 29u);
 OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 31u);
 
 void offramp_apply(const offramp_span_t *writes)

@@ -206,23 +206,33 @@ static void rewind_input(void)
     offramp_runtime.loaded = offramp_runtime.piece.pixels;
 }
 
+/* Of a result that is one logit a class: a single pixel. */
 static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 {
     int32_t *logits = offramp_runtime.image->logits;
-    uint32_t count = stage->result.channels * stage->result.rows * stage->result.columns;
     offramp_read_words(&stage->result, logits);
-    return offramp_confidence((offramp_measure_t)stage->measure, logits, count, stage->fraction_bits,
+    return offramp_confidence((offramp_measure_t)stage->measure, logits, stage->result.channels, stage->fraction_bits,
                               stage->temperature_q16, class_index);
 }
 
-static bool leaves(const offramp_stage_t *stage, uint32_t value)
+/* What the stage's class means, and whether that is the answer. */
+static bool leaves(const offramp_stage_t *stage, offramp_result_t *result)
 {
-    bool last = offramp_runtime.stage + 1u == offramp_runtime.record->stages;
+    const offramp_stage_statistics_t *state = offramp_state(stage);
+    offramp_class_t own = {result->class_index, 0u};
     bool sure = offramp_runtime.forced == offramp_runtime.stage;
-    if ((offramp_runtime.forced == OFFRAMP_BY_CONFIDENCE) && !last && (stage->measure != OFFRAMP_NO_MEASURE)) {
-        sure = offramp_confident((offramp_measure_t)stage->measure, value, offramp_state(stage)->threshold);
+    if (stage->classes.count != 0u) {
+        own = ((const offramp_class_t *)offramp_at(stage->classes.at))[result->class_index];
     }
-    return sure || last;
+    if (state->by_class == 0u) {
+        own.threshold = state->threshold;
+    }
+    result->answer = own.answer;
+    if (offramp_runtime.forced == OFFRAMP_BY_CONFIDENCE) {
+        sure = (stage->measure != OFFRAMP_NO_MEASURE) && (own.answer != OFFRAMP_NO_ANSWER) &&
+               offramp_confident((offramp_measure_t)stage->measure, result->confidence, own.threshold);
+    }
+    return sure || (offramp_runtime.stage + 1u == offramp_runtime.record->stages);
 }
 
 static void count_answer(uint32_t cycles)
@@ -267,7 +277,7 @@ static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *r
     }
     if (!registers_checked()) {
         status = offramp_fail(OFFRAMP_E_MEMORY);
-    } else if (leaves(stage, result->confidence)) {
+    } else if (leaves(stage, result)) {
         status = answer(result);
     } else {
         offramp_apply(&stage->advance);

@@ -223,7 +223,7 @@ def test_a_build_whose_answers_differ_leaves_nothing(
     """Here it is the reference that is made wrong."""
 
     def with_other_logits(elf: Path, tasks: Any, progress: Any) -> Any:
-        for logits in tasks[0].expected.logits:
+        for logits in tasks[0].expected.results:
             logits += 1
         return verify_together(elf, tasks, progress)
 
@@ -324,7 +324,7 @@ def test_a_plan_read_back_is_the_plan(built: Path) -> None:
     saved = json.loads((built / "plan.json").read_text())
     assert [stage.name for stage in plan.chain.stages] == ["front", "main-first", "main"]
     assert dict(plan.placed.placement.weights) == saved["placement"]["weights"]
-    assert plan.chain.exits[0].exit.threshold == saved["stages"][0]["threshold"]
+    assert plan.chain.exits[0].rule.threshold == saved["stages"][0]["threshold"]
     assert all(not Path(name).is_absolute() for name in saved["digests"])
     assert plan_json(plan, built) == (built / "plan.json").read_text()
     assert plan.chain.slots[-1].layer.out_shape.channels == TINY.classes

@@ -197,7 +197,7 @@ def test_a_broken_report_is_refused(
         ("stages", 3, "is damaged (invalid value for type, expected tuple @ it.stages)"),
         ("switches", [{}], "is damaged (required field missing @ it.switches[0]"),
         ("accuracy", {}, "is damaged (required field missing @ it.accuracy.staged"),
-        ("accuracy", {"staged": "0.5", "full": 1, "images": 3}, "expected float @ it.accuracy.staged"),
+        ("accuracy", {"staged": "0.5", "full": 1, "images": 3}, "expected float | None @ it.accuracy.staged"),
         ("choice", {"chosen": {}}, "; and "),
         ("else", 1, "is damaged (extra fields found (else)"),
     ],
@@ -373,7 +373,8 @@ def test_what_a_plan_is_worth_stands_first(page: Elements) -> None:
 
 def test_the_headline_of_a_build_has_its_figures(build: Path) -> None:
     report = read_report(build / "report.json")
-    assert report.accuracy and report.cycles.ratio and report.cycles.mean
+    assert report.accuracy and report.accuracy.staged and report.accuracy.full
+    assert report.cycles.ratio and report.cycles.mean
     statements = headline(report, "main")
     assert [one.figure for one in statements] == [
         f"{report.cycles.ratio:.2f} times fewer"

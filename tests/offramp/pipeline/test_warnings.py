@@ -61,7 +61,7 @@ def test_a_test_loss_above_the_limit(made: Planned, evaluation: Evaluation) -> N
 def test_a_stage_where_nobody_or_everybody_leaves(
     made: Planned, evaluation: Evaluation, leaving: int, said: str
 ) -> None:
-    index = np.full(len(evaluation.y), leaving)
+    index = np.full(evaluation.images, leaving)
     assert any(said in one for one in plan_warnings(made.plan, replace(evaluation, exit_index=index)))
 
 

@@ -70,8 +70,8 @@ def test_three_stages(tmp_path: Path) -> None:
     chain = chain_of(tmp_path, THREE)
     assert [name for name, _ in layout(chain)] == ["front", "main-first", "main"]
     assert [stage.result for stage in chain.stages] == ["front/1", "head/0", "main/3"]
-    assert [stage.exit.measure for stage in chain.exits] == ["margin", "entropy", "margin"]
-    assert [stage.exit.threshold is None for stage in chain.exits] == [False, False, True]
+    assert [stage.rule.measure for stage in chain.exits] == ["margin", "entropy", "margin"]
+    assert [stage.rule.threshold is None for stage in chain.exits] == [False, False, True]
 
 
 @pytest.mark.parametrize("names", [BY_NAME, BY_NUMBER], ids=["by name", "by number"])
@@ -93,7 +93,7 @@ def test_a_chain_answers_like_its_networks(tmp_path: Path) -> None:
     full = run_network(chain.networks["main"], x, keep=(0,))
     exits = run_network(chain.networks["head"], full[0].astype(np.int8))[0]
     front = run_network(chain.networks["front"], x)[1]
-    for logits, expected in zip(found.logits, (front, exits, full[3]), strict=True):
+    for logits, expected in zip(found.results, (front, exits, full[3]), strict=True):
         assert np.array_equal(logits, expected.reshape(len(x), TINY.classes))
     assert [len(one) for one in found.confidence] == [len(x)] * 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 
 import numpy as np
@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from offramp.configs.errors import Infeasible
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
+from offramp.planner.exits.frontier import Ints
+from offramp.planner.ir.chain import Threshold
 from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.reference.confidence import confident
 
 
-def follow(profiles: list[StageProfile], thresholds: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+def follow(profiles: list[StageProfile], thresholds: tuple[Threshold, ...]) -> tuple[int, int, tuple[int, ...]]:
     """(cycles, right answers, images answered by each stage), image by image."""
     cycles = right = 0
     left = [0] * len(profiles)
@@ -24,19 +26,40 @@ def follow(profiles: list[StageProfile], thresholds: tuple[int, ...]) -> tuple[i
         for stage, profile in enumerate(profiles):
             cycles += profile.cycles
             last = stage == len(profiles) - 1
-            value = profile.confidence[image : image + 1]
-            if last or confident(profile.measure, value, thresholds[stage])[0]:
+            if last or leaves(profile, image, thresholds[stage]):
                 right += int(profile.correct[image])
                 left[stage] += 1
                 break
     return cycles, right, tuple(left)
 
 
+def leaves(profile: StageProfile, image: int, threshold: Threshold) -> bool:
+    group = 0 if profile.group is None else int(profile.group[image])
+    limit = threshold if isinstance(threshold, int) else threshold[group]
+    return group >= 0 and bool(confident(profile.measure, profile.confidence[image : image + 1], limit)[0])
+
+
 def trial(profiles: list[StageProfile], needed: int) -> tuple[int, int]:
     """(cycles, -right answers) of the best thresholds, by trying all that make a difference."""
-    ranges = [range(int(one.confidence.max()) + 2) for one in profiles[:-1]]
+    ranges: list[list[Threshold]] = []
+    for one in profiles[:-1]:
+        values = range(int(one.confidence.max()) + 2)
+        ranges.append([*product(values, repeat=one.groups)] if one.groups else [*values])
     found = [follow(profiles, thresholds) for thresholds in product(*ranges)]
     return min((cycles, -right) for cycles, right, _ in found if right >= needed)
+
+
+@st.composite
+def chains_of_classes(draw: st.DrawFn, stages: int) -> list[StageProfile]:
+    """Chains whose early stages have classes, some of which mean nothing, with one threshold or several."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    found = []
+    for one in draw(chains(stages)):
+        groups = draw(st.integers(0, 3))
+        group = rng.integers(-1, max(1, groups), len(one.correct))
+        confidences = np.minimum(one.confidence, 4).astype(np.uint32)  # so that trying all is possible
+        found.append(replace(one, confidence=confidences, group=group, groups=groups))
+    return [*found[:-1], replace(found[-1], group=None, groups=0)]
 
 
 @st.composite
@@ -81,6 +104,24 @@ def test_three_stages_are_solved_exactly(profiles: list[StageProfile], drop: flo
     needed = int(profiles[-1].correct.sum()) - int(drop * len(profiles[0].correct) + 1e-9)
     assert result.method == "exact"
     assert (result.cycles, -result.correct) == trial(profiles, needed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(chains_of_classes(2), st.sampled_from([0.0, 0.1, 0.3, 1.0]))
+def test_thresholds_of_classes_are_solved_exactly(profiles: list[StageProfile], drop: float) -> None:
+    """Nobody leaves whose class means nothing."""
+    result = agrees(profiles, drop)
+    assert result.method == "exact" and result.gap == 0.0
+
+
+@settings(max_examples=20, deadline=None)
+@given(chains_of_classes(3), st.sampled_from([0.0, 0.2]))
+def test_several_stages_with_classes(profiles: list[StageProfile], drop: float) -> None:
+    agrees([replace(one, groups=min(one.groups, 2), group=clipped(one)) for one in profiles], drop)
+
+
+def clipped(profile: StageProfile) -> Ints | None:
+    return None if profile.group is None else np.minimum(profile.group, 1)
 
 
 @settings(max_examples=30, deadline=None)

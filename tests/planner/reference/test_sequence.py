@@ -54,12 +54,12 @@ def test_an_input_that_leaves_before_the_buffer_is_written_is_not_in_it(tmp_path
     assert 10 < left.sum() < 50
     # What reaches the second stage is answered as if the others had not been there ...
     reached = run_in_order(chain.networks["tcn"], x[~left])[5].reshape(-1, 3)
-    assert np.array_equal(profiled.logits[1][~left], reached)
+    assert np.array_equal(profiled.results[1][~left], reached)
     # ... and the others as if they had come last.
     for image in np.flatnonzero(left)[:5]:
         before = x[: image + 1][~left[: image + 1]]
         asked = run_in_order(chain.networks["tcn"], np.concatenate([before, x[image : image + 1]]))[5]
-        assert np.array_equal(profiled.logits[1][image], asked[-1].reshape(-1))
+        assert np.array_equal(profiled.results[1][image], asked[-1].reshape(-1))
 
 
 def test_an_input_that_leaves_behind_it_is(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_an_input_that_leaves_behind_it_is(tmp_path: Path) -> None:
     profiled = profile(chain, x)
     assert 10 < (exit_indices(chain, profiled) == 0).sum() < 50
     never = profile(with_threshold(chain, {"quick-insert": 1 << 30}), x)
-    assert all(np.array_equal(one, other) for one, other in zip(profiled.logits, never.logits, strict=True))
-    assert np.array_equal(profiled.logits[1], run_in_order(chain.networks["quick"], x)[5].reshape(-1, 3))
+    assert all(np.array_equal(one, other) for one, other in zip(profiled.results, never.results, strict=True))
+    assert np.array_equal(profiled.results[1], run_in_order(chain.networks["quick"], x)[5].reshape(-1, 3))
 
 
 def test_batches_follow_one_another(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_batches_follow_one_another(tmp_path: Path) -> None:
     for one in x:
         tensors, state = run_sequence(chain, one[None], state, [chain.stages[1].result])
         logits.append(tensors[chain.stages[1].result].reshape(-1))
-    assert np.array_equal(profiled.logits[1], np.stack(logits))
+    assert np.array_equal(profiled.results[1], np.stack(logits))
     answers = profile_answers(chain, x)
     assert np.array_equal(answers.classes, np.stack(profiled.answers))
     assert np.array_equal(answers.confidence, np.stack(profiled.confidence))
@@ -98,7 +98,7 @@ def test_the_tensors_of_a_chain_are_those_of_a_first_input(tmp_path: Path) -> No
 def test_no_images(tmp_path: Path) -> None:
     chain = chain_of(tmp_path, EVERY)
     assert run_in_order(chain.networks["quick"], images(0))[5].shape == (0, 3, 1, 1)
-    assert [one.shape for one in profile(chain, images(1)).logits] == [(1, 3), (1, 3)]
+    assert [one.shape for one in profile(chain, images(1)).results] == [(1, 3), (1, 3)]
 
 
 def test_without_an_order_a_network_with_a_buffer_does_not_run(tmp_path: Path) -> None:

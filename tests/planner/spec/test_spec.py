@@ -39,7 +39,7 @@ MISTAKES = [
     ),
     ("  - network: main\n", "  - main\n", r":10: `stages\[1\]: main`; a mapping with `network` and optionally `name`"),
     ("  - network: main\n", "  - network: mane\n", r":10: `network`: there is no `mane`; there are: front, main"),
-    ("  - network: main\n", "  - {network: main, until: first}\n", r":10: the last stage .* it has no `until`"),
+    ("  - network: main\n", "  - {network: main, head: head}\n", r":10: the last stage .* it has no `head`"),
     ("  - network: main\n", "  - {network: main, exit: {confidence: margin}}\n", r":10: the last stage .* no `exit`"),
     (
         "    exit: {confidence: margin, threshold: 0.5}\n",

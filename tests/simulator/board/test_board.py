@@ -115,9 +115,9 @@ def test_what_the_accelerator_refuses_is_told_with_the_number_of_calls(elf: Path
         return FakeAccelerator.read(accelerator, address)
 
     accelerator.read = broken  # type: ignore[method-assign]
-    with pytest.raises(BoardError, match=r"refused a bus access: layer 3: no such data \(after 6 calls") as caught:
+    with pytest.raises(BoardError, match=r"refused a bus access: layer 3: no such data \(after 7 calls") as caught:
         run(elf, images(2), accelerator, DEVICE)
-    assert (caught.value.ending, caught.value.calls) == (Ending.ACCELERATOR, 6)
+    assert (caught.value.ending, caught.value.calls) == (Ending.ACCELERATOR, 7)
 
 
 def test_an_exception_in_a_progress_function_stops_the_run(elf: Path) -> None:

@@ -20,7 +20,7 @@ extern const offramp_image_t small_image;
 #define SMALL_STAGES 2u
 #define SMALL_STAGE_FRONT 0u
 #define SMALL_STAGE_MAIN 1u
-#define SMALL_CLASSES 3u
+#define SMALL_ANSWERS 3u
 
 /* Its input: signed bytes. */
 #define SMALL_INPUT_CHANNELS 5u
@@ -33,8 +33,8 @@ extern const offramp_image_t small_image;
  */
 #define SMALL_INPUT_WORDS 12u
 
-/* What its classes are called. */
-extern const char *const small_labels[SMALL_CLASSES];
+/* What its answers are called. */
+extern const char *const small_labels[SMALL_ANSWERS];
 
 /* Inputs with known answers, up to an entry without an input: src/small_samples.c, which only the demonstration needs. */
 extern const offramp_sample_t small_samples[];

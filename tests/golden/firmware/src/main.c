@@ -6,7 +6,7 @@
 #include "offramp.h"
 #include "offramp_port.h"
 
-static int32_t values[3u];
+static uint32_t output[3u];
 
 static void print_number(uint32_t value)
 {
@@ -24,9 +24,12 @@ static void print_number(uint32_t value)
 
 static bool equal(const offramp_result_t *result, const offramp_sample_t *sample)
 {
-    bool same = (result->stage == sample->stage) && (result->class_index == sample->class_index);
-    for (uint32_t i = 0u; i < sample->count; i++) {
-        same = same && (values[i] == sample->values[i]);
+    bool same = (result->stage == sample->stage) && (result->answer == sample->answer) &&
+                (result->class_index == sample->class_index);
+    const uint8_t *found = (const uint8_t *)output;
+    const uint8_t *expected = sample->result;
+    for (uint32_t i = 0u; i < sample->bytes; i++) {
+        same = same && (found[i] == expected[i]);
     }
     return same;
 }
@@ -34,7 +37,7 @@ static bool equal(const offramp_result_t *result, const offramp_sample_t *sample
 static void print_result(const offramp_result_t *result, const offramp_sample_t *sample)
 {
     static const char *const *const labels[] = {small_labels};
-    offramp_port_print(labels[sample->model][result->class_index]);
+    offramp_port_print(labels[sample->model][result->answer]);
     offramp_port_print(", stage ");
     print_number(result->stage);
     if (result->cycles > 0u) {
@@ -49,7 +52,7 @@ static bool passes(const offramp_sample_t *sample)
     offramp_result_t result;
     offramp_status_t status = offramp_infer(sample->model, OFFRAMP_CHW, sample->input, &result);
     if (status == OFFRAMP_OK) {
-        status = offramp_output_words(values, sizeof values / sizeof values[0]);
+        status = offramp_output(output, sizeof output);
     }
     if (status == OFFRAMP_OK) {
         same = equal(&result, sample);

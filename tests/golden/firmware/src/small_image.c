@@ -36,35 +36,35 @@ struct image {
 OFFRAMP_CHECK(small_header, offsetof(struct image, header) == 0u);
 OFFRAMP_CHECK(small_models, offsetof(struct image, models) == 124u);
 OFFRAMP_CHECK(small_stages, offsetof(struct image, stages) == 172u);
-OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 388u);
-OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 392u);
-OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 404u);
-OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 436u);
-OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 500u);
-OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 516u);
-OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 540u);
-OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 556u);
-OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 564u);
-OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 576u);
-OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 588u);
-OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 604u);
-OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 628u);
-OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 652u);
-OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 668u);
-OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 692u);
-OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 704u);
-OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 744u);
-OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 760u);
-OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 784u);
-OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 832u);
-OFFRAMP_CHECK(small_size, sizeof(struct image) == 872u);
+OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 404u);
+OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 408u);
+OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 420u);
+OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 452u);
+OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 516u);
+OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 532u);
+OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 556u);
+OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 572u);
+OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 580u);
+OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 592u);
+OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 604u);
+OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 620u);
+OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 644u);
+OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 668u);
+OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 684u);
+OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 708u);
+OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 720u);
+OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 760u);
+OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 776u);
+OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 800u);
+OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 848u);
+OFFRAMP_CHECK(small_size, sizeof(struct image) == 888u);
 
 static const struct image image = {
     .header =
         {
             .magic = 0x3152464fu,
-            .crc = 0x9efc454cu,
-            .bytes = 872u,
+            .crc = 0x4859418u,
+            .bytes = 888u,
             .format = 1u,
             .digest = {0x03020100u, 0x07060504u, 0x0b0a0908u, 0x0f0e0d0cu},
             .quadrants = 0x3u,
@@ -74,12 +74,12 @@ static const struct image image = {
             .done = 0x1000u,
             .fifo_stat = 0x50000004u,
             .column_bytes = 9u,
-            .init = {704u, 5u},
-            .readable = {744u, 2u},
-            .guards = {760u, 2u},
-            .weights = {832u, 2u},
-            .loaded = {392u, 1u},
-            .biases = {392u, 1u},
+            .init = {720u, 5u},
+            .readable = {760u, 2u},
+            .guards = {776u, 2u},
+            .weights = {848u, 2u},
+            .loaded = {408u, 1u},
+            .biases = {408u, 1u},
             .models = {124u, 1u},
             .stages = {172u, 2u},
         },
@@ -87,14 +87,14 @@ static const struct image image = {
         {
             {
                 /* 0: small */
-                .registers = {404u, 4u},
+                .registers = {420u, 4u},
                 .first_stage = 0u,
                 .stages = 2u,
                 .input.channels = 5u,
                 .input.rows = 2u,
                 .input.columns = 3u,
                 .input.flags = 0u,
-                .input.runs = {436u, 2u},
+                .input.runs = {452u, 2u},
                 .buffers = {0u, 0u},
             },
         },
@@ -102,12 +102,12 @@ static const struct image image = {
         {
             {
                 /* 0: front */
-                .values = {500u, 4u},
-                .advance = {516u, 3u},
+                .values = {516u, 4u},
+                .advance = {532u, 3u},
                 .restore = {0u, 0u},
-                .start = {540u, 2u},
-                .stop = {556u, 1u},
-                .control = {564u, 1u},
+                .start = {556u, 2u},
+                .stop = {572u, 1u},
+                .control = {580u, 1u},
                 .done_address = 0x50100000u,
                 .least_cycles = 0u,
                 .most_cycles = 2000u,
@@ -116,21 +116,22 @@ static const struct image image = {
                 .threshold = 100u,
                 .fraction_bits = 0u,
                 .temperature_q16 = 65536u,
+                .classes = {0u, 0u},
                 .result.channels = 3u,
                 .result.rows = 1u,
                 .result.columns = 1u,
                 .result.bits = 8u,
                 .result.step = 4u,
-                .result.places = {576u, 3u},
+                .result.places = {592u, 3u},
             },
             {
                 /* 1: main */
-                .values = {588u, 4u},
+                .values = {604u, 4u},
                 .advance = {0u, 0u},
-                .restore = {604u, 3u},
-                .start = {628u, 3u},
-                .stop = {652u, 2u},
-                .control = {668u, 2u},
+                .restore = {620u, 3u},
+                .start = {644u, 3u},
+                .stop = {668u, 2u},
+                .control = {684u, 2u},
                 .done_address = 0x50100000u,
                 .least_cycles = 0u,
                 .most_cycles = 2000u,
@@ -139,12 +140,13 @@ static const struct image image = {
                 .threshold = 0u,
                 .fraction_bits = 0u,
                 .temperature_q16 = 65536u,
+                .classes = {0u, 0u},
                 .result.channels = 3u,
                 .result.rows = 1u,
                 .result.columns = 1u,
                 .result.bits = 32u,
                 .result.step = 4u,
-                .result.places = {692u, 3u},
+                .result.places = {708u, 3u},
             },
         },
     .bias_bytes =
@@ -153,7 +155,7 @@ static const struct image image = {
         },
     .loaded =
         {
-            {0x50508020u, {388u, 4u}},
+            {0x50508020u, {404u, 4u}},
         },
     .registers_0 =
         {
@@ -255,8 +257,8 @@ static const struct image image = {
         },
     .weights =
         {
-            {0x50180000u, 0x50180000u, 4u, {784u, 9u}},
-            {0x50584010u, 0x50584040u, 1u, {820u, 3u}},
+            {0x50180000u, 0x50180000u, 4u, {800u, 9u}},
+            {0x50584010u, 0x50584040u, 1u, {836u, 3u}},
         },
 };
 
@@ -264,9 +266,9 @@ static offramp_stage_statistics_t states[2u];
 static uint32_t forced[1u];
 static int32_t logits[3u];
 
-const offramp_image_t small_image = {&image.header, 872u, states, forced, logits};
+const offramp_image_t small_image = {&image.header, 888u, states, forced, logits};
 
-const char *const small_labels[SMALL_CLASSES] = {
+const char *const small_labels[SMALL_ANSWERS] = {
     "cat",
     "dog",
     "none of them",

@@ -7,12 +7,12 @@ static const int8_t input_0[] = {
     -15, -14, -13, -12, -11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8,
     9, 10, 11, 12, 13, 14,
 };
-static const int32_t values_0[] = {
+static const int32_t result_0[] = {
     -100000, 5, 7,
 };
 
-/* Model, input, stage, class, its result. */
+/* Model, input, stage, answer, class, result. */
 const offramp_sample_t small_samples[] = {
-    {0u, input_0, 1u, 2u, values_0, 3u},
-    {0u, NULL, 0u, 0u, NULL, 0u},
+    {0u, input_0, 1u, 2u, 2u, result_0, (uint32_t)sizeof result_0},
+    {0u, NULL, 0u, 0u, 0u, NULL, 0u},
 };

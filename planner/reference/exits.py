@@ -1,0 +1,59 @@
+"""What a stage's result says: its class, what that means, how sure the stage is, and whether it leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from offramp.planner.ir.chain import Chain, ExitStage
+from offramp.planner.ir.measure import NO_ANSWER
+from offramp.planner.reference.confidence import confidence, confident
+
+Results = npt.NDArray[np.int8 | np.int32]  # (N, values), in the order channel, row, column
+
+
+def stage_classes(stage: ExitStage, results: Results) -> npt.NDArray[np.int64]:
+    """Of the largest logit, the first of equals, (N,); 0 if the result is none of logits."""
+    return results.argmax(axis=1).astype(np.int64) if stage.exit else np.zeros(len(results), np.int64)
+
+
+def stage_answers(stage: ExitStage, classes: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """What a stage's classes, (N,), mean; NO_ANSWER where it could not leave."""
+    wide = classes.astype(np.int64)
+    return np.array(stage.answers, np.int64)[wide] if stage.answers else wide
+
+
+def stage_confidence(stage: ExitStage, results: Results) -> npt.NDArray[np.uint32]:
+    """Confidence of what a stage gives, (N, values), as the firmware computes it; 0 if that is none of logits."""
+    rule = stage.exit
+    if rule is None:
+        return np.zeros(len(results), np.uint32)
+    return confidence(rule.measure, results.astype(np.int32), rule.fraction_bits, rule.temperature_q16)
+
+
+def leaving(
+    stage: ExitStage, classes: npt.NDArray[np.int64], confidences: npt.NDArray[np.uint32]
+) -> npt.NDArray[np.bool_]:
+    """Whether a stage before the last one may answer, (N,). Its thresholds must be known."""
+    rule = stage.rule
+    assert rule.known
+    limits = np.array(rule.by_class, np.int64)[classes] if rule.by_class else np.array(rule.threshold, np.int64)
+    found: npt.NDArray[np.bool_] = stage_answers(stage, classes) != NO_ANSWER
+    return found & confident(rule.measure, confidences, limits)
+
+
+def right_answers(
+    chain: Chain, answers: npt.NDArray[np.integer], labels: npt.NDArray[np.int64] | None
+) -> npt.NDArray[np.bool_] | None:
+    """Whether each stage is right, (stages, N). `answers`: by stage, (stages, N). `labels`: (N,); without them the last
+    stage is right, and others where they answer the same.
+
+    A last stage that gives a tensor is always right: it is what early stages save, and who gets it loses nothing. So
+    without labels nothing tells then: None.
+    """
+    tensor = chain.exits[-1].exit is None
+    if labels is None and tensor:
+        return None
+    right: npt.NDArray[np.bool_] = answers == (answers[-1] if labels is None else labels)
+    right[-1] |= tensor
+    return right
