@@ -30,13 +30,15 @@ from offramp.codegen.image_tables import (
 )
 from offramp.configs.device import Device
 from offramp.planner.hardware.hw_layer import WORD_BYTES
+from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import Measure
 
 MAGIC, FORMAT = 0x3152464F, 1  # "OFR1"
 MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2}
 NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
-INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_BY_CLASS = 1, 2, 1, 2
+BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold
+INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST = 1, 2, 1, 2
 HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 116
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
@@ -57,7 +59,8 @@ def lay_out(firmware: Firmware, device: Device) -> Image:
     loaded = _byte_runs(firmware, tables)
     biases = Span(loaded.at if firmware.biases else 0, len(firmware.biases))
     models = _models(firmware, loaded.at + BYTES_BYTES * len(firmware.biases), tables)
-    stages = [(one.name, _stage(one, index, device, tables)) for index, one in enumerate(firmware.stages)]
+    last = [one is model.stages[-1] for model in firmware.models for one in model.stages]
+    stages = [(one.name, _stage(one, index, last[index], tables)) for index, one in enumerate(firmware.stages)]
     spans = {
         "init": tables.writes("init", firmware.init),
         "readable": tables.writes("readable", firmware.readable),
@@ -134,7 +137,7 @@ def _input_run(layout: InputLayout, run: InputRun) -> Line:
     return row(texts, (run.address, run.step, run.full, mask, *given))
 
 
-def _stage(stage: StageCode, index: int, device: Device, tables: Tables) -> tuple[Line, ...]:
+def _stage(stage: StageCode, index: int, last: bool, tables: Tables) -> tuple[Line, ...]:
     rule, result = stage.exit, stage.result
     return (
         span_field("values", tables.values(f"values_{index}", stage.registers)),
@@ -143,12 +146,12 @@ def _stage(stage: StageCode, index: int, device: Device, tables: Tables) -> tupl
         span_field("start", tables.writes(f"start_{index}", stage.start)),
         span_field("stop", tables.writes(f"stop_{index}", stage.stop)),
         span_field("control", tables.guards(f"control_{index}", stage.control)),
-        word_field("done_address", device.register_address("CTRL", stage.quadrants[0])),
+        word_field("done_address", tables.device.register_address("CTRL", stage.quadrants[0])),
         number_field("least_cycles", stage.least_cycles),
         number_field("most_cycles", stage.most_cycles),
-        number_field("flags", STAGE_READS_FIFO * stage.reads_fifo | STAGE_BY_CLASS * bool(rule and rule.by_class)),
+        number_field("flags", STAGE_READS_FIFO * stage.reads_fifo | STAGE_LAST * last),
         word_field("measure", MEASURE_CODES[rule.measure] if rule else NO_MEASURE, rule.measure if rule else "none"),
-        number_field("threshold", rule.threshold or 0 if rule else 0),
+        number_field("threshold", _threshold(rule)),
         number_field("fraction_bits", rule.fraction_bits if rule else 0),
         number_field("temperature_q16", rule.temperature_q16 if rule else 0),
         span_field("classes", _classes(stage, index, tables)),
@@ -159,6 +162,12 @@ def _stage(stage: StageCode, index: int, device: Device, tables: Tables) -> tupl
         number_field("result.step", result.step),
         span_field("result.places", tables.words(f"places_{index}", result.places)),
     )
+
+
+def _threshold(rule: ExitRule | None) -> int:
+    if rule is None:
+        return 0
+    return BY_CLASS if rule.by_class else rule.threshold or 0
 
 
 def _classes(stage: StageCode, index: int, tables: Tables) -> Span:

@@ -56,7 +56,7 @@ class Tables:
     def __init__(self, start: int, device: Device) -> None:
         self.end = start
         self.members: list[Member] = []
-        self._device = device
+        self.device = device
 
     def add(self, name: str, kind: str, count: int, lines: Iterable[Line]) -> Span:
         """A table of `count` elements."""
@@ -86,7 +86,7 @@ class Tables:
         lines = []
         for run in register_runs(registers):
             for part in _parts(run, _WORDS_A_LINE):
-                names = [register_name(self._device, write.address) for write in (part[0], part[-1])]
+                names = [register_name(self.device, write.address) for write in (part[0], part[-1])]
                 lines.append(_words([write.value for write in part], " to ".join(dict.fromkeys(names))))
         return self.add(name, "uint32_t", len(registers), lines)
 
@@ -101,7 +101,7 @@ class Tables:
 
     def _register(self, values: Sequence[int]) -> Line:
         """A record whose first word is the address of a register."""
-        return row(map(word, values), values, register_name(self._device, values[0]))
+        return row(map(word, values), values, register_name(self.device, values[0]))
 
 
 def register_name(device: Device, address: int) -> str:

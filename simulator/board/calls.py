@@ -145,12 +145,11 @@ class Statistics(Record):
 class StageStatistics(Record):
     """offramp_stage_statistics_t."""
 
-    LAYOUT = struct.Struct("<4IQ")
+    LAYOUT = struct.Struct("<3I4xQ")
 
     threshold: int
     answers: int
     worst_cycles: int
-    by_class: int
     cycles: int
 
 

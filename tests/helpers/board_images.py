@@ -12,6 +12,7 @@ import numpy as np
 from bench.board_inputs import pixels_of
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import Firmware, InputLayout
+from offramp.codegen.image import BY_CLASS
 from offramp.codegen.render import render
 from offramp.configs.device import Device, load_device
 from offramp.pipeline.compile import compile_firmware
@@ -68,20 +69,20 @@ class ModelFacts:
             self._known[frame] = tuple(_stage_answer(found, stage, shape[3]) for stage, shape in enumerate(self.stages))
         return self._known[frame]
 
-    def leaves(self, stage: int, frame: bytes, threshold: int | None) -> bool:
-        """Whether a stage that is not the last may answer; None: with the thresholds that its classes have."""
+    def leaves(self, stage: int, frame: bytes, threshold: int) -> bool:
+        """Whether a stage that is not the last may answer."""
         planned = self._chain.exits[stage]
-        if threshold is not None:
+        if threshold != BY_CLASS:
             planned = replace(planned, exit=replace(planned.rule, threshold=threshold, by_class=()))
         given = self.answer(frame)[stage]
         found = leaving(planned, np.array([given.class_index]), np.array([given.confidence], np.uint32))
         return bool(found[0])
 
 
-def _threshold(stage: ExitStage) -> int | None:
-    """What a stage starts with: None where classes have thresholds of their own."""
+def _threshold(stage: ExitStage) -> int:
+    """What a stage starts with."""
     if stage.exit and stage.exit.by_class:
-        return None
+        return BY_CLASS
     return (stage.exit.threshold or 0) if stage.exit else 0
 
 
@@ -115,7 +116,7 @@ def build_images(folder: Path, specs: Mapping[str, Path]) -> BoardImages:
     facts, firmwares = [], []
     for name, spec in specs.items():
         made = plan_of(spec, device)
-        firmwares.append(assemble(made.lowered, name))
+        firmwares.append(assemble(made.lowered, name, labels=made.plan.spec.names))
         facts.append((ModelFacts(made.chain, firmwares[-1]),))
         write(sources, render(firmwares[-1], device))
     identifiers = [firmware.identifier for firmware in firmwares]

@@ -264,7 +264,7 @@ class Protocol:
             yield Outcome(Status.E_ARGUMENT, state)
         else:
             threshold, answers = (rows[call.model][call.stage] for rows in (state.thresholds, state.answers))
-            yield Outcome(Status.OK, state, (threshold or 0, answers, threshold is None))
+            yield Outcome(Status.OK, state, (threshold, answers))
 
     def _clear_statistics(self, state: State, call: Call) -> Iterator[Outcome]:
         none = tuple((0,) * len(row) for row in state.answers)

@@ -83,7 +83,7 @@ def _written(value: Any, count: int) -> tuple[Any, ...]:
     if isinstance(value, Statistics):
         return (value.begun, value.cancelled, value.errors, value.reloads, value.last_error)
     if isinstance(value, StageStatistics):
-        return (value.threshold, value.answers, bool(value.by_class))
+        return (value.threshold, value.answers)
     if isinstance(value, Shape):
         return (value.channels, value.rows, value.columns, value.bits)
     return tuple(int(one) for one in value[:count])

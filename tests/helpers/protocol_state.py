@@ -65,7 +65,7 @@ class State:
     sent: bool = False
     answer: tuple[int, int, bytes] | None = field(default=None, repr=False)
     forced: tuple[int, ...] = ()
-    thresholds: tuple[tuple[int | None, ...], ...] = ()
+    thresholds: tuple[tuple[int, ...], ...] = ()
     answers: tuple[tuple[int, ...], ...] = ()
     begun: int = 0
     cancelled: int = 0

@@ -23,7 +23,7 @@ typedef struct {
 /* What the host reads. */
 _Static_assert(sizeof(offramp_result_t) == 20u, "five words");
 _Static_assert(sizeof(offramp_statistics_t) == 20u, "five words");
-_Static_assert(sizeof(offramp_stage_statistics_t) == 24u, "four words, and one of 64 bits");
+_Static_assert(sizeof(offramp_stage_statistics_t) == 24u, "three words, one of nothing, and one of 64 bits");
 _Static_assert(sizeof(offramp_image_info_t) == 28u, "three words and 16 bytes");
 _Static_assert(sizeof(offramp_shape_t) == 16u, "four words");
 

@@ -141,7 +141,9 @@ offramp_status_t offramp_output_words(int32_t *values, size_t count);
 void offramp_on_interrupt(void);
 
 /* A threshold at run time, in the unit of the stage's measure, for all of its classes that mean an answer; offramp_open
- * sets those of the plan. The last stage has none. */
+ * sets those of the plan. OFFRAMP_BY_CLASS, where the plan has different ones: each class its own. The last stage has
+ * none. */
+#define OFFRAMP_BY_CLASS 0xFFFFFFFEu
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold);
 
 /* Which stage answers: OFFRAMP_BY_CONFIDENCE, or that stage whatever it says (the last one: exits are off). */
@@ -154,13 +156,12 @@ offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage);
  * is in the statistics. An inference that leaves at a stage has written what the stages up to that one write. */
 offramp_status_t offramp_forget(uint32_t model);
 
-/* The threshold in force (0 while `by_class` is not: each class has that of the plan), and the answers that a stage has
- * given since the image was opened or the statistics were cleared. */
+/* The threshold in force, and the answers that a stage has given since the image was opened or the statistics were
+ * cleared. */
 typedef struct {
     uint32_t threshold;
     uint32_t answers;
     uint32_t worst_cycles; /* of an answer, as in offramp_result_t */
-    uint32_t by_class;
     uint64_t cycles;       /* of all answers together */
 } offramp_stage_statistics_t;
 

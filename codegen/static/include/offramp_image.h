@@ -86,7 +86,7 @@ typedef struct {
 } offramp_tensor_t;
 
 #define OFFRAMP_STAGE_READS_FIFO 1u
-#define OFFRAMP_STAGE_BY_CLASS 2u /* classes have thresholds of their own */
+#define OFFRAMP_STAGE_LAST 2u /* of its model */
 
 /* What a class means, and the threshold with which it does. */
 typedef struct {
@@ -106,7 +106,7 @@ typedef struct {
     uint32_t most_cycles;   /* of the core's clock: it has to have finished */
     uint32_t flags;
     uint32_t measure; /* offramp_measure_t, or OFFRAMP_NO_MEASURE */
-    uint32_t threshold;
+    uint32_t threshold; /* or OFFRAMP_BY_CLASS */
     uint32_t fraction_bits;
     uint32_t temperature_q16;
     offramp_span_t classes; /* none: classes are the answers, with the stage's threshold */

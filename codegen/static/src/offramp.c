@@ -60,7 +60,6 @@ static void reset_state(const offramp_image_t *image, const offramp_options_t *o
     }
     for (uint32_t i = 0u; i < image->header->stages.count; i++) {
         image->states[i].threshold = stages[i].threshold;
-        image->states[i].by_class = stages[i].flags & OFFRAMP_STAGE_BY_CLASS;
     }
     clear_statistics();
 }
@@ -262,12 +261,12 @@ static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t t
 {
     offramp_status_t status = has_stage(model, stage);
     if (status == OFFRAMP_OK) {
-        status = has_stage(model, stage + 1u);
-    }
-    if (status == OFFRAMP_OK) {
-        offramp_stage_statistics_t *state = offramp_state(offramp_stage(offramp_runtime.header, model, stage));
-        state->threshold = threshold;
-        state->by_class = 0u;
+        const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
+        if ((record->flags & OFFRAMP_STAGE_LAST) != 0u) {
+            status = OFFRAMP_E_ARGUMENT;
+        } else {
+            offramp_state(record)->threshold = threshold;
+        }
     }
     return status;
 }

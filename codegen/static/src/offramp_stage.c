@@ -219,20 +219,21 @@ static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 static bool leaves(const offramp_stage_t *stage, offramp_result_t *result)
 {
     const offramp_stage_statistics_t *state = offramp_state(stage);
-    offramp_class_t own = {result->class_index, 0u};
+    offramp_class_t own = {result->class_index, state->threshold};
     bool sure = offramp_runtime.forced == offramp_runtime.stage;
     if (stage->classes.count != 0u) {
-        own = ((const offramp_class_t *)offramp_at(stage->classes.at))[result->class_index];
-    }
-    if (state->by_class == 0u) {
-        own.threshold = state->threshold;
+        const offramp_class_t *planned = (const offramp_class_t *)offramp_at(stage->classes.at) + result->class_index;
+        own.answer = planned->answer;
+        if (own.threshold == OFFRAMP_BY_CLASS) {
+            own.threshold = planned->threshold;
+        }
     }
     result->answer = own.answer;
     if (offramp_runtime.forced == OFFRAMP_BY_CONFIDENCE) {
         sure = (stage->measure != OFFRAMP_NO_MEASURE) && (own.answer != OFFRAMP_NO_ANSWER) &&
                offramp_confident((offramp_measure_t)stage->measure, result->confidence, own.threshold);
     }
-    return sure || (offramp_runtime.stage + 1u == offramp_runtime.record->stages);
+    return sure || ((stage->flags & OFFRAMP_STAGE_LAST) != 0u);
 }
 
 static void count_answer(uint32_t cycles)

@@ -63,7 +63,7 @@ static const struct image image = {
     .header =
         {
             .magic = 0x3152464fu,
-            .crc = 0x4859418u,
+            .crc = 0xd63a93dbu,
             .bytes = 888u,
             .format = 1u,
             .digest = {0x03020100u, 0x07060504u, 0x0b0a0908u, 0x0f0e0d0cu},
@@ -135,7 +135,7 @@ static const struct image image = {
                 .done_address = 0x50100000u,
                 .least_cycles = 0u,
                 .most_cycles = 2000u,
-                .flags = 0u,
+                .flags = 2u,
                 .measure = 0x0u, /* margin */
                 .threshold = 0u,
                 .fraction_bits = 0u,
