@@ -3,17 +3,9 @@
 
 #include "offramp_internal.h"
 
-static volatile uint32_t lock;
-
-/* OFFRAMP_OK, or that another call has the lock. */
-static offramp_status_t enter(void)
-{
-    return offramp_port_try_lock(&lock) ? OFFRAMP_OK : OFFRAMP_BUSY;
-}
-
 static offramp_status_t leave(offramp_status_t status)
 {
-    offramp_port_unlock(&lock);
+    offramp_port_unlock(&offramp_lock);
     return status;
 }
 
@@ -85,7 +77,7 @@ static offramp_status_t open_image(const offramp_image_t *image, const offramp_o
 
 offramp_status_t offramp_open(const offramp_image_t *image, const offramp_options_t *options)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(open_image(image, options)) : status;
 }
 
@@ -101,7 +93,7 @@ static offramp_status_t close_image(void)
 
 offramp_status_t offramp_close(void)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(close_image()) : status;
 }
 
@@ -111,14 +103,14 @@ offramp_status_t offramp_load(uint32_t model, offramp_format_t format, const voi
                               uint32_t pixels)
 {
     const offramp_piece_t piece = {data, format, first, pixels};
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(offramp_load_piece(model, &piece)) : status;
 }
 
 offramp_status_t offramp_begin(uint32_t model, offramp_format_t format, const void *data)
 {
     const offramp_piece_t input = {data, format, 0u, 0u};
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(offramp_begin_model(model, &input, false)) : status;
 }
 
@@ -143,7 +135,7 @@ offramp_status_t offramp_poll(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (result != NULL) {
-        status = enter();
+        status = offramp_enter();
         status = status == OFFRAMP_OK ? leave(poll_once(result)) : status;
     }
     return status;
@@ -170,7 +162,7 @@ offramp_status_t offramp_infer(uint32_t model, offramp_format_t format, const vo
     const offramp_piece_t input = {data, format, 0u, 0u};
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if (result != NULL) {
-        status = enter();
+        status = offramp_enter();
         status = status == OFFRAMP_OK ? leave(infer(model, &input, result)) : status;
     }
     return status;
@@ -189,7 +181,7 @@ static offramp_status_t cancel(void)
 
 offramp_status_t offramp_cancel(void)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(cancel()) : status;
 }
 
@@ -217,24 +209,25 @@ static offramp_status_t copy_result(uint8_t *bytes, int32_t *words, size_t room)
     return status;
 }
 
-offramp_status_t offramp_output(void *buffer, size_t bytes)
+/* To whichever of the two is not null. */
+static offramp_status_t output(uint8_t *bytes, int32_t *words, size_t room)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
-    if (buffer != NULL) {
-        status = enter();
-        status = status == OFFRAMP_OK ? leave(copy_result(buffer, NULL, bytes)) : status;
+    if ((bytes != NULL) || (words != NULL)) {
+        status = offramp_enter();
+        status = status == OFFRAMP_OK ? leave(copy_result(bytes, words, room)) : status;
     }
     return status;
 }
 
+offramp_status_t offramp_output(void *buffer, size_t bytes)
+{
+    return output(buffer, NULL, bytes);
+}
+
 offramp_status_t offramp_output_words(int32_t *values, size_t count)
 {
-    offramp_status_t status = OFFRAMP_E_ARGUMENT;
-    if (values != NULL) {
-        status = enter();
-        status = status == OFFRAMP_OK ? leave(copy_result(NULL, values, count)) : status;
-    }
-    return status;
+    return output(NULL, values, count);
 }
 
 void offramp_on_interrupt(void)
@@ -273,7 +266,7 @@ static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t t
 
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(set_threshold(model, stage, threshold)) : status;
 }
 
@@ -288,7 +281,7 @@ static offramp_status_t force_stage(uint32_t model, uint32_t stage)
 
 offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(force_stage(model, stage)) : status;
 }
 
@@ -308,7 +301,7 @@ static offramp_status_t forget(uint32_t model)
 
 offramp_status_t offramp_forget(uint32_t model)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(forget(model)) : status;
 }
 
@@ -328,7 +321,7 @@ static offramp_status_t copy_statistics(offramp_statistics_t *statistics)
 
 offramp_status_t offramp_statistics(offramp_statistics_t *statistics)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(copy_statistics(statistics)) : status;
 }
 
@@ -348,7 +341,7 @@ static offramp_status_t copy_stage(uint32_t model, uint32_t stage, offramp_stage
 
 offramp_status_t offramp_stage_statistics(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(copy_stage(model, stage, statistics)) : status;
 }
 
@@ -363,7 +356,7 @@ static offramp_status_t clear(void)
 
 offramp_status_t offramp_clear_statistics(void)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(clear()) : status;
 }
 
@@ -371,19 +364,19 @@ offramp_status_t offramp_clear_statistics(void)
 
 offramp_status_t offramp_self_test(uint32_t tests)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(offramp_test_block(tests)) : status;
 }
 
 offramp_status_t offramp_sleep(offramp_sleep_t mode)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(offramp_sleep_block(mode)) : status;
 }
 
 offramp_status_t offramp_wake(void)
 {
-    offramp_status_t status = enter();
+    offramp_status_t status = offramp_enter();
     return status == OFFRAMP_OK ? leave(offramp_wake_block()) : status;
 }
 

@@ -5,6 +5,13 @@
 
 offramp_runtime_t offramp_runtime;
 
+volatile uint32_t offramp_lock;
+
+offramp_status_t offramp_enter(void)
+{
+    return offramp_port_try_lock(&offramp_lock) ? OFFRAMP_OK : OFFRAMP_BUSY;
+}
+
 const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model)
 {
     const offramp_model_t *models = (const void *)((const uint8_t *)image + image->models.at);

@@ -105,6 +105,10 @@ void offramp_read_bytes(const offramp_tensor_t *tensor, uint8_t *bytes);
 
 /* ---- offramp_block.c: the accelerator as a whole */
 
+/* Takes the lock of all calls: OFFRAMP_OK, or OFFRAMP_BUSY if another call has it. Not inline: there are twenty. */
+extern volatile uint32_t offramp_lock;
+offramp_status_t offramp_enter(void);
+
 /* What an image says of a model, or of a stage of it; null if it has none. */
 const offramp_model_t *offramp_model(const offramp_header_t *image, uint32_t model);
 const offramp_stage_t *offramp_stage(const offramp_header_t *image, uint32_t model, uint32_t stage);
