@@ -32,22 +32,22 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "MISRA.md"
 REASONS = Path(__file__).with_name("misra_reasons.yaml")
 SDK = ROOT / "tests" / "helpers" / "msdk"  # a stand-in for the SDK's headers
-PARTS = ("src", "shim")
+PARTS = ("src", "shim", "probe")
 TIMER = "-DCNN_INFERENCE_TIMER=MXC_TMR0"  # of an application that uses the shim
 SECONDS = 300
 OPTIONS = (
     *("--quiet", "--std=c99", "--platform=arm32-wchar_t2", "--enable=warning,style,performance,portability"),
     *("--addon=misra", f"--addon-python={sys.executable}", "--template={file}\t{line}\t{id}\t{message}"),
-    *("--suppress=misra-config", "-Iinclude", "-Iemulator", "-Ishim", "-D__extension__="),
+    *("--suppress=misra-config", "-Iinclude", "-Iemulator", "-Ishim", "-Iprobe", "-Isrc", "-D__extension__="),
 )
 _RULE = re.compile(r"misra-c2012-(\d+\.\d+)")
 _HEAD = """\
 # MISRA C:2012
 
-Where the C that ships deviates, and why: the runtime, the code that works with the vendor's SDK, and an image of two
-stages. Found by {version} with its MISRA addon, which checks most of the rules that a program can check; made by `make
-misra`, which fails where a deviation has no reason or cppcheck finds anything else. Rules are named by number; their
-texts are MISRA's.
+Where the C that ships deviates, and why: the runtime, the probe, the vendor's names (`shim`), the code that works with
+the vendor's SDK, and an image of two stages. Found by {version} with its MISRA addon, which checks most of the rules
+that a program can check; made by `make misra`, which fails where a deviation has no reason or cppcheck finds anything
+else. Rules are named by number; their texts are MISRA's.
 
 | rule | times | where | why |
 | --- | --- | --- | --- |
@@ -108,7 +108,7 @@ def findings(folder: Path) -> list[Finding]:
     if any(len(row) != 4 for row in rows):
         raise InputError(f"cppcheck prints what is not understood:\n{text[:2000]}")
     found = {Finding(file, int(line), name, message) for file, line, name, message in rows}
-    return sorted(one for one in found if one.file.startswith(("src/", "shim/", "include/")))
+    return sorted(one for one in found if one.file.startswith(("src/", "shim/", "probe/", "include/")))
 
 
 def _cppcheck(folder: Path, arguments: Iterable[str]) -> str:

@@ -51,16 +51,16 @@ def print_verified(verified: Verified, console: Console) -> None:
 
 
 def print_firmware(one: FirmwareReport, console: Console) -> None:
-    """Sizes, and the stack of each call."""
+    """Sizes, and the stack of the deepest call."""
     console.print(f"firmware: {one.flash_bytes:,} bytes flash, {one.ram_bytes:,} bytes RAM ({one.compiler})")
     found = one.footprint
     if found:
         image = sum(other.code_bytes + other.constant_bytes for other in found.objects if other.part == "image")
         small = f"runtime {found.runtime_bytes:,} bytes ({found.runtime_small_bytes:,} bytes at -Os)"
         console.print(f"flash by object file: {small}, image {image:,} bytes")
-        calls = ", ".join(f"{stack.call} {stack.bytes}" for stack in found.stack)
-        console.print(f"stack at most, bytes: {calls}")
-        console.print(f"an interrupt adds {found.interrupt_bytes}, with floating point {found.interrupt_fpu_bytes}")
+        deepest = max(found.stack, key=lambda call: call.bytes)
+        more = f"{found.interrupt_bytes} more for an interrupt, {found.interrupt_fpu_bytes} with floating point"
+        console.print(f"stack at most {deepest.bytes} bytes, in {deepest.call}; {more}")
 
 
 def make_table(title: str, columns: Sequence[str], left: int = 1) -> Table:

@@ -19,7 +19,7 @@ from offramp.simulator.board.run import run_program
 MAIN = "src/main.c"
 LIMIT = 1_000_000_000  # instructions of all questions on the virtual board; some 100 million are needed
 _CODEGEN = Path(offramp.codegen.__path__[0])
-_SHARED = ("link.ld", "library.c", "semihosting.c", "semihosting.h", "startup.c")  # of any firmware's emulator/
+_SHARED = ("link.ld", "library.c", "semihosting.c", "semihosting.h")  # of any firmware's emulator/
 _TEMPLATES = {
     "README.txt": "README.txt.j2",
     "project.mk": "project.mk.j2",

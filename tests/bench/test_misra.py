@@ -13,8 +13,8 @@ from tests.helpers.small_firmware import small_firmware
 pytestmark = pytest.mark.skipif(not installed(), reason="the Python package cppcheck is not installed")
 
 WRONG = """
-int wrong(int n);
-int wrong(int n)
+int wrong_sum(int n);
+int wrong_sum(int n)
 {
     const int *nothing = 0;
     if (n > 1)

@@ -32,7 +32,7 @@ static void text(const char *from)
 
 static void hex(uint32_t value, uint32_t places)
 {
-    char found[9] = "";
+    char found[9] = {'\0'};
     for (uint32_t i = 0u; i < places; i++) {
         found[i] = digits[(value >> (4u * (places - 1u - i))) & 15u];
     }
@@ -41,7 +41,7 @@ static void hex(uint32_t value, uint32_t places)
 
 static void number(uint32_t value)
 {
-    char found[11] = "";
+    char found[11] = {'\0'};
     uint32_t at = sizeof(found) - 1u;
     uint32_t rest = value;
     do {

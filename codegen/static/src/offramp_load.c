@@ -148,7 +148,7 @@ static uint32_t write_plain(const source_t *source, uint32_t address, uint32_t s
         offramp_reg_write(address + step, b);
         offramp_reg_write(address + 2u * step, c);
         offramp_reg_write(address + 3u * step, d);
-        bytes += 4u * stride;
+        bytes = &bytes[4u * stride];
         address += 4u * step;
     }
     return source->neighbours & ~3u;
@@ -279,7 +279,8 @@ static void send_words(const offramp_input_run_t *run, uint32_t ports, const sou
     }
 }
 #else
-static bool send_block(const offramp_input_run_t *run, uint32_t ports, uint32_t words[OFFRAMP_PORTS][4], uint32_t end,
+/* `words`: four of each port, of which the FIFO takes those from `sending->word` on. */
+static bool send_block(const offramp_input_run_t *run, uint32_t ports, const uint32_t *words, uint32_t end,
                        offramp_sending_t *sending)
 {
     uint32_t status = offramp_runtime.header->fifo_stat;
@@ -289,7 +290,7 @@ static bool send_block(const offramp_input_run_t *run, uint32_t ports, uint32_t 
     while (room && (word < end)) {
         room = (offramp_reg_read(status) & run[port].full_bit) == 0u;
         if (room) {
-            offramp_reg_write(run[port].address, words[port][word % 4u]);
+            offramp_reg_write(run[port].address, words[4u * port + word % 4u]);
             port++;
             if (port == ports) {
                 port = 0u;
@@ -336,7 +337,7 @@ static void send_alone(const offramp_input_run_t *port, const source_t *source, 
 static void send_words(const offramp_input_run_t *run, uint32_t ports, const source_t *sources, uint32_t end,
                        offramp_sending_t *sending)
 {
-    uint32_t words[OFFRAMP_PORTS][4];
+    uint32_t words[4u * OFFRAMP_PORTS];
     bool room = ports > 1u;
     if (ports == 1u) {
         send_alone(run, sources, end, sending);
@@ -344,7 +345,7 @@ static void send_words(const offramp_input_run_t *run, uint32_t ports, const sou
     while (room && (sending->word < end)) {
         uint32_t first = sending->word & ~3u;
         for (uint32_t port = 0u; port < ports; port++) {
-            four_words(&sources[port], first, words[port]);
+            four_words(&sources[port], first, &words[4u * port]);
         }
         room = send_block(run, ports, words, end - first < 4u ? end : first + 4u, sending);
     }

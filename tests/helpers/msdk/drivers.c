@@ -1,5 +1,4 @@
-/* Console, lamps and camera. The camera films `pictures`, which a test writes, and then the program ends. */
-#include <stdarg.h>
+/* Lamps and camera. The camera films `pictures`, which a test writes, and then the program ends. */
 #include <stdio.h>
 
 #include "camera.h"
@@ -17,37 +16,6 @@ static unsigned int picture, line;
 static bool full;
 static stream_stat_t statistic;
 static uint8_t buffer[4 * PICTURE_COLUMNS];
-
-static void print_number(unsigned int value)
-{
-    char text[11];
-    char *at = &text[10];
-    *at = '\0';
-    do {
-        at--;
-        *at = (char)('0' + (char)(value % 10u));
-        value /= 10u;
-    } while (value != 0u);
-    semihosting_print(at);
-}
-
-int printf(const char *format, ...)
-{
-    va_list values;
-    va_start(values, format);
-    for (; *format != '\0'; format++) {
-        char text[2] = {*format, '\0'};
-        if (*format != '%') {
-            semihosting_print(text);
-        } else if (*++format == 's') {
-            semihosting_print(va_arg(values, const char *));
-        } else {
-            print_number(va_arg(values, unsigned int));
-        }
-    }
-    va_end(values);
-    return 0;
-}
 
 void LED_On(unsigned int number)
 {

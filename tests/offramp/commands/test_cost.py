@@ -110,6 +110,9 @@ def test_streaming_is_marked_as_an_estimate(corpus: Path, capsys: pytest.Capture
     assert "estimated (~)" in (text := capsys.readouterr().out) and "streaming layers" in text
 
 
+PUBLISHED_US = 12_481  # loading and inference of cats-dogs
+
+
 def test_the_core_loads_all_the_time_while_layers_hide_most_of_it(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +120,8 @@ def test_the_core_loads_all_the_time_while_layers_hide_most_of_it(
     found = {one["name"]: one for one in content["overheads"]}
     what = "loading the input, beyond the layers it overlaps"
     bytewise, packed = found[what], found[f"{what}, if it is packed already"]
-    assert packed["cycles"] + content["cycles"]["total"] == pytest.approx(12_481 * 50, rel=0.03)  # published, us
+    slower = (load_device().instructions["fifo_packed_100_words"] / 100 - 8) * 16_384 / 2  # than the vendor's loop
+    assert packed["cycles"] - slower + content["cycles"]["total"] == pytest.approx(PUBLISHED_US * 50, rel=0.03)
     assert 16_384 * 0.55 < packed["energy_uj"] / 0.012932 < bytewise["energy_uj"] / 0.012932  # 0.55 us a word at least
     (answer,) = content["answers"]
     assert answer["cycles"] > bytewise["cycles"] + content["cycles"]["total"]

@@ -17,7 +17,8 @@ from tests.helpers.fake_accelerator import FakeAccelerator
 from tests.helpers.firmware_builds import COMPILERS, write_firmware
 from tests.helpers.small_firmware import DEVICE, small_firmware, small_model, weights_at
 
-LIMITS = {("arm-none-eabi-gcc", "-Os"): 6 * 1024, ("zig", "-Os"): 7 * 1024}  # bytes of flash for the runtime
+LIMITS = {"arm-none-eabi-gcc": 6 * 1024, "zig": 7 * 1024}  # bytes of flash for the runtime at -Os; at -O2 there is none
+PADDING = 4  # bytes that align a frame, which nothing writes
 CALLS = ("offramp_open", "offramp_load", "offramp_infer")
 
 # Fills memory below the stack pointer, makes a call, and prints how far down something else is there now.
@@ -79,7 +80,7 @@ def test_no_call_takes_more_stack_than_stated(compiler: str, tmp_path: Path) -> 
     stated = {one.call: one.bytes for one in measure_footprint(folder, compiler).stack}
     assert status == 0
     assert all(0 < seen[call] <= stated[call] for call in CALLS)  # the deepest ways are those of FIFO input and reloads
-    assert seen["offramp_load"] == stated["offramp_load"]
+    assert stated["offramp_load"] - PADDING <= seen["offramp_load"]
     assert seen["offramp_infer"] >= 64
 
 
@@ -91,7 +92,8 @@ def test_a_larger_model_grows_the_image_only(compiler: str, level: str, tmp_path
     variant = Variant("-Os" if level == "-Os" else "-O2")
     plain = measure_footprint(write_firmware(small_firmware(), tmp_path / "plain"), compiler, variant)
     grown = measure_footprint(write_firmware(larger, tmp_path / "larger"), compiler, variant)
-    assert 0 < plain.runtime_bytes == grown.runtime_bytes <= LIMITS.get((compiler, level), 16 * 1024)
+    assert 0 < plain.runtime_bytes == grown.runtime_bytes
+    assert level == "-O2" or plain.runtime_bytes <= LIMITS[compiler]
     image = [sum(o.constant_bytes for o in one.objects if o.part == "image") for one in (plain, grown)]
     assert 4000 <= image[1] - image[0] <= 4100
     assert [one.call for one in plain.stack] == [one.call for one in grown.stack]

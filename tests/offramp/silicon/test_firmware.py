@@ -16,6 +16,7 @@ from tests.helpers.firmware_builds import COMPILERS
 from tests.helpers.paths import ROOT
 from tests.helpers.silicon import DEVICE, answers, model_log, questions
 
+MSDK = ROOT / "tests" / "helpers" / "msdk"
 STRICT = ("-pedantic", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes")
 
 
@@ -32,8 +33,8 @@ def test_what_ships_compiles_against_the_sdks_names(compiler: str, tmp_path: Pat
     write_tree(tmp_path, project_files(questions(), DEVICE))
     sources = [path.relative_to(tmp_path).as_posix() for path in sorted((tmp_path / "src").glob("*.c"))]
     sources += [f"emulator/{name}.c" for name in ("library", "semihosting", "startup")]
-    msdk = ROOT / "tests" / "helpers" / "msdk"
-    extra = [f"-isystem{msdk}", '-DSILICON_BOARD="bench"', *STRICT]
+    sources.append(str(MSDK / "console.c"))
+    extra = [f"-isystem{MSDK}", '-DSILICON_BOARD="bench"', *STRICT]
     run_compiler(find_compiler(compiler), tmp_path, sources, tmp_path / "msdk.elf", extra)
 
 
@@ -91,8 +92,8 @@ def _run_with_platform(program: str, compiler: str, folder: Path) -> tuple[int, 
     """A main() of the test's own with the platform that ships: exit status and console."""
     write_tree(folder, project_files(questions(), DEVICE) | {"program.c": program})
     emulator = [f"emulator/{name}.c" for name in ("library", "semihosting", "startup")]
-    sources = ["program.c", "src/platform_msdk.c", *emulator]
-    extra = [f"-isystem{ROOT / 'tests' / 'helpers' / 'msdk'}", '-DSILICON_BOARD="bench"']
+    sources = ["program.c", "src/platform_msdk.c", *emulator, str(MSDK / "console.c")]
+    extra = [f"-isystem{MSDK}", '-DSILICON_BOARD="bench"']
     run_compiler(find_compiler(compiler), folder, sources, folder / "program.elf", extra)
     return run_program(folder / "program.elf", AskedAccelerator(DEVICE), DEVICE)
 
