@@ -57,7 +57,7 @@ def time(instructions: float, waiting_ns: float) -> float:
 def test_loading_and_inference_together_are_within_three_percent_of_published_times(
     corpus: Path, tmp_path: Path
 ) -> None:
-    """As the vendor's programs load: packed words, eight instructions each. Of cats-dogs' layers there are two times."""
+    """As the vendor's programs load: packed words, eight instructions each. Of cats-dogs there are two times."""
     (tmp_path / "faceid.yaml").write_text(FACEID)
     shape = Shape(3, 160, 120)
     device = replace(DEVICE, instructions={**DEVICE.instructions, "fifo_packed_100_words": 800})
