@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, KnownAnswer, Model, StageCode
-from offramp.codegen.load_images import bias_runs, buffer_runs, input_layout, tensor_layout, weight_chunks
+from offramp.codegen.load_images import (
+    bias_runs,
+    buffer_runs,
+    input_layout,
+    reloaded_biases,
+    reloaded_chunks,
+    tensor_layout,
+    weight_chunks,
+)
 from offramp.codegen.lower import Lowered
 from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.program import start_writes, stop_writes
@@ -139,4 +147,6 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         answers=segment.answers,
         reads_fifo=reads_fifo(placed, segment.slots),
         answering=segment.last,
+        weights=reloaded_chunks(placed, segment),
+        biases=reloaded_biases(placed, segment),
     )

@@ -96,7 +96,8 @@ class StageCode:
     stage runs, without the done bit. least_cycles, most_cycles: of the core's clock, between which it finishes.
     exit: None if the result is not looked at. answers: of each class, negative for none; empty: classes are the
     answers; of a result that is not looked at, one at most. reads_fifo: the input is sent through the FIFO while the
-    stage runs. answering: False of a segment that another one goes on from.
+    stage runs. answering: False of a segment that another one goes on from. weights, biases: written each time before
+    it starts.
     """
 
     name: str
@@ -114,6 +115,8 @@ class StageCode:
     answers: tuple[int, ...] = ()
     reads_fifo: bool = False
     answering: bool = True
+    weights: tuple[Chunk, ...] = ()
+    biases: tuple[BiasRun, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from offramp.codegen.firmware import (
     DIGEST_BYTES,
+    BiasRun,
     BusWrite,
     Chunk,
     Firmware,
@@ -34,8 +35,8 @@ def problems(firmware: Firmware, device: Device) -> tuple[str, ...]:
         return ("there is no stage",)
     return (
         *_whole(firmware, device),
-        *_weights(firmware, device),
-        *_biases(firmware, device),
+        *_weights(firmware.weights, device),
+        *_biases(firmware.biases, device),
         *(problem for model in firmware.models for problem in _model(model, firmware, device)),
         *_tests(firmware),
     )
@@ -92,8 +93,8 @@ def _guards(what: str, guards: Iterable[Guard], device: Device) -> Iterator[str]
             yield f"{what}: {guard.value:#x} under {guard.mask:#x} has bits that {place.name} or the mask does not have"
 
 
-def _weights(firmware: Firmware, device: Device) -> Iterator[str]:
-    for chunk in firmware.weights:
+def _weights(chunks: Iterable[Chunk], device: Device) -> Iterator[str]:
+    for chunk in chunks:
         place = device.locate(chunk.address)
         if place is None or place.kind != "weights" or place.index % device.express_stride:
             yield f"weights: {chunk.address:#x} is not a kernel column of a weight memory"
@@ -115,9 +116,9 @@ def _chunk(chunk: Chunk, place: Place, device: Device) -> Iterator[str]:
         yield f"{what}: {chunk.plain:#x} is another column"
 
 
-def _biases(firmware: Firmware, device: Device) -> Iterator[str]:
+def _biases(runs: Iterable[BiasRun], device: Device) -> Iterator[str]:
     memory = device.memories["bias"]
-    for run in firmware.biases:
+    for run in runs:
         place = device.locate(run.address)
         if place is None or place.kind != "bias" or run.address % memory.word_stride:
             yield f"biases: {run.address:#x} is not in a bias memory"
@@ -222,6 +223,8 @@ def _stage(stage: StageCode, firmware: Firmware, device: Device) -> Iterator[str
     if not 0 <= stage.least_cycles <= stage.most_cycles < WORD:
         yield f"{what}: {stage.least_cycles} to {stage.most_cycles} cycles; 0 to {WORD - 1} in ascending order"
     yield from _result(what, stage.result, device)
+    yield from _weights(stage.weights, device)
+    yield from _biases(stage.biases, device)
 
 
 def _result(what: str, result: Tensor, device: Device) -> Iterator[str]:

@@ -7,12 +7,12 @@ that one CRC-32 over constant bytes covers everything.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from offramp.codegen.firmware import Firmware, InputLayout, InputRun, Model, StageCode
+from offramp.codegen.firmware import BiasRun, Chunk, Firmware, InputLayout, InputRun, Model, StageCode
 from offramp.codegen.image_tables import (
     Line,
     Member,
@@ -39,7 +39,7 @@ NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
 BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold
 INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST = 1, 2, 1, 2
-HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 116
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 140
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
 
@@ -65,9 +65,9 @@ def lay_out(firmware: Firmware, device: Device) -> Image:
         "init": tables.writes("init", firmware.init),
         "readable": tables.writes("readable", firmware.readable),
         "guards": tables.guards("guards", firmware.guards),
-        "weights": _weights(firmware, tables),
-        "loaded": loaded,
-        "biases": biases,
+        "contents.weights": _weights("", firmware.weights, tables),
+        "contents.loaded": loaded,
+        "contents.biases": biases,
         "models": Span(HEADER_BYTES, len(models)),
         "stages": Span(stages_at, len(stages)),
     }
@@ -139,6 +139,7 @@ def _input_run(layout: InputLayout, run: InputRun) -> Line:
 
 def _stage(stage: StageCode, index: int, last: bool, tables: Tables) -> tuple[Line, ...]:
     rule, result = stage.exit, stage.result
+    biases = _biases(f"_{index}", stage.biases, tables)
     return (
         span_field("values", tables.values(f"values_{index}", stage.registers)),
         span_field("advance", tables.writes(f"advance_{index}", stage.advance)),
@@ -146,6 +147,9 @@ def _stage(stage: StageCode, index: int, last: bool, tables: Tables) -> tuple[Li
         span_field("start", tables.writes(f"start_{index}", stage.start)),
         span_field("stop", tables.writes(f"stop_{index}", stage.stop)),
         span_field("control", tables.guards(f"control_{index}", stage.control)),
+        span_field("contents.weights", _weights(f"_{index}", stage.weights, tables)),
+        span_field("contents.loaded", biases),
+        span_field("contents.biases", biases),
         word_field("done_address", tables.device.register_address("CTRL", stage.quadrants[0])),
         number_field("least_cycles", stage.least_cycles),
         number_field("most_cycles", stage.most_cycles),
@@ -185,30 +189,41 @@ def _classes(stage: StageCode, index: int, tables: Tables) -> Span:
     return tables.add(f"classes_{index}", "offramp_class_t", len(lines), lines)
 
 
-def _weights(firmware: Firmware, tables: Tables) -> Span:
-    """The words of all chunks in a table of their own, before the chunks."""
-    at = tables.words("weight_words", [one for chunk in firmware.weights for one in chunk.words.tolist()]).at
+def _weights(suffix: str, chunks: Sequence[Chunk], tables: Tables) -> Span:
+    """The words of some chunks in a table of their own, before the chunks."""
+    at = tables.words(f"weight_words{suffix}", [one for chunk in chunks for one in chunk.words.tolist()]).at
     lines = []
-    for chunk in firmware.weights:
+    for chunk in chunks:
         span = Span(at, len(chunk.words))
         texts = (word(chunk.address), word(chunk.plain), number(chunk.columns), listed(map(number, span)))
         lines.append(row(texts, (chunk.address, chunk.plain, chunk.columns, *span)))
         at += WORD_BYTES * len(chunk.words)
-    return tables.add("weights", "offramp_chunk_t", len(lines), lines)
+    return tables.add(f"weights{suffix}", "offramp_chunk_t", len(lines), lines)
 
 
 def _byte_runs(firmware: Firmware, tables: Tables) -> Span:
     """Biases, their bytes in a table of their own; and zeros for the rolling buffers of all models, all of them from
     the same table."""
-    at = tables.bytes("bias_bytes", b"".join(run.values.tobytes() for run in firmware.biases)).at
-    lines = []
-    for run in firmware.biases:
-        lines.append(_run_of_bytes(run.address, Span(at, len(run.values))))
-        at += len(run.values)
+    lines = _bias_lines("", firmware.biases, tables)
     buffers = [run for model in firmware.models for run in model.buffers]
     zeros = tables.bytes("zeros", bytes(max((run.words for run in buffers), default=0))).at
     lines += [_run_of_bytes(run.address, Span(zeros, run.words)) for run in buffers]
     return tables.add("loaded", "offramp_bytes_t", len(lines), lines)
+
+
+def _biases(suffix: str, runs: Sequence[BiasRun], tables: Tables) -> Span:
+    """Biases of a stage."""
+    lines = _bias_lines(suffix, runs, tables)
+    return tables.add(f"biases{suffix}", "offramp_bytes_t", len(lines), lines)
+
+
+def _bias_lines(suffix: str, runs: Sequence[BiasRun], tables: Tables) -> list[Line]:
+    at = tables.bytes(f"bias_bytes{suffix}", b"".join(run.values.tobytes() for run in runs)).at
+    lines = []
+    for run in runs:
+        lines.append(_run_of_bytes(run.address, Span(at, len(run.values))))
+        at += len(run.values)
+    return lines
 
 
 def _run_of_bytes(address: int, span: Span) -> Line:

@@ -1,6 +1,8 @@
-"""What is loaded once: weights and biases of all stages as bus traffic; and where inputs and results lie."""
+"""What is loaded, once or again before a run: weights and biases as bus traffic; and where inputs and results lie."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -14,21 +16,43 @@ from offramp.planner.ir.chain import INPUT_TENSOR, Segment, TensorId
 
 
 def weight_runs(*models: Placed) -> tuple[WeightRun, ...]:
-    """All kernel columns of all stages of some models; what they share once."""
-    columns: dict[Processor, dict[Column, Bytes]] = {}
-    for placed in models:
-        for slot in placed.requirements.chain.slots:
-            hw = placed.requirements.layer(slot)
-            if slot.name in placed.placement.weights:
-                start = placed.placement.weights[slot.name]
-                for processor, data in pack_weights(hw).items():
-                    columns.setdefault(processor, {})[start] = data
-    return tuple(merge_runs(columns))
+    """All kernel columns of some models that are resident; what they share once."""
+    return _runs([(placed, [one.name for one in placed.problem.weights if one.life is None]) for placed in models])
 
 
 def weight_chunks(*models: Placed) -> tuple[Chunk, ...]:
     """Express loading of `weight_runs`."""
-    device = models[0].requirements.device
+    return _chunks(models[0].requirements.device, weight_runs(*models))
+
+
+def bias_runs(*models: Placed) -> tuple[BiasRun, ...]:
+    """All biases of some models that are resident, one run a layer."""
+    return _bias_runs([(placed, [one.name for one in placed.problem.biases if one.life is None]) for placed in models])
+
+
+def reloaded_chunks(placed: Placed, segment: Segment) -> tuple[Chunk, ...]:
+    """Kernels that are written again before a run: those that it is the first to need."""
+    return _chunks(placed.requirements.device, _runs([(placed, placed.reloaded_weights(segment))]))
+
+
+def reloaded_biases(placed: Placed, segment: Segment) -> tuple[BiasRun, ...]:
+    """Biases that are written again before a run."""
+    return _bias_runs([(placed, placed.reloaded_biases(segment))])
+
+
+def _runs(layers: Iterable[tuple[Placed, Collection[str]]]) -> tuple[WeightRun, ...]:
+    """The kernel columns of some layers of some models."""
+    columns: dict[Processor, dict[Column, Bytes]] = {}
+    for placed, names in layers:
+        for slot in placed.requirements.chain.slots:
+            if slot.name in names and slot.name in placed.placement.weights:
+                start = placed.placement.weights[slot.name]
+                for processor, data in pack_weights(placed.requirements.layer(slot)).items():
+                    columns.setdefault(processor, {})[start] = data
+    return tuple(merge_runs(columns))
+
+
+def _chunks(device: Device, runs: Iterable[WeightRun]) -> tuple[Chunk, ...]:
     return tuple(
         Chunk(
             address=device.weight_address(run.processor) + run.start * device.express_stride,
@@ -36,18 +60,17 @@ def weight_chunks(*models: Placed) -> tuple[Chunk, ...]:
             plain=device.weight_address(run.processor) + run.start * device.memories["weights"].word_stride,
             columns=len(run.data),
         )
-        for run in weight_runs(*models)
+        for run in runs
     )
 
 
-def bias_runs(*models: Placed) -> tuple[BiasRun, ...]:
-    """All biases of all stages of some models, one run a layer."""
+def _bias_runs(layers: Iterable[tuple[Placed, Collection[str]]]) -> tuple[BiasRun, ...]:
     runs = []
-    for placed in models:
+    for placed, names in layers:
         device = placed.requirements.device
         for slot in placed.requirements.chain.slots:
             place = placed.placement.biases.get(slot.name)
-            if place is not None:
+            if place is not None and slot.name in names:
                 stage = placed.requirements.stage_of[slot.writes]
                 data = pack_bias(placed.requirements.layer(slot), streaming_bias_lead(stage, slot))
                 runs.append(BiasRun(device.bias_address(place.quadrant, place.start), data.view(np.int8)))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from offramp.codegen.lower_slots import slot_registers
 from offramp.planner.allocation.place import Placed
+from offramp.planner.allocation.runs import fits, furthest_ends
 from offramp.planner.ir.chain import Stage, with_cuts
 from offramp.planner.ir.cuts import segment_cuts
 
@@ -68,36 +69,39 @@ class Way:
 
 
 def in_segments(placed: Placed) -> Placed:
-    """The chain with its stages cut so that every run has a slot for each of its layers."""
-    chain, most = placed.requirements.chain, placed.requirements.device.geometry.layers
-    if all(len(segment.slots) <= most for segment in chain.segments):
+    """The chain with its stages cut so that every run has a slot for each of its layers, and so that what is written
+    again is there for each of them."""
+    chain = placed.requirements.chain
+    ends = [furthest_ends(placed, stage) for stage in chain.stages]
+    if all(fits(stage, own) for stage, own in zip(chain.stages, ends, strict=True)):
         return placed
     positions = [
         runs
-        for number, stage in enumerate(chain.stages)
-        for runs in runs_by_position(len(stage.slots), segment_cuts(chain, stage), most, number)
+        for number, (stage, own) in enumerate(zip(chain.stages, ends, strict=True))
+        for runs in runs_by_position(own, segment_cuts(chain, stage), number)
     ]
-    runs = cheapest(positions, changes_of(placed), most).runs
+    runs = cheapest(positions, changes_of(placed), placed.requirements.device.geometry.layers).runs
     return placed.with_chain(with_cuts(chain, cuts_of(runs, len(chain.stages))))
 
 
-def runs_by_position(slots: int, places: Sequence[int], most: int, stage: int) -> tuple[tuple[Run, ...], ...]:
-    """All runs that occur when a stage of so many slots is cut into as few as possible, by their position among them.
+def runs_by_position(furthest: Sequence[int], places: Sequence[int], stage: int) -> tuple[tuple[Run, ...], ...]:
+    """All runs that occur when a stage is cut into as few as possible, by their position among them.
 
-    `places`: slots in front of which a run may begin, ascending; `most`: slots of a run. No two neighbouring places are
-    further apart than that.
+    `furthest`: as `furthest_ends` has it; `places`: slots in front of which a run may begin, ascending. From each of
+    them a run can reach the next one.
     """
+    slots = len(furthest)
     ends = (0, *places, slots)
     needed = {0: 0}  # runs up to a place
     left = {slots: 0}  # runs from a place on
     for end in ends[1:]:
-        needed[end] = 1 + min(needed[first] for first in ends if end - most <= first < end)
+        needed[end] = 1 + min(needed[first] for first in ends[:-1] if first < end <= furthest[first])
     for first in reversed(ends[:-1]):
-        left[first] = 1 + min(left[end] for end in ends if first < end <= first + most)
+        left[first] = 1 + min(left[end] for end in ends if first < end <= furthest[first])
     found: list[list[Run]] = [[] for _ in range(left[0])]
     for first in ends[:-1]:
         for end in ends:
-            if first < end <= first + most and needed[first] + 1 + left[end] == left[0]:
+            if first < end <= furthest[first] and needed[first] + 1 + left[end] == left[0]:
                 found[needed[first]].append(Run(stage, first, end))
     return tuple(map(tuple, found))
 

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from offramp.configs.device import Device
@@ -15,17 +14,18 @@ from offramp.configs.errors import CheckFailed, Damaged, Diagnostic, InputError,
 from offramp.configs.files import digest_of, is_file
 from offramp.configs.records import converter, read_record, to_json
 from offramp.planner.allocation.place import Placed
-from offramp.planner.allocation.requirements import placement_problem, requirements_of
+from offramp.planner.allocation.reload import Reload, reloaded
+from offramp.planner.allocation.requirements import MemoryRequirements, placement_problem, requirements_of
+from offramp.planner.allocation.runs import cuts_at, fits, furthest_ends
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import Sources, load_compared, read_sources
 from offramp.planner.exits.candidates import chosen_spec, stages_to_choose
 from offramp.planner.exits.records import CalibrationRecord, ChoiceRecord
 from offramp.planner.ir.chain import Chain, ExitStage, Threshold, with_cuts, with_threshold
-from offramp.planner.ir.cuts import segment_cuts
 from offramp.planner.ir.measure import Measure
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.check import check
-from offramp.planner.placement.problem import CYCLES, HIGHEST, BiasPlace, Objective, Placement
+from offramp.planner.placement.problem import CYCLES, HIGHEST, BiasPlace, Objective, Placement, Problem
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec, Spec, StageSpec
@@ -74,6 +74,7 @@ class PlacementRecord:
     biases: Mapping[str, tuple[int, int]]
     data: Mapping[str, int]
     objectives: tuple[Objective, ...]
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def plan_record(plan: Plan, folder: Path) -> PlanRecord:
             biases={name: (place.quadrant, place.start) for name, place in placement.biases.items()},
             data=placement.data,
             objectives=placement.objectives,
+            reload=plan.placed.reload,
         ),
     )
 
@@ -146,6 +148,7 @@ def plan_digest(plan: Plan) -> str:
         "weights": dict(placement.weights),
         "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
         "data": dict(placement.data),
+        **({"reload": [reload.weights, reload.biases]} if (reload := plan.placed.reload) else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -218,14 +221,18 @@ def restored(saved: PlanRecord, opened: OpenedRecord, built: Chain, path: Path) 
     chain = with_cuts(chain, _saved_cuts(saved, chain, opened.device, path))
     _check_stages(saved, chain, path)
     requirements = requirements_of(chain, opened.device)
-    problem = placement_problem(requirements)
+    problem, reload = placement_problem(requirements), saved.placement.reload
+    if reload:
+        problem = _reloaded(requirements, problem, reload, path)
     placement = _placement(saved.placement)
     violations = check(problem, placement)
     if violations:
         raise CheckFailed(
             Diagnostic(Where(str(path)), f"{violation.rule}: {violation.message}") for violation in violations
         )
-    placed = Placed(requirements, problem, placement)
+    placed = Placed(requirements, problem, placement, reload)
+    if not all(fits(stage, furthest_ends(placed, stage)) for stage in chain.stages):
+        raise damaged(path, "what is written again has the same place twice in a run")
     compared = load_compared(opened.spec, opened.sources, opened.device)
     plan = Plan(opened.spec, placed, compared, saved.calibration, saved.choice)
     if plan_digest(plan) != saved.digest:
@@ -261,16 +268,21 @@ def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
         raise InputError(Diagnostic(Where(str(path)), message))
 
 
+def _reloaded(requirements: MemoryRequirements, problem: Problem, reload: Reload, path: Path) -> Problem:
+    """The problem with what the plan says is written again. Damaged if that cannot be."""
+    try:
+        return reloaded(requirements, problem, reload)
+    except ValueError as error:
+        raise damaged(path, f"`placement.reload`: {error}") from error
+
+
 def _saved_cuts(saved: PlanRecord, chain: Chain, device: Device, path: Path) -> list[tuple[int, ...]]:
     """Where the plan's stages are cut into runs. Damaged if there can be no cut, or if a run gets too many layers."""
-    found = []
-    for record, stage in zip(saved.stages, chain.stages, strict=False):
-        places = [position for position in segment_cuts(chain, stage) if stage.slots[position].name in record.cuts]
-        bounds = pairwise((0, *places, len(stage.slots)))
-        if len(places) != len(record.cuts) or any(end - first > device.geometry.layers for first, end in bounds):
+    found = [cuts_at(chain, stage, one.cuts, device) for one, stage in zip(saved.stages, chain.stages, strict=False)]
+    for record, cuts in zip(saved.stages, found, strict=False):
+        if cuts is None:
             raise damaged(path, f"stage `{record.name}` cannot be cut at its `cuts`")
-        found.append(tuple(places))
-    return found + [()] * (len(chain.stages) - len(found))
+    return [cuts or () for cuts in found] + [()] * (len(chain.stages) - len(found))
 
 
 def damaged(path: Path, message: str) -> Damaged:

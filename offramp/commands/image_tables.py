@@ -40,4 +40,4 @@ def print_image_results(report: ImageReport, console: Console) -> None:
     if report.verified:
         if report.verified_switches is not None and len(report.models) > 1:
             console.print(f"the models answered in turn: {report.verified_switches:,} switches between them")
-        print_verified(report.verified, console)
+        print_verified(report.verified, any(one.reload for one in report.models), console)

@@ -9,7 +9,15 @@ from rich.table import Table
 
 from offramp.commands.choice_table import print_choice
 from offramp.comparison.headline import times
-from offramp.pipeline.report import AccuracyReport, FirmwareReport, MemoryReport, Report, StageReport, Verified
+from offramp.pipeline.report import (
+    AccuracyReport,
+    FirmwareReport,
+    MemoryReport,
+    ReloadReport,
+    Report,
+    StageReport,
+    Verified,
+)
 
 _CLASSES = 6  # of a stage that are listed
 ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
@@ -21,6 +29,8 @@ def print_plan(report: Report, console: Console, alone: bool = True) -> None:
         print_choice(report.choice, console)
     console.print(_stages(report))
     console.print(_memory(report, alone))
+    if report.reload:
+        console.print(_reload_text(report.reload), markup=False)
     if report.switches:
         console.print(_switches(report))
 
@@ -39,14 +49,15 @@ def print_results(report: Report, console: Console) -> None:
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
 
-def print_verified(verified: Verified, console: Console) -> None:
-    """What was loaded, and how many answers were right."""
+def print_verified(verified: Verified, reload: bool, console: Console) -> None:
+    """What was loaded, and how many answers were right. `reload`: something is written again when it is needed."""
     text = verified_text(verified.answers - verified.mismatches)
     if verified.mismatches:
         text = f"NOT verified: {verified.mismatches} of {verified.answers} answers differ"
     if not verified.mismatches:
         words = f"{verified.weight_words:,} weight words and {verified.bias_words:,} bias words"
-        console.print(f"loaded once, at the start, and never again: {words}")
+        when = "at the start, and again when needed" if reload else "once, at the start, and never again"
+        console.print(f"loaded {when}: {words}")
     console.print(text, style="bold green" if not verified.mismatches else "bold red")
 
 
@@ -106,7 +117,7 @@ def _shortened(layers: Sequence[str]) -> str:
 
 def _memory(report: Report, alone: bool) -> Table:
     names = ("stage", "weight columns", "weight bytes", "bias bytes", "data bytes touched")
-    table = make_table("memory, everything resident", names)
+    table = make_table("memory" if report.reload else "memory, everything resident", names)
     for stage in report.stages:
         numbers = (stage.weight_columns, stage.weight_bytes, stage.bias_bytes, stage.data_bytes)
         table.add_row(stage.name, *(f"{number:,}" for number in numbers))
@@ -126,6 +137,15 @@ def memory_cells(memory: MemoryReport) -> tuple[str, str, str]:
         f"{memory.weight_bytes / memory.weight_memory_bytes:.1%}",
         f"{memory.bias_bytes / memory.bias_memory_bytes:.1%}",
     )
+
+
+def _reload_text(one: ReloadReport) -> str:
+    """What is written again, and what that costs."""
+    kinds = ((one.weights, "weights"), (one.biases, "biases"))
+    what = " and ".join(f"{kind} of {', '.join(names)}" for names, kind in kinds if names)
+    proof = "the fewest possible" if one.bound == one.words else f"{one.bound:,.0f} at least"
+    mean = f"{one.words:,.0f} words an inference ({proof}), at most {one.worst:,}"
+    return f"written again when needed: {what}: {mean}; all but the first stage's: {one.everything:,.0f}"
 
 
 def _switches(report: Report) -> Table:

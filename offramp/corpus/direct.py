@@ -8,8 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.assemble import init_writes
-from offramp.codegen.firmware import BusWrite
-from offramp.codegen.load_images import bias_runs, buffer_runs, tensor_layout, weight_chunks
+from offramp.codegen.firmware import BiasRun, BusWrite, Chunk
+from offramp.codegen.load_images import (
+    bias_runs,
+    buffer_runs,
+    reloaded_biases,
+    reloaded_chunks,
+    tensor_layout,
+    weight_chunks,
+)
 from offramp.codegen.lower import Lowered, fifo_ports, lower
 from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.pack import pack_input
@@ -37,18 +44,22 @@ class ModelRunner:
         self._places: dict[TensorId, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], int]] = {}
 
     def load(self) -> None:
-        """Power-up writes, weights, biases and empty rolling buffers: once for all stages and inferences."""
+        """Power-up writes, the weights and biases that are resident, and empty rolling buffers: once for all stages and
+        inferences."""
         quadrants = sorted({quadrant for program in self.programs for quadrant in program.quadrants})
         self.write(init_writes(quadrants, self.device))
-        for chunk in weight_chunks(self.placed):
-            self.accelerator.write8(chunk.address | 1, 1)
-            self.accelerator.write_words(chunk.address, chunk.words)
-        for run in bias_runs(self.placed):
-            addresses = run.address + 4 * np.arange(len(run.values), dtype=np.uint32)
-            self.accelerator.write_block(addresses, run.values.view(np.uint8).astype(np.uint32))
+        self._write_memories(weight_chunks(self.placed), bias_runs(self.placed))
         for words in buffer_runs(self.placed):
             addresses = words.address + 4 * np.arange(words.words, dtype=np.uint32)
             self.accelerator.write_block(addresses, np.zeros(words.words, np.uint32))
+
+    def _write_memories(self, chunks: Iterable[Chunk], biases: Iterable[BiasRun]) -> None:
+        for chunk in chunks:
+            self.accelerator.write8(chunk.address | 1, 1)
+            self.accelerator.write_words(chunk.address, chunk.words)
+        for run in biases:
+            addresses = run.address + 4 * np.arange(len(run.values), dtype=np.uint32)
+            self.accelerator.write_block(addresses, run.values.view(np.uint8).astype(np.uint32))
 
     def write(self, writes: Iterable[BusWrite]) -> None:
         for write in writes:
@@ -78,6 +89,8 @@ class ModelRunner:
         elif self.stage != index:
             self.write(self.switching.transition(self.stage, index))
         self.stage = index
+        segment = self.placed.requirements.chain.segments[index]
+        self._write_memories(reloaded_chunks(self.placed, segment), reloaded_biases(self.placed, segment))
         if part:
             addresses = probe_of(self.lowered).stages[index].addresses
             self.write(BusWrite(address, part.limit) for address in addresses)

@@ -180,7 +180,8 @@ def _build(setting: _Setting, early: Early) -> Built:
         chain = build_chain(spec, sources, device)
         if problems := check_chain(chain, device):
             raise InputError(problems)
-        placed = place(chain, device, alternatives=alternatives)
+        always = [1] * len(chain.stages) if spec.reload else None
+        placed = place(chain, device, alternatives=alternatives, reached=always)
     except (InputError, Infeasible) as error:
         return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None, {}, {})
     lowered = lower(placed)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from offramp.codegen.load_images import reload_words, weight_chunks
+from offramp.codegen.load_images import reload_words, reloaded_biases, reloaded_chunks, weight_chunks
 from offramp.configs.device import Device
 from offramp.pipeline.alone import alone_budgets
 from offramp.pipeline.chains import answer_count
@@ -25,13 +25,14 @@ from offramp.pipeline.report import (
     EntryReport,
     ImageReport,
     MemoryReport,
+    ReloadReport,
     Report,
     SegmentReport,
     StageReport,
     SwitchReport,
 )
 from offramp.pipeline.warnings import plan_warnings
-from offramp.planner.allocation.budget import segment_cycles
+from offramp.planner.allocation.budget import segment_cycles, switching_cycles
 from offramp.planner.allocation.place import Placed
 from offramp.planner.chain.answers import class_labels
 from offramp.planner.hardware.core import switch_cycles
@@ -61,6 +62,25 @@ def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
         calibration=plan.calibration,
         choice=plan.choice,
         warnings=plan_warnings(plan, evaluation),
+        reload=_reload(plan.placed),
+    )
+
+
+def _reload(placed: Placed) -> ReloadReport | None:
+    found = placed.reload
+    if found is None:
+        return None
+    segments = placed.requirements.chain.segments
+    chunks = [chunk.words for segment in segments for chunk in reloaded_chunks(placed, segment)]
+    biases = [run.values for segment in segments for run in reloaded_biases(placed, segment)]
+    return ReloadReport(
+        weights=found.weights,
+        biases=found.biases,
+        words=found.words / found.inferences,
+        bound=found.bound / found.inferences,
+        worst=sum(map(len, chunks)) + sum(map(len, biases)),
+        everything=found.everything / found.inferences,
+        inferences=found.inferences,
     )
 
 
@@ -232,14 +252,17 @@ def _switch(made: Planned, before: int, after: int) -> SwitchReport:
     segments, states = made.chain.segments, made.lowered.switching
     writes = states.transition(before, after)
     kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
+    placed = made.plan.placed
+    kinds["weights"] += sum(len(chunk.words) for chunk in reloaded_chunks(placed, segments[after]))
+    kinds["bias"] += sum(len(run.values) for run in reloaded_biases(placed, segments[after]))
     return SwitchReport(
         source=segments[before].name,
         target=segments[after].name,
         register_writes=kinds["register"],
         weight_words=kinds["weights"],
         bias_words=kinds["bias"],
-        reload_words=sum(reload_words(made.plan.placed, segments[after])) + len(states.configure(after)),
-        cycles=switch_cycles(made.device, len(writes)).cycles,
+        reload_words=sum(reload_words(placed, segments[after])) + len(states.configure(after)),
+        cycles=switching_cycles(placed, len(writes), segments[after]).cycles,
     )
 
 

@@ -58,6 +58,9 @@ class PlannedImage:
         return self.models[model].lowered.switching.configure(0)
 
 
+RELOAD = "`reload: allowed` is for a build of a single spec; the weights of several models are resident"
+
+
 def make_image(
     files: ModelFiles, devices: Sequence[Device], progress: Progress, tasks: Executor = IN_PROCESS
 ) -> PlannedImage:
@@ -69,6 +72,8 @@ def make_image(
     specs = [load_spec(path, device) for path, device in zip(files.specs, devices, strict=True)]
     if len(specs) == 1:
         return image_of(make_plan(specs[0], devices[0], progress, tasks))
+    if problems := [Diagnostic(spec.places["reload"], RELOAD) for spec in specs if spec.reload]:
+        raise InputError(problems)
     devices = [with_clocks(device, spec.clocks) for device, spec in zip(devices, specs, strict=True)]
     check_agreement([(spec.where, device) for spec, device in zip(specs, devices, strict=True)])
     names = _names(specs)

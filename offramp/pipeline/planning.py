@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,7 +72,8 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, t
     if problems:
         raise InputError(problems)
     progress.step("placing weights, biases and activations")
-    placed = place(chain, device, alternatives=freed_processors(spec, sources, device))
+    always = [1] * len(chain.stages) if spec.reload else None
+    placed = place(chain, device, alternatives=freed_processors(spec, sources, device), reached=always)
     lowered = lower(placed)
     return calibrated(spec, planned(Plan(spec, lowered.placed, compared), lowered), progress, tasks)
 
@@ -83,10 +85,19 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
     progress.step("calibrating thresholds")
     found = _calibrate(spec, spec.calibration, made, tasks)
     early = zip(made.chain.exits, found.thresholds, strict=False)
-    chain = with_threshold(made.chain, {stage.name: _by_class(made.chain, stage, one) for stage, one in early})
-    placed = made.plan.placed.with_chain(chain)
+    thresholds = {stage.name: _by_class(made.chain, stage, one) for stage, one in early}
+    if made.plan.placed.reload:
+        progress.step("choosing what is written again, by how often stages are reached")
+        lowered = lower(place(made.chain, made.device, reached=reached_stages(found.exit_counts)))
+        made = planned(replace(made.plan, placed=lowered.placed), lowered)
+    placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
+
+
+def reached_stages(exit_counts: Sequence[int]) -> list[int]:
+    """How many inferences reach each stage, by how many leave at each."""
+    return [sum(exit_counts[stage:]) for stage in range(len(exit_counts))]
 
 
 def _meaning(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:

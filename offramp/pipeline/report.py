@@ -127,6 +127,22 @@ class SwitchReport:
 
 
 @dataclass(frozen=True)
+class ReloadReport:
+    """Layers whose weights or biases are written again whenever their run is reached. Words of one inference: `words`
+    in the mean, `bound`: the least that any choice takes; `worst`: if it goes through all stages; `everything`: in the
+    mean if all but the first stage's were written again. Means over `inferences` inferences of the calibration data; 1:
+    every stage is taken to be reached."""
+
+    weights: tuple[str, ...]
+    biases: tuple[str, ...]
+    words: float
+    bound: float
+    worst: int
+    everything: float
+    inferences: int
+
+
+@dataclass(frozen=True)
 class AloneReport:
     """A network that the spec wants compared, run alone."""
 
@@ -211,6 +227,7 @@ class Report:
     firmware: FirmwareReport | None = None
     choice: ChoiceRecord | None = None
     warnings: tuple[str, ...] = ()
+    reload: ReloadReport | None = None
 
 
 @dataclass(frozen=True)

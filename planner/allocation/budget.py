@@ -20,6 +20,7 @@ from offramp.planner.hardware.core import (
     start_cycles,
     stop_cycles,
     switch_cycles,
+    weight_load_cycles,
 )
 from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, network_energy, run_energy
@@ -39,8 +40,9 @@ class Budget(Generic[Cost]):
 
     `loads`: what loading the input adds: before the first stage or, through the FIFO, to each stage that reads it.
     `starts`: to start the accelerator. `stages`: the accelerator. `inside`: from the end of each segment but the last
-    to the start of the next one. `checks`: from the end of the last one to the decision. `forward[i]`: registers
-    rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first before the next inference.
+    to the start of the next one. `checks`: from the end of the last one to the decision. `forward[i]`: registers, and
+    what is not resident, rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first
+    before the next inference.
     """
 
     loads: tuple[Cost, ...]
@@ -110,9 +112,23 @@ def cycle_budget(
         stages=tuple(stage_cycles(placed, stage) for stage in stages),
         inside=tuple(_inside(placed, *one) for one in zip(stages, inside, strict=True)),
         checks=checking(placed),
-        forward=tuple(switch_cycles(device, writes) for writes in forward),
-        back=tuple(switch_cycles(device, writes) for writes in back),
+        forward=tuple(
+            switching_cycles(placed, writes, after.segments[0])
+            for writes, after in zip(forward, stages[1:], strict=True)
+        ),
+        back=tuple(switching_cycles(placed, writes, stages[0].segments[0]) for writes in back),
     )
+
+
+def switching_cycles(placed: Placed, writes: int, after: Segment) -> Cycles:
+    """So many register writes, and what is written again before a run."""
+    device, requirements = placed.requirements.device, placed.requirements
+    columns = set(placed.reloaded_weights(after))
+    weight_bytes = sum(requirements.layer(slot).weight_bytes for slot in after.slots if slot.name in columns)
+    names = set(placed.reloaded_biases(after))
+    biases = sum(block.length for block in placed.problem.biases if block.name in names)
+    parts = [switch_cycles(device, writes + biases)]
+    return sum_cycles([*parts, weight_load_cycles(device, weight_bytes)] if weight_bytes else parts)
 
 
 def _inside(placed: Placed, stage: Stage, writes: Sequence[int]) -> Cycles:
@@ -120,10 +136,10 @@ def _inside(placed: Placed, stage: Stage, writes: Sequence[int]) -> Cycles:
     device, quadrants = placed.requirements.device, len(placed.requirements.quadrants(stage))
     return sum_cycles(
         part
-        for one in writes
+        for one, after in zip(writes, stage.segments[1:], strict=True)
         for part in (
             stop_cycles(device, quadrants),
-            switch_cycles(device, one),
+            switching_cycles(placed, one, after),
             start_cycles(device, quadrants),
         )
     )

@@ -101,6 +101,7 @@ def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[M
         labels=spec.labels,
         answers=spec.answers,
         compare=spec.compare,
+        reload=spec.reload,
         clocks=spec.clocks,
         places=spec.places,
         stages=(*stages, StageSpec(choice.main, choice.where, choice.main, None, rule, None, choice.main_answers)),

@@ -13,6 +13,8 @@ Quadrants = dict[str, int]  # block name -> quadrant
 
 def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> Answer[dict[str, BiasPlace]]:
     """Places by block name, in memories of `capacity` bytes: greedily, and by CP-SAT if greedy packing fails."""
+    if any(block.life for block in blocks):
+        return _place_with_lives(blocks, capacity, limits)
     assigned = _greedy(blocks, capacity)
     if assigned is None:
         if _crowded(blocks, capacity):
@@ -24,6 +26,34 @@ def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> 
             return answer
         assigned = answer.value
     return Found(_pack(blocks, assigned))
+
+
+def _place_with_lives(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> Answer[dict[str, BiasPlace]]:
+    """The same where some are written again: in each quadrant these share bytes behind the one that is resident and
+    must be at 0, or else at the beginning, and the other residents follow."""
+    from offramp.planner.placement.cpsat_reload import assign_with_lives
+
+    answer = assign_with_lives(blocks, capacity, limits)
+    if not isinstance(answer, Found):
+        return answer
+    places: dict[str, BiasPlace] = {}
+    for quadrant in sorted(set(answer.value.values())):
+        own = [block for block in blocks if answer.value[block.name] == quadrant]
+        resident = [block for block in own if block.life is None]
+        filled = sum(block.length for block in resident if block.at_zero)
+        places |= {block.name: BiasPlace(quadrant, 0) for block in resident if block.at_zero}
+        end = filled
+        for life in sorted({block.life for block in own if block.life}):
+            start = filled
+            for block in sorted((one for one in own if one.life == life), key=lambda one: not one.at_zero):
+                places[block.name] = BiasPlace(quadrant, start)
+                start += block.length
+            end = max(end, start)
+        for block in resident:
+            if not block.at_zero:
+                places[block.name] = BiasPlace(quadrant, end)
+                end += block.length
+    return Found({block.name: places[block.name] for block in blocks})
 
 
 def _greedy(blocks: Sequence[BiasBlock], capacity: int) -> Quadrants | None:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from offramp.planner.placement.problem import (
     CYCLES,
     HIGHEST,
+    BiasBlock,
     Buffer,
     Placement,
     Problem,
@@ -71,11 +72,11 @@ def weight_start_fixed(problem: Problem, placement: Placement) -> Iterator[Viola
 
 
 def weights_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """No kernel column of a processor belongs to two blocks."""
+    """No kernel column of a processor belongs to two blocks, but to such as are written again at different times."""
     maps = [(block, _weight_bitmap(problem, block, start)) for block, start in _placed_weights(problem, placement)]
     for (one, one_map), (other, other_map) in combinations(maps, 2):
         shared = np.argwhere(one_map & other_map)
-        if len(shared):
+        if len(shared) and not _apart(one, other):
             processor, column = (int(index) for index in shared[0])
             both = f"weights {label(one)} and {label(other)} both occupy column {column} of processor {processor}"
             yield Violation("weights_disjoint", both)
@@ -109,7 +110,7 @@ def bias_at_zero(problem: Problem, placement: Placement) -> Iterator[Violation]:
 
 
 def biases_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]:
-    """No bias byte belongs to two blocks."""
+    """No bias byte belongs to two blocks, but to such as are written again at different times."""
     places = [(block, placement.biases[block.name]) for block in problem.biases if block.name in placement.biases]
     placed = [(block, place) for block, place in places if place.quadrant in block.quadrants]
     quadrants = 1 + max((place.quadrant for _, place in placed), default=0)
@@ -120,7 +121,7 @@ def biases_disjoint(problem: Problem, placement: Placement) -> Iterator[Violatio
         maps.append((block, bitmap))
     for (one, one_map), (other, other_map) in combinations(maps, 2):
         shared = np.argwhere(one_map & other_map)
-        if len(shared):
+        if len(shared) and not _apart(one, other):
             quadrant, byte = (int(index) for index in shared[0])
             both = f"biases {label(one)} and {label(other)} both occupy byte {byte} of quadrant {quadrant}"
             yield Violation("biases_disjoint", both)
@@ -210,6 +211,13 @@ def _placed_weights(problem: Problem, placement: Placement) -> list[tuple[Weight
 
 def _placed_data(problem: Problem, placement: Placement) -> list[tuple[Buffer, int]]:
     return [(block, placement.data[block.name]) for block in problem.data if block.name in placement.data]
+
+
+def _apart(one: WeightBlock | BiasBlock, other: WeightBlock | BiasBlock) -> bool:
+    """Both blocks are written again, and at no place in the order of runs are both needed."""
+    if one.life is None or other.life is None:
+        return False
+    return not set(range(one.life[0], one.life[1] + 1)) & set(range(other.life[0], other.life[1] + 1))
 
 
 def _weight_bitmap(problem: Problem, block: WeightBlock, start: int) -> Bitmap:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offramp.planner.placement.interval_problem import Items, bits_of
-from offramp.planner.placement.problem import Buffer, Problem, WeightBlock
+from offramp.planner.placement.problem import Buffer, Problem, WeightBlock, may_share
 
 
 def weight_items(blocks: Sequence[WeightBlock], problem: Problem) -> Items:
-    """Cells are kernel columns; blocks conflict that have a processor in common."""
+    """Cells are kernel columns; blocks conflict that have a processor in common and are there at the same time."""
     return Items(
         tuple(block.columns for block in blocks),
         tuple(block.start for block in blocks),
         tuple(
-            bits_of(i for i, other in enumerate(blocks) if other is not block and other.processors & block.processors)
+            bits_of(i for i, other in enumerate(blocks) if other is not block and _meet(block, other))
             for block in blocks
         ),
         tuple((block.processors & -block.processors).bit_length() for block in blocks),
         problem.start_multiple,
         problem.columns,
     )
+
+
+def _meet(one: WeightBlock, other: WeightBlock) -> bool:
+    return bool(one.processors & other.processors) and not may_share(one.life, other.life)
 
 
 def data_items(blocks: Sequence[Buffer], problem: Problem) -> Items:

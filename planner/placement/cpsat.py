@@ -1,47 +1,25 @@
-"""What bounds, first fit and searches leave open, as models for CP-SAT. No other module imports OR-Tools.
+"""What bounds, first fit and searches leave open, as models for CP-SAT. Only `cpsat*.py` import OR-Tools.
 
-Every rule of a model is a function that adds its constraints and says what they mean. Solvers have one worker, a fixed
-seed and a limit in deterministic time: the same model gets the same answer on every machine.
+Every rule of a model is a function that adds its constraints and says what they mean.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ortools.sat.python import cp_model
 
 from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
+from offramp.planner.placement.cpsat_solver import SOLVED, solve_model
 from offramp.planner.placement.interval_problem import Arrangement, Bits, Items, Limits, bits_of, members
 from offramp.planner.placement.joint_problem import Board
 from offramp.planner.placement.problem import BiasBlock, Problem
 
 Starts = tuple[Column, ...]
 Choices = list[list[cp_model.IntVar]]  # per bundle: one truth value for each base
-SOLVED = (cp_model.OPTIMAL, cp_model.FEASIBLE)
-
-
-def _solve(
-    model: cp_model.CpModel, limits: Limits, linearization: int = 1
-) -> tuple[cp_model.CpSolver, cp_model.CpSolverStatus]:
-    """The solver with what it found, and its status. It runs in a thread: OR-Tools would not let Python see a signal
-    before it is done, or kill the process."""
-    solver = cp_model.CpSolver()
-    solver.parameters.catch_sigint_signal = False
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = limits.seed
-    solver.parameters.max_deterministic_time = limits.effort
-    solver.parameters.linearization_level = linearization
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(solver.solve, model)
-        try:
-            return solver, answer.result()
-        except BaseException:
-            solver.stop_search()
-            raise
 
 
 # The interval problem: a lower highest end.
@@ -73,7 +51,7 @@ def improve(items: Items, cliques: Sequence[Bits], known: Arrangement, limits: L
     for item, start in starts.items():
         model.add_hint(start, min(known.starts[item], top - items.sizes[item]) // unit)
     model.minimize(highest)
-    solver, status = _solve(model, limits)
+    solver, status = solve_model(model, limits)
     if status in SOLVED:
         found = {item: solver.value(start) * unit for item, start in starts.items()}
         bound = max(known.bound, round(solver.best_objective_bound))
@@ -165,11 +143,17 @@ def _weight_model(problem: Problem, starts: Starts) -> tuple[cp_model.CpModel, l
 
 
 def _in_one_processor(problem: Problem) -> Iterable[tuple[int, ...]]:
-    """The weight blocks of each processor, each set of blocks once."""
+    """The weight blocks that each processor holds at once, each set of blocks once."""
     processors = range(max(block.processors.bit_length() for block in problem.weights))
+    times = sorted({block.life[0] for block in problem.weights if block.life}) or [0]
     sets = (
-        tuple(index for index, block in enumerate(problem.weights) if block.processors >> processor & 1)
+        tuple(
+            index
+            for index, block in enumerate(problem.weights)
+            if block.processors >> processor & 1 and (block.life is None or block.life[0] <= time <= block.life[1])
+        )
         for processor in processors
+        for time in times
     )
     return dict.fromkeys(filter(None, sets))
 
@@ -183,7 +167,7 @@ def _best_starts(
     model: cp_model.CpModel, variables: Sequence[cp_model.IntVar], problem: Problem, starts: Starts, limits: Limits
 ) -> tuple[Starts, int]:
     """The best starts that are found, else the given ones, and the bound of the objective."""
-    solver, status = _solve(model, limits)
+    solver, status = solve_model(model, limits)
     if status not in SOLVED:
         return starts, 0
     found = tuple(solver.value(variable) * problem.start_multiple for variable in variables)
@@ -203,7 +187,7 @@ def assign_quadrants(blocks: Sequence[BiasBlock], capacity: int, limits: Limits)
         guests = {block: inside[block.name, quadrant] for block in blocks if quadrant in block.quadrants}
         _within_memory(model, guests, capacity)
         _one_at_zero(model, guests)
-    solver, status = _solve(model, limits)
+    solver, status = solve_model(model, limits)
     if status in SOLVED:
         return Found({name: quadrant for (name, quadrant), here in inside.items() if solver.boolean_value(here)})
     return Impossible("solver") if status == cp_model.INFEASIBLE else Undecided()
@@ -234,13 +218,13 @@ def choose_bases(board: Board, limits: Limits) -> Answer[list[int]]:
     """
     model = cp_model.CpModel()
     _processors_within_height(model, board, _one_base_each(model, board))
-    if _solve(model, limits, linearization=2)[1] == cp_model.INFEASIBLE:
+    if solve_model(model, limits, linearization=2)[1] == cp_model.INFEASIBLE:
         return Impossible("solver")
     model = cp_model.CpModel()
     choices = _one_base_each(model, board)
     _processors_within_height(model, board, choices)
     _rectangles_apart(model, board, choices)
-    solver, status = _solve(model, limits)
+    solver, status = solve_model(model, limits)
     if status in SOLVED:
         return Found([next(i for i, one in enumerate(bases) if solver.boolean_value(one)) for bases in choices])
     return Impossible("solver") if status == cp_model.INFEASIBLE else Undecided()

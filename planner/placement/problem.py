@@ -14,11 +14,16 @@ from offramp.configs.errors import Where
 Step = int  # a moment of one inference: the input is loaded at 0, then one step per layer slot and one per exit check
 
 
+Life = tuple[int, int]
+
+
 @dataclass(frozen=True)
 class WeightBlock:
     """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map.
 
-    `penalty`: cycles that an inference loses for each column that the start lies above 0.
+    `penalty`: cycles that an inference loses for each column that the start lies above 0. `life`: of kernels that are
+    written again whenever they are needed, the first and last place in the order of runs at which they are; None of
+    those that are resident.
     """
 
     name: str
@@ -27,17 +32,20 @@ class WeightBlock:
     start: Column | None = None  # fixed, or None
     where: Where | None = None
     penalty: int = 0
+    life: Life | None = None
 
 
 @dataclass(frozen=True)
 class BiasBlock:
-    """Biases of one layer: `length` consecutive bytes of the bias memory of one of `quadrants`."""
+    """Biases of one layer: `length` consecutive bytes of the bias memory of one of `quadrants`. `life` as in
+    WeightBlock."""
 
     name: str
     length: int
     quadrants: tuple[int, ...]
     at_zero: bool = False  # must start at byte 0 of its quadrant
     where: Where | None = None
+    life: Life | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,11 @@ class Violation:
 
     rule: str
     message: str
+
+
+def may_share(one: Life | None, other: Life | None) -> bool:
+    """Whether two blocks may have the same place: both are written again, and never needed at once."""
+    return one is not None and other is not None and (one[1] < other[0] or other[1] < one[0])
 
 
 def label(block: WeightBlock | BiasBlock | Buffer) -> str:

@@ -317,6 +317,13 @@ COMMON_KEYS = (
         default=(),
     ),
     Key("compare", names, "Networks that are in no stage, to be run alone for comparison.", default=()),
+    Key(
+        "reload",
+        one_of(("not", "allowed")),
+        "`allowed`: weights and biases that do not fit are written again from flash whenever they are needed, those of "
+        "the first stage never; which, is chosen for the fewest words. Default: `not`: all of them are resident.",
+        default="not",
+    ),
     Key("device", name, "The device that the spec is for; default: `MAX78000`."),
     Key(
         "clocks",

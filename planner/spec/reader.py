@@ -61,6 +61,7 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
         "labels": entry["labels"],
         "answers": entry["answers"],
         "compare": entry["compare"],
+        "reload": entry["reload"] == "allowed",
         "clocks": _named(entry["clocks"]),
         "places": entry.lines,
     }

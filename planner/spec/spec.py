@@ -158,7 +158,8 @@ class Spec:
     """What all specs have. `clocks`: Hz by name, the device's where not given; `places`: of the spec's keys.
 
     `answers`: names of all that the application can answer; without them the classes of the last stage are the answers,
-    and `labels` may name these. `compare`: networks that are in no stage, but are run alone for comparison.
+    and `labels` may name these. `compare`: networks that are in no stage, but are run alone for comparison. `reload`:
+    what does not fit may be written again when it is needed.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Spec:
     labels: tuple[str, ...]
     answers: tuple[str, ...] = ()
     compare: tuple[str, ...]
+    reload: bool
     clocks: Mapping[str, int]
     places: Mapping[str, Where]
 

@@ -14,6 +14,7 @@ from offramp.codegen.segments import Changes, Run, Way, changes_of, cheapest, cu
 from offramp.configs.device import Device, load_device
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import Placed, place
+from offramp.planner.allocation.runs import furthest_ends
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import Chain, Stage, slots_of, tensor_of, whole, with_cuts
 from offramp.planner.ir.cuts import segment_cuts
@@ -126,7 +127,7 @@ def chosen_way(placed: Placed) -> Way:
     positions = [
         runs
         for number, stage in enumerate(chain.stages)
-        for runs in runs_by_position(len(stage.slots), segment_cuts(chain, stage), most, number)
+        for runs in runs_by_position(furthest_ends(placed, stage), segment_cuts(chain, stage), number)
     ]
     return cheapest(positions, changes_of(placed), most)
 
@@ -141,7 +142,7 @@ def test_a_stage_that_fits_is_one_run() -> None:
 
 
 def test_ties_are_cut_at_the_first_place() -> None:
-    positions = runs_by_position(6, (1, 2, 3, 4, 5), 4, 0)
+    positions = runs_by_position((4, 5, 6, 6, 6, 6), (1, 2, 3, 4, 5), 0)
     assert positions == ((Run(0, 0, 2), Run(0, 0, 3), Run(0, 0, 4)), (Run(0, 2, 6), Run(0, 3, 6), Run(0, 4, 6)))
     same = np.zeros((2, 6, 6), np.int64)
     different = same + 1 - np.eye(6, dtype=np.int64)  # 2 writes a shared slot, and 2 where runs differ in length
@@ -152,7 +153,7 @@ def test_ties_are_cut_at_the_first_place() -> None:
 
 def test_as_few_runs_as_the_places_allow() -> None:
     """Six slots in runs of four, but no cut in the middle: three runs."""
-    positions = runs_by_position(6, (1, 5), 4, 0)
+    positions = runs_by_position((4, 5, 6, 6, 6, 6), (1, 5), 0)
     assert positions == ((Run(0, 0, 1),), (Run(0, 1, 5),), (Run(0, 5, 6),))
 
 

@@ -19,7 +19,8 @@
  *   - A call that needs an open image, an input or an answer that is not there returns OFFRAMP_NOT_READY.
  *   - offramp_on_interrupt is for the accelerator's interrupt handler, and nothing else is.
  *   - No call waits without bound. offramp_poll, offramp_begin and offramp_load do not wait at all; offramp_open,
- *     offramp_wake, offramp_self_test and a call that finds the accelerator to be loaded again take some milliseconds.
+ *     offramp_wake, offramp_self_test and a call that finds the accelerator to be loaded again take some milliseconds, and
+ *     so does one that starts a stage whose weights are written each time (`reload: allowed`).
  *   - No heap, no recursion. Constant data is never written.
  *
  * Never a wrong answer with OFFRAMP_OK: docs/FAULTS.md of the generator lists what is noticed and what cannot be.

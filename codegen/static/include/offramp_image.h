@@ -55,6 +55,13 @@ typedef struct {
     offramp_span_t bytes;
 } offramp_bytes_t;
 
+/* What is written to memories. */
+typedef struct {
+    offramp_span_t weights; /* chunks */
+    offramp_span_t loaded;  /* bytes: to bias memories and, for empty rolling buffers, to data memory */
+    offramp_span_t biases;  /* the first of these */
+} offramp_contents_t;
+
 /* Words of the input in one data memory instance, or for one FIFO port. */
 typedef struct {
     uint32_t address;
@@ -101,6 +108,7 @@ typedef struct {
     offramp_span_t start;   /* writes: to control registers */
     offramp_span_t stop;    /* writes: done and enable bits off, so that memories are accessible */
     offramp_span_t control; /* guards: control registers while the stage runs, without the done bit */
+    offramp_contents_t contents; /* written each time before the stage runs */
     uint32_t done_address;  /* control register of the master quadrant */
     uint32_t least_cycles;  /* of the core's clock: the stage cannot have finished before */
     uint32_t most_cycles;   /* of the core's clock: it has to have finished */
@@ -139,9 +147,7 @@ typedef struct {
     offramp_span_t init;     /* writes after power-up */
     offramp_span_t readable; /* writes: weight memories can be read; `init` undoes them */
     offramp_span_t guards;
-    offramp_span_t weights; /* chunks */
-    offramp_span_t loaded; /* bytes: what is written to bias memories and, for empty rolling buffers, to data memory */
-    offramp_span_t biases; /* the first of these */
+    offramp_contents_t contents; /* resident: written once */
     offramp_span_t models;
     offramp_span_t stages; /* of all models */
 } offramp_header_t;

@@ -56,7 +56,8 @@ static void forget_contents(void)
 static offramp_status_t check_loaded(void)
 {
     offramp_status_t status = OFFRAMP_OK;
-    if (offramp_runtime.options.check_weights && !(offramp_weights_hold() && offramp_biases_hold())) {
+    if (offramp_runtime.options.check_weights &&
+        !offramp_contents_hold(&offramp_runtime.header->contents, OFFRAMP_TEST_WEIGHTS | OFFRAMP_TEST_BIASES)) {
         status = OFFRAMP_E_MEMORY;
     } else if (!offramp_has_power()) {
         status = OFFRAMP_E_POWER;
@@ -76,9 +77,9 @@ offramp_status_t offramp_load_block(bool keep_weights)
     offramp_apply(&image->init);
     if (offramp_has_power()) {
         if (!keep_weights) {
-            offramp_load_weights();
+            offramp_load_weights(&image->contents.weights);
         }
-        offramp_load_bytes(&image->loaded);
+        offramp_load_bytes(&image->contents.loaded);
         status = check_loaded();
     }
     if (status == OFFRAMP_OK) {
@@ -130,11 +131,13 @@ offramp_status_t offramp_make_ready(void)
     return status;
 }
 
-static bool registers_in_place(void)
+/* Registers, and what has been written for the stage that they are of. */
+static bool stage_in_place(uint32_t tests)
 {
     const offramp_runtime_t *self = &offramp_runtime;
     return (self->record == NULL) ||
-           offramp_registers_hold(self->record, self->current);
+           ((((tests & OFFRAMP_TEST_REGISTERS) == 0u) || offramp_registers_hold(self->record, self->current)) &&
+            offramp_contents_hold(&self->current->contents, tests));
 }
 
 offramp_status_t offramp_test_block(uint32_t tests)
@@ -142,17 +145,18 @@ offramp_status_t offramp_test_block(uint32_t tests)
     offramp_status_t status = offramp_make_ready();
     if (status == OFFRAMP_OK) {
         bool intact = ((tests & OFFRAMP_TEST_IMAGE) == 0u) || offramp_image_intact(offramp_runtime.image);
-        bool same = (((tests & OFFRAMP_TEST_REGISTERS) == 0u) || registers_in_place()) &&
-                    (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_biases_hold()) &&
-                    (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || offramp_weights_hold());
+        bool same = stage_in_place(tests) && offramp_contents_hold(&offramp_runtime.header->contents, tests);
         if (!intact) {
-            status = offramp_fail(OFFRAMP_E_IMAGE);
+            status = OFFRAMP_E_IMAGE;
         } else if (!same) {
-            status = offramp_fail(OFFRAMP_E_MEMORY);
+            status = OFFRAMP_E_MEMORY;
         } else if (!offramp_has_power()) {
-            status = offramp_fail(OFFRAMP_E_POWER);
+            status = OFFRAMP_E_POWER;
         } else {
             /* All is as it should be. */
+        }
+        if (status != OFFRAMP_OK) {
+            (void)offramp_fail(status);
         }
     }
     return status;

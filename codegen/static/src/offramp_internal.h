@@ -86,8 +86,8 @@ void offramp_apply(const offramp_span_t *writes);
 /* Writes all registers of a model for one of its stages. */
 void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stage);
 
-/* Weights of all models. */
-void offramp_load_weights(void);
+/* Writes chunks of weights. */
+void offramp_load_weights(const offramp_span_t *chunks);
 
 /* Writes biases, or the zeros of rolling buffers: runs of bytes. */
 void offramp_load_bytes(const offramp_span_t *runs);
@@ -96,8 +96,7 @@ void offramp_load_bytes(const offramp_span_t *runs);
 bool offramp_image_intact(const offramp_image_t *image);
 bool offramp_guards_hold(const offramp_span_t *guards);
 bool offramp_registers_hold(const offramp_model_t *model, const offramp_stage_t *stage);
-bool offramp_weights_hold(void);
-bool offramp_biases_hold(void);
+bool offramp_contents_hold(const offramp_contents_t *contents, uint32_t tests); /* OFFRAMP_TEST_BIASES, _WEIGHTS */
 
 /* Copies a tensor out of data memory, in the order channel, row, column: widened to 32 bits, or as it is. */
 void offramp_read_words(const offramp_tensor_t *tensor, int32_t *words);

@@ -2,7 +2,7 @@
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
-OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 29u);
+OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 35u);
 OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 31u);
 
 void offramp_apply(const offramp_span_t *writes)
@@ -70,10 +70,10 @@ bool offramp_guards_hold(const offramp_span_t *guards)
     return wrong == 0u;
 }
 
-void offramp_load_weights(void)
+void offramp_load_weights(const offramp_span_t *chunks)
 {
-    const offramp_chunk_t *chunk = offramp_at(offramp_runtime.header->weights.at);
-    for (uint32_t left = offramp_runtime.header->weights.count; left > 0u; left--) {
+    const offramp_chunk_t *chunk = offramp_at(chunks->at);
+    for (uint32_t left = chunks->count; left > 0u; left--) {
         const uint32_t *words = offramp_at(chunk->words.at);
         offramp_byte_write(chunk->address + 1u, 1u);
         for (uint32_t i = 0u; i < chunk->words.count; i++) {
@@ -83,35 +83,30 @@ void offramp_load_weights(void)
     }
 }
 
-/* Byte `index` of what express loading has sent: the first of a word is the most significant one. */
-static uint8_t byte_sent(const uint32_t *words, uint32_t index)
-{
-    return (uint8_t)(words[index / 4u] >> (24u - 8u * (index % 4u)));
-}
-
 /* A column that is read: its first byte in a word of its own, then four bytes a word, the first most significant. */
 static uint8_t byte_read(uint32_t address, uint32_t index)
 {
     uint32_t word = offramp_reg_read(address + ((index + 3u) & ~3u));
-    return (uint8_t)(word >> (8u * (0u - index) % 32u));
+    return (uint8_t)(word >> (8u * ((0u - index) & 3u)));
 }
 
-bool offramp_weights_hold(void)
+static bool weights_hold(const offramp_span_t *chunks)
 {
-    const offramp_chunk_t *chunk = offramp_at(offramp_runtime.header->weights.at);
+    const offramp_chunk_t *chunk = offramp_at(chunks->at);
     uint32_t bytes = offramp_runtime.header->column_bytes;
-    bool same = true;
+    uint32_t wrong = 0u;
     offramp_apply(&offramp_runtime.header->readable);
-    for (uint32_t left = offramp_runtime.header->weights.count; same && (left > 0u); left--) {
-        const uint32_t *words = offramp_at(chunk->words.at);
-        for (uint32_t i = 0u; same && (i < chunk->columns * bytes); i++) {
+    for (uint32_t left = chunks->count; left > 0u; left--) {
+        const uint8_t *sent = offramp_at(chunk->words.at);
+        for (uint32_t i = 0u; i < chunk->columns * bytes; i++) {
             uint32_t address = chunk->plain + 16u * (i / bytes);
-            same = byte_read(address, i % bytes) == byte_sent(words, i);
+            /* Of a word the most significant byte has been sent first. */
+            wrong |= (uint32_t)byte_read(address, i % bytes) ^ sent[i ^ 3u];
         }
         chunk++;
     }
     offramp_apply(&offramp_runtime.header->init);
-    return same;
+    return wrong == 0u;
 }
 
 void offramp_load_bytes(const offramp_span_t *runs)
@@ -126,18 +121,24 @@ void offramp_load_bytes(const offramp_span_t *runs)
     }
 }
 
-bool offramp_biases_hold(void)
+static bool biases_hold(const offramp_span_t *runs)
 {
-    const offramp_bytes_t *run = offramp_at(offramp_runtime.header->biases.at);
+    const offramp_bytes_t *run = offramp_at(runs->at);
     uint32_t wrong = 0u;
-    for (uint32_t left = offramp_runtime.header->biases.count; left > 0u; left--) {
+    for (uint32_t left = runs->count; left > 0u; left--) {
         const uint8_t *bytes = offramp_at(run->bytes.at);
         for (uint32_t i = 0u; i < run->bytes.count; i++) {
-            wrong |= (offramp_reg_read(run->address + 4u * i) & 0xFFu) ^ bytes[i];
+            wrong |= (offramp_reg_read(run->address + 4u * i) ^ bytes[i]) & 0xFFu;
         }
         run++;
     }
     return wrong == 0u;
+}
+
+bool offramp_contents_hold(const offramp_contents_t *contents, uint32_t tests)
+{
+    return (((tests & OFFRAMP_TEST_BIASES) == 0u) || biases_hold(&contents->biases)) &&
+           (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || weights_hold(&contents->weights));
 }
 
 /* CRC-32 (ISO-HDLC): four bits at a time, so that its table takes 64 bytes. */

@@ -116,7 +116,10 @@ static bool registers_checked(void)
 
 static offramp_status_t start(void)
 {
+    const offramp_stage_t *stage = offramp_runtime.current;
     offramp_status_t status = OFFRAMP_OK;
+    offramp_load_weights(&stage->contents.weights);
+    offramp_load_bytes(&stage->contents.loaded);
     if (!registers_checked()) {
         status = offramp_fail(OFFRAMP_E_MEMORY);
     } else {
@@ -127,7 +130,7 @@ static offramp_status_t start(void)
         }
         offramp_runtime.started_at = offramp_now();
         offramp_runtime.moved_at = offramp_runtime.started_at;
-        offramp_apply(&offramp_runtime.current->start);
+        offramp_apply(&stage->start);
     }
     return status;
 }

@@ -1,0 +1,61 @@
+"""Which layers of a placed stage can be in one run: as many as there are slots, and none that share a place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+from offramp.configs.device import Device
+from offramp.planner.allocation.place import Placed
+from offramp.planner.ir.chain import Chain, Slot, Stage
+from offramp.planner.ir.cuts import segment_cuts
+
+
+def fits(stage: Stage, ends: Sequence[int]) -> bool:
+    """Whether every run of a stage may be one."""
+    return all(end <= ends[first] for first, end in pairwise((0, *stage.cuts, len(stage.slots))))
+
+
+def furthest_ends(placed: Placed, stage: Stage) -> tuple[int, ...]:
+    """For each slot of a stage one behind the last slot that a run that begins with it can have."""
+    most, slots = placed.requirements.device.geometry.layers, stage.slots
+    apart = [[rivals(placed, slot, other) for other in slots] for slot in slots] if placed.reload else []
+    ends = [len(slots)] * len(slots)
+    for first in reversed(range(len(slots))):
+        later = ends[first + 1] if first + 1 < len(slots) else len(slots)
+        others = [at for at in range(first + 1, len(slots)) if apart and apart[first][at]]
+        ends[first] = min(first + most, later, *others)
+    return tuple(ends)
+
+
+def cuts_at(chain: Chain, stage: Stage, names: Collection[str], device: Device) -> tuple[int, ...] | None:
+    """The slots with these names, in front of which a stage is cut. None if it cannot be cut there, or a run has more
+    layers than there are slots."""
+    places = tuple(place for place in segment_cuts(chain, stage) if stage.slots[place].name in names)
+    lengths = (end - first for first, end in pairwise((0, *places, len(stage.slots))))
+    return places if len(places) == len(names) and max(lengths) <= device.geometry.layers else None
+
+
+def rivals(placed: Placed, one: Slot, other: Slot) -> bool:
+    """Whether what is written again for two layers has places in common, so that no run can have both."""
+    return _share_columns(placed, one, other) or _share_biases(placed, one, other)
+
+
+def _share_columns(placed: Placed, one: Slot, other: Slot) -> bool:
+    blocks = {block.name: block for block in placed.problem.weights}
+    owners = [placed.requirements.kernels.get(slot.name) for slot in (one, other)]
+    first, second = (blocks[owner] if owner else None for owner in owners)
+    if first is None or second is None or first is second or not first.processors & second.processors:
+        return False
+    low, high = (placed.placement.weights[block.name] for block in (first, second))
+    return low < high + second.columns and high < low + first.columns
+
+
+def _share_biases(placed: Placed, one: Slot, other: Slot) -> bool:
+    lengths = {block.name: block.length for block in placed.problem.biases}
+    if one is other or one.name not in lengths or other.name not in lengths:
+        return False
+    first, second = placed.placement.biases[one.name], placed.placement.biases[other.name]
+    low, high = first.start, second.start
+    meet = low < high + lengths[other.name] and high < low + lengths[one.name]
+    return first.quadrant == second.quadrant and meet

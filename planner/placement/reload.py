@@ -1,0 +1,59 @@
+"""Which weights and biases are resident and which are written again whenever they are needed, where not all fit.
+
+The cheapest choice that the capacities of the memories allow is tried; if its blocks turn out to have no places, what
+was resident in it is excluded, and the next one is tried. The first that can be placed is the cheapest there is, if
+all before it were proved to have no places; else the bound says how far it may be from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from offramp.planner.placement.answer import Answer, Found, Undecided
+from offramp.planner.placement.biases import place_biases
+from offramp.planner.placement.conflicts import weight_items
+from offramp.planner.placement.cpsat_reload import Candidates, Chosen, reloaded_biases, reloaded_weights
+from offramp.planner.placement.interval_problem import Limits
+from offramp.planner.placement.intervals import arrange
+from offramp.planner.placement.problem import BiasBlock, Problem, WeightBlock
+
+Block = TypeVar("Block", WeightBlock, BiasBlock)
+
+TRIED = 200  # choices whose places are looked for
+NOTHING = Chosen(frozenset(), 0, 0)
+
+
+def choose_weights(problem: Problem, candidates: Candidates, limits: Limits) -> Answer[Chosen]:
+    """The weight blocks to be written again; none if all can be resident."""
+    if isinstance(arrange(weight_items(problem.weights, problem), limits, lowest=False), Found):
+        return Found(NOTHING)
+    refused: list[frozenset[str]] = []
+    bound: int | None = None  # None: that of the next choice holds, as all before it were proved impossible
+    for _ in range(TRIED):
+        answer = reloaded_weights(problem, candidates, refused, limits)
+        if not isinstance(answer, Found):
+            return answer if bound is None else Undecided()
+        chosen = answer.value
+        placed = arrange(weight_items(with_lives(problem.weights, candidates, chosen), problem), limits, lowest=False)
+        if isinstance(placed, Found):
+            return Found(chosen if bound is None else replace(chosen, bound=bound))
+        if isinstance(placed, Undecided) and bound is None:
+            bound = chosen.bound
+        refused.append(frozenset(candidates) - chosen.names)
+    return Undecided()
+
+
+def choose_biases(problem: Problem, candidates: Candidates, limits: Limits) -> Answer[Chosen]:
+    """The bias blocks to be written again; none if all can be resident."""
+    if isinstance(place_biases(problem.biases, problem.bias_bytes, limits), Found):
+        return Found(NOTHING)
+    return reloaded_biases(problem, candidates, limits)
+
+
+def with_lives(blocks: Iterable[Block], candidates: Candidates, chosen: Chosen) -> tuple[Block, ...]:
+    """The blocks, those that are written again with their lives."""
+    return tuple(
+        replace(block, life=candidates[block.name].life) if block.name in chosen.names else block for block in blocks
+    )
