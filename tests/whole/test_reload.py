@@ -49,7 +49,7 @@ def test_firmware_answers_as_the_network_does(built: Path) -> None:
     plan = load_plan(built / "plan.json", DEVICE)
     x = np.load(built.parent / "test.npz")["x"]
     alone = run_network(plan.chain.networks["large"], x)[len(plan.chain.networks["large"].layers) - 1]
-    assert np.array_equal(profile(plan.chain, x).logits[-1], alone.reshape(len(x), -1))
+    assert np.array_equal(profile(plan.chain, x).results[-1], alone.reshape(len(x), -1))
     assert len(np.unique(alone, axis=0)) == IMAGES
 
 
@@ -127,8 +127,9 @@ def test_the_self_test_knows_what_is_there(built: Path) -> None:
     plan = load_plan(built / "plan.json", DEVICE)
     x = np.load(built.parent / "test.npz")["x"]
     expected = profile(plan.chain, x)
-    threshold = plan.chain.exits[0].exit.threshold
-    assert threshold is not None
+    rule = plan.chain.exits[0].exit
+    assert rule and rule.threshold is not None
+    threshold = rule.threshold
     late = int(np.flatnonzero(expected.confidence[0] < threshold)[0])
     early = int(np.flatnonzero(expected.confidence[0] >= threshold)[0])
     clock = Clock(DEVICE)
@@ -137,8 +138,8 @@ def test_the_self_test_knows_what_is_there(built: Path) -> None:
         assert session.open().status is Status.OK
         assert session.self_test().status is Status.OK
         for image in (late, early):
-            answer = session.answer(0, x[image].tobytes(), 3)
-            assert answer.status is Status.OK and answer.result[0].stage == plan.chain.answering[image == late]
+            answer = session.infer(0, x[image].tobytes())
+            assert answer.status is Status.OK and answer.result.stage == plan.chain.answering[image == late]
             before = bus.writes["weights"]
             assert session.self_test().status is Status.OK
             assert bus.writes["weights"] == before
