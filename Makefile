@@ -19,7 +19,7 @@ help:
 	@echo "make install   .venv with everything"
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
-	@echo "make train     reproduce the example's checkpoints (about 50 minutes on two cores)"
+	@echo "make train     reproduce the checkpoints of examples/mnist and examples/gate (about 55 minutes on two cores)"
 	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv and build"
 	@echo "make fuzz      10,000 damaged inputs and 100 interrupted builds (ten minutes)"
 	@echo "make faults    faults and 20,000 inferences on the virtual board (ten minutes); writes docs/FAULTS.md"
@@ -59,6 +59,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/mypy examples/mnist
 	$(BIN)/mypy examples/two-models
+	MYPYPATH=examples/mnist $(BIN)/mypy examples/gate
 
 check: lint test
 
@@ -78,6 +79,7 @@ bench: install
 
 train: install
 	cd examples/mnist && ../../$(BIN)/python train.py
+	cd examples/gate && ../../$(BIN)/python train.py
 
 fuzz: install
 	$(BIN)/python -m bench.fuzz 10000

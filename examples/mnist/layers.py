@@ -66,8 +66,9 @@ class Layer:
         return self.out_channels, self.in_channels, self.kernel, self.kernel
 
 
-def load_network(path: Path, in_shape: tuple[int, int, int] = IMAGE_SHAPE) -> tuple[Layer, ...]:
-    """Read the layers of `path`; `in_shape` is (channels, rows, columns) of the first layer's input."""
+def load_network(path: Path, in_shape: tuple[int, int, int] = IMAGE_SHAPE, classes: int = CLASSES) -> tuple[Layer, ...]:
+    """Read the layers of `path`; `in_shape` is (channels, rows, columns) of the first layer's input, `classes` how many
+    outputs the last layer has."""
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))["layers"]
     except OSError as error:
@@ -80,7 +81,7 @@ def load_network(path: Path, in_shape: tuple[int, int, int] = IMAGE_SHAPE) -> tu
     layers: list[Layer] = []
     dim = (in_shape[1], in_shape[2])
     for index, entry in enumerate(entries):
-        outputs = widths[index + 1] if index + 1 < len(entries) else CLASSES
+        outputs = widths[index + 1] if index + 1 < len(entries) else classes
         layers.append(_layer(index, entry, dim, outputs))
         dim = layers[-1].out_dim
     return tuple(layers)

@@ -124,6 +124,18 @@ def build(layers: tuple[Layer, ...], hidden_bias: bool, generator: torch.Generat
     return nn.Sequential(*modules)
 
 
+def build_from(
+    layers: tuple[Layer, ...], start: tuple[LayerWeights, ...], hidden_bias: bool, generator: torch.Generator
+) -> nn.Sequential:
+    """A trainable network that goes on from the integers of a finished one, if there are any; shifts may change."""
+    network = build(layers, hidden_bias, generator)
+    for module, values in zip(network, start, strict=bool(start)):
+        assert isinstance(module, QuantLayer)
+        module.load(values)
+        module.fixed_shift = None
+    return network
+
+
 def build_frozen(layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> nn.Sequential:
     """A finished network, for use as a teacher or as the unchanging part before a branch."""
     network = build(layers, any(values.bias is not None for values in weights[:-1]), torch.Generator())

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from augment import augment
 from checkpoint import LayerWeights
-from layers import CLASSES, Layer
-from qat import LOGIT_SCALE, QuantLayer, build, real_input
+from layers import Layer
+from qat import LOGIT_SCALE, QuantLayer, build_from, real_input
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -75,11 +75,17 @@ RECIPES = {
 
 
 def train(
-    recipe: Recipe, layers: tuple[Layer, ...], data: TrainingData, guides: Guides, report: Callable[[str], None]
+    recipe: Recipe,
+    layers: tuple[Layer, ...],
+    data: TrainingData,
+    guides: Guides,
+    report: Callable[[str], None],
+    start: tuple[LayerWeights, ...] = (),
 ) -> tuple[LayerWeights, ...]:
-    """Train one network and return its integers (of the running average of the weights)."""
+    """Train one network and return its integers (of the running average of the weights). `start`: the integers of all
+    layers that it goes on from; none: it begins with random ones."""
     generator = torch.Generator().manual_seed(recipe.seed)
-    network = build(layers, recipe.hidden_bias, generator)
+    network = build_from(layers, start, recipe.hidden_bias, generator)
     average = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     total = recipe.epochs * math.ceil(len(data.labels) / recipe.batch)
@@ -87,7 +93,7 @@ def train(
     kept: list[Distorted] = []
     for epoch in range(recipe.epochs):
         if len(kept) < recipe.copies or not kept:
-            kept.append(_distorted(recipe, data, guides, generator))
+            kept.append(_distorted(recipe, data, guides, layers[-1].out_channels, generator))
         current = kept[epoch % recipe.copies] if recipe.copies else kept.pop()
         for x, target in _batches(recipe, current, guides, generator):
             for group in optimizer.param_groups:
@@ -118,10 +124,12 @@ def _update_average(average: nn.Module, network: nn.Module, step: int) -> None:
         kept.lerp_(current, 1 - decay)
 
 
-def _distorted(recipe: Recipe, data: TrainingData, guides: Guides, generator: torch.Generator) -> Distorted:
+def _distorted(
+    recipe: Recipe, data: TrainingData, guides: Guides, classes: int, generator: torch.Generator
+) -> Distorted:
     """A new distorted copy of all images, with the distribution over the classes that each should give."""
     images = augment(data.pixels, recipe.distortion, generator)
-    targets = F.one_hot(data.labels, CLASSES).float() * (1 - recipe.smoothing) + recipe.smoothing / CLASSES
+    targets = F.one_hot(data.labels, classes).float() * (1 - recipe.smoothing) + recipe.smoothing / classes
     teacher = guides.teacher
     if teacher is not None:
         with torch.no_grad():
