@@ -30,7 +30,9 @@ def check_inputs(spec: ManualSpec, networks: Mapping[str, Network], used: set[st
     shapes = {name: networks[name].input_shape for name in used}
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"`{name}` {shape}" for name, shape in sorted(shapes.items()))
-        raise InputError(Diagnostic(spec.where, f"all networks read the same input, but its shape differs: {found}"))
+        hint = "a network reads some rows of it with `in_crop`, and fewer pixels by pooling in its first layer"
+        message = f"all networks read the same input, but its shape differs: {found}; {hint}"
+        raise InputError(Diagnostic(spec.where, message))
     entries = [spec.networks[stage.network] for stage in spec.stages]
     other = next((entry for entry in entries if entry.fifo != entries[0].fifo), None)
     if other:

@@ -192,6 +192,16 @@ def test_thresholds_by_class_are_at_least_as_good(per_class: bool, tmp_path: Pat
     assert calibration.mean_cycles <= plain.plan.calibration.mean_cycles
 
 
+def test_a_gate_may_read_some_rows_only(tmp_path: Path) -> None:
+    """Those in the middle, at half the resolution, of the input that the next stage reads as a whole."""
+    path = write_gate(tmp_path, GATE + WORDS, NAMES)
+    rows = LOOK.replace("pad: 1", "pad: 1, in_crop: [2, 2], in_offset: 0x40")
+    write_network(tmp_path, "gate", rows + logits().removeprefix(LOOK), ((4, 2, 3, 3), (2, 32)), seed=13)
+    made = plan_of(path)
+    assert str(made.chain.stages[0].slots[0].layer.out_shape) == "4x2x4"
+    checked_firmware(made, tmp_path)
+
+
 AUTO = """\
 exits: auto
 main: words
