@@ -6,7 +6,7 @@
 #include "offramp.h"
 #include "offramp_port.h"
 
-static uint32_t output[3u];
+static uint32_t copied[3u];
 
 static void print_number(uint32_t value)
 {
@@ -26,7 +26,7 @@ static bool equal(const offramp_result_t *result, const offramp_sample_t *sample
 {
     bool same = (result->stage == sample->stage) && (result->answer == sample->answer) &&
                 (result->class_index == sample->class_index);
-    const uint8_t *found = (const uint8_t *)output;
+    const uint8_t *found = (const uint8_t *)copied;
     const uint8_t *expected = sample->result;
     for (uint32_t i = 0u; i < sample->bytes; i++) {
         same = same && (found[i] == expected[i]);
@@ -52,7 +52,7 @@ static bool passes(const offramp_sample_t *sample)
     offramp_result_t result;
     offramp_status_t status = offramp_infer(sample->model, OFFRAMP_CHW, sample->input, &result);
     if (status == OFFRAMP_OK) {
-        status = offramp_output(output, sizeof output);
+        status = offramp_output(copied, sizeof copied);
     }
     if (status == OFFRAMP_OK) {
         same = equal(&result, sample);
