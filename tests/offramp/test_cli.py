@@ -59,7 +59,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     "words",
-    [["plan"], ["build", "spec.yaml"], ["run"], ["plan", "a", "b"], ["build", "a", "-o", "b", "--compiler", "tcc"]],
+    [["plan"], ["build", "spec.yaml"], ["run"], ["check", "a", "b"], ["build", "a", "-o", "b", "--compiler", "tcc"]],
 )
 def test_wrong_arguments(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -11,9 +11,8 @@ import pytest
 
 from offramp.cli import main
 from offramp.codegen.lower import lower
-from offramp.commands import run
 from offramp.configs.lines import load_yaml
-from offramp.pipeline import choosing, evaluate, planning
+from offramp.pipeline import building, choosing, evaluate, planning
 from offramp.planner.ai8x import description
 from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.allocation.place import Placed
@@ -63,7 +62,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     found.count(load_checkpoint, sources, by=file_name)
     found.count(load_yaml, description, by=file_name)
     found.count(lower, planning, choosing, by=chain_name)
-    found.count(profile, evaluate, run, by=images)
+    found.count(profile, evaluate, building, by=images)
     found.count(profile_answers, planning, by=images)
     found.count(profile_candidates, choosing, by=data_name)
     return found.calls
