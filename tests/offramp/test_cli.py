@@ -127,12 +127,15 @@ def test_signals_end_a_command_in_order(monkeypatch: pytest.MonkeyPatch, capsys:
 
         return run
 
+    # A shell's background jobs ignore interrupts, and this may be one.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, code, word in ((signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")):
         before = signal.getsignal(number)
         monkeypatch.setattr(plan, "run", waiting(number))
         assert main(["plan", "spec.yaml"]) == code
         assert capsys.readouterr().err == f"offramp plan: {word}\n"
         assert signal.getsignal(number) is before
+    signal.signal(signal.SIGINT, ignored)
 
 
 def test_an_error_of_ours_is_no_failed_check(
