@@ -30,7 +30,7 @@ _UNNOTICED = """
 - A register that changes between inferences, without `check_registers`; with it, one that changes while a stage runs
   and is written again before the stage ends.
 - A bit that flips in flash after `offramp_open`, until the next self test with `OFFRAMP_TEST_IMAGE` or until the image
-  is loaded again: the checksum is not computed for each inference.
+  is loaded again (by `offramp_wake` only after `OFFRAMP_SLEEP_OFF`): the checksum is not computed for each inference.
 - Data memory that changes while a stage works on it, or between the stage and `offramp_output`: it has no checksum.
 - A done flag that comes too early without a clock (`wait` given and no `clock`), or later than the plan's minimum and
   before the accelerator has finished.

@@ -96,7 +96,9 @@ class Profiled:
 
 
 def _on(profile: CandidateProfile, images: npt.NDArray[np.int64]) -> CandidateProfile:
-    return replace(profile, confidence=tuple(one[images] for one in profile.confidence), right=profile.right[images])
+    confidence = tuple(values[images] for values in profile.confidence)
+    leaves = None if profile.leaves is None else profile.leaves[images]
+    return replace(profile, confidence=confidence, right=profile.right[images], leaves=leaves)
 
 
 def main() -> int:

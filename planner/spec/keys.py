@@ -321,7 +321,7 @@ COMMON_KEYS = (
         "reload",
         one_of(("not", "allowed")),
         "`allowed`: weights and biases that do not fit are written again from flash whenever they are needed, those of "
-        "the first stage never; which, is chosen for the fewest words. Default: `not`: all of them are resident.",
+        "the first stage never; which, is chosen for the fewest words. `not`: all of them are resident.",
         default="not",
     ),
     Key("device", name, "The device that the spec is for; default: `MAX78000`."),

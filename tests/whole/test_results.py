@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from offramp.cli import main
+from offramp.codegen.image import BY_CLASS
 from offramp.host.files import write_tree
 from offramp.pipeline.answers import board_answers
 from offramp.pipeline.building import firmware_files
@@ -18,7 +19,9 @@ from offramp.pipeline.emulate import compare, verify
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.images import image_of
 from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.calls import Status
 from offramp.simulator.board.run import run_program
+from offramp.simulator.board.session import Session
 from offramp.simulator.clock import Clock
 from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_network
@@ -142,6 +145,24 @@ def test_a_result_of_any_shape_is_verified(name: str, tmp_path: Path) -> None:
     assert answers.result(1).shape == shaped.result and len(np.unique(answers.results)) > 1
     expected.results[-1][1, -1] ^= 1  # the last value counts too
     assert len(compare(emulated.run, made.chain, expected)) == 1
+
+
+def test_the_first_look_finds_a_result_without_a_class(tmp_path: Path) -> None:
+    """Whatever the application's struct held before: the session fills it with noise."""
+    made = plan_of(write_shaped(tmp_path, SHAPES["map-2x32x32"]))
+    evaluation = evaluate_plan(made.plan)
+    assert evaluation is not None
+    write_tree(tmp_path / "firmware", firmware_files(image_of(made), [evaluation]))
+    elf = compile_firmware(tmp_path / "firmware", tmp_path / "firmware.elf").elf
+    clock = Clock(made.device)
+    with Session(elf, Accelerator(made.device, clock), made.device, clock=clock) as session:
+        assert session.open().status is Status.OK
+        assert session.begin(0, evaluation.data.x[0].tobytes()).status is Status.OK
+        found = session.poll()
+        assert found.status is Status.OK
+        assert (found.result.stage, found.result.class_index, found.result.confidence) == (0, 0, 0)
+        assert session.set_threshold(0, 0, BY_CLASS).status is Status.E_ARGUMENT
+        session.close()
 
 
 def test_what_cannot_be_judged_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,9 @@
  *     OFFRAMP_WANTS_INPUT) the accelerator's memories are its own: all calls but offramp_poll, offramp_cancel,
  *     offramp_load of an input that goes through the FIFO, and those that only look return OFFRAMP_BUSY.
  *   - A call that needs an open image, an input or an answer that is not there returns OFFRAMP_NOT_READY.
- *   - offramp_on_interrupt is for the accelerator's interrupt handler, and nothing else is.
+ *   - offramp_on_interrupt is for the accelerator's interrupt handler, and nothing else is. Interrupts of a higher
+ *     priority than that must not call offramp_poll or offramp_begin, and who waits for `notify` needs a time limit.
+ *   - offramp_poll has to be called at least once in 2^32 cycles of the clock while a stage runs.
  *   - No call waits without bound. offramp_poll, offramp_begin and offramp_load do not wait at all; offramp_open,
  *     offramp_wake, offramp_self_test and a call that finds the accelerator to be loaded again take some milliseconds, and
  *     so does one that starts a stage whose weights are written each time (`reload: allowed`).
@@ -45,7 +47,8 @@ typedef enum {
     OFFRAMP_E_ARGUMENT = -2, /* a null pointer, no such model or stage, a size or order that does not fit */
     OFFRAMP_E_TIMEOUT = -3,  /* the accelerator did not finish in time */
     OFFRAMP_E_EARLY = -4,    /* it says that it has finished before it can have */
-    OFFRAMP_E_POWER = -5,    /* it is not there, or has lost its power or its registers */
+    OFFRAMP_E_POWER = -5,    /* it is not there, or has lost its power or its registers; where that happens while a stage
+                                runs, OFFRAMP_E_TIMEOUT is more usual */
     OFFRAMP_E_MEMORY = -6,   /* registers, weights or biases do not read back as written */
     OFFRAMP_E_IMAGE = -7     /* the image in flash is damaged, or of another format */
 } offramp_status_t;
@@ -169,8 +172,8 @@ typedef struct {
 typedef struct {
     uint32_t begun;
     uint32_t cancelled;
-    uint32_t errors;             /* inferences that ended in an error */
-    uint32_t reloads;            /* how often the accelerator was loaded again after one */
+    uint32_t errors;             /* of inferences, and of all other calls that found the accelerator or image damaged */
+    uint32_t reloads;            /* how often everything was loaded again after one, or after offramp_cancel */
     offramp_status_t last_error; /* OFFRAMP_OK if there was none */
 } offramp_statistics_t;
 

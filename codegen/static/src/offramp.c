@@ -122,11 +122,12 @@ static void clear_result(offramp_result_t *result)
 static offramp_status_t poll_once(offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_NOT_READY;
+    clear_result(result);
     if (offramp_runtime.phase == OFFRAMP_RUNNING) {
         status = offramp_poll_stage(result);
-    }
-    if (status != OFFRAMP_OK) {
-        clear_result(result);
+        if (status != OFFRAMP_OK) {
+            clear_result(result);
+        }
     }
     return status;
 }
@@ -255,7 +256,8 @@ static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t t
     offramp_status_t status = has_stage(model, stage);
     if (status == OFFRAMP_OK) {
         const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
-        if ((record->flags & OFFRAMP_STAGE_LAST) != 0u) {
+        bool by_class = (threshold == OFFRAMP_BY_CLASS) && (record->classes.count == 0u);
+        if (by_class || ((record->flags & OFFRAMP_STAGE_LAST) != 0u)) {
             status = OFFRAMP_E_ARGUMENT;
         } else {
             offramp_state(record)->threshold = threshold;

@@ -80,12 +80,8 @@ static offramp_status_t load_waiting(const offramp_model_t *model, const offramp
 {
     bool sent_later = through_fifo(model) && (piece->first != 0u); /* the pieces before would be forgotten */
     offramp_status_t status = fits(piece, model) && !sent_later ? offramp_make_ready() : OFFRAMP_E_ARGUMENT;
-    if ((status == OFFRAMP_OK) && (piece->first != 0u) && (offramp_runtime.input_model != model)) {
-        status = OFFRAMP_NOT_READY; /* the pieces before were lost when the accelerator was loaded again */
-    } else if (status == OFFRAMP_OK) {
+    if (status == OFFRAMP_OK) {
         take(piece, model);
-    } else {
-        /* Not loaded. */
     }
     return status;
 }
@@ -327,6 +323,7 @@ offramp_status_t offramp_poll_stage(offramp_result_t *result)
     bool reads = reads_fifo(stage);
     bool sent = !reads || send();
     bool whole = !reads || (sent && (offramp_runtime.loaded == pixels_of(offramp_runtime.record)));
+    bool over = late(stage); /* before the look: what is done by then is not late, however long this call is held up */
     offramp_status_t status = OFFRAMP_BUSY;
     offramp_runtime.polls++;
     if ((offramp_reg_read(stage->done_address) & offramp_runtime.header->done) != 0u) {
@@ -340,7 +337,7 @@ offramp_status_t offramp_poll_stage(offramp_result_t *result)
     } else if (sent && !whole) {
         moved(); /* it is the application that is waited for */
         status = OFFRAMP_WANTS_INPUT;
-    } else if (late(stage)) {
+    } else if (over) {
         status = offramp_fail(OFFRAMP_E_TIMEOUT);
     } else {
         /* Not yet. */
