@@ -96,7 +96,7 @@ class Profiler(Meter):
         """The part of an access; None if the next access tells."""
         place = self._device.locate(access.address)
         if place is None:
-            return self._now
+            return None if self._now == START else self._now  # behind a start: the clock, for waiting
         if place.kind != "register":
             if access.write:
                 return INPUT if place.kind == "data" else WEIGHTS
