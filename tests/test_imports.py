@@ -35,6 +35,7 @@ LEVELS = (
     ("silicon",),
     ("corpus",),
     ("comparison",),
+    ("training",),
     ("commands",),
     ("front",),  # cli and what writes documents
 )
@@ -103,6 +104,10 @@ def test_a_room_imports_what_it_may(module: str) -> None:
     if top in OTHERS:
         board = BOARD if room == "simulator.board" else set()
         assert {name for name in names if name not in MODULES} <= OTHERS[top] | board
+
+
+def test_only_training_needs_torch() -> None:
+    assert {room_of(module) for module, path in MODULES.items() if "torch" in imported(path)} <= {"training"}
 
 
 def test_every_room_has_a_level() -> None:

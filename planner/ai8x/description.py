@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from offramp.configs.errors import Diagnostic, Where
-from offramp.configs.lines import load_yaml
+from offramp.configs.lines import LineMap, load_yaml
 from offramp.configs.schema import Entry, read_entry
 from offramp.planner.ai8x.rolling_buffers import read_buffers
 from offramp.planner.ai8x.yaml_keys import RESERVED_NAMES, TOP_KEYS
@@ -106,7 +106,11 @@ class Description:
 
 def read_description(path: Path) -> tuple[Description | None, tuple[Diagnostic, ...]]:
     """Read a network YAML: the description (None if it has no list of layers) and all that is wrong with it."""
-    data = load_yaml(path)
+    return describe(load_yaml(path))
+
+
+def describe(data: LineMap) -> tuple[Description | None, tuple[Diagnostic, ...]]:
+    """`read_description` for a file that has been read."""
     problems: list[Diagnostic] = []
     top = read_entry(data, TOP_KEYS, problems)
     if not top["layers"]:
