@@ -93,7 +93,7 @@ static uint32_t write_several(const source_t *source, uint32_t address, uint32_t
 }
 
 #else
-/* Four words of four neighbouring bytes each; not the last one. */
+/* Four words of four neighbouring bytes each. */
 static inline void four_neighbours(const source_t *source, uint32_t index, uint32_t words[4])
 {
     const uint8_t *bytes = source->lanes[0] + index * source->stride;
@@ -104,20 +104,26 @@ static inline void four_neighbours(const source_t *source, uint32_t index, uint3
 }
 
 /* Four pixels of four channels: a word of each channel comes in, a word of each pixel goes out. */
+static inline void transpose(uint32_t a, uint32_t b, uint32_t c, uint32_t d, uint32_t words[4])
+{
+    uint32_t ab = (a & EVEN_BYTES) | ((b & EVEN_BYTES) << 8);
+    uint32_t cd = (c & EVEN_BYTES) | ((d & EVEN_BYTES) << 8);
+    words[0] = (ab & LOWER_HALF) | (cd << 16);
+    words[2] = (ab >> 16) | (cd & UPPER_HALF);
+    ab = ((a >> 8) & EVEN_BYTES) | (b & ODD_BYTES);
+    cd = ((c >> 8) & EVEN_BYTES) | (d & ODD_BYTES);
+    words[1] = (ab & LOWER_HALF) | (cd << 16);
+    words[3] = (ab >> 16) | (cd & UPPER_HALF);
+}
+
 static inline void four_transposed(const source_t *source, uint32_t index, uint32_t words[4])
 {
-    uint32_t a = offramp_load_word(source->lanes[0] + index);
-    uint32_t b = offramp_load_word(source->lanes[1] + index);
-    uint32_t c = offramp_load_word(source->lanes[2] + index);
-    uint32_t d = offramp_load_word(source->lanes[3] + index);
-    uint32_t ab_even = (a & EVEN_BYTES) | ((b & EVEN_BYTES) << 8);
-    uint32_t cd_even = (c & EVEN_BYTES) | ((d & EVEN_BYTES) << 8);
-    uint32_t ab_odd = ((a >> 8) & EVEN_BYTES) | (b & ODD_BYTES);
-    uint32_t cd_odd = ((c >> 8) & EVEN_BYTES) | (d & ODD_BYTES);
-    words[0] = (((ab_even & LOWER_HALF) | (cd_even << 16)) ^ source->flip) & source->mask;
-    words[1] = (((ab_odd & LOWER_HALF) | (cd_odd << 16)) ^ source->flip) & source->mask;
-    words[2] = (((ab_even >> 16) | (cd_even & UPPER_HALF)) ^ source->flip) & source->mask;
-    words[3] = (((ab_odd >> 16) | (cd_odd & UPPER_HALF)) ^ source->flip) & source->mask;
+    transpose(offramp_load_word(source->lanes[0] + index), offramp_load_word(source->lanes[1] + index),
+              offramp_load_word(source->lanes[2] + index), offramp_load_word(source->lanes[3] + index), words);
+    words[0] = (words[0] ^ source->flip) & source->mask;
+    words[1] = (words[1] ^ source->flip) & source->mask;
+    words[2] = (words[2] ^ source->flip) & source->mask;
+    words[3] = (words[3] ^ source->flip) & source->mask;
 }
 
 /* Four words, or those that are left. */
@@ -180,18 +186,13 @@ static uint32_t write_transposed(const source_t *source, uint32_t address, uint3
     const uint32_t mask = source->mask;
     const uint8_t *end = lane0 + source->transposed;
     while (lane0 != end) {
-        uint32_t a = offramp_load_word(lane0);
-        uint32_t b = offramp_load_word(lane1);
-        uint32_t c = offramp_load_word(lane2);
-        uint32_t d = offramp_load_word(lane3);
-        uint32_t ab = (a & EVEN_BYTES) | ((b & EVEN_BYTES) << 8);
-        uint32_t cd = (c & EVEN_BYTES) | ((d & EVEN_BYTES) << 8);
-        offramp_reg_write(address, (((ab & LOWER_HALF) | (cd << 16)) ^ flip) & mask);
-        offramp_reg_write(address + 2u * step, (((ab >> 16) | (cd & UPPER_HALF)) ^ flip) & mask);
-        ab = ((a >> 8) & EVEN_BYTES) | (b & ODD_BYTES);
-        cd = ((c >> 8) & EVEN_BYTES) | (d & ODD_BYTES);
-        offramp_reg_write(address + step, (((ab & LOWER_HALF) | (cd << 16)) ^ flip) & mask);
-        offramp_reg_write(address + 3u * step, (((ab >> 16) | (cd & UPPER_HALF)) ^ flip) & mask);
+        uint32_t words[4];
+        transpose(offramp_load_word(lane0), offramp_load_word(lane1), offramp_load_word(lane2), offramp_load_word(lane3),
+                  words);
+        offramp_reg_write(address, (words[0] ^ flip) & mask);
+        offramp_reg_write(address + step, (words[1] ^ flip) & mask);
+        offramp_reg_write(address + 2u * step, (words[2] ^ flip) & mask);
+        offramp_reg_write(address + 3u * step, (words[3] ^ flip) & mask);
         lane0 += 4;
         lane1 += 4;
         lane2 += 4;
