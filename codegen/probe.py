@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from offramp.codegen.c_templates import c_templates
 from offramp.codegen.firmware import Firmware, Tensor
 from offramp.codegen.load_images import tensor_layout
 from offramp.codegen.lower import Lowered
 from offramp.codegen.program import Key
-from offramp.codegen.render import environment
 from offramp.configs.device import Device
 from offramp.planner.ir.chain import Segment, Slot, TensorId
 
@@ -101,5 +101,5 @@ def render_probe(
     """
     wanted = {tensor: [checksum(one) for one in values] for tensor, values in tensors.items()}
     values = {"firmware": firmware, "id": firmware.identifier, "probe": probe, "inputs": inputs, "wanted": wanted}
-    text = environment().get_template("probe.c.j2").render(values | {"core_hz": device.clocks["core_hz"]})
+    text = c_templates().get_template("probe.c.j2").render(values | {"core_hz": device.clocks["core_hz"]})
     return {f"probe/{firmware.identifier}_probe.c": text}

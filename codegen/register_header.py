@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from offramp.codegen.c_templates import c_templates
 from offramp.configs.device import Device
 from offramp.configs.registers import Field, Register
 
@@ -37,16 +35,8 @@ class _Address:
 
 def register_header(device: Device) -> str:
     """The header's text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
     values = {"device": device, "counts": _counts(device), "memories": _memories(device), "groups": _groups(device)}
-    return environment.get_template("cnn_regs.h.j2").render(values)
+    return c_templates().get_template("cnn_regs.h.j2").render(values)
 
 
 def _counts(device: Device) -> list[tuple[str, int, str]]:

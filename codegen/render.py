@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from offramp.codegen.c_templates import c_templates
 from offramp.codegen.firmware import Firmware, InputLayout, Model
 from offramp.codegen.firmware_check import input_words, problems
 from offramp.codegen.image import lay_out
@@ -42,25 +40,8 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     files = {**static, "include/cnn_regs.h": register_header(device)}
     values = _values(firmware, device)
     for name, template in _TEMPLATES.items():
-        files[name.replace("ID", firmware.identifier)] = environment().get_template(template).render(values)
+        files[name.replace("ID", firmware.identifier)] = c_templates().get_template(template).render(values)
     return dict(sorted(files.items()))
-
-
-@cache
-def environment() -> Environment:
-    """Jinja2 with the folder of templates."""
-    made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    made.filters["suffix"] = lambda text, suffix: f"{text}{suffix}"
-    made.filters["signed"] = lambda value: "INT32_MIN" if value == -(1 << 31) else str(value)
-    made.filters["word"] = lambda value: f"0x{value:08x}u"
-    return made
 
 
 def static_files() -> dict[str, str]:

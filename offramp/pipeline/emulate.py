@@ -143,7 +143,8 @@ def verify_together(
         own = _of_model(found, [index for index, model in enumerate(models) if model == number])
         lines = compare(own, task.placed.requirements.chain, task.expected) if task.expected else ()
         verified = Verified(len(task.x), len(lines), bus.writes["weights"], bus.writes["bias"])
-        wrong = tuple(line for line in lines if line not in refusals(own))
+        refused = set(refusals(own))
+        wrong = tuple(line for line in lines if line not in refused)
         emulated.append(Emulated(own, verified, lines, wrong))
     if not faults and not any(found.statuses):  # after an error everything is loaded again
         _check_loads(tasks, emulated[0].verified)

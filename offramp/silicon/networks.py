@@ -75,7 +75,8 @@ def _out_size(made: Layer) -> tuple[int, int]:
         return 1, 1
     sizes = []
     for size, pad, length in zip(made.pooled, made.pad, made.kernel, strict=True):
-        sizes.append(2 * size + 2 - 2 * pad if made.op == "convtranspose2d" else size + 2 * pad - length + 1)
+        span = (length - 1) * made.dilation + 1
+        sizes.append(2 * size + 2 - 2 * pad if made.op == "convtranspose2d" else size + 2 * pad - span + 1)
     return sizes[0], sizes[1]
 
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 import offramp.codegen
+from offramp.codegen.c_templates import c_templates
 from offramp.configs.device import Device
 from offramp.silicon.board import AskedAccelerator, refused_address
 from offramp.silicon.log import FORMAT
@@ -93,18 +92,10 @@ def project_files(questions: Sequence[Question], device: Device) -> dict[str, st
     files |= {f"emulator/{name}": shared[f"emulator/{name}"] for name in _SHARED}
     files["Makefile"] = (_CODEGEN / "static" / "Makefile").read_text(encoding="utf-8")
     found = script(questions)
-    environment = Environment(
-        loader=FileSystemLoader(_CODEGEN / "silicon" / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters["word"] = lambda value: f"0x{value:08x}u"
+    templates = c_templates(_CODEGEN / "silicon" / "templates")
     values = {**vars(found), "device": device, "format": FORMAT, "refused": refused_address(device)}
     for name, template in _TEMPLATES.items():
-        files[name] = environment.get_template(template).render(values)
+        files[name] = templates.get_template(template).render(values)
     return dict(sorted(files.items()))
 
 
