@@ -24,7 +24,8 @@ _ABI = {
     for width in ("", "4", "8")
 }
 ALLOWED = {*_ABI, *_ABI.values()}
-_ENTRY = "emulator/startup.c"  # its table of handlers is the core's: nothing calls through it
+# The table of handlers is the core's: nothing calls through it.
+_ENTRIES = ("emulator/reset.c", "emulator/startup.c")
 _PUBLIC = ("include/offramp.h", "include/cnn.h")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _DECLARED = re.compile(r"\b([a-z_]\w*)\s*\([^()]*\)\s*;")
@@ -50,7 +51,7 @@ def measure_footprint(folder: Path, compiler: str = "auto", variant: Variant | N
     be; or the compiler refuses the sources.
     """
     found = find_compiler(compiler)
-    sources = [source for source in library_sources(folder) if source != _ENTRY]
+    sources = [source for source in library_sources(folder) if source not in _ENTRIES]
     objects = compile_objects(found, folder, sources, variant or Variant())
     parts = [_part(source) for source in sources]
     here = list(zip(objects, parts, strict=True))

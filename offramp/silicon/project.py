@@ -18,7 +18,8 @@ from offramp.simulator.board.run import run_program
 MAIN = "src/main.c"
 LIMIT = 1_000_000_000  # instructions of all questions on the virtual board; some 100 million are needed
 _CODEGEN = Path(offramp.codegen.__path__[0])
-_SHARED = ("link.ld", "library.c", "semihosting.c", "semihosting.h")  # of any firmware's emulator/
+# Of any firmware's emulator/.
+_SHARED = ("link.ld", "library.c", "reset.c", "reset.h", "semihosting.c", "semihosting.h")
 _TEMPLATES = {
     "README.txt": "README.txt.j2",
     "project.mk": "project.mk.j2",

@@ -13,6 +13,7 @@ from offramp.silicon.networks import layer
 
 NOWHERE = Where("test.yaml", 1)
 
+
 def make_layer(in_shape: Shape, out_channels: int, rng: np.random.Generator | None = None, **changes: Any) -> Layer:
     """A layer with inferred shapes and random weights; `changes` are fields of Layer."""
     rng = rng or np.random.default_rng(0)

@@ -52,7 +52,7 @@ def link(
     films.write_text(_films(pictures), encoding="utf-8")
     own = [path for path in sorted((firmware / "src").glob("*.c")) if not path.name.endswith(_DEMONSTRATION)]
     support = [MSDK / "startup.c", MSDK / "console.c", MSDK / "drivers.c", films]
-    support += [firmware / "emulator" / f"{name}.c" for name in ("library", "semihosting")]
+    support += [firmware / "emulator" / f"{name}.c" for name in ("library", "reset", "semihosting")]
     files = [str(path) for path in (*own, *sources, *support)]
     run_compiler(find_compiler(compiler), firmware, files, elf, [f"-I{MSDK}", *STRICT, *extra])
     return elf

@@ -4,7 +4,7 @@
 #include "board_device.h"
 #include "offramp.h"
 #include "offramp_port.h"
-#include "semihosting.h"
+#include "reset.h"
 
 #define FREE_INTERRUPT 24u /* of GPIO 0, which the emulator does not have */
 #define NVIC_ENABLE(number) (0xE000E100u + 4u * ((number) / 32u))
@@ -17,16 +17,6 @@
 #define TICK_CYCLES 100000u
 #define INTERRUPT_CONTROL 0xE000ED04u
 #define TICK_CLEAR (1u << 25)
-
-extern uint32_t image_data_load[], image_data_start[], image_data_end[], image_bss_start[], image_bss_end[], image_stack[];
-
-int main(void);
-void reset_handler(void);
-
-static void unexpected_exception(void)
-{
-    semihosting_exit(SEMIHOSTING_FAULT, 0);
-}
 
 __attribute__((weak)) void cnn_handler(void)
 {
@@ -63,17 +53,6 @@ void startup_mask(bool on)
 void startup_sleep(void)
 {
     __asm__ volatile("wfi" ::: "memory");
-}
-
-void reset_handler(void)
-{
-    for (uint32_t *from = image_data_load, *to = image_data_start; to < image_data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = image_bss_start; to < image_bss_end; to++) {
-        *to = 0;
-    }
-    semihosting_exit(SEMIHOSTING_FINISHED, main());
 }
 
 typedef void (*vector_t)(void);

@@ -32,7 +32,7 @@ def test_what_ships_compiles_against_the_sdks_names(compiler: str, tmp_path: Pat
     """All of src/, as the SDK builds it, without a warning."""
     write_tree(tmp_path, project_files(questions(), DEVICE))
     sources = [path.relative_to(tmp_path).as_posix() for path in sorted((tmp_path / "src").glob("*.c"))]
-    sources += [f"emulator/{name}.c" for name in ("library", "semihosting", "startup")]
+    sources += [f"emulator/{name}.c" for name in ("library", "reset", "semihosting", "startup")]
     sources.append(str(MSDK / "console.c"))
     extra = [f"-isystem{MSDK}", '-DSILICON_BOARD="bench"', *STRICT]
     run_compiler(find_compiler(compiler), tmp_path, sources, tmp_path / "msdk.elf", extra)
@@ -91,7 +91,7 @@ def test_a_bus_fault_is_counted_and_its_instruction_skipped(compiler: str, tmp_p
 def _run_with_platform(program: str, compiler: str, folder: Path) -> tuple[int, str]:
     """A main() of the test's own with the platform that ships: exit status and console."""
     write_tree(folder, project_files(questions(), DEVICE) | {"program.c": program})
-    emulator = [f"emulator/{name}.c" for name in ("library", "semihosting", "startup")]
+    emulator = [f"emulator/{name}.c" for name in ("library", "reset", "semihosting", "startup")]
     sources = ["program.c", "src/platform_msdk.c", *emulator, str(MSDK / "console.c")]
     extra = [f"-isystem{MSDK}", '-DSILICON_BOARD="bench"']
     run_compiler(find_compiler(compiler), folder, sources, folder / "program.elf", extra)
