@@ -89,7 +89,7 @@ mutation: install
 	$(BIN)/python -m bench.mutation
 
 faults: install
-	$(BIN)/python -m bench.faults --jobs $(JOBS)
+	$(BIN)/python -m bench.faults --workers $(JOBS)
 	$(BIN)/python -m bench.soak
 
 misra: install

@@ -1,6 +1,6 @@
 """The choice among many candidates on many images: gap, time and memory, beside a plain Lagrangian descent.
 
-    python -m bench.candidates [--images N ...] [--candidates N ...] [--jobs N] [--fronts] [--descent]
+    python -m bench.candidates [--images N ...] [--candidates N ...] [--workers N] [--fronts] [--descent]
 
 Candidates are drawn: heads along main, or fronts, of rising ability that are unsure about what is hard, with three
 measures. Chains of up to three early stages are searched; what placing them adds to their costs, switches, is known
@@ -19,6 +19,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from offramp.host.workers import executor
 from offramp.planner.exits.best import ChainCosts
 from offramp.planner.exits.candidates import chains_of
 from offramp.planner.exits.descent import Stages
@@ -26,7 +27,7 @@ from offramp.planner.exits.frontier import UNREACHED, WORK
 from offramp.planner.exits.goal import AtLeast
 from offramp.planner.exits.pool import Pool, make_pool
 from offramp.planner.exits.search import Search
-from offramp.planner.tasks.executor import Executor, executor
+from offramp.planner.tasks.executor import Executor
 
 CASES = ((2_000, 3), (2_000, 10), (2_000, 20), (20_000, 3), (20_000, 10), (200_000, 3))  # images, candidates
 DROP = 0.01
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="*", default=[])
     parser.add_argument("--candidates", type=int, nargs="*", default=[])
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--fronts", action="store_true", help="candidates are fronts, in any order, not heads")
     parser.add_argument("--descent", action="store_true", help="follow the plain descent, too")
     args = parser.parse_args()
@@ -50,23 +51,23 @@ def main() -> None:
     )
     print(f"{'descent':>10} {'above':>7} {'s':>7}" if args.descent else "")
     for case in cases:
-        process = get_context("spawn").Process(target=row, args=(*case, args.fronts, args.jobs, args.descent))
+        process = get_context("spawn").Process(target=row, args=(*case, args.fronts, args.workers, args.descent))
         process.start()
         process.join()
 
 
-def row(images: int, count: int, fronts: bool, jobs: int, descent: bool) -> None:
+def row(images: int, count: int, fronts: bool, workers: int, descent: bool) -> None:
     pool = draw(images, count)
     chains = costs_of(count, fronts)
     needed = int(pool.right[-1].sum()) - int(DROP * images)
     begin = time.perf_counter()
-    with executor(jobs) as tasks:
+    with executor(workers) as tasks:
         search, placed = look(pool, chains, needed, tasks)
     seconds = time.perf_counter() - begin
     assert search.top is not None
     gap = 1 - search.bound() / search.top.cost
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    total = (own.ru_maxrss + jobs * children.ru_maxrss * (jobs > 1)) / 1024
+    total = (own.ru_maxrss + workers * children.ru_maxrss * (workers > 1)) / 1024
     used = sum(usage.ru_utime + usage.ru_stime for usage in (own, children))
     figures = f"{search.top.cost / images:>9,.0f} {gap:>7.2%} {seconds:>7.1f} {used:>7.1f} {total:>6,.0f}"
     print(f"{images:>8,} {count:>10} {len(chains):>7,} {placed:>6} {figures}", end="", flush=True)

@@ -1,6 +1,6 @@
 """Let faults happen to a firmware on the virtual board, and see whether it says so: writes docs/FAULTS.md.
 
-    python -m bench.faults [--jobs N]
+    python -m bench.faults [--workers N]
 
 Exit code 1 if an answer was wrong although the call returned OK, where the runtime can notice it.
 """
@@ -18,7 +18,8 @@ from bench.fault_calls import CALLS, IN_ANY_PHASE, PHASES, Met, from_another_tas
 from bench.fault_lines import Line, judge
 from bench.fault_page import page
 from bench.fault_rows import Row, rows
-from offramp.planner.tasks.executor import Executor, executor
+from offramp.host.workers import executor
+from offramp.planner.tasks.executor import Executor
 
 PAGE = Path(__file__).parents[1] / "docs" / "FAULTS.md"
 WHERE = {
@@ -58,9 +59,9 @@ def unnoticed(lines: Sequence[Line]) -> list[Line]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, executor(args.jobs) as tasks:
+    with tempfile.TemporaryDirectory() as folder, executor(args.workers) as tasks:
         subject = make_subject(Path(folder))
         faults, calls = [], []
         for line in try_faults(subject, rows(subject), tasks):

@@ -11,6 +11,7 @@ from rich.console import Console
 from offramp.commands.image_tables import print_image_plan, print_image_results
 from offramp.configs.errors import InputError
 from offramp.host import console as terminal
+from offramp.host import workers
 from offramp.pipeline.building import IMAGES, BuildOptions, build_firmware, check_possible
 from offramp.pipeline.compile import COMPILERS
 from offramp.pipeline.devices import devices_of_specs
@@ -19,7 +20,6 @@ from offramp.pipeline.figures import image_report
 from offramp.pipeline.images import make_image
 from offramp.pipeline.report import image_report_json
 from offramp.planner.spec.models import model_files
-from offramp.planner.tasks.executor import executor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", default=str(IMAGES), metavar="N", help=f"test images for the emulator, or `all` (default {IMAGES})"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes to plan with (default 1)")
+    workers.add_arguments(parser)
     terminal.add_arguments(parser, json="the figures (docs/REPORT.md)")
 
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     options = BuildOptions(args.compiler, parse_images(args.images))
     files = model_files(args.specs)
     check_possible(args.output, options)
-    with executor(args.jobs) as tasks, terminal.shown_progress(console, args.verbose) as progress:
+    with workers.executor_of(args) as tasks, terminal.shown_progress(console, args.verbose) as progress:
         image = make_image(files, devices_of_specs(files.specs), progress, tasks)
         progress.step("running the test data through the integer reference")
         evaluations = [evaluate_plan(made.plan) for made in image.models]

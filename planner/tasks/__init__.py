@@ -1,1 +1,1 @@
-"""Independent tasks, on one process or several."""
+"""Independent tasks, done here or on workers."""

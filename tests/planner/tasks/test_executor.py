@@ -1,42 +1,17 @@
-"""Tasks on one process or several: the same results in the same order."""
+"""Tasks in this process. Those on workers are in tests/offramp/host."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from bench.candidates import costs_of, draw, look
-from offramp.configs.errors import InputError
-from offramp.planner.tasks.executor import executor
+from offramp.planner.tasks.executor import IN_PROCESS
 
 
-def test_the_choice_does_not_depend_on_how_many_processes_there_are() -> None:
-    pool, chains = draw(400, 4), costs_of(4, fronts=False)
-    needed = int(pool.right[-1].sum()) - 4
-    found = []
-    for jobs in (1, 2, 3):
-        with executor(jobs) as tasks:
-            search, placed = look(pool, chains, needed, tasks)
-        costs = [(best.cost.tolist(), best.settings) for best in search.best]
-        found.append((search.top, search.bound(), search.work, placed, costs))
-    assert found[0] == found[1] == found[2]
+def _divided(shared: int, task: int) -> int:
+    return shared // task
 
 
-def _scaled(shared: np.ndarray, task: int) -> int:
-    if task < 0:
-        raise ValueError(f"task {task}")
-    return int(shared.sum()) * task
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_results_come_in_order_with_what_is_shared(jobs: int) -> None:
-    with executor(jobs) as tasks:
-        for shared in (np.arange(3), np.arange(5)):
-            assert tasks.map(_scaled, shared, range(7)) == [int(shared.sum()) * task for task in range(7)]
-        with pytest.raises(ValueError, match="task -1"):
-            tasks.map(_scaled, np.arange(3), [1, -1, 2])
-
-
-def test_there_is_at_least_one_process() -> None:
-    with pytest.raises(InputError, match="--jobs 0: at least 1"), executor(0):
-        pass
+def test_results_come_in_order() -> None:
+    assert IN_PROCESS.map(_divided, 60, [1, 3, 2]) == [60, 20, 30]
+    with pytest.raises(ZeroDivisionError):
+        IN_PROCESS.map(_divided, 60, [1, 0])
