@@ -40,20 +40,23 @@ class Key:
 
 @dataclass(frozen=True)
 class Section:
-    """A mapping with the keys of a table. `others`: also any other keys, with values of this kind; None: no others."""
+    """A mapping with the keys of a table. `others`: also any other keys, with values of this kind; None: no others.
+    `word`: text that may stand instead of the mapping, and is then the value."""
 
     keys: tuple[Key, ...]
     others: Kind | None = None
+    word: str = ""
 
     @property
     def expected(self) -> str:
         """What a message says is expected."""
         required = ", ".join(f"`{key.name}`" for key in self.keys if key.required)
         optional = ", ".join(f"`{key.name}`" for key in self.keys if not key.required)
+        instead = f"`{self.word}`, or " if self.word else ""
         if not self.keys or len(self.keys) > LISTED:
-            return "a mapping of keys" if self.keys else "a mapping of names"
+            return f"{instead}a mapping of {'keys' if self.keys else 'names'}"
         listed = " and ".join(part for part in (required, optional and f"optionally {optional}") if part)
-        return f"a mapping with {listed}"
+        return f"{instead}a mapping with {listed}"
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ def read_value(kind: Kind, label: str, value: Any, where: Where, problems: list[
     """One value; None, and a problem at `where`, if it is wrong."""
     try:
         if isinstance(kind, Section):
+            if kind.word and value == kind.word:
+                return kind.word
             if not isinstance(value, LineMap):
                 raise ValueError(f"{kind.expected} is expected")
             return _read_section(kind, value, problems)

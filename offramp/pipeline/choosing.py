@@ -60,12 +60,13 @@ class Built:
 
 
 @dataclass(frozen=True, eq=False)
-class _Setting:
-    """What placing a chain needs."""
+class Setting:
+    """What placing a chain needs. `suggests`: where it cannot be built, the reason says what would fit instead."""
 
     candidates: Candidates
     sources: Sources
     device: Device
+    suggests: bool = True
 
 
 class Builder:
@@ -75,7 +76,7 @@ class Builder:
         self, candidates: Candidates, sources: Sources, device: Device, progress: Progress, tasks: Executor = IN_PROCESS
     ) -> None:
         """Places the first chains. InputError if there are too many to be searched."""
-        self.setting, self.progress, self.tasks = _Setting(candidates, sources, device), progress, tasks
+        self.setting, self.progress, self.tasks = Setting(candidates, sources, device), progress, tasks
         self.chains = chains_of(candidates.entries)
         self.built: dict[Early, Built] = {}
         if len(self.chains) > MOST_CHAINS:
@@ -101,7 +102,7 @@ class Builder:
             self.progress.count(
                 "placing chains of the candidates", len(self.built), len(self.built) + len(wanted) - start
             )
-            self.built |= zip(part, self.tasks.map(_build, self.setting, part), strict=True)
+            self.built |= zip(part, self.tasks.map(built_chain, self.setting, part), strict=True)
 
     def _lower(self, early: Early) -> Cost:
         """Costs of a chain without its switches, from the chains with one candidate each."""
@@ -167,7 +168,8 @@ def choose_plan(
     ), lowered
 
 
-def _build(setting: _Setting, early: Early) -> Built:
+def built_chain(setting: Setting, early: Early) -> Built:
+    """A chain of candidates, placed and lowered, with its cost, or with the reason why it cannot be built."""
     candidates, sources, device = setting.candidates, setting.sources, setting.device
     stages = [candidates.entries[index].stage for index in early]
     measures = candidates.spec.choice.measures
@@ -175,7 +177,7 @@ def _build(setting: _Setting, early: Early) -> Built:
     specs = [chosen_spec(candidates.spec, stages, (one,) * len(stages)) for one in measures]
     spec = specs[0]
     # What would fit instead is searched only where it says most: for chains of one candidate.
-    alternatives = freed_processors(spec, sources, device) if len(early) <= 1 else ()
+    alternatives = freed_processors(spec, sources, device) if len(early) <= 1 and setting.suggests else ()
     try:
         chain = build_chain(spec, sources, device)
         if problems := check_chain(chain, device):

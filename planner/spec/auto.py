@@ -8,7 +8,7 @@ from offramp.configs.errors import Diagnostic
 from offramp.configs.schema import Entry
 from offramp.planner.ir.measure import Measure
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
-from offramp.planner.spec.spec import BranchSpec, ChoiceSpec, ExitSpec, OpenHeadSpec, StageSpec
+from offramp.planner.spec.spec import AnswersSpec, BranchSpec, ChoiceSpec, ExitSpec, OpenHeadSpec, StageSpec
 
 
 def read_choice(entry: Entry, networks: Collection[str], files: Collection[str], problems: Problems) -> ChoiceSpec:
@@ -21,6 +21,28 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
     choose = entry["choose"]
     if choose is None:
         return ChoiceSpec(entry.where, main, candidates, entry["confidence"], "", {}, None, None, None)
+    return goal_of(
+        choose,
+        problems,
+        main=main,
+        candidates=candidates,
+        measures=entry["confidence"],
+        data=known(choose, "data", files, problems),
+        main_answers=read_answers(entry, "main_answers"),
+    )
+
+
+def goal_of(
+    choose: Entry,
+    problems: Problems,
+    *,
+    main: str,
+    candidates: tuple[StageSpec | OpenHeadSpec, ...],
+    measures: tuple[Measure, ...],
+    data: str,
+    main_answers: AnswersSpec | None = None,
+) -> ChoiceSpec:
+    """What a `choose` asks for."""
     if ("accuracy_drop" in choose) == ("budget" in choose):
         problems.wrong(choose.where, "one of `accuracy_drop` and `budget` is needed, and only one")
     if "budget" in choose and ("minimise" in choose or "risk" in choose):
@@ -30,14 +52,14 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
         where=choose.where,
         main=main,
         candidates=candidates,
-        measures=entry["confidence"],
-        data=known(choose, "data", files, problems),
+        measures=measures,
+        data=data,
         weights=choose["minimise"],
         accuracy_drop=choose["accuracy_drop"],
         budget=choose["budget"],
         delta=read_delta(choose, problems),
         against=choose["against"],
-        main_answers=read_answers(entry, "main_answers"),
+        main_answers=main_answers,
     )
 
 

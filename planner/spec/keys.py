@@ -276,10 +276,7 @@ CANDIDATE_KEYS = (
     Key("answers", answers, "What its classes mean, as in a stage."),
     TEMPERATURE,
 )
-CHOOSE_KEYS = (
-    Key(
-        "data", name, "A data set of the spec, neither `test`, which results are judged on, nor `train`.", required=True
-    ),
+GOAL_KEYS = (
     Key(
         "minimise",
         weights,
@@ -296,6 +293,20 @@ CHOOSE_KEYS = (
         "Instead of `minimise`, `accuracy_drop` and `risk`: `{cycles: 20000}` or `{energy: 15}` (uJ), the mean of an "
         "inference; the loss of accuracy is minimised.",
     ),
+)
+CHOOSE_KEYS = (
+    Key(
+        "data", name, "A data set of the spec, neither `test`, which results are judged on, nor `train`.", required=True
+    ),
+    *GOAL_KEYS,
+)
+DEVICE = Key("device", name, "The device that the spec is for; default: `MAX78000`.")
+CLOCKS = Key(
+    "clocks",
+    Section((), others=integer(1)),
+    "`{core_hz, cnn_hz}` that times and switches are computed for and the firmware sets; default: 100 and 50 MHz. "
+    "The core's 100, 60 or 7.3728 MHz can be divided by powers of two up to 128; the accelerator's clock is half "
+    "the core's, or 60 MHz, divided by 1, 2, 4, 8 or 16.",
 )
 COMMON_KEYS = (
     Key("offramp", spec_format, f"Format of the spec, {FORMAT}.", required=True),
@@ -324,14 +335,8 @@ COMMON_KEYS = (
         "the first stage never; which, is chosen for the fewest words. `not`: all of them are resident.",
         default="not",
     ),
-    Key("device", name, "The device that the spec is for; default: `MAX78000`."),
-    Key(
-        "clocks",
-        Section((), others=integer(1)),
-        "`{core_hz, cnn_hz}` that times and switches are computed for and the firmware sets; default: 100 and 50 MHz. "
-        "The core's 100, 60 or 7.3728 MHz can be divided by powers of two up to 128; the accelerator's clock is half "
-        "the core's, or 60 MHz, divided by 1, 2, 4, 8 or 16.",
-    ),
+    DEVICE,
+    CLOCKS,
 )
 MANUAL_KEYS = (
     *COMMON_KEYS,
@@ -341,6 +346,9 @@ MANUAL_KEYS = (
         Section(CALIBRATE_KEYS),
         "Choose all thresholds for the fewest cycles with at most `accuracy_drop` lost.",
     ),
+)
+CONFIDENCE = Key(
+    "confidence", measures, "One measure or a list of measures to choose from; default: all.", default=MEASURES
 )
 CHOICE_KEYS = (
     Key("exits", one_of(("auto",)), "`auto`; then there are no `stages`.", required=True),
@@ -355,6 +363,6 @@ CHOICE_KEYS = (
         "head after every layer of main where main can be cut and it fits.",
         default=(),
     ),
-    Key("confidence", measures, "One measure or a list of measures to choose from; default: all.", default=MEASURES),
+    CONFIDENCE,
 )
 AUTO_KEYS = (*COMMON_KEYS, *CHOICE_KEYS)

@@ -43,7 +43,7 @@ def load_spec(path: Path, device: Device) -> ManualSpec | AutoSpec:
 def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> dict[str, Any]:
     """What both kinds of specs say, by the fields of `Spec`."""
     networks = _networks(entry, folder, problems)
-    _check_device(entry, device, problems)
+    check_device(entry, device, problems)
     for name in entry["compare"]:
         if name not in networks:
             problems.wrong(entry.at("compare"), f"there is no network `{name}`; there are: {', '.join(networks)}")
@@ -62,7 +62,7 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
         "answers": entry["answers"],
         "compare": entry["compare"],
         "reload": entry["reload"] == "allowed",
-        "clocks": _named(entry["clocks"]),
+        "clocks": named(entry["clocks"]),
         "places": entry.lines,
     }
 
@@ -78,23 +78,23 @@ def _manual(entry: Entry, common: dict[str, Any], problems: Problems) -> ManualS
     return ManualSpec(stages=stages, calibration=calibration, **common)
 
 
-def _named(section: Entry | None) -> dict[str, Any]:
+def named(section: Entry | None) -> dict[str, Any]:
     """What a section holds by names of the user's choice, as far as it could be read."""
     stated = section.stated if section else {}
     return {name: section[name] for name in stated if section and section[name] is not None}
 
 
 def _networks(entry: Entry, folder: Path, problems: Problems) -> dict[str, NetworkSpec]:
-    found = _named(entry["networks"])
-    return {name: _network(name, network, folder, problems) for name, network in found.items()}
+    found = named(entry["networks"])
+    return {name: read_network_entry(name, network, folder, problems) for name, network in found.items()}
 
 
-def _network(name: str, entry: Entry, folder: Path, problems: Problems) -> NetworkSpec:
+def read_network_entry(name: str, entry: Entry, folder: Path, problems: Problems) -> NetworkSpec:
     return NetworkSpec(
         name=name,
         where=entry.where,
-        network=_file(entry, "network", folder, problems),
-        checkpoint=_file(entry, "checkpoint", folder, problems),
+        network=file_of(entry, "network", folder, problems),
+        checkpoint=file_of(entry, "checkpoint", folder, problems),
         input_shape=entry["input"],
         keep_offsets=entry["offsets"] == "keep",
         keep_processors=entry["processors"] == "keep",
@@ -107,31 +107,31 @@ def _network(name: str, entry: Entry, folder: Path, problems: Problems) -> Netwo
 
 def _files(entry: Entry, folder: Path, problems: Problems) -> dict[str, Path]:
     data = entry["data"]
-    return {name: _file(data, name, folder, problems) for name in _named(data)}
+    return {name: file_of(data, name, folder, problems) for name in named(data)}
 
 
-def _file(entry: Entry, key: str, folder: Path, problems: Problems) -> Path:
+def file_of(entry: Entry, key: str, folder: Path, problems: Problems) -> Path:
     path = folder / (entry[key] or "")
     if entry[key] is not None and not is_file(path):
         problems.wrong(entry.at(key), f"`{key}`: there is no file {path}")
     return path
 
 
-def _check_device(entry: Entry, device: Device, problems: Problems) -> None:
+def check_device(entry: Entry, device: Device, problems: Problems) -> None:
     """A spec that names a device is for that one only; the device's clocks are the highest that are allowed."""
     if entry["device"] is not None and entry["device"] != device.name:
         found = f"`device: {entry['device']}`, but the spec is used for a {device.name}"
         problems.wrong(entry.at("device"), found)
     clocks = entry["clocks"]
     before = len(problems)
-    for name, value in _named(clocks).items():
+    for name, value in named(clocks).items():
         limit = device.clocks.get(name)
         if limit is None:
             problems.wrong(clocks.at(name), f"unknown key `{name}`; allowed: {', '.join(device.clocks)}")
         elif value > limit:
             problems.wrong(clocks.at(name), f"`{name}: {value}`; a whole number of Hz, 1..{limit}, is expected")
     if clocks and len(problems) == before:
-        for name, message in impossible_clocks(device, _named(clocks)).items():
+        for name, message in impossible_clocks(device, named(clocks)).items():
             problems.wrong(clocks.at(name), f"`{name}: {clocks[name]}`; {message}")
 
 
