@@ -7,6 +7,7 @@ import io
 import math
 import re
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
@@ -25,6 +26,7 @@ Array = NDArray[Any]
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 4096  # bytes; of plain arrays it has some hundred
 _PLAIN = re.compile(r"[<>|=](?:b1|[iu][1248]|f[248])")
+_TEXT = re.compile(r"[<>]U[1-9]\d{0,2}")
 _DIMENSIONS = 32
 _MOST_ENTRIES = 4096  # of an archive
 _CHUNK = 1 << 20
@@ -49,13 +51,17 @@ class Header:
 class ArrayFile:
     """An .npz file: `headers` by name; the arrays themselves are decompressed when they are asked for."""
 
-    def __init__(self, path: Path, limit: int, names: Collection[str] | None = None) -> None:
+    def __init__(
+        self, path: Path, limit: int, names: Collection[str] | None = None, text: Collection[str] = ()
+    ) -> None:
         """Read the directory and the headers of all arrays, or of those that are named, as far as they are there.
 
+        `text`: names of those that may hold words instead of numbers.
         Damaged if one is not that of a plain array, or if they have more than `limit` bytes together; InputError if
         the file cannot be read.
         """
         self._where = Where(str(path))
+        self._text = {f"{name}.npy" for name in text}
         data = read_bytes(path, limit)
         if data[:2] != b"PK":
             raise self._damaged("it is a single array (.npy)" if data.startswith(_MAGIC) else "it is no archive")
@@ -80,7 +86,7 @@ class ArrayFile:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{entry.filename} is compressed in a way that is not read; numpy's savez writes it plain")
         with self._archive.open(entry) as stream:
-            header, length = read_header(stream)
+            header, length = read_header(stream, entry.filename in self._text)
         if entry.file_size != length + header.nbytes:
             found = f"{entry.filename} has {entry.file_size} bytes; its header announces {length + header.nbytes}"
             raise ValueError(found)
@@ -91,10 +97,22 @@ class ArrayFile:
         header = self.headers[name]
         try:
             with self._archive.open(f"{name}.npy") as stream:
-                read_header(stream)
+                read_header(stream, f"{name}.npy" in self._text)
                 return read_data(stream, header)
         except _DAMAGE as error:
             raise self._damaged(f"{name}: {error or type(error).__name__}") from error
+
+    def load_text(self, name: str) -> tuple[str, ...]:
+        """A list of words; `name` is one of `text`. Damaged if its data are, or are no words."""
+        words = self.load(name)
+        try:
+            if words.dtype.kind != "U" or words.ndim != 1:
+                raise ValueError(f"{words.dtype} {words.shape}; a list of words is expected")
+            if (np.ascontiguousarray(words).view(f"{words.dtype.byteorder}u4") > sys.maxunicode).any():
+                raise ValueError("it has characters that do not exist")
+            return tuple(str(word) for word in words.tolist())
+        except ValueError as error:
+            raise self._damaged(f"{name}: {error}") from error
 
     def load_all(self) -> Mapping[str, Array]:
         """All arrays by name."""
@@ -120,9 +138,9 @@ def read_array(path: Path, limit: int) -> Array:
         raise Damaged(Diagnostic(Where(str(path)), found)) from error
 
 
-def read_header(stream: IO[bytes]) -> tuple[Header, int]:
+def read_header(stream: IO[bytes], text: bool = False) -> tuple[Header, int]:
     """The header at the beginning of an array, and its length in bytes. ValueError if it is damaged, or the array is
-    not one of plain numbers. Source: numpy/lib/format.py."""
+    not one of plain numbers or, with `text`, of words. Source: numpy/lib/format.py."""
     start = stream.read(8)
     if len(start) < 8 or start[:6] != _MAGIC or start[6] not in (1, 2, 3):
         raise ValueError("it does not start like an array of numpy")
@@ -130,21 +148,21 @@ def read_header(stream: IO[bytes]) -> tuple[Header, int]:
     length = int.from_bytes(stream.read(size), "little")
     if length > _LONGEST_HEADER:
         raise ValueError(f"a header of {length} bytes; at most {_LONGEST_HEADER} are expected")
-    text = stream.read(length)
-    if len(text) != length:
+    written = stream.read(length)
+    if len(written) != length:
         raise ValueError("it ends within its header")
-    return _parse(text.decode("latin-1")), 8 + size + length
+    return _parse(written.decode("latin-1"), text), 8 + size + length
 
 
-def _parse(text: str) -> Header:
+def _parse(written: str, text: bool) -> Header:
     try:
-        found = ast.literal_eval(text.strip())
+        found = ast.literal_eval(written.strip())
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("its header is damaged") from error
     if not isinstance(found, dict) or found.keys() != {"descr", "fortran_order", "shape"}:
         raise ValueError("its header is damaged: `descr`, `fortran_order` and `shape` are expected")
     descr, shape = found["descr"], found["shape"]
-    if not isinstance(descr, str) or not _PLAIN.fullmatch(descr):
+    if not isinstance(descr, str) or not (_PLAIN.fullmatch(descr) or (text and _TEXT.fullmatch(descr))):
         raise ValueError(f"numbers of kind {str(descr)[:40]!r}; plain integers, floats or booleans are expected")
     if not isinstance(shape, tuple) or len(shape) > _DIMENSIONS or not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError("its header is damaged: `shape` is no tuple of numbers")

@@ -31,6 +31,7 @@ LEVELS = (
     ("planner",),
     ("codegen",),
     ("host",),
+    ("data",),
     ("pipeline",),
     ("silicon",),
     ("corpus",),
