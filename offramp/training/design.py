@@ -19,6 +19,7 @@ from offramp.planner.ir.network import DataFormat, Layer, Network, Shape
 from offramp.planner.rules.check import check_network
 
 Op = Literal["conv2d", "conv1d", "linear"]
+Bits = Literal[8, 4, 2, 1]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class LayerDesign:
     pool: int = 1
     pool_stride: int = 1
     pool_average: bool = False
-    bits: Literal[8, 4, 2, 1] = 8
+    bits: Bits = 8
     relu: bool = True
     wide: bool = False
     bias: bool = True
