@@ -18,6 +18,11 @@ from offramp.comparison.page_maker import page_maker
 from offramp.comparison.read import read_layout
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
 from offramp.configs.files import recorded_reads
+from offramp.data.load import Reading, load_source
+from offramp.data.objects import source_of
+from offramp.data.sets import SetOptions, Sets, make_sets, write_sets
+from offramp.data.source import Samples, Source
+from offramp.data.split import Sizes
 from offramp.host.build_folder import check_unchanged
 from offramp.host.progress import SILENT, Progress
 from offramp.pipeline import building
@@ -52,18 +57,28 @@ __all__ = [
     "Planned",
     "PlannedImage",
     "Progress",
+    "Reading",
     "Report",
+    "Samples",
+    "SetOptions",
+    "Sets",
     "Simulated",
+    "Sizes",
+    "Source",
     "build",
     "build_image",
     "compare",
     "load_image",
     "load_plan",
+    "load_source",
     "load_spec",
+    "make_sets",
     "plan",
     "plan_image",
     "reference",
     "simulate",
+    "source_of",
+    "write_sets",
 ]
 
 

@@ -42,6 +42,7 @@ COMMANDS = (
     Command("compare", "offramp.commands.compare", "memory layouts side by side, as a table and as a page"),
     Command("cost", "offramp.commands.cost", "cycles, time and energy of a network or a spec, layer by layer"),
     Command("run", "offramp.commands.run", "run a build's firmware on the virtual board"),
+    Command("data", "offramp.commands.data", "training, calibration and test sets from what there is"),
     Command("probe", "offramp.commands.probe", "find the layer that fails, on a board or on the virtual one"),
     Command("registers", "offramp.commands.registers", "the accelerator's registers, for debuggers and as a C header"),
     Command("check", "offramp.commands.check", "show an ai8x network's layers, or everything that is wrong with it"),

@@ -21,16 +21,17 @@ from offramp.data.source import Samples
 Indices = npt.NDArray[np.int64]
 Size = int | Fraction  # so many samples, or so large a share of those that are split
 
+_TEST = Fraction(1, 5)  # where there is no official test split
 TRAINING, CALIBRATION, TEST = PARTS = ("training", "calibration", "test")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the sets are; `training` None: all that is left. `test` counts only without an official test split."""
+    """How large the sets are. `training` None: all that is left. `test` None: a fifth, or the official test split."""
 
     training: Size | None = None
     calibration: Size = Fraction(1, 10)
-    test: Size = Fraction(1, 5)
+    test: Size | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,9 @@ def _first_copies(digests: Sequence[bytes]) -> Indices:
 
 def _counts(sizes: Sizes, total: int, has_official: bool, where: Where) -> dict[str, int | None]:
     """Samples of each part, training last, where None is all that is left. InputError if there are too few."""
-    asked = {} if has_official else {TEST: _count(sizes.test, total)}
+    if has_official and sizes.test is not None:
+        raise InputError(Diagnostic(where, "has an official test split, which stays as it is: no size for `test`"))
+    asked = {} if has_official else {TEST: _count(_TEST if sizes.test is None else sizes.test, total)}
     asked[CALIBRATION] = _count(sizes.calibration, total)
     training = None if sizes.training is None else _count(sizes.training, total)
     asked[TRAINING] = training or 0

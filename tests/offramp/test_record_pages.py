@@ -1,4 +1,4 @@
-"""docs/PLAN.md and docs/REPORT.md document every key of plan.json and report.json, and no other."""
+"""docs/PLAN.md, REPORT.md and DATA.md document every key of plan.json, report.json and data.json, and no other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from offramp.data.sets import DataRecord
 from offramp.pipeline.report import ImageReport, Report
 from offramp.planner.plan import PlanRecord
 from tests.helpers.paths import ROOT
 
 RENAMED = {"switches[].source": "switches[].from", "switches[].target": "switches[].to"}
 # Keys that another page explains:
-ELSEWHERE = {"docs/PLAN.md": ("choice",), "docs/REPORT.md": ("choice", "calibration")}
+ELSEWHERE = {"docs/PLAN.md": ("choice",), "docs/REPORT.md": ("choice", "calibration"), "docs/DATA.md": ()}
 
 
 def keys_of(kind: type, prefix: str, elsewhere: tuple[str, ...]) -> Iterator[str]:
@@ -47,7 +48,9 @@ def documented(page: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("page", "record"), [("docs/PLAN.md", PlanRecord), ("docs/REPORT.md", Report)])
+@pytest.mark.parametrize(
+    ("page", "record"), [("docs/PLAN.md", PlanRecord), ("docs/REPORT.md", Report), ("docs/DATA.md", DataRecord)]
+)
 def test_a_page_has_the_keys_of_its_file(page: str, record: type[Any]) -> None:
     found = documented(page)
     assert len(found) == len(set(found))

@@ -50,7 +50,7 @@ def test_any_split(data: st.DataObject) -> None:
     given_samples = samples(values, labels, groups)
     official = samples(data.draw(st.lists(st.integers(0, 40), max_size=5))) if data.draw(st.booleans()) else None
     training: Size | None = data.draw(st.one_of(st.none(), SIZES))
-    sizes = Sizes(training, data.draw(SIZES), data.draw(SIZES))
+    sizes = Sizes(training, data.draw(SIZES), None if official is not None else data.draw(st.none() | SIZES))
     seed, drop = data.draw(st.integers(0, 3)), data.draw(st.booleans())
     try:
         made = split(given_samples, sizes, seed, WHERE, official, drop)
@@ -129,6 +129,8 @@ def test_an_official_test_split_stays() -> None:
     made = split(given_samples, Sizes(None, 5), 0, WHERE, samples([3, 4, 100]))
     assert made.in_official == 2 and made.unused == 2 and len(made.parts["training"]) == 13
     assert "test" not in made.parts
+    with pytest.raises(InputError, match="has an official test split, which stays as it is"):
+        split(given_samples, Sizes(None, 5, 5), 0, WHERE, samples([3]))
 
 
 def test_too_few_samples() -> None:
