@@ -34,4 +34,5 @@ from offramp.api import plan_image as plan_image
 from offramp.api import reference as reference
 from offramp.api import simulate as simulate
 from offramp.api import source_of as source_of
+from offramp.api import write_set as write_set
 from offramp.api import write_sets as write_sets

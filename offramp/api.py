@@ -23,6 +23,7 @@ from offramp.data.objects import source_of
 from offramp.data.sets import SetOptions, Sets, make_sets, write_sets
 from offramp.data.source import Samples, Source
 from offramp.data.split import Sizes
+from offramp.data.write import write_set
 from offramp.host.build_folder import check_unchanged
 from offramp.host.progress import SILENT, Progress
 from offramp.pipeline import building
@@ -78,6 +79,7 @@ __all__ = [
     "reference",
     "simulate",
     "source_of",
+    "write_set",
     "write_sets",
 ]
 
