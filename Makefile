@@ -59,6 +59,8 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/mypy examples/mnist
 	$(BIN)/mypy examples/two-models
+	$(BIN)/mypy examples/motion
+	$(BIN)/mypy examples/fashion-mnist
 	MYPYPATH=examples/mnist $(BIN)/mypy examples/gate
 
 check: lint test

@@ -1,0 +1,68 @@
+"""The pictures of this example: Fashion-MNIST (Zalando Research, MIT licence), 60,000 of clothing and 10,000 for tests.
+
+Debian and Ubuntu have its four idx files as the package `dataset-fashion-mnist`, in /usr/share/datasets/fashion-mnist;
+they are also at https://github.com/zalandoresearch/fashion-mnist, in data/fashion.
+
+    python fashion_data.py /usr/share/datasets/fashion-mnist
+
+- `calibration.npz`, here: 4,000 of the 60,000, 400 of each class, by seed 1.
+- `test.npz`, here: the first 4,000 of the official test split, in its order; all 10,000 would be 4.4 MB.
+- The training set, 56,000, and the whole official test split go to build/fashion-mnist: `training.npz`, `test.npz`.
+
+Pixels are normalized as ai8x-training does it. It is `offramp data` and one more file:
+
+    offramp data /usr/share/datasets/fashion-mnist -o build/fashion-mnist --calibration 4000 --classes top,trouser,...
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import offramp
+
+FOLDER = Path(__file__).parent
+CLASSES = ("top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+CALIBRATION = 4000
+KEPT = 4000  # pictures of the official test split that lie here
+
+
+def write_sets(pictures: Path, kept: Path, whole: Path, calibration: int = CALIBRATION) -> None:
+    """Write all sets to the folder `whole`, and those that the example keeps to `kept`.
+
+    `pictures`: the folder of the idx files. offramp.InputError if they cannot be read, or sets not be written.
+    """
+    sizes = offramp.Sizes(calibration=calibration)
+    options = offramp.SetOptions(sizes=sizes, seed=1, classes=CLASSES)
+    sets = offramp.make_sets(offramp.load_source(pictures), options)
+    record = offramp.write_sets(sets, whole)
+    test = sets.parts["test"]
+    first = test.taken(np.arange(min(KEPT, len(test))))
+    for name, samples in (("calibration", sets.parts["calibration"]), ("test", first)):
+        content = offramp.write_set(kept / f"{name}.npz", samples, CLASSES)
+        print(f"{kept / name}.npz: {len(samples):,} pictures, {len(content):,} bytes")
+    for part in record.parts:
+        print(f"{whole / part.file}: {part.samples:,} pictures")
+
+
+def main(arguments: list[str]) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Write the sets of examples/fashion-mnist from its idx files.")
+    parser.add_argument("pictures", type=Path, metavar="FOLDER", help="of the four idx files, gzipped or not")
+    parser.add_argument("-o", "--output", type=Path, default=FOLDER, metavar="DIR", help="for the sets that are kept")
+    text = "for all sets, whole (default: build/fashion-mnist in the working directory)"
+    parser.add_argument("--whole", type=Path, default=Path("build/fashion-mnist"), metavar="DIR", help=text)
+    args = parser.parse_args(arguments)
+    try:
+        write_sets(args.pictures, args.output, args.whole)
+    except offramp.InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
