@@ -16,7 +16,9 @@ from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of
 from offramp.comparison.page_maker import page_maker
 from offramp.comparison.read import read_layout
+from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
+from offramp.configs.extras import install_command
 from offramp.configs.files import recorded_reads
 from offramp.data.load import Reading, load_source
 from offramp.data.objects import source_of
@@ -36,11 +38,13 @@ from offramp.pipeline.figures import image_report
 from offramp.pipeline.images import PlannedImage, make_image, open_image, open_single
 from offramp.pipeline.planning import Planned, make_plan
 from offramp.pipeline.report import ImageReport, Report
+from offramp.planner.ir.network import Network
 from offramp.planner.reference.profile import profile
 from offramp.planner.spec.models import model_files
 from offramp.planner.spec.reader import load_spec as read_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec
 from offramp.simulator.board.core import require_board
+from offramp.training.task import Recipe
 
 __all__ = [
     "Answers",
@@ -59,6 +63,7 @@ __all__ = [
     "PlannedImage",
     "Progress",
     "Reading",
+    "Recipe",
     "Report",
     "Samples",
     "SetOptions",
@@ -66,6 +71,7 @@ __all__ = [
     "Simulated",
     "Sizes",
     "Source",
+    "Trained",
     "build",
     "build_image",
     "compare",
@@ -79,6 +85,7 @@ __all__ = [
     "reference",
     "simulate",
     "source_of",
+    "train_network",
     "write_set",
     "write_sets",
 ]
@@ -120,6 +127,20 @@ class Comparison:
     def page(self) -> str:
         """A self-contained HTML page with pictures of the memories. InputError without the extra `page`."""
         return page_maker()(self.layouts)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network that was trained, as it is read back from its files."""
+
+    network: Network
+    checkpoint: Path
+
+    def accuracy(self, data: Path | str) -> float:
+        """Share of right answers on a data set, by the integers of the accelerator."""
+        from offramp.training import main_network
+
+        return main_network.accuracy(self.network, main_network.load_examples(Path(data)))
 
 
 def load_spec(path: Path | str) -> ManualSpec | AutoSpec:
@@ -244,3 +265,33 @@ def compare(*paths: Path | str, progress: Progress = SILENT) -> Comparison:
         raise InputError(f"{len(paths)} layouts; 1 to {len(LETTERS)} are compared")
     layouts: Sequence[Layout] = [read_layout(Path(path), progress) for path in paths]
     return Comparison(tuple(layouts), tuple(rows_of(layouts)))
+
+
+def train_network(
+    network: Path | str,
+    training: Path | str,
+    checkpoint: Path | str | None = None,
+    *,
+    recipe: Recipe | None = None,
+    epochs: int = 20,
+    seed: int = 1,
+    biases: bool = True,
+    progress: Progress = SILENT,
+) -> Trained:
+    """Train the network of an ai8x YAML from random weights, with the accelerator's arithmetic (extra `train`).
+
+    `training`: a data set with labels. `checkpoint`: the file to write; default: the YAML's name with `.pth.tar`.
+    `biases`: of all layers, or only of the last one. Equal arguments give equal bytes. InputError for what is wrong.
+    """
+    try:
+        from offramp.training import main_network
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError(f"training needs PyTorch; {install_command('train')}") from error
+    path = Path(network)
+    written = path.with_suffix(".pth.tar") if checkpoint is None else Path(checkpoint)
+    course = main_network.Course(recipe or Recipe(), epochs, seed, biases)
+    data = main_network.load_examples(Path(training))
+    found = main_network.train_network(path, written, data, course, load_device(), progress)
+    return Trained(found, written)

@@ -96,8 +96,15 @@ def _elastic(x: Tensor, generator: Generator) -> Tensor:
 def _stroke(x: Tensor, strength: float, generator: Generator) -> Tensor:
     """Blend each image with what its brightest or darkest neighbours make of it."""
     amount = _uniform(generator, len(x), 1, 1, 1) * STROKE * strength
-    bright, dark = F.max_pool2d(x, 3, 1, 1), -F.max_pool2d(-x, 3, 1, 1)
+    bright, dark = _brightest(x), -_brightest(-x)
     return x + amount.clamp(min=0) * (bright - x) + (-amount).clamp(min=0) * (dark - x)
+
+
+def _brightest(x: Tensor) -> Tensor:
+    """Of every pixel and its eight neighbours."""
+    edged = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    rows = torch.maximum(torch.maximum(edged[:, :, :-2], edged[:, :, 1:-1]), edged[:, :, 2:])
+    return torch.maximum(torch.maximum(rows[:, :, :, :-2], rows[:, :, :, 1:-1]), rows[:, :, :, 2:])
 
 
 def _contrast(x: Tensor, strength: float, generator: Generator) -> Tensor:

@@ -35,7 +35,7 @@ def write_network(
     path = folder / f"{design.name}.yaml"
     write_text(path, yaml_of(design, dataset, comment))
     write_checkpoint(path.with_suffix(".pth.tar"), design.name, weights)
-    return read_back(path, weights, design.input, device)
+    return read_back(path, path.with_suffix(".pth.tar"), weights, design.input, device)
 
 
 def write_checkpoint(path: Path, arch: str, weights: Sequence[LayerWeights]) -> None:
@@ -65,14 +65,14 @@ def _entries(layer: LayerWeights) -> dict[str, torch.Tensor]:
     return found
 
 
-def read_back(path: Path, weights: Sequence[LayerWeights], shape: Shape, device: Device) -> Network:
-    """The network of a YAML and its checkpoint beside it. CheckFailed if it has other weights than those given."""
-    network = load_network(path, device, path.with_suffix(".pth.tar"), input_shape=shape)
+def read_back(path: Path, checkpoint: Path, weights: Sequence[LayerWeights], shape: Shape, device: Device) -> Network:
+    """The network of a YAML and its checkpoint. CheckFailed if it has other weights than those given."""
+    network = load_network(path, device, checkpoint, input_shape=shape)
     layers = [layer for layer in network.layers if layer.has_weights]
     for layer, given in zip(layers, weights, strict=True):
         shift = layer.output_shift == given.output_shift or layer.output_width == 32
         if not (shift and _equal(layer.weights, given.weights) and _equal(layer.bias, given.bias)):
-            raise CheckFailed(f"{path}: layer `{layer.label}` is not what was written")
+            raise CheckFailed(f"{checkpoint}: layer `{layer.label}` is not what was written")
     return network
 
 

@@ -72,6 +72,8 @@ def one_thread() -> Iterator[None]:
 
 def _fit(data: TrainingData, task: FitTask) -> FitState:
     start = task.start or _random(task)
+    if task.until <= start.step:
+        return start
     parameters = [torch.from_numpy(values.copy()).requires_grad_() for values in start.parameters]
     average = [torch.from_numpy(values.copy()) for values in start.average]
     optimizer = _optimizer(parameters, start, task.recipe)
@@ -87,9 +89,9 @@ def _fit(data: TrainingData, task: FitTask) -> FitState:
         optimizer.step()
         decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
         torch._foreach_lerp_(average, [values.detach() for values in parameters], 1 - decay)
-    moments = [optimizer.state[values] for values in parameters] if max(task.until, start.step) else []
+    moments = [optimizer.state[values] for values in parameters]
     return FitState(
-        max(task.until, start.step),
+        task.until,
         _arrays(parameters),
         _arrays(average),
         _arrays([moment["exp_avg"] for moment in moments]),

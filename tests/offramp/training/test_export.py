@@ -51,4 +51,4 @@ def test_equal_weights_give_equal_bytes_whatever_the_files_name(tmp_path: Path) 
 def test_other_weights_than_written_are_noticed(tmp_path: Path) -> None:
     write_network(tmp_path, DESIGN, weights(), "digits", DEVICE)
     with pytest.raises(CheckFailed, match="layer `0` is not what was written"):
-        read_back(tmp_path / "small.yaml", weights(1), DESIGN.input, DEVICE)
+        read_back(tmp_path / "small.yaml", tmp_path / "small.pth.tar", weights(1), DESIGN.input, DEVICE)

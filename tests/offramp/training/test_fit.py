@@ -63,6 +63,8 @@ def test_steps_in_parts_give_the_same_bytes(augmentation: Augmentation) -> None:
     again = fit(DATA, replace(task, start=pickle.loads(pickle.dumps(part))))
     assert part.step == 13 and same(whole, again) and same(whole, fit(DATA, task))
     assert not same(whole, fit(DATA, replace(task, seed=8)))
+    assert same(part, fit(DATA, replace(task, until=13, start=part)))
+    assert fit(DATA, replace(task, until=0)).step == 0
 
 
 def test_the_result_does_not_depend_on_threads() -> None:
