@@ -8,6 +8,7 @@ Mutants are numbered: `python -m bench.fuzz 1 --first 4711` does one of them aga
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import resource
 import shutil
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from bench.fuzz_mutators import BY_SUFFIX, mutate, pick
 from offramp.cli import main as offramp
@@ -98,9 +100,29 @@ def write_material(folder: Path) -> tuple[Target, ...]:
         ]
     for file in sorted(case.iterdir()):
         targets += [Target(file, (command, str(case))) for command in ("replay", "synth", "diff", "compare", "cost")]
+    targets += data_targets(folder / "data")
     np.save(folder / "one.npy", np.zeros(TINY.shape, np.int8))
     targets += [Target(folder / "one.npy", ("run", str(built), "--input", str(folder / "one.npy")))] * 4
     return tuple(targets)
+
+
+def data_targets(folder: Path) -> list[Target]:
+    """Sources of data sets of every kind: arrays, idx files, pictures."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (40, 1, 6, 6), np.uint8), (np.arange(40) % 4).astype(np.uint8)
+    sources = {kind: folder / kind for kind in ("arrays", "idx", "pictures/cat")}
+    for source in sources.values():
+        source.mkdir(parents=True)
+    np.savez(sources["arrays"] / "a.npz", x=x, y=y, groups=y, classes=np.array(["a", "b", "c", "d"]))
+    for name, array in (("images-idx3", x[:, 0]), ("labels-idx1", y)):
+        content = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+        (sources["idx"] / f"train-{name}-ubyte").write_bytes(content)
+        (sources["idx"] / f"t10k-{name}-ubyte.gz").write_bytes(gzip.compress(content, mtime=0))
+    for suffix in (".png", ".bmp", ".jpg", ".ppm"):
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).save(sources["pictures/cat"] / f"a{suffix}")
+    words = ("-o", str(folder / "sets"), "--calibration", "1")
+    files = [file for source in sources.values() for file in sorted(source.iterdir())]
+    return [Target(file, ("data", str(folder / file.relative_to(folder).parts[0]), *words)) for file in files] * 2
 
 
 @contextmanager

@@ -204,7 +204,7 @@ def _other_values(content: bytes, rng: Random) -> bytes:
         array = np.load(io.BytesIO(content), allow_pickle=False)
     except Exception:  # damaged already
         return content
-    if array.dtype.names:
+    if array.dtype.names or array.dtype.kind == "U":
         return content
     dtype = pick(rng, ("|i1", "|u1", "<u4", "<i8", ">i2", "<f4", "<f8", "|b1", "<u8"))
     with np.errstate(all="ignore"):
@@ -234,5 +234,5 @@ BY_SUFFIX: dict[str, tuple[Mutator, ...]] = {
     ".npz": (change_array, change_array, change_array, change_entry, *BYTES),
     ".npy": (change_header, *BYTES),
     ".tar": (change_entry, change_entry, change_entry, *BYTES),
-    ".elf": BYTES,
+    **dict.fromkeys((".elf", "", ".gz", ".png", ".bmp", ".jpg", ".ppm"), BYTES),
 }

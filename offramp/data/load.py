@@ -33,8 +33,15 @@ def load_source(name: Path | str, reading: Reading = Reading()) -> Source:
 
     InputError if it is none of SOURCES, or damaged, or an option does not fit it.
     """
-    path, where = Path(name), Where(str(name))
-    is_function = names_function(str(name)) and not path.exists()
+    try:
+        return _load(Path(name), str(name), reading)
+    except OSError as error:  # of folders that cannot be listed, and names that cannot be
+        raise InputError(Diagnostic(Where(str(name)), f"cannot be read: {error.strerror}")) from error
+
+
+def _load(path: Path, name: str, reading: Reading) -> Source:
+    where = Where(name)
+    is_function = names_function(name) and not path.exists()
     is_folder = path.is_dir()
     pictures = is_folder and not has_idx(path) and not any(path.glob("*.npz"))
     if reading.resize and not pictures:
@@ -42,7 +49,7 @@ def load_source(name: Path | str, reading: Reading = Reading()) -> Source:
     if reading.layout and (pictures or (is_folder and has_idx(path))):
         raise InputError(Diagnostic(where, "the axes of these files are known; a layout is for arrays"))
     if is_function:
-        return read_function(str(name), reading.folder, reading.layout)
+        return read_function(name, reading.folder, reading.layout)
     if pictures:
         return _read_pictures(path, reading.resize)
     if not is_folder:

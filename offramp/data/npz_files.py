@@ -7,10 +7,9 @@ from pathlib import Path
 from offramp.configs.arrays import ArrayFile
 from offramp.configs.bounds import DATA_FILE, DATA_SOURCE
 from offramp.configs.errors import Diagnostic, InputError, Where
-from offramp.data.source import Samples, Source, arranged, checked_labels, joined
+from offramp.data.source import Samples, Source, arranged, checked_labels, checked_numbers, joined
 
 TEST = "test.npz"  # in a folder: the official test split
-_NUMBERS = ("x", "y", "groups")
 
 
 def read_npz(path: Path, layout: str | None) -> Source:
@@ -48,9 +47,10 @@ def read_npz_folder(folder: Path, layout: str | None) -> Source:
 
 def _read(path: Path, layout: str | None) -> tuple[Samples, tuple[str, ...]]:
     where = Where(str(path))
-    file = ArrayFile(path, DATA_FILE, (*_NUMBERS, "classes"), text=("classes",))
+    file = ArrayFile(path, DATA_FILE, ("x", "y", "groups", "classes"), text=("classes",))
     if "x" not in file.headers:
         raise InputError(Diagnostic(where, "there is no array `x`"))
     x = arranged(file.load("x"), layout, where)
-    y, groups = (checked_labels(file.load(key), len(x), where) if key in file.headers else None for key in _NUMBERS[1:])
+    y = checked_labels(file.load("y"), len(x), where) if "y" in file.headers else None
+    groups = checked_numbers(file.load("groups"), len(x), "groups", where) if "groups" in file.headers else None
     return Samples(x, y, groups), file.load_text("classes") if "classes" in file.headers else ()

@@ -42,17 +42,23 @@ def read_pictures(folder: Path, size: tuple[int, int] | None = None) -> Source:
     `size`: rows and columns that all are resized to (bilinear). InputError if they differ without it, or one is
     damaged, too large, or of another kind.
     """
-    has_test = {path.name for path in folder.iterdir() if path.is_dir()} == _OFFICIAL
+    has_test = set(_folders(folder)) == _OFFICIAL
     places = [folder / "train", folder / "test"] if has_test else [folder]
-    classes = sorted({path.name for place in places for path in place.iterdir() if path.is_dir()})
+    classes = sorted({name for place in places for name in _folders(place)})
     parts: list[_Part] = []
     for place in places:
         parts.append(_read_part(place, classes, size, sum(image.nbytes for part in parts for image in part.images)))
+    _check_classes(parts, classes, Where(str(folder)))
     _check_shapes(parts, Where(str(folder)))
     grey = [image.ndim == 2 for part in parts for image in part.images]
     samples = [_samples(part, all(grey)) for part in parts]
     kind = "pictures in folders"
     return Source(str(folder), kind, samples[0], samples[1] if has_test else None, tuple(classes), _notes(parts, grey))
+
+
+def _folders(place: Path) -> list[str]:
+    """Names of the folders in a folder, but of hidden ones."""
+    return [path.name for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def _notes(parts: list[_Part], grey: list[bool]) -> tuple[str, ...]:
@@ -70,7 +76,7 @@ def _read_part(place: Path, classes: list[str], size: tuple[int, int] | None, be
     others, total = 0, before
     for label, name in enumerate(classes):
         for path in sorted((place / name).iterdir()) if (place / name).is_dir() else ():
-            if path.suffix.lower() not in ENDINGS:
+            if path.suffix.lower() not in ENDINGS or path.name.startswith("."):
                 others += 1
                 continue
             images.append(read_picture(path, size))
@@ -93,13 +99,14 @@ def read_picture(path: Path, size: tuple[int, int] | None) -> Pixels:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 if image.width * image.height > LARGEST_TENSOR:
-                    found = f"{image.width} x {image.height} pixels; at most {LARGEST_TENSOR:,} are allowed"
-                    raise InputError(Diagnostic(where, found))
+                    raise Image.DecompressionBombError
                 plain = _plain(image, where)
                 resized = plain.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else plain
                 return np.asarray(resized, np.uint8)
     except InputError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(Diagnostic(where, f"more than {LARGEST_TENSOR:,} pixels, which are allowed")) from error
     except Exception as error:  # decoders of damaged files raise nearly anything
         message = f"is no picture of the formats {', '.join(_FORMATS)}, or damaged"
         raise Damaged(Diagnostic(where, f"{message}: {type(error).__name__}")) from error
@@ -117,6 +124,13 @@ def _plain(image: Image.Image, where: Where) -> Image.Image:
         return image.convert(image.mode.removesuffix("A"))
     found = f"a picture of kind {image.mode}" + (" with transparency" if "transparency" in image.info else "")
     raise InputError(Diagnostic(where, f"{found}; opaque ones of 8 bits, grey or RGB, are expected"))
+
+
+def _check_classes(parts: list[_Part], classes: list[str], where: Where) -> None:
+    there = {label for part in parts for label in part.labels}
+    empty = [name for label, name in enumerate(classes) if label not in there]
+    if empty:
+        raise InputError(Diagnostic(where, f"folders without pictures: {', '.join(empty[:4])}; each is a class"))
 
 
 def _check_shapes(parts: list[_Part], where: Where) -> None:

@@ -23,7 +23,8 @@ LAYOUTS = {  # axes of an array as it is found, and how they become N, channels,
     "NC": (0, 1, -1, -1),
 }
 _CHANNELS = (1, 3)  # of pictures
-_BATCH = 1 << 22  # values that are worked on at a time
+_HIGHEST_LABEL = 1 << 20
+_BATCH = 1 << 20  # values that are worked on at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +113,18 @@ def _layout_of(x: npt.NDArray[Any], where: Where) -> str:
 
 def checked_labels(y: npt.NDArray[Any], count: int, where: Where) -> Labels:
     """Labels as int64. InputError if they are not one whole number, 0 or more, for each of `count` samples."""
-    if y.shape != (count,) or y.dtype.kind not in "iu":
-        found = f"`y` is {y.dtype} {y.shape}; one integer label for each of {count:,} samples is expected"
-        raise InputError(Diagnostic(where, found))
-    if count and (y.min() < 0 or y.max() > 1 << 20):
+    labels = checked_numbers(y, count, "y", where)
+    if count and not 0 <= labels.min() <= labels.max() <= _HIGHEST_LABEL:
         raise InputError(Diagnostic(where, f"labels run from {y.min()} to {y.max()}; classes count from 0"))
-    return y.astype(np.int64)
+    return labels
+
+
+def checked_numbers(array: npt.NDArray[Any], count: int, name: str, where: Where) -> Labels:
+    """An array as int64. InputError if it is not one whole number for each of `count` samples."""
+    if array.shape != (count,) or array.dtype.kind not in "iu":
+        found = f"`{name}` is {array.dtype} {array.shape}; one integer for each of {count:,} samples is expected"
+        raise InputError(Diagnostic(where, found))
+    return array.astype(np.int64)
 
 
 def joined(parts: list[Samples], where: Where) -> Samples:

@@ -75,7 +75,7 @@ def _image_problems(where: Where, x: Header, shape: Shape) -> list[Diagnostic]:
     if len(x.shape) == 4 and x.shape[1:] == (shape.rows, shape.cols, shape.channels):
         found += ": its channels come last; transpose it to (0, 3, 1, 2)"
     elif x.dtype == np.uint8:
-        found += ": pixels from 0 to 255 are to be stored less 128"
+        found += ": `offramp data` makes it of pixels from 0 to 255"
     return [Diagnostic(where, found)]
 
 

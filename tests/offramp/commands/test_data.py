@@ -129,7 +129,7 @@ def test_the_record_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         ({}, ["--resize", "2x2"], "only pictures are resized"),
         ({"x": np.zeros((200, 4, 4, 1), np.uint8)}, [], "its axes may mean several things: say which"),
         ({"x": np.arange(200).reshape(200, 1, 1, 1) % 100}, [], "which may be: pixels"),
-        ({"y": np.zeros((200, 2), int)}, [], "one integer label for each of 200 samples"),
+        ({"y": np.zeros((200, 2), int)}, [], "one integer for each of 200 samples"),
     ],
 )
 def test_mistakes(
@@ -160,6 +160,16 @@ def test_what_is_in_the_way_is_not_replaced(tmp_path: Path, capsys: pytest.Captu
     (out / "spec.yaml").write_text("mine")
     assert data(source, "-o", out) == 2
     assert "is not replaced: it holds `spec.yaml`" in capsys.readouterr().err.replace("spec.yaml,", "`spec.yaml`,")
+
+
+def test_data_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "a.npz", x=np.arange(160).reshape(40, 1, 2, 2))
+    assert data(tmp_path / "a.npz", "-o", tmp_path / "sets", "--classes", "a,b") == 0
+    assert "no labels" in capsys.readouterr().out
+    record = json.loads((tmp_path / "sets" / "data.json").read_text())
+    assert [(part["samples"], part["per_class"]) for part in record["parts"]] == [(28, []), (4, []), (8, [])]
+    with np.load(tmp_path / "sets" / "test.npz") as made:
+        assert sorted(made.files) == ["classes", "x"]
 
 
 def test_groups_are_not_divided(tmp_path: Path) -> None:

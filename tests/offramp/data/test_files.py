@@ -85,7 +85,7 @@ def test_damaged_idx_files(change: Any, complaint: str, tmp_path: Path, monkeypa
 def test_labels_for_every_image(tmp_path: Path) -> None:
     folder = idx_files(tmp_path / "mnist")
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(Y[:3].astype(np.uint8)))
-    with pytest.raises(InputError, match=r"`y` is uint8 \(3,\); one integer label for each of 5 samples"):
+    with pytest.raises(InputError, match=r"`y` is uint8 \(3,\); one integer for each of 5 samples"):
         load_source(folder)
 
 
@@ -129,6 +129,7 @@ def test_a_folder_of_npz_files(tmp_path: Path) -> None:
         ({"x": X}, "only 1 of 2 parts have labels `y`"),
         ({"x": X, "y": Y, "classes": ["a", "b", "c"]}, "do not have the same `classes`"),
         ({"x": X, "y": Y - 1}, "labels run from -1 to 1"),
+        ({"x": X, "y": Y, "groups": Y[:2]}, r"`groups` is int64 \(2,\); one integer for each of 5 samples"),
         ({"y": Y}, "there is no array `x`"),
         ({"x": X, "y": Y, "classes": np.array([1, 2])}, "classes: .*a list of words is expected"),
     ],
@@ -169,5 +170,6 @@ def test_words_that_are_none(tmp_path: Path) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no data; expected is an"):
         load_source(tmp_path)
-    with pytest.raises(InputError, match="cannot be read: No such file"):
-        load_source(tmp_path / "gone.npz")
+    for name, reason in (("gone.npz", "No such file"), ("x" * 300, "File name too long"), ("a\0b", "null")):
+        with pytest.raises(InputError, match=f"cannot be read: .*{reason}"):
+            load_source(tmp_path / name)

@@ -42,6 +42,7 @@ def test_classes_are_folders(tmp_path: Path) -> None:
     save(tmp_path / "cat" / "1.bmp", GREY + 1)
     save(tmp_path / "cat" / "0.png", GREY + 2)
     (tmp_path / "cat" / "readme.txt").write_text("no picture")
+    (tmp_path / ".hidden").mkdir()
     source = load_source(tmp_path)
     assert source.classes == ("cat", "dog") and source.test is None and source.samples.y is not None
     assert source.samples.y.tolist() == [0, 0, 1]
@@ -107,13 +108,13 @@ def test_sizes_that_differ(tmp_path: Path) -> None:
     assert np.unique(load_source(tmp_path / "flat", Reading(resize=(3, 5))).samples.x).tolist() == [77]
 
 
-@pytest.mark.parametrize("size", [(5000, 5000), (20_000, 20_000), (1 << 30, 1 << 30)])
+@pytest.mark.parametrize("size", [(5000, 5000), (10_000, 10_000), (20_000, 20_000), (1 << 30, 1 << 30)])
 def test_bombs(size: tuple[int, int], tmp_path: Path) -> None:
     """A few bytes that announce any number of pixels take no memory."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.png").write_bytes(bomb(*size))
     with (
-        pytest.raises(InputError, match=r"at most 4,194,304 are allowed|damaged: DecompressionBomb"),
+        pytest.raises(InputError, match="more than 4,194,304 pixels, which are"),
         memory_below(4 << 20),
     ):
         load_source(tmp_path)
@@ -146,6 +147,9 @@ def test_other_formats_are_not_tried(tmp_path: Path) -> None:
 def test_folders_without_pictures(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(InputError, match="there are no pictures in folders of classes"):
+        load_source(tmp_path)
+    save(tmp_path / "b" / "0.png", GREY)
+    with pytest.raises(InputError, match="folders without pictures: a; each is a class"):
         load_source(tmp_path)
 
 

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from offramp.configs.errors import InputError, Where
 from offramp.data.source import Samples, Source, arranged
 from offramp.data.values import ai8x_values, folded, minus_128, normalized
+from tests.helpers.memory import memory_below
 
 PIXELS = np.arange(256, dtype=np.uint8)
 
@@ -90,6 +91,15 @@ def test_the_test_split_counts_too() -> None:
     """Training values alone would be pixels or int8."""
     done, found = normalized(source(np.arange(100), np.arange(-5, 5)))
     assert found.range == "int8" and done.test is not None and done.test.x.ravel().tolist() == list(range(-5, 5))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_memory_is_that_of_the_result(kind: type, tmp_path: Path) -> None:
+    """Copies in other types are made of a part at a time."""
+    values = (np.arange(1 << 24, dtype=np.uint32) % 256).astype(kind).reshape(-1, 1, 32, 32)
+    with memory_below((1 << 24) + (40 << 20)):
+        done, _ = normalized(Source("data.npz", "an .npz file", Samples(values)))
+    assert done.samples.x.nbytes == 1 << 24
 
 
 def test_a_stated_range() -> None:
