@@ -96,7 +96,7 @@ def test_the_test_split_counts_too() -> None:
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 def test_memory_is_that_of_the_result(kind: type, tmp_path: Path) -> None:
     """Copies in other types are made of a part at a time."""
-    values = (np.arange(1 << 24, dtype=np.uint32) % 256).astype(kind).reshape(-1, 1, 32, 32)
+    values: npt.NDArray[Any] = (np.arange(1 << 24, dtype=np.uint32) % 256).astype(kind).reshape(-1, 1, 32, 32)
     with memory_below((1 << 24) + (40 << 20)):
         done, _ = normalized(Source("data.npz", "an .npz file", Samples(values)))
     assert done.samples.x.nbytes == 1 << 24
