@@ -30,22 +30,28 @@ CALIBRATION = 4000
 KEPT = 4000  # pictures of the official test split that lie here
 
 
-def write_sets(pictures: Path, kept: Path, whole: Path, calibration: int = CALIBRATION) -> None:
+def make_sets(pictures: Path, calibration: int = CALIBRATION) -> offramp.Sets:
+    """All sets, whole. `pictures`: the folder of the idx files. offramp.InputError if they cannot be read."""
+    options = offramp.SetOptions(sizes=offramp.Sizes(calibration=calibration), seed=1, classes=CLASSES)
+    return offramp.make_sets(offramp.load_source(pictures), options)
+
+
+def kept_sets(sets: offramp.Sets) -> dict[str, offramp.Samples]:
+    """Those that the example keeps, by the names of their files."""
+    test = sets.parts["test"]
+    return {"calibration": sets.parts["calibration"], "test": test.taken(np.arange(min(KEPT, len(test))))}
+
+
+def write_sets(sets: offramp.Sets, kept: Path, whole: Path) -> None:
     """Write all sets to the folder `whole`, and those that the example keeps to `kept`.
 
-    `pictures`: the folder of the idx files. offramp.InputError if they cannot be read, or sets not be written.
+    offramp.InputError if they cannot be written.
     """
-    sizes = offramp.Sizes(calibration=calibration)
-    options = offramp.SetOptions(sizes=sizes, seed=1, classes=CLASSES)
-    sets = offramp.make_sets(offramp.load_source(pictures), options)
-    record = offramp.write_sets(sets, whole)
-    test = sets.parts["test"]
-    first = test.taken(np.arange(min(KEPT, len(test))))
-    for name, samples in (("calibration", sets.parts["calibration"]), ("test", first)):
+    for part in offramp.write_sets(sets, whole).parts:
+        print(f"{whole / part.file}: {part.samples:,} pictures")
+    for name, samples in kept_sets(sets).items():
         content = offramp.write_set(kept / f"{name}.npz", samples, CLASSES)
         print(f"{kept / name}.npz: {len(samples):,} pictures, {len(content):,} bytes")
-    for part in record.parts:
-        print(f"{whole / part.file}: {part.samples:,} pictures")
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +63,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--whole", type=Path, default=Path("build/fashion-mnist"), metavar="DIR", help=text)
     args = parser.parse_args(arguments)
     try:
-        write_sets(args.pictures, args.output, args.whole)
+        write_sets(make_sets(args.pictures), args.output, args.whole)
     except offramp.InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -38,7 +38,7 @@ def test_sets_of_few_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         for name, array in (("images-idx3", x), ("labels-idx1", y)):
             (tmp_path / "idx" / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(idx(array)))
     monkeypatch.setattr(fashion_data, "KEPT", 20)
-    fashion_data.write_sets(tmp_path / "idx", tmp_path, tmp_path / "whole", calibration=40)
+    fashion_data.write_sets(fashion_data.make_sets(tmp_path / "idx", 40), tmp_path, tmp_path / "whole")
     found = {name: load_data(name, tmp_path / f"{name}.npz", SHAPE, 10) for name in ("calibration", "test")}
     whole = load_data("test", tmp_path / "whole" / "test.npz", SHAPE, 10)
     assert np.bincount(found["calibration"].y).tolist() == [4] * 10
@@ -46,13 +46,11 @@ def test_sets_of_few_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(load_data("training", tmp_path / "whole" / "training.npz", SHAPE, 10).y) == 160
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
-def test_the_sets_are_what_the_script_makes(tmp_path: Path) -> None:
-    fashion_data.write_sets(DEBIAN, tmp_path, tmp_path / "whole")
-    for name in ("calibration", "test"):
-        made, kept = (load_data(name, folder / f"{name}.npz", SHAPE, 10) for folder in (tmp_path, fashion_data.FOLDER))
-        assert np.array_equal(made.x, kept.x) and np.array_equal(made.y, kept.y)
+def test_the_sets_are_what_the_script_makes() -> None:
+    for name, made in fashion_data.kept_sets(fashion_data.make_sets(DEBIAN)).items():
+        kept = load_data(name, fashion_data.FOLDER / f"{name}.npz", SHAPE, 10)
+        assert np.array_equal(made.x, kept.x) and made.y is not None and np.array_equal(made.y, kept.y)
 
 
 def test_a_folder_without_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,25 +114,35 @@ def _allotted(
     samples: Samples, first: Indices, pool: Indices, counts: Mapping[str, int | None], seed: int
 ) -> dict[str, Indices]:
     """The parts, in seeded order. What must stay together is a unit; units are shared out stratum by stratum."""
-    rank = np.argsort(np.random.PCG64(seed).random_raw(len(samples)), kind="stable")  # numpy keeps this stream as it is
-    place = np.empty(len(samples), np.int64)
-    place[rank] = np.arange(len(samples))
-    members: dict[int, list[int]] = {}
-    keys = first if samples.groups is None else samples.groups
-    for number in pool[np.argsort(place[pool])]:
-        members.setdefault(int(keys[number]), []).append(int(number))
-    strata: dict[int, list[list[int]]] = {}
-    single = samples.y is None or samples.groups is not None
-    for unit in members.values():
-        strata.setdefault(0 if single or samples.y is None else int(samples.y[unit[0]]), []).append(unit)
-    parts: dict[str, list[int]] = {name: [] for name in counts}
+    order = np.argsort(
+        np.random.PCG64(seed).random_raw(len(samples)), kind="stable"
+    )  # numpy keeps this stream as it is
+    place = np.argsort(order)
+    strata = _strata(samples, first, pool[np.argsort(place[pool])])
+    parts = {}
     for name, count in counts.items():
+        part: list[int] = []
         left = {stratum: sum(map(len, units)) for stratum, units in strata.items()}
         quotas = left if count is None else _shares(left, min(count, sum(left.values())))
         for stratum, quota in quotas.items():
             taken, strata[stratum] = _taken(strata[stratum], quota)
-            parts[name] += taken
-    return {name: np.array(sorted(part, key=lambda number: place[number]), np.int64) for name, part in parts.items()}
+            part += taken
+        parts[name] = np.array(sorted(part, key=lambda number: place[number]), np.int64)
+    return parts
+
+
+def _strata(samples: Samples, first: Indices, ordered: Indices) -> dict[int, list[list[int]]]:
+    """Units in their order by class; without labels, or where groups are units, all of them in one stratum."""
+    keys = first if samples.groups is None else samples.groups
+    units: dict[int, list[int]] = {}
+    for number in ordered:
+        units.setdefault(int(keys[number]), []).append(int(number))
+    if samples.y is None or samples.groups is not None:
+        return {0: list(units.values())}
+    strata: dict[int, list[list[int]]] = {}
+    for unit in units.values():
+        strata.setdefault(int(samples.y[unit[0]]), []).append(unit)
+    return strata
 
 
 def _shares(sizes: Mapping[int, int], count: int) -> dict[int, int]:
