@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
+from pathlib import Path
 
 import dask
-from distributed import Client, LocalCluster
-from distributed.utils import LoopRunner
+from distributed import Client
 from distributed.versions import VersionMismatchWarning
 
 from offramp.configs.errors import InputError
@@ -22,7 +24,7 @@ from offramp.host.stopping import uninterrupted
 
 CONNECT = 10.0  # seconds to wait for a scheduler, and for its first worker
 _DASK = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}  # what tasks share may be large
-_LATER = (signal.SIGINT, signal.SIGHUP)  # a terminal sends them to all of its processes: workers end when we do
+_LOGGERS = ("distributed", "distributed.client")  # those of dask that have a level of their own
 
 
 @contextmanager
@@ -32,71 +34,83 @@ def connected(
     """The workers of the scheduler at `address`, or `workers` new ones of this machine; `option` names them in
     messages. InputError if they cannot be had, or have other versions than we, `packages` among them."""
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", VersionMismatchWarning)  # versions are compared below
+        stack.enter_context(_silence())
         stack.enter_context(dask.config.set(_DASK))
-        loop = _network()
-        stack.callback(loop.stop)
-        client = _known(stack, loop, option, address) if address else _new(stack, loop, workers)
+        if workers is not None:
+            address = stack.enter_context(_local_scheduler(option, workers))
+        try:
+            client = Client(address, timeout=CONNECT, set_as_default=False)
+        except OSError as error:  # TimeoutError is one
+            raise InputError(f"{option}: no scheduler answers within {CONNECT:g} s") from error
+        stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=CONNECT)
+        except TimeoutError as error:
+            raise InputError(f"{option}: the scheduler has no worker") from error
         tasks = ClusterTasks(client, option, tuple(packages))
         tasks.compare_versions()
         say(f"{option}: {_dashboard(client)}")
+        stack.callback(tasks.close)
         yield tasks
 
 
-def _network() -> LoopRunner:
-    """A thread for the network. It, and the processes that it starts, get no signal of the terminal."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _LATER)
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What goes wrong on the way and is put right needs no words; the rest becomes an exception."""
+    before = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        loop = LoopRunner()
-        loop.start()
-        return loop
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionMismatchWarning)  # we compare them ourselves
+            yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
-def _new(stack: ExitStack, loop: LoopRunner, workers: int | None) -> Client:
-    """Workers that end with the stack. Nothing but the machine limits their memory."""
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="offramp-", ignore_cleanup_errors=True))
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0" if find_spec("bokeh") else None,
-        memory_limit=0,
-        local_directory=folder,
-        silence_logs=logging.CRITICAL,
-        loop=loop.loop,
-    )
-    stack.callback(_end, cluster)
-    client = Client(cluster, set_as_default=False)
-    stack.enter_context(client)
-    return client
+@contextmanager
+def _local_scheduler(option: str, workers: int) -> Iterator[str]:
+    """The address of a scheduler with new workers, a group of processes of their own: no signal of the terminal
+    reaches them, and they end with the block, whatever they do."""
+    with tempfile.TemporaryDirectory(prefix="offramp-", ignore_cleanup_errors=True) as folder:
+        errors = Path(folder) / "errors.txt"
+        process: subprocess.Popen[str] | None = None
+        try:
+            with uninterrupted(), errors.open("w") as stderr:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "offramp.host.local_cluster", str(workers), folder],
+                    env={**os.environ, "DASK_TEMPORARY_DIRECTORY": folder, "PYTHONPATH": _path()},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    text=True,
+                    start_new_session=True,
+                )
+            assert process.stdout is not None
+            if not (address := process.stdout.readline().strip()):
+                last = (errors.read_text(errors="replace").splitlines() or ["no reason is known"])[-1]
+                raise InputError(f"{option}: the workers cannot be started: {last}")
+            yield address
+        finally:
+            if process is not None:
+                _end(process)
 
 
-def _end(cluster: LocalCluster) -> None:
-    """End all workers at once, whatever they do."""
+def _path() -> str:
+    """For another Python to find the modules that this one finds."""
+    return os.pathsep.join(path or os.getcwd() for path in sys.path)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill a group of processes."""
     with uninterrupted():
-        for nanny in cluster.workers.values():
-            nanny.close_gracefully()  # it starts no other
-            if nanny.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(nanny.pid, signal.SIGKILL)
-        cluster.close()
-
-
-def _known(stack: ExitStack, loop: LoopRunner, option: str, address: str) -> Client:
-    try:
-        client = Client(address, timeout=CONNECT, set_as_default=False, loop=loop.loop)
-    except OSError as error:  # TimeoutError is one
-        raise InputError(f"{option}: no scheduler answers within {CONNECT:g} s") from error
-    stack.enter_context(client)
-    try:
-        client.wait_for_workers(1, timeout=CONNECT)
-    except TimeoutError as error:
-        raise InputError(f"{option}: the scheduler has no worker") from error
-    return client
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
 
 
 def _dashboard(client: Client) -> str:

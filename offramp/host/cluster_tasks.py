@@ -1,17 +1,18 @@
 """Tasks on the workers of a dask.distributed scheduler.
 
-What tasks share is a task of its own that the others depend on: it goes over the wire once for each worker, and is made
-again where a worker has died with the only copy. Tasks are pure, so one that is lost is done again; the scheduler
-counts how often workers die of it (its setting `allowed-failures`). All is packed before it is sent, for the scheduler
-to pass on as it is.
+What tasks share is a task of its own: it goes over the wire once for each worker, which keeps it, and is made again
+where a worker has died with the only copy. Tasks are pure, so one that is lost is done again; the scheduler counts how
+often workers die with it (its setting `allowed-failures`). All is pickled before it is sent, for the scheduler to pass
+on as it is.
 """
 
 from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from offramp.configs.errors import InputError
+from offramp.host.cluster_worker import Missing, Packed, forget, run_task, unpacked
 from offramp.host.versions import Versions, differences, versions
 
 Shared = TypeVar("Shared")
@@ -33,14 +35,24 @@ LOOK = 5.0  # seconds between two looks at how many workers there are
 ALONE = 60.0  # seconds without any worker after which none is waited for
 
 
+@dataclass(frozen=True)
+class _Shared:
+    """What tasks share: its name, itself, and where workers get it."""
+
+    name: str
+    value: object
+    future: Future[Any]
+
+
 @dataclass
 class _Call:
-    """One call of `map`: a function for messages, tasks that wait, those under way, numbers of those that have ended,
-    results and errors by number."""
+    """One call of `map`: the function's name; tasks that wait, by number, those that lacked what is shared first; those
+    under way; numbers of those that have ended; results and errors by number."""
 
     name: str
     count: int
     waiting: Iterator[int]
+    again: list[int] = field(default_factory=list)
     running: dict[int, Future[Any]] = field(default_factory=dict)
     ended: SimpleQueue[int] = field(default_factory=SimpleQueue)
     results: dict[int, Any] = field(default_factory=dict)
@@ -48,6 +60,12 @@ class _Call:
 
     def title(self, number: int) -> str:
         return f"task {number + 1} of {self.count} of {self.name}"
+
+    def unsettled(self) -> bool:
+        """Can a task that has not ended change what the call gives?"""
+        if self.errors:
+            return min([*self.running, *self.again], default=self.count) < min(self.errors)
+        return len(self.results) < self.count
 
 
 class ClusterTasks:
@@ -57,7 +75,7 @@ class ClusterTasks:
     def __init__(self, client: Client, option: str, packages: tuple[str, ...]) -> None:
         self.client, self.option, self.packages = client, option, packages
         self.own = versions(packages)
-        self.shared: tuple[object, Future[Any]] | None = None
+        self.shared: _Shared | None = None
         self.room, self.looked, self.seen = 0, -LOOK, time.monotonic()
 
     def compare_versions(self) -> None:
@@ -79,52 +97,65 @@ class ClusterTasks:
 
     def map(self, work: Callable[[Shared, Task], Result], shared: Shared, tasks: Sequence[Task]) -> list[Result]:
         call = _Call(work.__name__.strip("_"), len(tasks), iter(range(len(tasks))))
-        key, handed = f"{call.name}-{uuid4().hex}", self._handed(shared)
+        handed, key = self._handed(shared), f"{call.name}-{uuid4().hex}"
 
-        def submit(number: int) -> Future[Any]:
-            packed = cloudpickle.dumps((work, tasks[number]), pickle.HIGHEST_PROTOCOL)
-            return self.client.submit(_do, packed, handed, self.own, self.packages, key=f"{key}-{number}")
+        def submit(number: int, *with_shared: Future[Any]) -> Future[Any]:
+            pickled = cloudpickle.dumps((work, tasks[number]), pickle.HIGHEST_PROTOCOL)
+            packed = pickle.dumps(Packed(pickled, handed.name, self.own, self.packages))
+            return self.client.submit(run_task, packed, *with_shared, key=f"{key}-{len(with_shared)}-{number}")
 
         try:
-            while self._under_way(call, submit):
+            while call.unsettled():
+                self._look()
+                self._send(call, submit, handed.future)
                 self._collect(call)
+        except (CancelledError, OSError) as error:  # of the connection; those of tasks are collected
+            raise self._lost() from error
         finally:
-            call.running.clear()  # what nobody waits for is cancelled
+            for future in call.running.values():
+                future.release()  # what nobody waits for is not begun
         if call.errors:
             raise call.errors[min(call.errors)]
         return [call.results[number] for number in range(len(tasks))]
 
-    def _handed(self, shared: object) -> Future[Any]:
-        """What tasks share; what was shared before is forgotten everywhere."""
-        if self.shared is None or self.shared[0] is not shared:
+    def close(self) -> None:
+        """Workers forget what was shared."""
+        if self.shared is not None:
+            with suppress(Exception):  # who cannot be reached keeps nothing
+                self.client.run(forget, self.shared.name, on_error="ignore")
             self.shared = None
-            packed = cloudpickle.dumps(shared, pickle.HIGHEST_PROTOCOL)
-            self.shared = (shared, self.client.submit(_unpacked, packed, key=f"shared-{uuid4().hex}"))
-        return self.shared[1]
 
-    def _under_way(self, call: _Call, submit: Callable[[int], Future[Any]]) -> bool:
-        """Are results to be waited for? Sends tasks until enough are under way; none behind one that has failed."""
-        if call.errors:
-            return min(call.running, default=call.count) < min(call.errors)
-        self._look()
-        while len(call.running) < self.room and (number := next(call.waiting, None)) is not None:
-            future = call.running[number] = submit(number)
-            future.add_done_callback(lambda _, number=number: call.ended.put(number))
-        return len(call.results) < call.count
+    def _handed(self, value: object) -> _Shared:
+        """What tasks share; what was shared before is forgotten where it is kept."""
+        if self.shared is None or self.shared.value is not value:
+            self.shared = None
+            pickled, name = cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL), f"shared-{uuid4().hex}"
+            self.shared = _Shared(name, value, self.client.submit(unpacked, pickled, key=name))
+        return self.shared
 
     def _look(self) -> None:
         """How many tasks may be under way. InputError if there has been no worker for long."""
         if time.monotonic() < self.looked + LOOK:
             return
-        try:
-            threads = sum(self.client.nthreads().values())
-        except (OSError, ValueError) as error:
-            raise self._lost() from error
+        threads = sum(self.client.nthreads().values())
         self.looked = time.monotonic()
         if threads:
             self.room, self.seen = AHEAD * threads, self.looked
         elif self.looked > self.seen + ALONE:
             raise InputError(f"{self.option}: all workers have gone, and none has come for {ALONE:g} s")
+
+    def _send(self, call: _Call, submit: Callable[..., Future[Any]], shared: Future[Any]) -> None:
+        """Begin tasks until enough are under way; new ones only while none has failed."""
+        while len(call.running) < self.room:
+            if call.again:
+                number, future = call.again[0], submit(call.again[0], shared)
+                del call.again[0]
+            elif not call.errors and (following := next(call.waiting, None)) is not None:
+                number, future = following, submit(following)
+            else:
+                return
+            call.running[number] = future
+            future.add_done_callback(lambda _, number=number: call.ended.put(number))
 
     def _collect(self, call: _Call) -> None:
         """Wait until a task has ended, and take what all have given that did."""
@@ -134,44 +165,34 @@ class ClusterTasks:
             return
         while not call.ended.empty():
             numbers.add(call.ended.get())
-        ended = {number: call.running.pop(number) for number in numbers}
+        ended = {number: call.running.pop(number) for number in sorted(numbers)}
         good = {number: future for number, future in ended.items() if future.status == "finished"}
-        for number in sorted(ended.keys() - good.keys()):
+        for number in ended.keys() - good.keys():
             call.errors[number] = self._error(ended[number], call.title(number))
+        found = self._gathered(good, call.name) if good else {}
+        call.again += [number for number, result in found.items() if isinstance(result, Missing)]
+        call.results |= {number: result for number, result in found.items() if not isinstance(result, Missing)}
+
+    def _gathered(self, futures: dict[int, Future[Any]], name: str) -> dict[int, Any]:
         try:
-            call.results |= self.client.gather(good)
-        except CancelledError as error:
-            raise self._lost() from error
-        except KilledWorker as error:  # a result was lost with its worker, and so was the worker that did it again
-            raise self._killed(error, f"a task of {call.name}") from error
+            found: dict[int, Any] = self.client.gather(futures)
+            return found
+        except KilledWorker as error:  # the result was lost with its worker, and so was who did it again
+            raise self._killed(error, f"a task of {name}") from error
 
     def _error(self, future: Future[Any], title: str) -> BaseException:
-        try:
-            error: BaseException = future.exception()
-        except CancelledError:
+        if future.status != "error":  # cancelled
             return self._lost()
-        if isinstance(error, CancelledError):
-            return self._lost()
+        error: BaseException = future.exception()
         return self._killed(error, title) if isinstance(error, KilledWorker) else error
 
     def _killed(self, error: KilledWorker, title: str) -> InputError:
         deaths, last = error.allowed_failures + 1, error.last_worker.address
         hint = "a worker that takes too much memory is killed by the system, for example"
-        return InputError(f"{self.option}: {title}: {deaths} workers have died of it, the last one was {last}; {hint}")
+        return InputError(
+            f"{self.option}: {title}: {deaths} workers have died with it, the last one was {last}; {hint}"
+        )
 
     def _lost(self) -> InputError:
+        self.shared = None  # nobody can be told to forget it
         return InputError(f"{self.option}: the connection to the scheduler is lost")
-
-
-def _unpacked(packed: bytes) -> Any:
-    return pickle.loads(packed)
-
-
-def _do(packed: bytes, shared: Any, own: Mapping[str, str], packages: tuple[str, ...]) -> Any:
-    """A task on a worker."""
-    there = versions(packages)
-    if there != own:
-        found = "; ".join(differences(own, {"a worker that has joined": there}))
-        raise InputError(f"both ends must have the same versions: {found}")
-    work, task = pickle.loads(packed)
-    return work(shared, task)

@@ -61,15 +61,34 @@ def ignore_signals() -> None:
             signal.signal(one, signal.SIG_IGN)
 
 
+_sections = 0  # uninterrupted ones that the main thread is in
+_waiting: list[int] = []  # signals that have come meanwhile
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)
+    if _sections:
+        _waiting.append(number)
+    else:
+        raise Stopped(number)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A section that is done as a whole or not at all: signals wait for its end."""
+    """A section that is done as a whole or not at all: signals wait for its end.
+
+    They are blocked, and so they are in processes and threads that are started meanwhile; one that another thread gets
+    waits, too.
+    """
+    global _sections
+    main = threading.current_thread() is threading.main_thread()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    _sections += main
     try:
         yield
     finally:
+        _sections -= main
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if main and _waiting and not _sections:
+            number = _waiting[0]
+            _waiting.clear()
+            raise Stopped(number)
