@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from rich.table import Table
 
 from offramp.codegen.lower import Lowered
+from offramp.configs.errors import InputError
 from offramp.configs.records import json_text
 from offramp.host import console as terminal
 from offramp.pipeline.alone import lowered_alone
 from offramp.pipeline.devices import add_device, stated_device
-from offramp.pipeline.networks import load_checked, parse_shape
+from offramp.pipeline.networks import load_checked, parse_shape, unused_text
 from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
-from offramp.planner.ai8x.load import Options, Source, surplus_layers
+from offramp.planner.ai8x.load import Options, Source
+from offramp.planner.ai8x.parts import check_part
 from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, map_layer, set_bits
 from offramp.planner.ir.network import Layer, Network
+from offramp.planner.spec.keys import prefix
 
 EPILOG = """\
 examples:
@@ -57,6 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     terminal.add_arguments(parser, json="the layers")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--checkpoint", type=Path, metavar="FILE", help="ai8x checkpoint (.pth.tar)")
+    parser.add_argument("--prefix", metavar="NAME", help="what the names of its layers in the checkpoint begin with")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="NAME", help="leave out layers whose names begin so (heads)"
+    )
     source.add_argument("--weights", metavar="SHAPES", help='weight shapes of the layers instead, "OxIxKxK ..."')
 
 
@@ -83,27 +91,34 @@ def run(args: argparse.Namespace) -> int:
     shape = parse_shape(args.input) if args.input else None
     source: Source = parse_shapes(args.weights) if args.weights else None
     if args.checkpoint:
-        source = load_checkpoint(args.checkpoint)
+        source = _part(args)
+    elif args.prefix or args.without:
+        raise InputError("--prefix and --without are about the layers of a --checkpoint")
     network = load_checked(args.network, source, shape, Options(fifo=args.fifo, classes=args.classes), device)
     lowered = lowered_alone(network, device)
     terminal.print_json(network_json(lowered), args)
     console = terminal.make_console(args, TEXT_WIDTH)
     for line in (*_report(lowered), *_runs(lowered)):
         console.print(line, highlight=False)
-    for line in (*_surplus(network, source), *([] if source else [WITHOUT_WEIGHTS])):
+    unused = unused_text(source.where, network.unused) if isinstance(source, Checkpoint) else ()
+    for line in (*unused, *([] if source else [WITHOUT_WEIGHTS])):
         console.print(line, highlight=False, markup=False)
     return 0
 
 
-def _surplus(network: Network, source: Source) -> tuple[str, ...]:
-    """What a checkpoint has and the network does not take."""
-    if not isinstance(source, Checkpoint):
-        return ()
-    names = surplus_layers(source, network)
-    if not names:
-        return ()
-    what = "layer" if len(names) == 1 else "layers"
-    return (f"{source.where}: {len(names)} {what} that the network does not take: {', '.join(names)}",)
+def _part(args: argparse.Namespace) -> Checkpoint:
+    """The part of the checkpoint that is the network's."""
+    for name in (args.prefix, *args.without):
+        try:
+            prefix("" if name == "" else name or "all")
+        except ValueError as error:
+            raise InputError(f"--prefix, --without: `{name}`; {error}") from error
+    whole = load_checkpoint(args.checkpoint)
+    for name in args.without:
+        check_part(replace(whole, prefix=name), whole.where)
+    part = replace(whole, prefix=args.prefix or "", without=tuple(args.without))
+    check_part(part, whole.where)
+    return part
 
 
 def network_json(lowered: Lowered) -> str:

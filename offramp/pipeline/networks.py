@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from offramp.configs.device import Device
-from offramp.configs.errors import InputError
+from offramp.configs.errors import InputError, Where
 from offramp.planner.ai8x.load import Options, Source, read_network
+from offramp.planner.ai8x.parts import listed
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.hardware.hw_layer import with_processors
 from offramp.planner.ir.chain import whole
-from offramp.planner.ir.network import Layer, Network, Shape
+from offramp.planner.ir.network import Layer, Network, Shape, UnusedLayers
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.keys import shape
+
+_PARTS = 8  # parts of a checkpoint that are listed
 
 
 def load_checked(path: Path, source: Source, shape: Shape | None, options: Options, device: Device) -> Network:
@@ -27,6 +32,23 @@ def load_checked(path: Path, source: Source, shape: Shape | None, options: Optio
     if problems or network is None:
         raise InputError(problems)
     return network
+
+
+def unused_text(file: Where, unused: Sequence[UnusedLayers]) -> tuple[str, ...]:
+    """A line for each part of a checkpoint that no network takes: perhaps a head, and what to write to use it."""
+    more = len(unused) - _PARTS
+    rest = (f"{file}: {more} more such parts",) if more > 0 else ()
+    return (*(_unused(file, part) for part in unused[:_PARTS]), *rest)
+
+
+def _unused(file: Where, part: UnusedLayers) -> str:
+    count = "1 layer" if len(part.layers) == 1 else f"{len(part.layers)} layers"
+    place = f", the distiller's, behind layer `{part.after}`," if part.after else ""
+    entry = f"{{network: head.yaml, checkpoint: {Path(file.file).name}, prefix: {json.dumps(part.prefix)}}}"
+    return (
+        f"{file}: {count} that no network takes: {listed(part.layers)}; if they are a head{place} write a network YAML "
+        f"for it and name it in a spec: `head: {entry}` under `networks`"
+    )
 
 
 def placed_alone(network: Network, device: Device) -> Placed:

@@ -14,7 +14,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import IN_ORDER, calibration_data, chain_budget
 from offramp.pipeline.choosing import choose_plan
-from offramp.pipeline.warnings import data_warnings
+from offramp.pipeline.warnings import data_warnings, earlyexit_warnings
 from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
 from offramp.planner.chain.build import build_chain, freed_processors
@@ -151,4 +151,5 @@ def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Execut
         found = calibrate(profiles, profiles[-1].correct, drop, delta, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(goal.where, str(error))) from error
-    return replace(found, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=data_warnings(data))
+    said = (*data_warnings(data), *earlyexit_warnings(spec, chain, answered, right, found.thresholds))
+    return replace(found, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=said)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import log
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from offramp.configs.errors import Where
 from offramp.pipeline.evaluate import Evaluation
-from offramp.planner.ir.chain import ExitRule
-from offramp.planner.ir.network import Layer
+from offramp.pipeline.networks import unused_text
+from offramp.planner.ir.chain import Chain, ExitRule, Threshold
+from offramp.planner.ir.network import Layer, UnusedLayers
 from offramp.planner.plan import Plan
-from offramp.planner.reference.confidence import to_real
+from offramp.planner.reference.confidence import to_real, to_threshold
+from offramp.planner.reference.exits import leaving
+from offramp.planner.reference.profile import Answers
 from offramp.planner.spec.dataset import DataSet, Images
+from offramp.planner.spec.spec import ManualSpec
 
 LEAST_BELOW = 64  # images from which on pixels of which none is negative are no chance
 
@@ -28,14 +36,50 @@ def data_warnings(data: Images) -> tuple[str, ...]:
     return tuple(found)
 
 
+NO_LABELS = "a limit of the cross-entropy with the label, which no device has"  # what the distiller's thresholds are
+
+
+def earlyexit_warnings(
+    spec: ManualSpec, chain: Chain, answered: Answers, right: npt.NDArray[np.bool_], chosen: Sequence[Threshold]
+) -> tuple[str, ...]:
+    """What the distiller's thresholds would do as thresholds of the entropy, beside those chosen on the same data.
+
+    `right`: whether each stage is right, (stages, N).
+    """
+    found = []
+    for index, (entry, stage, threshold) in enumerate(zip(spec.stages, chain.exits, chosen, strict=False)):
+        given = entry.exit.earlyexit
+        if given is None:
+            continue
+        rule = replace(stage.rule, threshold=to_threshold("entropy", given, stage.rule.fraction_bits), by_class=())
+        leave = leaving(replace(stage, exit=rule), answered.classes[index].astype(np.int64), answered.confidence[index])
+        share = f"lets {leave.mean():.2%} of the calibration data leave"
+        share += f", {right[index][leave].mean():.2%} of them right" if leave.any() else ""
+        own = f"{to_real('entropy', threshold, 0):.4g}" if isinstance(threshold, int) else "one for each class"
+        text = f"the distiller's threshold {given:g} is {NO_LABELS}; as one of the entropy it {share}"
+        found.append(f"stage `{stage.name}`: {text}; chosen is {own}")
+    return tuple(found)
+
+
 def plan_warnings(plan: Plan, evaluation: Evaluation | None) -> tuple[str, ...]:
     """About a plan and, if there are test data, what it gives on them."""
-    found = [*(plan.calibration.warnings if plan.calibration else ()), *_thresholds(plan)]
+    found = [*(plan.calibration.warnings if plan.calibration else ()), *_thresholds(plan), *_unused(plan)]
     if evaluation:
         shares = [evaluation.share(stage) for stage in range(len(plan.chain.stages))]
         return (*found, *data_warnings(evaluation.data), *_loss(plan, evaluation), *_shares(plan, shares, "test data"))
     shares = [*plan.calibration.shares] if plan.calibration else []
     return (*found, *_shares(plan, shares, "calibration data"))
+
+
+def _unused(plan: Plan) -> Iterator[str]:
+    """Layers of checkpoints that no network takes; each file's once."""
+    files = plan.spec.networks
+    found: dict[Path, dict[UnusedLayers, None]] = {}
+    for name, network in {**plan.chain.networks, **plan.compared}.items():
+        if name in files:
+            found.setdefault(files[name].checkpoint, {}).update(dict.fromkeys(network.unused))
+    for file, parts in found.items():
+        yield from unused_text(Where(str(file)), tuple(parts))
 
 
 def _loss(plan: Plan, evaluation: Evaluation) -> Iterator[str]:
@@ -61,8 +105,14 @@ def _shares(plan: Plan, shares: Sequence[float], data: str) -> Iterator[str]:
 
 def _thresholds(plan: Plan) -> Iterator[str]:
     """Thresholds that no answer can meet, or that every answer does."""
+    stages = plan.spec.stages if isinstance(plan.spec, ManualSpec) else ()
+    earlyexit = {stage.name: stage.exit.earlyexit for stage in stages}
     for stage in plan.chain.exits[:-1]:
         rule = stage.rule
+        given = earlyexit.get(stage.name)
+        if plan.calibration is None and given is not None:
+            text = f"the distiller's threshold {given:g} is {NO_LABELS}; it is taken for one of the entropy"
+            yield f"stage `{stage.name}`: {text}: `calibrate` chooses one on data"
         if rule.threshold is None:
             continue
         real = to_real(rule.measure, rule.threshold, rule.fraction_bits)

@@ -6,7 +6,7 @@ analogdevicesinc/ai8x-synthesis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,17 @@ from offramp.planner.ir.network import Op
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """`layers`: weights as the file has them, those of transposed convolutions as (in, out, rows, cols)."""
+    """`layers`: weights as the file has them, those of transposed convolutions as (in, out, rows, cols).
+
+    Which of them are a network's: those whose names begin with `prefix` (whole words between points) and with none of
+    `without`; `parts.layers_of` finds them.
+    """
 
     where: Where
     arch: str  # empty if the file does not say
     layers: tuple[LayerWeights, ...]
+    prefix: str = ""
+    without: tuple[str, ...] = ()
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -43,6 +49,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     arch = content.get("arch", "")
     reader = _Reader(file, {key: value for key, value in state.items() if isinstance(key, str)})
     layers = tuple(layer for key in reader.state if (layer := reader.layer(key)) is not None)
+    reader.check_shifts(layers)
     if not layers and not reader.problems:
         raise file.refuse("`state_dict` holds no weights")
     if reader.problems:
@@ -94,6 +101,17 @@ class _Reader:
             bits=bits or None,
             output_shift=self.number(f"{layer}.output_shift"),
         )
+
+    def check_shifts(self, layers: Sequence[LayerWeights]) -> None:
+        """Plain layers of one nn.Sequential have no shift of their own: the vendor's quantize.py names it after what
+        holds them, and what it writes for one layer takes the place of the one before."""
+        names: dict[str, list[str]] = {}
+        for layer in layers:
+            names.setdefault(f"{layer.name.rpartition('.')[0]}.output_shift", []).append(layer.name)
+        for key, owners in names.items():
+            if len(owners) > 1 and key in self.state:
+                found = f"`{key}` is the one shift of {len(owners)} layers ({', '.join(owners[:2])}, ...)"
+                self.wrong(f"{found}: make them of the layers of ai8x.py, which have one each, and quantize again")
 
     def integers(self, key: str, values: Tensor) -> npt.NDArray[np.int8] | None:
         if not np.all(np.isfinite(values)):

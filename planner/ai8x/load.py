@@ -11,6 +11,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.checkpoint import Checkpoint, layer_weights, load_checkpoint
 from offramp.planner.ai8x.description import Description, LayerDescription, find_layer, read_description
 from offramp.planner.ai8x.infer import Inference, infer_layers
+from offramp.planner.ai8x.parts import layers_of, listed, unused_layers
 from offramp.planner.ai8x.unsupported import check_description
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
 from offramp.planner.ir.network import Layer, Network, Shape
@@ -119,6 +120,7 @@ def infer_network(
     problems += tuple(misshapen.values())
     if _foreign(description, source):  # what else could be said would follow from weights of another network
         return None, problems
+    problems += _in_order(description, source) if misshapen else ()
     if misshapen:  # the layers before are as they should be
         layers, wrong = layers[: min(misshapen)], ()
     if layers and options.output_width and layers[-1].index == last:
@@ -132,6 +134,7 @@ def infer_network(
         fifo=options.fifo,
         avg_pool_rounding=options.avg_pool_rounding,
         buffers=description.buffers,
+        unused=unused_layers(source, layers, found) if isinstance(source, Checkpoint) else (),
     )
     return network, problems + wrong
 
@@ -192,8 +195,8 @@ def _layers(count: int) -> str:
 
 
 def _foreign(description: Description, source: Source) -> bool:
-    """Whether the weights are those of another architecture, by their checkpoint's word."""
-    stated = source.arch.lower() if isinstance(source, Checkpoint) else ""
+    """Whether the weights are those of another architecture, by their checkpoint's word, which is about all of it."""
+    stated = source.arch.lower() if isinstance(source, Checkpoint) and not source.prefix else ""
     return bool(stated) and description.arch.lower() not in (stated, "test")
 
 
@@ -215,17 +218,26 @@ def _misshapen(
     return problems
 
 
+def _in_order(description: Description, source: Source) -> tuple[Diagnostic, ...]:
+    """What to do where weights of a head may have come between those of the network."""
+    if not isinstance(source, Checkpoint):
+        return ()
+    names, wanted = list(layers_of(source)), sum(layer.takes_weights for layer in description.layers)
+    if len(names) <= wanted:
+        return ()
+    found = f"{source.where} has {_layers(len(names))}, of which the first {wanted} are taken: {listed(names)}"
+    help = "those of a head are left out if a network of the spec has their `prefix` (`offramp check`: --without)"
+    return (Diagnostic(description.where, f"{found}; {help}"),)
+
+
 def _from_checkpoint(
     description: Description, wanted: Sequence[LayerDescription], checkpoint: Checkpoint, problems: list[Diagnostic]
 ) -> dict[int, WeightShape]:
-    """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does.
-
-    If a layer occurs twice, with and without `module.` before its name, the first one counts.
-    """
+    """The checkpoint's layers in order; those after the YAML's last layer are left out, as the vendor's tool does."""
     if _foreign(description, checkpoint):
         message = f"`arch: {description.arch}`, but {checkpoint.where} is a checkpoint of `{checkpoint.arch}`"
         problems.append(Diagnostic(description.where, message))
-    first = _first_of_each(checkpoint)
+    first = layers_of(checkpoint)
     if len(first) < len(wanted):
         problems.extend(_count(description, wanted, list(first)))
     found: dict[int, WeightShape] = {}
@@ -236,19 +248,6 @@ def _from_checkpoint(
             message = f"{text.label}: {error} ({checkpoint.where})"
             problems.append(Diagnostic(text.entry.where, message))
     return found
-
-
-def _first_of_each(checkpoint: Checkpoint) -> dict[str, LayerWeights]:
-    first: dict[str, LayerWeights] = {}
-    for layer in checkpoint.layers:
-        first.setdefault(layer.name.removeprefix("module."), layer)
-    return first
-
-
-def surplus_layers(checkpoint: Checkpoint, network: Network) -> tuple[str, ...]:
-    """Layers of a checkpoint behind those that the network takes weights from."""
-    taken = {id(layer.weights) for layer in network.layers if layer.weights is not None}
-    return tuple(_first_of_each(checkpoint))[len(taken) :]
 
 
 def _from_processors(layer: LayerDescription, description: Description, classes: int | None) -> WeightShape:

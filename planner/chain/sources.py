@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from offramp.configs.device import Device
-from offramp.configs.errors import Diagnostic, InputError
+from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ai8x.checkpoint import Checkpoint, load_checkpoint
 from offramp.planner.ai8x.description import Description, read_description
 from offramp.planner.ai8x.load import Options, infer_network
+from offramp.planner.ai8x.parts import check_part
 from offramp.planner.chain.bundles import forget_offsets, forget_processors
 from offramp.planner.chain.ends import answering
 from offramp.planner.ir.network import Network, Shape
@@ -31,9 +33,12 @@ def read_sources(spec: Spec, device: Device) -> Sources:
     """Read the files of all networks of a spec. InputError with everything that is wrong with any of them."""
     sources: dict[str, NetworkSource] = {}
     problems: list[Diagnostic] = []
+    read: dict[Path, Checkpoint] = {}
     for name, entry in spec.networks.items():
         try:
-            sources[name] = _read(entry, device)
+            file = entry.checkpoint.resolve()
+            read[file] = read[file] if file in read else load_checkpoint(entry.checkpoint)
+            sources[name] = _read(entry, _part(entry, spec, read[file]), device)
         except InputError as error:
             problems += error.problems
     if problems:
@@ -41,8 +46,16 @@ def read_sources(spec: Spec, device: Device) -> Sources:
     return sources
 
 
-def _read(entry: NetworkSpec, device: Device) -> NetworkSource:
-    checkpoint = load_checkpoint(entry.checkpoint)
+def _part(entry: NetworkSpec, spec: Spec, checkpoint: Checkpoint) -> Checkpoint:
+    """What of a file is the network's: not what other networks have as their part of it."""
+    file = entry.checkpoint.resolve()
+    others = [one.prefix for one in spec.networks.values() if one.prefix and one.checkpoint.resolve() == file]
+    part = replace(checkpoint, where=Where(str(entry.checkpoint)), prefix=entry.prefix, without=tuple(others))
+    check_part(part, entry.where)
+    return part
+
+
+def _read(entry: NetworkSpec, checkpoint: Checkpoint, device: Device) -> NetworkSource:
     description, problems = read_description(entry.network)
     if description is None or problems:
         raise InputError(infer_network(description, problems, checkpoint, None, Options(), device)[1])

@@ -125,6 +125,16 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class UnusedLayers:
+    """Layers of a checkpoint that its network does not take, perhaps a head: `layers`, names with shapes, begin with
+    `prefix`. `after`: the label of the layer whose output they read, empty where their names do not say it."""
+
+    prefix: str
+    layers: tuple[str, ...]
+    after: str
+
+
+@dataclass(frozen=True)
 class Network:
     """An ai8x network with weights. `layers[i].index == i`."""
 
@@ -136,6 +146,7 @@ class Network:
     fifo: bool = False  # the input comes through the FIFO
     avg_pool_rounding: bool = False  # average pooling rounds half away from zero instead of truncating
     buffers: tuple[RollingBuffer, ...] = ()  # what it keeps from one inference to the next
+    unused: tuple[UnusedLayers, ...] = ()  # what its checkpoint holds besides
 
     def consumers(self, index: int) -> tuple[Layer, ...]:
         """Layers that read the output of layer `index` (or of INPUT)."""

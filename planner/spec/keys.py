@@ -71,6 +71,13 @@ def shape(value: Any) -> Shape:
     return Shape(channels, rows, cols)
 
 
+def prefix(value: Any) -> str:
+    """Words of a layer's name in a checkpoint, up to a point: `exit1`, `exits.0`."""
+    if type(value) not in (str, int) or not all(str(value).split(".")):
+        raise ValueError("the first words of layers' names, as in `exit1` or `exits.0`, are expected")
+    return str(value)
+
+
 def layer(value: Any) -> str | int:
     if type(value) not in (str, int):
         raise ValueError("a layer's name or number is expected")
@@ -150,6 +157,13 @@ _KEEP = one_of(("keep", "free"))
 NETWORK_KEYS = (
     Key("network", name, "ai8x network YAML; paths are relative to the spec.", required=True),
     Key("checkpoint", name, "Quantized ai8x checkpoint of it.", required=True),
+    Key(
+        "prefix",
+        prefix,
+        "What the names of its layers in the checkpoint begin with, where the file has another network too: of a head "
+        "that was trained with it `exit1`, or `conv2.branch_net` of the distiller. Other networks of the file do not "
+        "take these layers.",
+    ),
     Key("input", shape, "`CxHxW`, if the YAML's data set is not a known one."),
     Key("labels", labels, "Names of its classes, for `answers` and `threshold`.", default=()),
     Key(
@@ -203,6 +217,13 @@ EXIT_KEYS = (
         threshold,
         "Leave if the confidence is at least (entropy: at most) this, in real units; `{class: number}` where classes "
         "differ; or leave it out and `calibrate`.",
+    ),
+    Key(
+        "earlyexit_threshold",
+        number,
+        "What the distiller's `--earlyexit_thresholds` says of this exit, with `confidence: entropy`. That is a limit "
+        "of the cross-entropy with the label, which no device has: it is taken for one of the entropy, or, with "
+        "`calibrate`, only compared with the one that is chosen.",
     ),
     Key("per_class", boolean, "`true`: `calibrate` chooses a threshold for each class.", default=False),
     TEMPERATURE,

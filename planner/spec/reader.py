@@ -73,6 +73,8 @@ def _auto(entry: Entry, common: dict[str, Any], problems: Problems) -> AutoSpec:
 
 def _manual(entry: Entry, common: dict[str, Any], problems: Problems) -> ManualSpec:
     stages = _stages(entry, common["networks"], problems)
+    if "calibrate" not in entry:
+        stages = tuple(map(_with_earlyexit, stages))
     calibration = _calibration(entry, common["data"], problems)
     _check_thresholds(entry, problems)
     return ManualSpec(stages=stages, calibration=calibration, **common)
@@ -102,6 +104,7 @@ def read_network_entry(name: str, entry: Entry, folder: Path, problems: Problems
         avg_pool_rounding=entry["avg_pool_rounding"],
         may_miss_inputs=entry["buffer_inputs"] == "reached",
         labels=entry["labels"],
+        prefix=entry["prefix"] or "",
     )
 
 
@@ -144,8 +147,15 @@ def _stages(entry: Entry, networks: Collection[str], problems: Problems) -> tupl
             problems.wrong(stage.where, f"there are several stages named `{stage.name}`; give each a `name`")
     # The last stage reports the confidence of the first one's measure; alone, the one that needs no exponentials.
     if len(found) > 1:
-        found[-1] = replace(found[-1], exit=replace(found[0].exit, threshold=None, by_class=(), per_class=False))
+        none = replace(found[0].exit, threshold=None, by_class=(), per_class=False, earlyexit=None)
+        found[-1] = replace(found[-1], exit=none)
     return tuple(found)
+
+
+def _with_earlyexit(stage: StageSpec) -> StageSpec:
+    """The distiller's threshold as the stage's, if there is one."""
+    given = stage.exit.earlyexit
+    return stage if given is None else replace(stage, exit=replace(stage.exit, threshold=given))
 
 
 def _stage(entry: Entry, networks: Collection[str], last: bool, problems: Problems) -> StageSpec:
@@ -173,7 +183,8 @@ def _exit(entry: Entry) -> ExitSpec:
     by_class = tuple(given.items()) if isinstance(given, Mapping) else ()
     threshold = None if by_class else given
     measure, temperature = found["confidence"] or MEASURES[0], found["temperature"]
-    return ExitSpec(entry.at("exit"), measure, threshold, temperature, by_class, found["per_class"])
+    given = found["earlyexit_threshold"]
+    return ExitSpec(entry.at("exit"), measure, threshold, temperature, by_class, found["per_class"], given)
 
 
 def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Calibration | None:
@@ -187,11 +198,17 @@ def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Ca
 def _check_thresholds(entry: Entry, problems: Problems) -> None:
     """Thresholds are given for all exits, or for none and a calibration chooses them."""
     exits = [stage["exit"] for stage in entry["stages"] if stage and stage["exit"]]
+    for found in (one for one in exits if "earlyexit_threshold" in one):
+        place = found.at("earlyexit_threshold")
+        if found["confidence"] != "entropy":
+            problems.wrong(place, "`earlyexit_threshold` is in nats: `confidence: entropy` is expected")
+        if "threshold" in found:
+            problems.wrong(place, "there is a `threshold`, or an `earlyexit_threshold` that is taken for one, not both")
     if "calibrate" not in entry:
         for found in exits:
             if found["per_class"]:
                 problems.wrong(found.at("per_class"), "`per_class` is for `calibrate`; here give `{class: number}`")
-            if "threshold" not in found:
+            if "threshold" not in found and "earlyexit_threshold" not in found:
                 problems.wrong(found.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
     elif not exits:
         problems.wrong(entry.at("calibrate"), "`calibrate` chooses thresholds of exits, but no stage has an `exit`")

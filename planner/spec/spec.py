@@ -21,6 +21,7 @@ class NetworkSpec:
     `keep_offsets`: activations stay where the YAML puts them. `keep_processors`: layers stay on the processors that the
     YAML gives them; else only the input does. `fifo`: the input comes through the FIFO, as streaming
     layers need it. `avg_pool_rounding`: average pooling rounds half away from zero instead of truncating.
+    `prefix`: what the names of its layers in the checkpoint begin with, empty for all of them.
     `may_miss_inputs`: its rolling buffers need not see inputs that an earlier stage has answered.
     """
 
@@ -35,12 +36,14 @@ class NetworkSpec:
     avg_pool_rounding: bool
     may_miss_inputs: bool = False
     labels: tuple[str, ...] = ()  # names of its classes
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
 class ExitSpec:
     """A stage's confidence. `threshold` in real units (probability, logits, nats); None: it is not chosen yet, or
-    `by_class` has those of the classes, by name or number. `per_class`: each class is to get one of its own."""
+    `by_class` has those of the classes, by name or number. `per_class`: each class is to get one of its own.
+    `earlyexit`: the distiller's, of a cross-entropy with the label, in nats; None without one."""
 
     where: Where
     measure: Measure
@@ -48,6 +51,7 @@ class ExitSpec:
     temperature: float
     by_class: tuple[tuple[str | int, float], ...] = ()
     per_class: bool = False
+    earlyexit: float | None = None
 
 
 @dataclass(frozen=True)

@@ -174,4 +174,22 @@ def test_surplus_layers_of_a_checkpoint_are_named(
     state = {f"{name}.op.weight": np.ones(shape, np.float32) for name, shape in SHAPES.items()}
     checkpoint = checkpoints.save(tmp_path / "small.pth.tar", state, "small")
     assert main(["check", str(network), "--checkpoint", str(checkpoint)]) == 0
-    assert f"{checkpoint}: 2 layers that the network does not take: aux.op, more.op" in capsys.readouterr().out
+    first, second = (line for line in capsys.readouterr().out.splitlines() if line.startswith(str(checkpoint)))
+    assert first.startswith(f"{checkpoint}: 1 layer that no network takes: aux.op (10x8x1x1); if they are a head write")
+    assert second.endswith('`head: {network: head.yaml, checkpoint: small.pth.tar, prefix: "more"}` under `networks`')
+
+
+def test_a_part_of_a_checkpoint(network: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["net.a", "exit.0", "net.b", "exit.1", "net.fc"]
+    shapes = [SHAPES[name] for name in ("a", "aux", "b", "more", "fc")]
+    state = {f"{name}.op.weight": np.ones(shape, np.float32) for name, shape in zip(names, shapes, strict=True)}
+    checkpoint = checkpoints.save(tmp_path / "small.pth.tar", state, "other")
+    arguments = ["check", str(network), "--checkpoint", str(checkpoint)]
+    assert main([*arguments, "--prefix", "net"]) == 0
+    assert "no network takes" not in capsys.readouterr().out
+    checkpoints.save(tmp_path / "small.pth.tar", state, "small")
+    assert main([*arguments, "--without", "exit"]) == 0
+    for wrong in (["--prefix", "x"], ["--without", "x"], ["--without", ""]):
+        assert main([*arguments, *wrong]) == 2
+    assert "whose names begin with `x`; they begin with exit, net" in capsys.readouterr().err
+    assert main(["check", str(network), "--prefix", "net"]) == 2

@@ -10,14 +10,16 @@ import pytest
 from rich.console import Console
 
 from offramp.commands.tables import print_results
+from offramp.configs.errors import InputError
 from offramp.pipeline.evaluate import Evaluation, evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.warnings import data_warnings, plan_warnings
-from offramp.planner.spec.dataset import DataSet, Images
+from offramp.planner.reference.profile import profile_answers
+from offramp.planner.spec.dataset import DataSet, Images, load_data
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import write_staged
+from tests.helpers.specs import STAGED, write_checkpoint, write_staged
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +92,61 @@ def test_warnings_are_printed(made: Planned, evaluation: Evaluation) -> None:
     console = Console(record=True, width=200)
     print_results(report, console)
     assert "warning: a [bold] thing" in console.export_text()
+
+
+def test_layers_that_no_network_takes(tmp_path: Path) -> None:
+    path = write_staged(tmp_path)
+    shapes = STAGED.networks["main"].weights
+    file = write_checkpoint(tmp_path, "main", [*shapes, (4, 8), (4, 16)])
+    first, second = plan_warnings(plan_of(path).plan, None)
+    assert first.startswith(f"{file}: 1 layer that no network takes: layer3.op (4x8x1x1); if they are a head write")
+    assert "checkpoint: main.pth.tar, prefix: " in first and second.startswith(f"{file}: 1 layer")
+
+
+EARLYEXIT = "exit: {confidence: entropy, earlyexit_threshold: 0.9}"
+
+
+def test_a_threshold_of_the_distiller_is_taken_for_one_of_the_entropy(tmp_path: Path) -> None:
+    path = write_staged(tmp_path)
+    text = path.read_text()
+    path.write_text(text.replace("exit: {confidence: margin, threshold: 0.02}", EARLYEXIT))
+    plan = plan_of(path).plan
+    assert plan.chain.exits[0].rule.threshold == round(0.9 * 65536)
+    (said,) = plan_warnings(plan, None)
+    assert said.startswith(
+        "stage `front`: the distiller's threshold 0.9 is a limit of the cross-entropy with the label"
+    )
+    assert said.endswith("it is taken for one of the entropy: `calibrate` chooses one on data")
+
+
+def test_a_threshold_of_the_distiller_is_compared_with_the_chosen_one(tmp_path: Path) -> None:
+    path = write_staged(tmp_path, "calibrate: {data: calibration, accuracy_drop: 20}\n")
+    text = path.read_text()
+    given = "exit: {confidence: entropy, earlyexit_threshold: 1.1, temperature: 4}"
+    path.write_text(text.replace("exit: {confidence: margin, threshold: 0.02}", given))
+    plan = plan_of(path).plan
+    data = load_data("calibration", tmp_path / "calibration.npz", plan.chain.networks["front"].input_shape, 4)
+    answered = profile_answers(plan.chain, data.x)
+    leave = answered.confidence[0] <= round(1.1 * 65536)
+    right = (answered.classes[0] == data.y)[leave]
+    assert 0 < leave.sum() < len(leave)
+    said = next(one for one in plan_warnings(plan, None) if "distiller" in one)
+    assert f"lets {leave.mean():.2%} of the calibration data leave, {right.mean():.2%} of them right" in said
+    threshold = plan.chain.exits[0].rule.threshold
+    assert threshold is not None and said.endswith(f"chosen is {threshold / 65536:.4g}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("confidence: margin, earlyexit_threshold: 0.9", "is in nats: `confidence: entropy` is expected"),
+        ("confidence: entropy, earlyexit_threshold: 0.9, threshold: 1", "that is taken for one, not both"),
+        ("confidence: entropy, earlyexit_threshold: -1", "`earlyexit_threshold: -1`; a number >= 0 is expected"),
+    ],
+)
+def test_what_a_threshold_of_the_distiller_cannot_be(tmp_path: Path, keys: str, said: str) -> None:
+    path = write_staged(tmp_path)
+    path.write_text(path.read_text().replace("confidence: margin, threshold: 0.02", keys))
+    with pytest.raises(InputError) as caught:
+        plan_of(path)
+    assert said in str(caught.value) and f"{path}:" in str(caught.value)
