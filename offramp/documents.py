@@ -43,7 +43,8 @@ _NOTES = """\
 Names in one row mean the same; why a key is refused is said above. Where `processors`, `output_processors`, `in_offset`
 or `out_offset` are missing and do not follow from other layers, the planner chooses them.
 
-Checkpoints are those of PyTorch that the vendor's `quantize.py` writes. ONNX files, which ai8x-synthesis takes as well,
+Checkpoints are those of PyTorch that the vendor's `quantize.py` writes; one may hold a network and the heads that were
+trained with it ([AI8X.md](AI8X.md)). ONNX files, which ai8x-synthesis takes as well,
 are refused: its training tool exports them before they are quantized and "primarily for visualization", nothing public
 writes ones with integers, and they have no place for `output_shift`.
 """
