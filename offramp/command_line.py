@@ -39,6 +39,7 @@ class Command:
 COMMANDS = (
     Command("build", "offramp.commands.build", "plan, generate, compile and verify the firmware of a spec"),
     Command("plan", "offramp.commands.plan", "stages, thresholds and memory of a spec, without firmware"),
+    Command("train", "offramp.commands.train", "train fronts and heads for a network that has no exits"),
     Command("compare", "offramp.commands.compare", "memory layouts side by side, as a table and as a page"),
     Command("cost", "offramp.commands.cost", "cycles, time and energy of a network or a spec, layer by layer"),
     Command("run", "offramp.commands.run", "run a build's firmware on the virtual board"),

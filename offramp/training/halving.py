@@ -9,11 +9,21 @@ Optimization", 2016, arXiv:1502.07943.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
+
+Rank = tuple[float, ...]  # the smaller the better
+
+
+class Ranked(Protocol):
+    """What a candidate is found to be worth."""
+
+    @property
+    def rank(self) -> Rank: ...
+
 
 State = TypeVar("State")
-Rank = tuple[float, ...]  # the smaller the better
+Found = TypeVar("Found", bound=Ranked)
 
 PARTS = (1 / 8, 3 / 8, 1.0)  # of a full training, at the end of each rung
 _LEFT = (1.0, 0.4)  # of the candidates of the first rung, those in the first and second one
@@ -48,27 +58,28 @@ class Job(Generic[State]):
 
 
 @dataclass(frozen=True, eq=False)
-class Standing(Generic[State]):
-    """A candidate after a rung. `rung`: the last one that it was in, from 0; `steps` of `total` are done."""
+class Standing(Generic[State, Found]):
+    """A candidate after a rung. `rung`: the last one that it was in, from 0; `steps` of `total` are done. `found`: what
+    it was worth then."""
 
     name: str
     rung: int
     steps: int
     total: int
-    rank: Rank
+    found: Found | None
     state: State | None
 
 
 @dataclass(frozen=True, eq=False)
-class Ranking(Generic[State]):
+class Ranking(Generic[State, Found]):
     """All candidates after some rungs, the best first; those that are out have no state any more."""
 
     rungs_done: int
-    standings: tuple[Standing[State], ...]
+    standings: tuple[Standing[State, Found], ...]
 
 
 Train = Callable[[Sequence[Job[State]]], Sequence[State]]
-Judge = Callable[[Sequence[tuple[str, State]]], Sequence[Rank]]
+Judge = Callable[[Sequence[tuple[str, State]]], Sequence[Found]]
 
 
 def rungs_of(entries: int, kept: int) -> tuple[Rung, ...]:
@@ -98,11 +109,11 @@ def halve(
     rungs: Sequence[Rung],
     full: int,
     train: Train[State],
-    judge: Judge[State],
+    judge: Judge[State, Found],
     *,
-    begun: Ranking[State] | None = None,
-    keep: Callable[[Ranking[State]], None] = lambda progress: None,
-) -> Ranking[State]:
+    begun: Ranking[State, Found] | None = None,
+    keep: Callable[[Ranking[State, Found]], None] = lambda progress: None,
+) -> Ranking[State, Found]:
     """All candidates, the best first. `full`: work of a full training; `begun`: rungs that are done already; `keep`
     gets what is known after every rung. Equal ranks are told apart by the order of the entrants."""
     order = {one.name: number for number, one in enumerate(entrants)}
@@ -113,28 +124,25 @@ def halve(
     return found
 
 
-def _start(entrant: Entrant, full: int) -> Standing[State]:
-    return Standing(entrant.name, 0, 0, max(len(PARTS), full // entrant.step_work), (), None)
+def _start(entrant: Entrant, full: int) -> Standing[State, Found]:
+    return Standing(entrant.name, 0, 0, max(len(PARTS), full // entrant.step_work), None, None)
 
 
 def _climb(
-    found: Ranking[State],
+    found: Ranking[State, Found],
     number: int,
     rung: Rung,
     train: Train[State],
-    judge: Judge[State],
+    judge: Judge[State, Found],
     order: Mapping[str, int],
-) -> Ranking[State]:
+) -> Ranking[State, Found]:
     """One rung."""
     taking, out = found.standings[: rung.entries], found.standings[rung.entries :]
     lasts = [one.total if rung.part == 1 else max(1, int(one.total * rung.part)) for one in taking]
     jobs = [Job(one.name, one.steps, last, one.total, one.state) for one, last in zip(taking, lasts, strict=True)]
     states = train(jobs)
-    ranks = judge([(one.name, state) for one, state in zip(taking, states, strict=True)])
-    risen = [
-        Standing(job.name, number, job.last, job.total, rank, state)
-        for job, rank, state in zip(jobs, ranks, states, strict=True)
-    ]
-    risen.sort(key=lambda one: (one.rank, order[one.name]))
-    dropped: list[Standing[State]] = [Standing(one.name, one.rung, one.steps, one.total, one.rank, None) for one in out]
-    return Ranking(number + 1, (*risen, *dropped))
+    worths = judge([(one.name, state) for one, state in zip(taking, states, strict=True)])
+    risen = sorted(zip(jobs, worths, states, strict=True), key=lambda one: (one[1].rank, order[one[0].name]))
+    kept = [Standing(job.name, number, job.last, job.total, found, state) for job, found, state in risen]
+    dropped = [replace(one, state=None) for one in out]
+    return Ranking(number + 1, (*kept, *dropped))

@@ -1,0 +1,100 @@
+"""Which trained candidates are kept: fronts of different costs, and the heads that make the best chain cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from offramp.pipeline.choosing import Builder
+from offramp.planner.exits.choice import Choice
+from offramp.planner.exits.choose import choose
+from offramp.planner.exits.records import ChoiceRecord
+from offramp.training.candidates import loaded
+from offramp.training.objective import Logits, profile_of
+from offramp.training.search import Setting, Trained
+
+ALIKE = 0.1  # of a cost: of two fronts whose answers differ by less the better one is kept
+
+IDLE = "saves nothing within the limit of accuracy"
+
+Reasons = Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """`reasons`: why each trained candidate was kept or not. `choice`: of chains of the kept ones, on the images that
+    candidates are compared on."""
+
+    entries: tuple[Trained, ...]
+    reasons: Reasons
+    choice: ChoiceRecord | None
+
+
+def keep(setting: Setting, fronts: Sequence[Trained], heads: Sequence[Trained], logits: Mapping[str, Logits]) -> Kept:
+    """Of candidates, the best of each kind first. `logits`: of each on the images that they are compared on."""
+    reasons: dict[str, str] = {}
+    spec = setting.bench.spec
+    some = [
+        *_fronts(fronts, spec.fronts.count if spec.fronts else 0, reasons),
+        *_heads(heads, spec.heads.count if spec.heads else 0, reasons),
+    ]
+    if not some:
+        return Kept((), reasons, None)
+    setting.progress.step("choosing among the candidates")
+    choice = _choice(setting, some, logits)
+    kept = []
+    for one in some:
+        name = one.proposal.name
+        if one.proposal.cut is not None and spec.fronts is not None and name not in choice.chosen.stages:
+            reasons[name] = "the best chain does without it"
+            continue
+        reasons[name] = "kept"
+        kept.append(one)
+    return Kept(tuple(kept), reasons, choice.record())
+
+
+def _fronts(found: Sequence[Trained], count: int, reasons: dict[str, str]) -> list[Trained]:
+    kept: list[Trained] = []
+    for one in found:
+        cost = _cost(one)
+        alike = next((other for other in kept if abs(_cost(other) - cost) <= ALIKE * cost), None)
+        if one.standing.found and one.standing.found.value >= 1:
+            reasons[one.proposal.name] = IDLE
+        elif len(kept) == count:
+            reasons[one.proposal.name] = f"{count} others are better"
+        elif alike:
+            reasons[one.proposal.name] = f"costs about what `{alike.proposal.name}` does, which is better"
+        else:
+            kept.append(one)
+    return kept
+
+
+def _heads(found: Sequence[Trained], count: int, reasons: dict[str, str]) -> list[Trained]:
+    kept: list[Trained] = []
+    for one in found:
+        same = next((other for other in kept if other.proposal.cut == one.proposal.cut), None)
+        if one.standing.found and one.standing.found.value >= 1:
+            reasons[one.proposal.name] = IDLE
+        elif len(kept) == count:
+            reasons[one.proposal.name] = f"{count} others are better"
+        elif same:
+            reasons[one.proposal.name] = f"`{same.proposal.name}` is better at the same cut"
+        else:
+            kept.append(one)
+    return kept
+
+
+def _cost(one: Trained) -> int:
+    """Cycles of an answer at the front."""
+    return one.priced.cost.cost_by_exit["cycles"][0]
+
+
+def _choice(setting: Setting, some: Sequence[Trained], logits: Mapping[str, Logits]) -> Choice:
+    bench, judge = setting.bench, setting.judge
+    proposals = [one.proposal for one in some]
+    weights = {one.proposal.name: one.weights for one in some}
+    candidates, sources = loaded(bench, proposals, weights)
+    builder = Builder(candidates, sources, bench.device, setting.progress, setting.tasks)
+    profiles = [profile_of(entry, logits[entry.name], judge.truth) for entry in candidates.entries]
+    full = judge.answers == judge.truth
+    return choose(judge.goal, profiles, full, builder.costs(), builder.place, setting.tasks)
