@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CODE := configs planner codegen simulator offramp tests bench examples
 
-.PHONY: help install demo test quick lint check format golden bench train mutation misra faults fuzz documents clean
+.PHONY: help install demo test quick lint check format golden bench train mutation misra faults fuzz applications documents clean
 
 help:
 	@echo "make demo      install what it needs, build and verify examples/mnist"
@@ -77,7 +77,7 @@ documents: install
 	$(BIN)/python -m offramp.documents
 
 bench: install
-	failed=0; for script in build simulator placement switch cycles instructions energy_fit choose candidates thresholds coverage stock; do $(BIN)/python -m bench.$$script || failed=1; done; exit $$failed
+	failed=0; for script in build simulator placement switch cycles instructions energy_fit choose candidates thresholds coverage stock reloads; do $(BIN)/python -m bench.$$script || failed=1; done; exit $$failed
 
 train: install
 	cd examples/mnist && ../../$(BIN)/python train.py
@@ -86,6 +86,9 @@ train: install
 fuzz: install
 	$(BIN)/python -m bench.fuzz 10000
 	$(BIN)/python -m bench.interrupts 100
+
+applications: install
+	$(BIN)/python -m bench.applications 2000 --jobs $(JOBS)
 
 mutation: install
 	$(BIN)/python -m bench.mutation

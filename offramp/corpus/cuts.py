@@ -22,6 +22,7 @@ from offramp.planner.allocation.place import Placed, place
 from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.chain import cut
 from offramp.planner.ir.network import Network
+from offramp.planner.placement.problem import Buffer
 
 Input = npt.NDArray[np.int8]  # (channels, rows, cols)
 Answer = npt.NDArray[np.int32]  # of the last layer, (channels, rows, cols)
@@ -143,26 +144,37 @@ def junk_memories(machine: ModelRunner, rng: np.random.Generator) -> None:
         accelerator.write_words(device.bias_address(quadrant, 0), random_words(biases.words, rng))
 
 
-def junk_data(machine: ModelRunner, stage: int, rng: np.random.Generator) -> None:
-    """Random words in data memory before a stage, wherever no tensor is alive according to the placement."""
+def junk_data(machine: ModelRunner, segment: int, rng: np.random.Generator, others: Iterable[Placed] = ()) -> None:
+    """Random words in data memory before a segment, wherever no tensor is alive according to the placement, and no
+    rolling buffer of `others`, the models beside it."""
     device = machine.device
-    dead = ~live_words(machine.placed, stage)
+    dead = ~live_words(machine.placed, segment)
+    for other in others:
+        dead &= ~_kept_words(other)
     for instance, words in enumerate(dead):
         addresses = device.data_address(instance, 0) + WORD_BYTES * np.flatnonzero(words).astype(np.uint32)
         machine.accelerator.write_block(addresses, random_words(len(addresses), rng))
 
 
-def live_words(placed: Placed, stage: int) -> npt.NDArray[np.bool_]:
-    """Words of data memory that hold something before a stage runs, (instances, words)."""
+def live_words(placed: Placed, segment: int) -> npt.NDArray[np.bool_]:
+    """Words of data memory that hold something before a segment runs, (instances, words)."""
+    before = placed.requirements.chain.segments[:segment]
+    step = sum(len(one.slots) + one.last for one in before)  # the input is loaded, or the last result was checked
+    return _words(placed, [block for block in placed.problem.data if block.first <= step < block.last])
+
+
+def _kept_words(placed: Placed) -> npt.NDArray[np.bool_]:
+    """Words that keep their content from one inference to the next, (instances, words)."""
+    return _words(placed, [block for block in placed.problem.data if block.kept])
+
+
+def _words(placed: Placed, blocks: Iterable[Buffer]) -> npt.NDArray[np.bool_]:
     device = placed.requirements.device
-    live = np.zeros((device.geometry.instances, device.memories["data"].words), np.bool_)
-    stages = placed.requirements.chain.stages
-    step = sum(len(one.slots) + 1 for one in stages[:stage])  # the input is loaded, or the last result was checked
-    for block in placed.problem.data:
-        if block.first <= step < block.last:
-            start = placed.placement.data[block.name]
-            live[list(block.instances), start : start + block.words] = True
-    return live
+    found = np.zeros((device.geometry.instances, device.memories["data"].words), np.bool_)
+    for block in blocks:
+        start = placed.placement.data[block.name]
+        found[list(block.instances), start : start + block.words] = True
+    return found
 
 
 def random_words(count: int, rng: np.random.Generator) -> npt.NDArray[np.uint32]:

@@ -140,7 +140,7 @@ def verify_together(
         found = run(elf, inputs, bus, device, model=models, progress=progress, meter=meter, clock=clock)
     emulated = []
     for number, task in enumerate(tasks):
-        own = _of_model(found, [index for index, model in enumerate(models) if model == number])
+        own = of_model(found, [index for index, model in enumerate(models) if model == number])
         lines = compare(own, task.placed.requirements.chain, task.expected) if task.expected else ()
         verified = Verified(len(task.x), len(lines), bus.writes["weights"], bus.writes["bias"])
         refused = set(refusals(own))
@@ -162,7 +162,7 @@ def switches_between(counts: Sequence[int]) -> int:
     return sum(before != after for before, after in pairwise(models))
 
 
-def _of_model(found: BoardRun, rows: Sequence[int]) -> BoardRun:
+def of_model(found: BoardRun, rows: Sequence[int]) -> BoardRun:
     """What one model answered, given the numbers of its inputs."""
     return BoardRun(
         statuses=tuple(found.statuses[row] for row in rows),

@@ -12,7 +12,7 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.chain.answers import answers_of, thresholds_of
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
-from offramp.planner.chain.checks import check_buffers, check_heads, check_inputs, check_results
+from offramp.planner.chain.checks import check_buffers, check_gap, check_heads, check_inputs, check_results
 from offramp.planner.chain.ends import answering, answering_layers, needed, select
 from offramp.planner.chain.sources import NetworkSource, Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, ExitStage, Slot, TensorId, head_slots, slots_of, tensor_of
@@ -158,6 +158,7 @@ def _branch(spec: ManualSpec, name: str, network: Network, chosen: Chosen) -> Br
             _check_head(stage, head, read)
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)
+        check_gap(stage, heads[stage.name][1], network.layers[index])
     return replace(branch, heads=heads)
 
 

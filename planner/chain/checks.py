@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.chain.answers import class_labels
 from offramp.planner.ir.chain import ExitStage
-from offramp.planner.ir.network import Layer, Network
+from offramp.planner.ir.network import INPUT, Layer, Network
 from offramp.planner.spec.spec import ManualSpec, StageSpec
 
 
@@ -24,6 +24,16 @@ def check_heads(spec: ManualSpec, used: Collection[str]) -> None:
     ]
     if problems:
         raise InputError(problems)
+
+
+def check_gap(stage: StageSpec, head: Network, cut: Layer) -> None:
+    """A head reads the words of a tensor one after the other; operands of a later element-wise layer have others in
+    between. InputError if a head reads such a tensor, the output of layer `cut`."""
+    if cut.write_gap and cut.out_shape.pixels > 1:
+        layer = head.consumers(INPUT)[0]
+        found = f"layer `{layer.label}` of the head of stage `{stage.name}` reads what `{cut.label}` writes"
+        why = f"that is written with gaps (`write_gap: {cut.write_gap}`), for a layer that reads it as an operand"
+        raise InputError(Diagnostic(layer.where, f"{found}; {why}: cut elsewhere, or copy it for the head"))
 
 
 def check_inputs(spec: ManualSpec, networks: Mapping[str, Network], used: set[str]) -> None:

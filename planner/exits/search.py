@@ -32,6 +32,8 @@ PLACED = 4  # chains that are placed at once
 SEEDS = 4  # chains to start with
 SEED_SHARE = 0.1  # of the work
 SEED_ROUNDS = 3
+SEARCHED = 6  # early exits of a chain; of more, as thresholds by class make, grids have too many kinds of images
+REFINED = 3  # times that chains of more exits are bounded at a new price
 POLISHED = 32  # chains in which a search that was stopped follows more descents
 DESCENTS = 8  # chains in which descents start from their best settings, in a round
 PRICES = (4.0, 2.0, 1.0, 0.5, 0.25)  # of these descents, as multiples of the price
@@ -57,7 +59,8 @@ class Search:
     """`best`: settings of the chains that are placed, by quantity; `own`: the best of each chain; `top`: of all.
     `promised`: the best settings of chains that are not placed, at their lower costs.
 
-    `queue`: (key, number, entry), the smallest key first. `tried`: chains of which all settings were tried. `dropped`:
+    `queue`: (key, number, entry), the smallest key first; `wide`: the same of chains of too many exits, which only
+    descents look at. `tried`: chains of which all settings were tried. `dropped`:
     the least value of what was cut off, by chain and price. `work`: images and cells that may still be evaluated.
     """
 
@@ -69,6 +72,7 @@ class Search:
         self.promised: dict[int, Found] = {}
         self.top: Found | None = None
         self.queue: list[tuple[float, int, Entry]] = []
+        self.wide: dict[int, Entry] = {}
         self.pushed = 0
         self.tried: set[int] = set()
         self.dropped: dict[tuple[int, int], int] = {}
@@ -91,7 +95,7 @@ class Search:
 
     def aim(self, goal: Goal) -> None:
         """Search for something else, knowing what was found."""
-        self.goal, self.queue, self.own, self.promised, self.dropped = goal, [], {}, {}, {}
+        self.goal, self.queue, self.wide, self.own, self.promised, self.dropped = goal, [], {}, {}, {}, {}
         self.top = None
         for found in self.best[0].points(0):
             if goal.rank(found.right, found.cost):
@@ -113,8 +117,11 @@ class Search:
             self.place(place)
             if self.top != before:
                 self.set_price()
-        if self.queue:
+        for _ in range(REFINED if self.wide else int(bool(self.queue))):
             self.near([*self.own, *self.promised], POLISHED, tuple(2 ** (step / 4) for step in range(12, -13, -1)))
+            self.set_price()
+            for chain in list(self.wide):
+                self.push_whole(chain)
         while self.place(place):
             pass
 
@@ -133,7 +140,7 @@ class Search:
     def try_all(self) -> None:
         """Try all settings of every placed chain that has few, also those that are not better than the best."""
         for chain, costs in self.chains.items():
-            if not costs.placed or chain in self.tried or self.work <= 0:
+            if not costs.placed or chain in self.tried or len(costs.early) > SEARCHED or self.work <= 0:
                 continue
             boxes = self.boxes(costs)
             if sum(prod(high + 1 for high in box.high) for box in boxes) <= ALL:
@@ -226,7 +233,7 @@ class Search:
             return
         self.set_price()
         self.rebound()
-        order = [entry.chain for _, _, entry in sorted(self.queue)]
+        order = [entry.chain for _, _, entry in sorted(self.left())]
         most = int(self.work * SEED_SHARE) // (self.pool.images * 16)
         for _ in range(SEED_ROUNDS):
             values = self.follow(order[:most], (self.price,))
@@ -247,7 +254,7 @@ class Search:
 
     def rebound(self) -> None:
         """Bound all that is left of chains at the present price."""
-        entries = [one for _, _, one in self.queue]
+        entries = [one for _, _, one in self.left()]
         self.queue = []
         for chain in dict.fromkeys(entry.chain for entry in entries):
             self.push_whole(chain)
@@ -288,13 +295,14 @@ class Search:
             del self.promised[chain]
             if costs is None:
                 del self.chains[chain]
+                self.wide.pop(chain, None)
             else:
                 self.add(chain, costs, known)
         return bool(wanted)
 
     def chain_bound(self, promised: Found) -> float:
         """The first part of the rank of any settings of a chain that is not placed, or of the best ones."""
-        keys = [key for key, _, entry in self.queue if entry.costs is self.chains[promised.chain]]
+        keys = [key for key, _, entry in self.left() if entry.costs is self.chains[promised.chain]]
         return min([*keys, *(self.rank(one)[0] for one in (promised, self.top) if one)])
 
     def promising(self) -> list[Found]:
@@ -327,14 +335,31 @@ class Search:
     def push_whole(self, chain: int, known: float | None = None) -> None:
         """Queue all settings of a chain, bounded as if every image left where it is best, or by what is known."""
         costs = self.chains[chain]
+        value = self.oracle(costs)
+        better = None if known is None else self.goal.value(known, self.price)
+        entry = Entry(chain, costs, None, value if better is None else max(value, better), self.price)
+        if len(costs.early) <= SEARCHED:
+            self.push(entry)
+            return
+        before = self.wide.get(chain)
+        if before is None or before.costs is not costs or self.key(before) < self.key(entry):
+            self.wide[chain] = entry
+
+    def oracle(self, costs: ChainCosts) -> int:
+        """Cost less the price of all right answers if every image leaves where that is least."""
+        if len(costs.early) > SEARCHED:
+            values = np.array(costs.costs[0])[:, None] - self.price * self.pool.right[[*costs.early, -1]]
+            for number, one in enumerate(costs.early):
+                stays = np.logical_and.reduce([own.level >= len(own.scores) for own in self.pool.every[one]])
+                values[number, stays] = UNREACHED
+            self.work -= values.size
+            return int(values.min(axis=0).sum())
         members = sorted(costs.early)
         counts = self.patterns(tuple(members))
         shifts = [len(members) - members.index(one) for one in costs.early]
         answers = np.arange(len(counts)) >> np.array([*shifts, 0])[:, None] & 1
         values = np.array(costs.costs[0])[:, None] - self.price * answers
-        value = int((values.min(axis=0) * counts).sum())
-        better = None if known is None else self.goal.value(known, self.price)
-        self.push(Entry(chain, costs, None, value if better is None else max(value, better), self.price))
+        return int((values.min(axis=0) * counts).sum())
 
     def patterns(self, members: tuple[int, ...]) -> Ints:
         """Images by who of some candidates and main is right, the first one in the highest bit."""
@@ -347,15 +372,22 @@ class Search:
         return self.counts[members]
 
     def push(self, entry: Entry) -> None:
-        heappush(self.queue, (self.goal.key(entry.value, entry.price), self.pushed, entry))
+        heappush(self.queue, (self.key(entry), self.pushed, entry))
         self.pushed += 1
+
+    def key(self, entry: Entry) -> float:
+        return self.goal.key(entry.value, entry.price)
+
+    def left(self) -> list[tuple[float, int, Entry]]:
+        """What is queued, and the chains of too many exits."""
+        return [*self.queue, *((self.key(one), self.pushed + chain, one) for chain, one in self.wide.items())]
 
     def drop(self, chain: int, price: int, value: int) -> None:
         self.dropped[chain, price] = min(self.dropped.get((chain, price), UNREACHED), value)
 
     def bound(self) -> float:
         """The first part of the rank of any settings of any chain is not less than this."""
-        keys = [self.goal.key(entry.value, entry.price) for _, _, entry in self.queue]
+        keys = [key for key, _, _ in self.left()]
         ranks = [self.rank(one)[0] for one in (*self.promising(), *([self.top] if self.top else []))]
         return min([*keys, *ranks], default=float("inf"))
 
@@ -363,7 +395,7 @@ class Search:
         """The least costs of all chains that were placed, by right answers."""
         cost = self.best[0].least
         bound, numbers = cost.copy(), np.arange(len(cost))
-        left = [(one.chain, one.price, one.value) for _, _, one in self.queue]
+        left = [(one.chain, one.price, one.value) for _, _, one in self.left()]
         for chain, price, value in [*left, *((*key, value) for key, value in self.dropped.items())]:
             if chain not in self.tried:
                 bound = np.minimum(bound, value + price * numbers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -35,6 +36,7 @@ def whole_instances(count: int, device: Device) -> int:
     return ceil_div(count, group) * group
 
 
+@lru_cache(maxsize=1 << 12)
 def set_bits(processors: ProcessorMap) -> tuple[int, ...]:
     """Processors of a map, ascending."""
     return tuple(bit for bit in range(processors.bit_length()) if processors >> bit & 1)

@@ -75,9 +75,9 @@ def weights_disjoint(problem: Problem, placement: Placement) -> Iterator[Violati
     """No kernel column of a processor belongs to two blocks, but to such as are written again at different times."""
     maps = [(block, _weight_bitmap(problem, block, start)) for block, start in _placed_weights(problem, placement)]
     for (one, one_map), (other, other_map) in combinations(maps, 2):
-        shared = np.argwhere(one_map & other_map)
-        if len(shared) and not _apart(one, other):
-            processor, column = (int(index) for index in shared[0])
+        shared = one_map & other_map
+        if shared.any() and not _apart(one, other):
+            processor, column = (int(index) for index in np.argwhere(shared)[0])
             both = f"weights {label(one)} and {label(other)} both occupy column {column} of processor {processor}"
             yield Violation("weights_disjoint", both)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from offramp.configs.device import load_device
-from offramp.planner.hardware.hw_layer import lowest_processors, passes_of
+from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.network import (
     INPUT,
     DataFormat,
@@ -20,9 +20,7 @@ from offramp.planner.ir.network import (
     Network,
     Op,
     ProcessorMap,
-    RollingBuffer,
     Shape,
-    Window,
 )
 from tests.helpers.networks import NOWHERE, make_layer
 
@@ -35,13 +33,14 @@ BIASED = 0.5  # share of layers with weights that have biases
 @dataclass(frozen=True)
 class Style:
     """What holds for a whole network. `maps`: the YAML states processors; `wide`: more than 64 channels occur; `chw`:
-    the format of the input, as far as its channels allow it."""
+    the format of the input, as far as its channels allow it; `split`: the first layer may take it as operands."""
 
     one_dimensional: bool
     maps: bool
     wide: bool
     rounding: bool
     chw: bool
+    split: bool = True
 
 
 @st.composite
@@ -50,99 +49,46 @@ def styles(draw: DrawFn) -> Style:
 
 
 @st.composite
-def networks(draw: DrawFn, style: Style | None = None, shape: Shape | None = None) -> Network:
-    """Networks of one to eight layers. Not all of them can run on the device: the caller asks its rules."""
+def networks(
+    draw: DrawFn, style: Style | None = None, shape: Shape | None = None, classes: int | None = None
+) -> Network:
+    """Networks of one to eight layers, and with `classes` one more that gives logits. Not all of them can run on the
+    device: the caller asks its rules."""
     style = style or draw(styles())
     rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
-    maker = Maker(draw, style, rng, shape or _input_shape(draw, style))
+    maker = Maker(draw, style, rng, shape or input_shapes(draw, style))
     for _ in range(draw(st.integers(1, 3))):
         if maker.ended:
             break
         kinds = (maker.plain, maker.plain, maker.operands)
         draw(st.sampled_from(kinds if style.maps else (*kinds, maker.concatenation, maker.queue)))()
-    chw = style.chw and maker.shape.channels <= 16
-    layers = tuple(_named(layer, "CHW" if chw and layer.inputs == (INPUT,) else "HWC") for layer in maker.layers)
+    if classes:
+        maker.logits(classes)
+    first, *others = maker.layers
+    chw = style.chw and maker.shape.channels <= 16 and not any(first.crop)
+    chw = chw and not any(INPUT in layer.inputs for layer in others)
+    layers = tuple(named(layer, "CHW" if chw and layer.inputs == (INPUT,) else "HWC") for layer in maker.layers)
     network = Network("random", "none", NOWHERE, maker.shape, layers, avg_pool_rounding=style.rounding)
     return _with_maps(draw, network) if style.maps else network
 
 
-@st.composite
-def pairs(draw: DrawFn) -> tuple[Network, Network]:
-    """Two networks that read the same input."""
-    style = replace(draw(styles()), maps=False)
-    first = draw(networks(style))
-    return first, draw(networks(style, first.input_shape))
+def logits_layer(draw: DrawFn, shape: Shape, index: int, classes: int, rng: np.random.Generator) -> Layer:
+    """Layer number `index`, which reads all that the one before wrote and gives logits."""
+    changes = numbers(draw) | {"activation": "none", "flatten": shape.pixels > 1, "inputs": (index - 1,)}
+    layer = make_layer(shape, classes, rng, op="linear", **changes)
+    return replace(scaled(draw, layer, rng), index=index)
 
 
-@st.composite
-def streaming_networks(draw: DrawFn) -> Network:
-    """Networks whose input comes through the FIFO; one to three layers stream, or none, and up to two do not."""
-    style = replace(draw(styles()), one_dimensional=False, maps=False)
-    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
-    shape = Shape(draw(st.sampled_from((1, 3, 4, 7, 16))), draw(st.integers(6, 14)), draw(st.integers(6, 14)))
-    streaming, plain = draw(st.integers(0, 3)), draw(st.integers(0, 2))
-    layers: list[Layer] = []
-    for index in range(max(1, streaming + plain)):
-        read = layers[-1].out_shape if layers else shape
-        layers.append(_streamed(draw, style, (read, index), rng, index < streaming))
-    chw = style.chw and shape.channels <= 4
-    named = [_named(layer, "CHW" if chw and layer.index == 0 else "HWC") for layer in layers]
-    return Network("random", "none", NOWHERE, shape, tuple(named), fifo=True, avg_pool_rounding=style.rounding)
-
-
-@st.composite
-def rolling_networks(draw: DrawFn) -> Network:
-    """Networks with a rolling buffer: a layer or two in front of it, one that shifts and one that inserts, and one or
-    two that read some of its rows, before or after it is written, the last one last."""
-    style = replace(draw(styles()), maps=False, chw=False)
-    rng = np.random.default_rng(draw(st.integers(0, 1 << 32)))
-    maker = Maker(draw, style, rng, _input_shape(draw, style))
-    maker.plain()
-    insert = replace(maker.layers[-1], output_width=8)
-    rows, rest = insert.out_shape.rows, draw(st.integers(1, 5))
-    shape = replace(insert.out_shape, rows=rows + rest)
-    lowest = lowest_processors(shape.channels, DEVICE)
-    room = DEVICE.geometry.processors - lowest.bit_length()
-    processors = lowest << draw(st.sampled_from([first for first in (0, 4, 16, 32) if first <= room]))
-    buffer = RollingBuffer("roll", NOWHERE, shape, processors, None)
-    kept = replace(shape, rows=rest)
-    shift = make_layer(kept, 0, op="passthrough", inputs=(), source="roll", crop=(rows * shape.cols, 0))
-    shift = replace(shift, target=Window("roll", 0), processors=buffer.processors, output_processors=buffer.processors)
-    insert = replace(insert, target=Window("roll", rest * shape.cols), output_processors=buffer.processors)
-    readers = []
-    for _ in range(draw(st.integers(1, 2))):
-        first = draw(st.integers(0, shape.rows - 1))
-        part = replace(shape, rows=draw(st.integers(1, shape.rows - first)))
-        behind = shape.pixels - first * shape.cols - part.pixels
-        changes = {"source": "roll", "crop": (first * shape.cols, behind), "processors": buffer.processors}
-        maker.add((), part, changes)
-        readers.append(maker.layers[-1])
-    order = [*readers[1:], shift, insert, readers[0]] if draw(st.booleans()) else [shift, insert, *readers]
-    layers = tuple(replace(layer, index=index, name=str(index)) for index, layer in enumerate(order))
-    return Network("random", "none", NOWHERE, maker.shape, layers, avg_pool_rounding=style.rounding, buffers=(buffer,))
-
-
-def _streamed(draw: DrawFn, style: Style, read: tuple[Shape, int], rng: np.random.Generator, streams: bool) -> Layer:
-    """Layer number `read[1]`, which reads the one before: a convolution, of 1x1 now and then."""
-    shape, index = read
-    changes: dict[str, Any] = _numbers(draw) | {"output_width": 8, "streaming": streams, "inputs": (index - 1,)}
-    point = draw(st.integers(0, 3)) == 0
-    changes |= {"kernel": (1, 1), "pad": (0, 0)} if point else {"pad": draw(st.sampled_from(((1, 1), (2, 2))))}
-    if min(shape.rows, shape.cols) >= 4 and draw(st.booleans()):
-        changes |= {"pool": (2, 2), "pool_stride": draw(st.integers(1, 2)), "pool_average": draw(st.booleans())}
-    return replace(_scaled(draw, make_layer(shape, _channels(draw, style), rng, **changes), rng), index=index)
-
-
-def _named(layer: Layer, data_format: DataFormat) -> Layer:
+def named(layer: Layer, data_format: DataFormat) -> Layer:
     return replace(layer, name=str(layer.index), data_format=data_format)
 
 
-def _input_shape(draw: DrawFn, style: Style) -> Shape:
+def input_shapes(draw: DrawFn, style: Style) -> Shape:
     rows = draw(st.integers(1, 12))
-    return Shape(_channels(draw, style), rows, 1 if style.one_dimensional else draw(st.integers(1, 12)))
+    return Shape(any_channels(draw, style), rows, 1 if style.one_dimensional else draw(st.integers(1, 12)))
 
 
-def _channels(draw: DrawFn, style: Style) -> int:
+def any_channels(draw: DrawFn, style: Style) -> int:
     return draw(st.sampled_from(CHANNELS if style.wide else [one for one in CHANNELS if one <= 64]))
 
 
@@ -172,22 +118,27 @@ class Maker:
         chosen: int = self.draw(st.sampled_from((self.last, self.last, *range(INPUT, self.last))))
         return chosen
 
+    def logits(self, classes: int) -> None:
+        """A layer that reads all that the last one wrote and gives logits."""
+        self.layers[-1] = replace(self.layers[-1], output_width=8)
+        self.layers.append(logits_layer(self.draw, self.shape_of(self.last), len(self.layers), classes, self.rng))
+
     def plain(self) -> None:
         """A layer that reads one tensor; the first one perhaps several operands out of the input."""
         source = self.source() if self.layers else INPUT
         shape, changes = self.shape_of(source), dict[str, Any]()
-        if not self.layers and shape.channels % 2 == 0 and self.draw(st.booleans()):
-            shape, changes = replace(shape, channels=shape.channels // 2), _combination(self.draw, 2)
+        if not self.layers and self.style.split and shape.channels % 2 == 0 and self.draw(st.booleans()):
+            shape, changes = replace(shape, channels=shape.channels // 2), combination(self.draw, 2)
         self.add((source,), shape, changes)
 
     def operands(self) -> None:
         """Two or three layers that read the same tensor, and one that combines what they make of it."""
-        source, channels = self.source(), _channels(self.draw, self.style)
+        source, channels = self.source(), any_channels(self.draw, self.style)
         count = self.draw(st.integers(2, 3))
         for _ in range(count):
-            self.add_same(source, channels)
+            self.add_same((source,), channels)
         made = tuple(range(self.last - count + 1, self.last + 1))
-        self.add(made, self.shape_of(self.last), _combination(self.draw, count))
+        self.add(made, self.shape_of(self.last), combination(self.draw, count))
 
     def concatenation(self) -> None:
         """One to three layers that read the same tensor, and one that reads them side by side, in any order, and the
@@ -195,7 +146,7 @@ class Maker:
         source = self.source() if self.layers else INPUT
         count = self.draw(st.integers(1, 3))
         for _ in range(count):
-            self.add_same(source, _channels(self.draw, self.style))
+            self.add_same((source,), any_channels(self.draw, self.style))
         parts = list(range(self.last - count + 1, self.last + 1))
         shape = self.shape_of(self.last)
         same = (shape.rows, shape.cols) == (self.shape.rows, self.shape.cols)
@@ -207,27 +158,28 @@ class Maker:
 
     def queue(self) -> None:
         """Two or three layers of as many channels, and one that reads what they write one behind the other."""
-        channels = _channels(self.draw, self.style)
+        channels = any_channels(self.draw, self.style)
         count = self.draw(st.integers(2, 3))
         for _ in range(count):
-            self.add_same(self.source() if self.layers else INPUT, channels)
+            self.add_same((self.source() if self.layers else INPUT,), channels)
         parts = tuple(range(self.last - count + 1, self.last + 1))
         shapes = [self.shape_of(part) for part in parts]
         pixels, columns = sum(shape.pixels for shape in shapes), {shape.cols for shape in shapes}
         cols = columns.pop() if len(columns) == 1 else 1
         self.add(parts, Shape(channels, pixels // cols, cols), {"join": "pixels"})
 
-    def add_same(self, source: int, channels: int) -> None:
-        """A convolution that keeps rows and columns."""
-        shape = self.shape_of(source)
+    def add_same(self, inputs: tuple[int, ...], channels: int) -> None:
+        """A convolution that keeps rows and columns; of several inputs side by side, all of the same size."""
+        shape = replace(self.shape_of(inputs[0]), channels=sum(self.shape_of(one).channels for one in inputs))
         kernel, pad = self.draw(st.sampled_from((((3, 3), (1, 1)), ((1, 1), (0, 0)))))
-        numbers = _numbers(self.draw) | {"output_width": 8}
-        layer = make_layer(shape, channels, self.rng, inputs=(source,), kernel=kernel, pad=pad, **numbers)
-        self.layers.append(replace(_scaled(self.draw, layer, self.rng), index=len(self.layers)))
+        changes = numbers(self.draw) | {"output_width": 8}
+        layer = make_layer(shape, channels, self.rng, inputs=inputs, kernel=kernel, pad=pad, **changes)
+        self.layers.append(replace(scaled(self.draw, layer, self.rng), index=len(self.layers)))
 
     def add(self, inputs: tuple[int, ...], shape: Shape, changes: dict[str, Any]) -> None:
         """A layer of any operator."""
-        if "crop" not in changes and shape.rows > 2 and self.draw(st.integers(0, 4)) == 0:
+        whole = "crop" in changes or (len(inputs) == 1 and "operands" in changes)
+        if not whole and shape.rows > 2 and self.draw(st.integers(0, 4)) == 0:
             front = self.draw(st.integers(0, shape.rows - 1))
             behind = self.draw(st.integers(0, shape.rows - 1 - front))
             changes |= {"crop": (front * shape.cols, behind * shape.cols)}
@@ -238,14 +190,14 @@ class Maker:
         if op == "linear":
             changes |= {"pool": (1, 1), "pool_stride": 1, "flatten": shape.pixels > 1}
         changes |= _KERNELS[op](self.draw, *_pooled(shape, changes))
-        changes |= _numbers(self.draw) if op != "passthrough" else {}
+        changes |= numbers(self.draw) if op != "passthrough" else {}
         kind = cast(Op, "conv2d" if op == "conv1x1" else op)
-        out = _channels(self.draw, self.style)
+        out = any_channels(self.draw, self.style)
         layer = make_layer(shape, out, self.rng, op=kind, inputs=inputs, **changes)
-        self.layers.append(replace(_scaled(self.draw, layer, self.rng), index=len(self.layers)))
+        self.layers.append(replace(scaled(self.draw, layer, self.rng), index=len(self.layers)))
 
 
-def _combination(draw: DrawFn, operands: int) -> dict[str, Any]:
+def combination(draw: DrawFn, operands: int) -> dict[str, Any]:
     eltwise = draw(st.sampled_from(("add", "sub", "or", "xor")))
     return {"operands": operands, "eltwise": eltwise, "pool_first": draw(st.booleans())}
 
@@ -295,14 +247,14 @@ _KERNELS: dict[str, Callable[[DrawFn, int, int], dict[str, Any]]] = {
 }
 
 
-def _numbers(draw: DrawFn) -> dict[str, Any]:
+def numbers(draw: DrawFn) -> dict[str, Any]:
     """Weight bits, output width and activation."""
     width = draw(st.sampled_from((8, 8, 8, 32)))
     activation = draw(st.sampled_from(("none", "relu", "abs"))) if width == 8 else "none"
     return {"weight_bits": draw(st.sampled_from((1, 2, 4, 8, 8))), "output_width": width, "activation": activation}
 
 
-def _scaled(draw: DrawFn, layer: Layer, rng: np.random.Generator) -> Layer:
+def scaled(draw: DrawFn, layer: Layer, rng: np.random.Generator) -> Layer:
     """With biases perhaps, and an output shift that leaves most results within 8 bits."""
     if layer.weights is None:
         return layer

@@ -1,20 +1,12 @@
-"""Stages that answer with classes of their own: gates, per-class thresholds, tensors behind them; up to the firmware.
-
-More examples: OFFRAMP_EXAMPLES=100 python -m pytest tests/whole/test_answers.py
-"""
+"""Stages that answer with classes of their own: gates, thresholds by class, tensors behind them; up to the firmware."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from offramp.cli import main
 from offramp.codegen.image import BY_CLASS
@@ -26,7 +18,7 @@ from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.images import image_of
 from offramp.pipeline.planning import Planned
-from offramp.planner.ir.measure import MEASURES, NO_ANSWER
+from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import load_plan
 from offramp.simulator.board.calls import Status
 from offramp.simulator.board.run import run
@@ -36,7 +28,6 @@ from offramp.simulator.lenient import LenientAccelerator
 from tests.helpers.plans import plan_of
 from tests.helpers.specs import write_network
 
-EXAMPLES = int(os.environ.get("OFFRAMP_EXAMPLES", "4"))
 IMAGES = 60
 LOOK = "  - {op: conv2d, pad: 1, activate: ReLU, max_pool: 2, pool_stride: 2, data_format: HWC}\n"
 MAP = LOOK + "  - {op: conv2d, pad: 1, activate: None}\n"
@@ -261,58 +252,3 @@ def test_a_tensor_is_nothing_to_compare_answers_with(tmp_path: Path, capsys: pyt
     more = "answers: [nothing, something]\ncalibrate: {data: calibration, accuracy_drop: 5, against: main}\n"
     assert main(["plan", str(write_gate(tmp_path, stages, more, 2, "map"))]) == 2
     assert "gives a tensor, with which answers cannot be compared: `against: labels`" in capsys.readouterr().err
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """An application: its networks as (name, layers, weight shapes), its stages as YAML, how many answers."""
-
-    networks: tuple[tuple[str, str, tuple[tuple[int, ...], ...]], ...]
-    stages: str
-    answers: int
-
-
-@st.composite
-def applications(draw: st.DrawFn) -> Drawn:
-    """Fronts of different numbers of classes with thresholds that part the images; behind them classes or a tensor."""
-    answers = draw(st.integers(2, 5))
-    networks: list[tuple[str, str, tuple[tuple[int, ...], ...]]] = []
-    stages = ""
-    for index in range(draw(st.integers(0, 2))):
-        classes, wide = draw(st.integers(2, 6)), draw(st.booleans())
-        measure = draw(st.sampled_from(MEASURES))
-        meaning = draw(st.dictionaries(st.integers(0, classes - 1), st.integers(0, answers - 1), min_size=1))
-        limits = {"margin": (0.0, 0.3), "max_probability": (0.2, 0.6), "entropy": (0.5, 1.6)}[measure]
-        values = {one: round(draw(st.floats(*limits)), 3) for one in meaning}
-        threshold = values if draw(st.booleans()) else next(iter(values.values()))
-        networks.append((f"front{index}", logits(wide), ((4, 2, 3, 3), (classes, 64))))
-        rule = f"{{confidence: {measure}, threshold: {threshold}}}"
-        stages += f"  - {{network: front{index}, answers: {meaning}, exit: {rule}}}\n"
-    if draw(st.booleans()):
-        channels = draw(st.integers(1, 6))
-        networks.append(("last", MAP, ((8, 2, 3, 3), (channels, 8, 3, 3))))
-        stages += f"  - {{network: last, answers: {draw(st.integers(0, answers - 1))}}}\n"
-    else:
-        classes = draw(st.integers(2, 7))
-        meant = {one: draw(st.integers(0, answers - 1)) for one in range(classes)}
-        networks.append(("last", logits(draw(st.booleans())), ((8, 2, 3, 3), (classes, 128))))
-        stages += f"  - {{network: last, answers: {meant}}}\n"
-    return Drawn(tuple(networks), stages, answers)
-
-
-@pytest.mark.slow
-@settings(max_examples=EXAMPLES)
-@given(applications(), st.integers(0, 1 << 16))
-def test_any_application_answers_as_the_reference(drawn: Drawn, seed: int) -> None:
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        entries = ""
-        for index, (network, layers, shapes) in enumerate(drawn.networks):
-            write_network(folder, network, layers, shapes, seed + index)
-            entries += f"  {network}: {{network: {network}.yaml, checkpoint: {network}.pth.tar, input: 2x8x8}}\n"
-        x = np.random.default_rng(seed).integers(-128, 128, (12, 2, 8, 8)).astype(np.int8)
-        np.savez(folder / "test.npz", x=x)
-        names = ", ".join(f"answer{index}" for index in range(drawn.answers))
-        head = f"offramp: 1\nname: drawn\nnetworks:\n{entries}data: {{test: test.npz}}\nanswers: [{names}]\n"
-        (folder / "spec.yaml").write_text(f"{head}stages:\n{drawn.stages}")
-        checked_firmware(plan_of(folder / "spec.yaml"), folder)

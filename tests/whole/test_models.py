@@ -8,31 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, note, settings
-from hypothesis import strategies as st
 
 from offramp import api
 from offramp.cli import main
 from offramp.codegen.load_images import bias_runs, weight_chunks
-from offramp.codegen.lower import lower_together
 from offramp.configs.device import load_device
-from offramp.configs.errors import Infeasible, InputError
-from offramp.corpus.cuts import junk_data, junk_memories, registers
-from offramp.corpus.direct import ModelRunner
 from offramp.pipeline.compile import compile_firmware
-from offramp.planner.allocation.place import Placed
-from offramp.planner.allocation.together import place_together
-from offramp.planner.chain.assign_processors import complete, no_columns_occupied
-from offramp.planner.ir.chain import whole
-from offramp.planner.ir.network import Network
-from offramp.planner.reference.layers import run_network
-from offramp.planner.rules.check import check_network
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.run import run_program
 from offramp.simulator.clock import Clock
 from tests.helpers.models import write_big, write_model, write_three
-from tests.helpers.random_networks import networks, streaming_networks
-from tests.helpers.searches import SETTINGS
 
 DEVICE = load_device()
 
@@ -198,46 +183,3 @@ def test_models_that_do_not_fit_end_with_exit_code_3(tmp_path: Path, capsys: pyt
     assert "one:main/0" in error and "two:main/0" in error
     assert "`one` fits alone; all models would fit with 4-bit weights for one:main/0" in error
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 2))
-@given(st.lists(st.one_of(networks(), streaming_networks()), min_size=2, max_size=3), st.booleans(), st.data())
-def test_random_models_answer_as_each_alone(found: list[Network], twice: bool, data: st.DataObject) -> None:
-    """In any order, registers and memories junk before; with the first network in two models, whose kernels are stored
-    once."""
-    chosen = [*found, found[0]] if twice else found
-    placed = placed_or_dropped(chosen)
-    accelerator = Accelerator(DEVICE)
-    lowered = lower_together(list(placed.values()))
-    machines = [ModelRunner(one, accelerator, programs) for one, programs in zip(placed.values(), lowered, strict=True)]
-    rng = np.random.default_rng(0)
-    junk_memories(machines[0], rng)
-    for machine in machines:
-        machine.load()
-    machines[0].write(registers(DEVICE).junk(rng))
-    order = data.draw(st.lists(st.integers(0, len(machines) - 1), min_size=4, max_size=8), "order")
-    for number in order:
-        machine = machines[number]
-        network = next(iter(machine.placed.requirements.chain.networks.values()))
-        shape = network.input_shape
-        x = rng.integers(-128, 128, (shape.channels, shape.rows, shape.cols)).astype(np.int8)
-        machine.write_input(x)
-        junk_data(machine, 0, rng)
-        machine.stage = None  # as the runtime does: the full state of the first stage
-        machine.run_stage(0)
-        last = len(network.layers) - 1
-        expected = run_network(network, x[None])[last][0]
-        assert np.array_equal(machine.read(machine.placed.requirements.chain.slots[-1].writes), expected)
-    note(f"order {order}")
-
-
-def placed_or_dropped(chosen: list[Network]) -> dict[str, Placed]:
-    try:
-        completed = [complete(network, DEVICE, no_columns_occupied(DEVICE)) for network in chosen]
-        assume(not any(check_network(network, DEVICE) for network in completed))
-        chains = {f"model{index}": whole("net", network) for index, network in enumerate(completed)}
-        return dict(place_together(chains, DEVICE).models)
-    except (InputError, Infeasible):
-        assume(False)
-        raise

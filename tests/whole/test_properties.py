@@ -1,6 +1,7 @@
 """Random networks: generated programs on the accelerator model give what the integer reference gives, cut or not.
 
-`OFFRAMP_EXAMPLES=2000 pytest tests/test_properties.py` searches further, from another point each time.
+`OFFRAMP_EXAMPLES=2000 pytest tests/whole/test_properties.py` searches further, from another point each time; whole
+applications are drawn by `python -m bench.applications`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from offramp.codegen.lower import lower
 from offramp.codegen.probe import probe_of
 from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible, InputError
-from offramp.corpus.cuts import judge_both_ways, judge_cut, junk_data, junk_memories, registers
+from offramp.corpus.cuts import judge_both_ways, judge_cut
 from offramp.corpus.direct import ModelRunner
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
-from offramp.planner.ir.chain import Chain, Stage, slots_of, tensor_of, whole
+from offramp.planner.ir.chain import whole
 from offramp.planner.ir.cuts import legal_cuts
-from offramp.planner.ir.network import INPUT, Layer, Network
+from offramp.planner.ir.network import Layer, Network
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.sequence import run_in_order
 from offramp.planner.rules.check import check_network
-from tests.helpers.random_networks import networks, pairs, rolling_networks, streaming_networks
+from tests.helpers.random_networks import networks
+from tests.helpers.random_special import rolling_networks, streaming_networks
 from tests.helpers.searches import SETTINGS
 
 DEVICE = load_device()
@@ -111,62 +113,6 @@ def test_the_result_of_every_layer_that_a_probe_can_end_with_is_in_memory(networ
             machine.run_stage(0, part)
             assert machine.accelerator.layers_run == list(range(part.layer + 1))
             assert (machine.read(part.slot.writes) == expected[part.layer][0]).all()
-
-
-@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))
-@given(pairs())
-def test_a_front_network_leaves_the_main_one_what_it_needs(networks_: tuple[Network, Network]) -> None:
-    """Both answer like alone, in either order of stages, the registers junk before or switched."""
-    chain = in_two_stages(*networks_)
-    for network in chain.networks.values():
-        for layer in network.layers:
-            note(describe(layer))
-    placed = placed_or_dropped(chain)
-    rng = np.random.default_rng(0)
-    x = sample(networks_[0])
-    answers = [run_network(network, x[None])[len(network.layers) - 1][0] for network in chain.networks.values()]
-    assert judge_both_ways(placed, [x], answers[-1:], rng) == ()
-    machine = ModelRunner(placed)
-    junk_memories(machine, rng)
-    machine.load()
-    fill = registers(machine.device)
-    for visit, stage in enumerate((0, 1, 0, 1, 1)):
-        if stage <= 0 or visit == 4:
-            machine.write_input(x)
-        if visit < 2:
-            machine.write(fill.junk(rng))
-            machine.stage = None
-        if visit < 4:
-            junk_data(machine, stage, rng)
-        machine.run_stage(stage)
-        result = machine.placed.requirements.chain.stages[stage].result
-        assert result is not None
-        assert np.array_equal(machine.read(result), answers[stage])
-
-
-def in_two_stages(front: Network, main: Network) -> Chain:
-    """A front network and a main one that read the same input, on processors that the planner chooses."""
-    load = no_columns_occupied(DEVICE)
-    try:
-        front = complete(front, DEVICE, load)
-        main = complete(main, DEVICE, load, front.consumers(INPUT)[0].processors)
-    except InputError:
-        assume(False)
-    networks_ = {"front": front, "main": main}
-    assume(not any(check_network(network, DEVICE) for network in networks_.values()))
-    stages = tuple(
-        Stage(name, slots_of(name, network, network.layers), tensor_of(name, len(network.layers) - 1))
-        for name, network in networks_.items()
-    )
-    return Chain(networks_, stages, {"front": True, "main": True})
-
-
-def placed_or_dropped(chain: Chain) -> Placed:
-    try:
-        return place(chain, DEVICE)
-    except (InputError, Infeasible):
-        assume(False)
-        raise
 
 
 def describe(layer: Layer) -> str:
