@@ -22,6 +22,7 @@ help:
 	@echo "make train     reproduce the checkpoints of examples/mnist and examples/gate (about 55 minutes on two cores)"
 	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv and build"
 	@echo "make fuzz      10,000 damaged inputs and 100 interrupted builds (ten minutes)"
+	@echo "make applications   2,000 random applications with everything at once (half an hour)"
 	@echo "make faults    faults and 20,000 inferences on the virtual board (ten minutes); writes docs/FAULTS.md"
 	@echo "make misra     the C that ships under cppcheck and its MISRA addon; writes docs/MISRA.md"
 	@echo "make mutation  move every field of the simulator's device file; show which checks notice"

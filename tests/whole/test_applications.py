@@ -15,8 +15,9 @@ from offramp.cli import main
 from offramp.configs.device import load_device
 from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ir.network import Layer, Network
+from tests.helpers.application_models import any_network
 from tests.helpers.application_runs import FEATURES, judged
-from tests.helpers.applications import any_network, drawn
+from tests.helpers.applications import drawn
 from tests.helpers.network_files import write_network_files
 from tests.helpers.searches import SETTINGS
 from tests.helpers.specs import DATA, TINY, write_files, write_network

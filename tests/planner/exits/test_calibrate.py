@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offramp.configs.errors import Infeasible
+from offramp.planner.exits import search
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.exits.frontier import Ints
 from offramp.planner.ir.chain import Threshold
@@ -118,6 +119,33 @@ def test_thresholds_of_classes_are_solved_exactly(profiles: list[StageProfile], 
 @given(chains_of_classes(3), st.sampled_from([0.0, 0.2]))
 def test_several_stages_with_classes(profiles: list[StageProfile], drop: float) -> None:
     agrees([replace(one, groups=min(one.groups, 2), group=clipped(one)) for one in profiles], drop)
+
+
+@settings(max_examples=20, deadline=None)
+@given(chains_of_classes(3), st.sampled_from([0.0, 0.2]))
+def test_more_thresholds_than_are_searched(profiles: list[StageProfile], drop: float) -> None:
+    """What is chosen keeps the limit, and nothing is cheaper by more than the gap that is stated."""
+    few = [replace(one, groups=min(one.groups, 2), group=clipped(one)) for one in profiles]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "SEARCHED", 1)
+        result = agrees(few, drop)
+    needed = int(few[-1].correct.sum()) - int(drop * len(few[0].correct) + 1e-9)
+    assert result.cycles * (1 - result.gap) <= trial(few, needed)[0] + 1e-6
+
+
+def test_ten_classes_in_each_of_two_stages_end_soon() -> None:
+    """Twenty thresholds: ranges of them cannot be cut into grids."""
+    rng = np.random.default_rng(0)
+    right = [rng.random(300) < share for share in (0.8, 0.9, 0.95)]
+    stages = [
+        StageProfile("margin", (rng.integers(1, 500, 300) + 200 * own).astype(np.uint32), own, cycles)
+        for own, cycles in zip(right, (10, 20, 500), strict=True)
+    ]
+    by_class = [replace(one, group=rng.integers(0, 10, 300), groups=10) for one in stages[:2]]
+    found = calibrate([*by_class, stages[2]], right[2], 0.02)
+    assert found.method == "gap" and 0 < found.gap < 1
+    assert found.correct >= right[2].sum() - 6
+    assert found.cycles < 0.7 * 530 * 300
 
 
 def clipped(profile: StageProfile) -> Ints | None:
