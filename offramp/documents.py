@@ -1,8 +1,8 @@
 """The parts of the documentation that are made from the code, all written by `python -m offramp.documents`.
 
-docs/SUPPORTED.md comes from the rules of the device; the tables of a spec's keys in README.md and docs/CHOOSING.md,
-between `<!-- NAME -->` and `<!-- end -->`, from the spec reader's; the questions of docs/SILICON.md from those that are
-asked; the listings of docs/TOUR.md from running the code above them.
+docs/SUPPORTED.md comes from the rules of the device; the tables of keys in README.md, docs/CHOOSING.md and
+docs/TRAIN.md, between `<!-- NAME -->` and `<!-- end -->`, from the readers' tables; the questions of docs/SILICON.md
+from those that are asked; the listings of docs/TOUR.md from running the code above them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ from offramp.planner.spec.keys import CHOICE_KEYS, MANUAL_KEYS
 from offramp.planner.spec.models import MODELS_KEYS
 from offramp.silicon.questions import all_questions
 from offramp.silicon.steps import Question
+from offramp.training.keys import TRAIN_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_WITH_TABLES = ("README.md", "docs/CHOOSING.md")
-_TABLES = {"keys of a spec": MANUAL_KEYS, "keys of `exits: auto`": CHOICE_KEYS, "keys of a list of models": MODELS_KEYS}
+_WITH_TABLES = ("README.md", "docs/CHOOSING.md", "docs/TRAIN.md")
+_TABLES = {
+    "keys of a spec": MANUAL_KEYS,
+    "keys of `exits: auto`": CHOICE_KEYS,
+    "keys of a list of models": MODELS_KEYS,
+    "keys of a training spec": TRAIN_KEYS,
+}
 _MARKED = re.compile(f"(<!-- ({'|'.join(_TABLES)}) -->)\\n.*?(<!-- end -->)", re.DOTALL)
 
 _QUESTIONS = re.compile(r"(<!-- questions -->)\n.*?(<!-- end -->)", re.DOTALL)
