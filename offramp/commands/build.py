@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     with workers.executor_of(args) as tasks, terminal.shown_progress(console, args.verbose) as progress:
         image = make_image(files, devices_of_specs(files.specs), progress, tasks)
         progress.step("running the test data through the integer reference")
-        evaluations = [evaluate_plan(made.plan) for made in image.models]
+        evaluations = [evaluate_plan(made.plan, tasks) for made in image.models]
         report = image_report(image, evaluations)
     print_image_plan(report, console)
     with terminal.shown_progress(console, args.verbose) as progress:

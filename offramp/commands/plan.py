@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     with workers.executor_of(args) as tasks, terminal.shown_progress(console, args.verbose) as progress:
         image = make_image(files, devices_of_specs(files.specs), progress, tasks)
         progress.step("running the test data through the integer reference")
-        report = image_report(image, [evaluate_plan(made.plan) for made in image.models])
+        report = image_report(image, [evaluate_plan(made.plan, tasks) for made in image.models])
     print_image_plan(report, console)
     print_image_results(report, console)
     if args.output:

@@ -23,7 +23,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from offramp.configs.errors import InputError
-from offramp.host.cluster_worker import Missing, Packed, forget, run_task, unpacked
+from offramp.host.cluster_worker import Missing, Packed, forget, keep, run_task, unpacked
 from offramp.host.versions import Versions, differences, versions
 
 Shared = TypeVar("Shared")
@@ -37,22 +37,25 @@ ALONE = 60.0  # seconds without any worker after which none is waited for
 
 @dataclass(frozen=True)
 class _Shared:
-    """What tasks share: its name, itself, and where workers get it."""
+    """What tasks share: its name, itself, where workers get it, and by address which of them were told to keep it."""
 
     name: str
     value: object
     future: Future[Any]
+    keepers: dict[str, Future[Any]] = field(default_factory=dict)
 
 
 @dataclass
 class _Call:
-    """One call of `map`: the function's name; tasks that wait, by number, those that lacked what is shared first; those
-    under way; numbers of those that have ended; results and errors by number."""
+    """One call of `map`. `name`: of the function. By number of a task: those that wait; those that wait `again`, for
+    the worker that lacked what is shared, and all that ever did (`repeated`); those under way; those that have `ended`,
+    to be collected; results and errors."""
 
     name: str
     count: int
     waiting: Iterator[int]
-    again: list[int] = field(default_factory=list)
+    again: dict[int, str] = field(default_factory=dict)
+    repeated: set[int] = field(default_factory=set)
     running: dict[int, Future[Any]] = field(default_factory=dict)
     ended: SimpleQueue[int] = field(default_factory=SimpleQueue)
     results: dict[int, Any] = field(default_factory=dict)
@@ -99,15 +102,17 @@ class ClusterTasks:
         call = _Call(work.__name__.strip("_"), len(tasks), iter(range(len(tasks))))
         handed, key = self._handed(shared), f"{call.name}-{uuid4().hex}"
 
-        def submit(number: int, *with_shared: Future[Any]) -> Future[Any]:
+        def submit(number: int, address: str | None = None) -> Future[Any]:
             pickled = cloudpickle.dumps((work, tasks[number]), pickle.HIGHEST_PROTOCOL)
             packed = pickle.dumps(Packed(pickled, handed.name, self.own, self.packages))
-            return self.client.submit(run_task, packed, *with_shared, key=f"{key}-{len(with_shared)}-{number}")
+            if address is None:
+                return self.client.submit(run_task, packed, key=f"{key}-{number}")
+            return self._submit_at(address, run_task, packed, self._keeper(handed, address))
 
         try:
             while call.unsettled():
                 self._look()
-                self._send(call, submit, handed.future)
+                self._send(call, submit)
                 self._collect(call)
         except (CancelledError, OSError) as error:  # of the connection; those of tasks are collected
             raise self._lost() from error
@@ -128,7 +133,7 @@ class ClusterTasks:
     def _handed(self, value: object) -> _Shared:
         """What tasks share; what was shared before is forgotten where it is kept."""
         if self.shared is None or self.shared.value is not value:
-            self.shared = None
+            self.close()
             pickled, name = cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL), f"shared-{uuid4().hex}"
             self.shared = _Shared(name, value, self.client.submit(unpacked, pickled, key=name))
         return self.shared
@@ -144,14 +149,25 @@ class ClusterTasks:
         elif self.looked > self.seen + ALONE:
             raise InputError(f"{self.option}: all workers have gone, and none has come for {ALONE:g} s")
 
-    def _send(self, call: _Call, submit: Callable[..., Future[Any]], shared: Future[Any]) -> None:
+    def _keeper(self, shared: _Shared, address: str) -> Future[Any]:
+        """Done when a worker has what is shared."""
+        if address not in shared.keepers:
+            shared.keepers[address] = self._submit_at(address, keep, shared.name, shared.future)
+        return shared.keepers[address]
+
+    def _submit_at(self, address: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """On a worker, or on another if it is no more."""
+        key, there = f"{work.__name__}-{uuid4().hex}", [address]
+        return self.client.submit(work, *arguments, key=key, workers=there, allow_other_workers=True)
+
+    def _send(self, call: _Call, submit: Callable[[int, str | None], Future[Any]]) -> None:
         """Begin tasks until enough are under way; new ones only while none has failed."""
         while len(call.running) < self.room:
             if call.again:
-                number, future = call.again[0], submit(call.again[0], shared)
-                del call.again[0]
+                number, address = call.again.popitem()
+                future = submit(number, address)
             elif not call.errors and (following := next(call.waiting, None)) is not None:
-                number, future = following, submit(following)
+                number, future = following, submit(following, None)
             else:
                 return
             call.running[number] = future
@@ -170,8 +186,19 @@ class ClusterTasks:
         for number in ended.keys() - good.keys():
             call.errors[number] = self._error(ended[number], call.title(number))
         found = self._gathered(good, call.name) if good else {}
-        call.again += [number for number, result in found.items() if isinstance(result, Missing)]
-        call.results |= {number: result for number, result in found.items() if not isinstance(result, Missing)}
+        for number, result in found.items():
+            if isinstance(result, Missing):
+                self._lacked(call, number, result.address)
+            else:
+                call.results[number] = result
+
+    def _lacked(self, call: _Call, number: int, address: str) -> None:
+        """A task is begun again after its worker was told to keep what is shared, or told again if it forgot it."""
+        keepers = self.shared.keepers if self.shared else {}
+        if number in call.repeated and address in keepers and keepers[address].status != "pending":
+            del keepers[address]
+        call.repeated.add(number)
+        call.again[number] = address
 
     def _gathered(self, futures: dict[int, Future[Any]], name: str) -> dict[int, Any]:
         try:

@@ -7,10 +7,13 @@ import pickle
 from dataclasses import dataclass
 from typing import Any
 
+from distributed import get_worker
+
 from offramp.configs.errors import InputError
 from offramp.host.versions import Versions, differences, versions
 
-_kept: tuple[str, Any] = ("", None)  # what was shared last, with its name
+MOST = 4  # that are kept, of as many commands that use a worker at once
+_kept: dict[str, Any] = {}  # what is shared, by name, the newest last
 
 
 @dataclass(frozen=True)
@@ -26,26 +29,26 @@ class Packed:
 
 @dataclass(frozen=True)
 class Missing:
-    """Instead of a result: the worker does not have what is shared."""
+    """Instead of a result: the worker with this address does not have what is shared."""
+
+    address: str
 
 
-def run_task(packed: bytes, *shared: Any) -> Any:
-    """Does a task (`Packed`, pickled), with what is shared or what was kept of it; Missing if there is neither.
+def run_task(packed: bytes, *after: Any) -> Any:
+    """Does a task (`Packed`, pickled) with what was kept for it; Missing if it was not. `after`: is waited for.
 
     InputError if versions differ here: workers may join at any time.
     """
-    global _kept
     task: Packed = pickle.loads(packed)
     if (here := versions(task.packages)) != task.asking:
         found = "; ".join(differences(task.asking, {"a worker that has joined": here}))
         raise InputError(f"both ends must have the same versions: {found}")
-    if shared:
-        _kept = (task.shared, shared[0])
-    name, kept = _kept
-    if name != task.shared:
-        return Missing()
+    try:
+        shared = _kept[task.shared]
+    except KeyError:
+        return Missing(get_worker().address)
     work, own = pickle.loads(task.pickled)
-    return work(kept, own)
+    return work(shared, own)
 
 
 def unpacked(pickled: bytes) -> Any:
@@ -53,8 +56,13 @@ def unpacked(pickled: bytes) -> Any:
     return pickle.loads(pickled)
 
 
+def keep(name: str, shared: Any) -> None:
+    """Have what is shared for all tasks that follow."""
+    _kept[name] = shared
+    for old in list(_kept)[:-MOST]:
+        forget(old)
+
+
 def forget(name: str) -> None:
     """What was shared is not used again."""
-    global _kept
-    if _kept[0] == name:
-        _kept = ("", None)
+    _kept.pop(name, None)

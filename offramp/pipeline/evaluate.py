@@ -17,6 +17,7 @@ from offramp.planner.reference.profile import Profile, exit_indices, profile
 from offramp.planner.reference.sequence import run_in_order
 from offramp.planner.spec.dataset import DataSet, Images
 from offramp.planner.spec.spec import Against
+from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +74,9 @@ class Evaluation:
         return float(right[stages, np.arange(self.images)][of].mean())
 
 
-def evaluate(chain: Chain, data: Images) -> Evaluation:
+def evaluate(chain: Chain, data: Images, tasks: Executor = IN_PROCESS) -> Evaluation:
     """Run all stages on all images; every exit must have a threshold."""
-    profiled = profile(chain, data.x)
+    profiled = profile(chain, data.x, tasks)
     right = _right(chain, profiled, data)
     alone = _right(chain, profile(without_exits(chain), data.x), data) if chain.misses_inputs else right
     return Evaluation(profiled, exit_indices(chain, profiled), data, right, alone)
@@ -85,13 +86,13 @@ def _right(chain: Chain, profiled: Profile, data: Images) -> npt.NDArray[np.bool
     return right_answers(chain, np.stack(profiled.answers), data.y if isinstance(data, DataSet) else None)
 
 
-def evaluate_plan(plan: Plan) -> Evaluation | None:
+def evaluate_plan(plan: Plan, tasks: Executor = IN_PROCESS) -> Evaluation | None:
     """The chain on the spec's test data; None if it has none. InputError if it is training data."""
     if TEST_DATA not in plan.spec.data:
         return None
     # Where something was calibrated, all data sets were compared.
     names = (TEST_DATA,) if plan.calibration else (TEST_DATA, TRAIN_DATA)
-    return evaluate(plan.chain, disjoint_data(plan.spec, plan.chain, names)[0])
+    return evaluate(plan.chain, disjoint_data(plan.spec, plan.chain, names)[0], tasks)
 
 
 def accuracy_of(network: Network, data: Images, answers: int) -> float | None:

@@ -40,12 +40,13 @@ class Profile:
         )
 
 
-def profile(chain: Chain, x: npt.NDArray[np.int8]) -> Profile:
+def profile(chain: Chain, x: npt.NDArray[np.int8], tasks: Executor = IN_PROCESS) -> Profile:
     """Run all stages on all images, `x`: int8 (N, channels, rows, cols). Every stage must be one of an application.
 
-    With rolling buffers the images follow one another in this order, the first one with empty buffers.
+    With rolling buffers the images follow one another in this order, the first one with empty buffers, all in this
+    process; else batches are tasks.
     """
-    parts = list(_batches(chain, x))
+    parts = list(_in_order(chain, x)) if chain.buffers else tasks.map(_run, chain, _batches(x))
     results = tuple(np.concatenate(stage) for stage in zip(*parts, strict=True))
     classes = tuple(stage_classes(stage, own) for stage, own in zip(chain.exits, results, strict=True))
     return Profile(
@@ -71,9 +72,9 @@ class Answers:
 def profile_answers(chain: Chain, x: npt.NDArray[np.int8], tasks: Executor = IN_PROCESS) -> Answers:
     """As `profile`, without the results: what is kept of a batch is small, however large they are."""
     if chain.buffers:
-        parts = [_answers(chain, results) for results in _batches(chain, x)]
+        parts = [_answers(chain, results) for results in _in_order(chain, x)]
     else:
-        parts = tasks.map(_batch_answers, chain, [x[start : start + BATCH] for start in range(0, len(x), BATCH)])
+        parts = tasks.map(_batch_answers, chain, _batches(x))
     return Answers(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
 
 
@@ -108,16 +109,16 @@ def exit_indices(chain: Chain, profiled: Profile) -> npt.NDArray[np.int64]:
     return exit_index
 
 
-def _batches(chain: Chain, x: npt.NDArray[np.int8]) -> Iterator[list[Results]]:
-    """Results of all stages, a batch of images at a time."""
+def _batches(x: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int8]]:
+    """At least one, which may be empty."""
+    return [x[start : start + BATCH] for start in range(0, max(len(x), 1), BATCH)]
+
+
+def _in_order(chain: Chain, x: npt.NDArray[np.int8]) -> Iterator[list[Results]]:
+    """Results of all stages, a batch of images at a time, each image after the one before it."""
     state = start_state(chain)
-    for start in range(0, len(x), BATCH):
-        part = x[start : start + BATCH]
-        if not chain.buffers:
-            yield _run(chain, part)
-            continue
-        results = [stage.result for stage in chain.stages]
-        tensors, state = run_sequence(chain, part, state, results)
+    for part in _batches(x):
+        tensors, state = run_sequence(chain, part, state, [stage.result for stage in chain.stages])
         yield [_result(stage, tensors[stage.result]) for stage in chain.exits]
 
 
