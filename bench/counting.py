@@ -10,6 +10,7 @@ from typing import Any
 from offramp.configs.device import Device
 from offramp.pipeline.compile import compile_firmware
 from offramp.simulator.board.bus import Bus
+from offramp.simulator.board.external import External
 from offramp.simulator.board.host import CALLS, SYS_WRITE0, Host
 from offramp.simulator.board.meter import Access, Meter
 from offramp.simulator.board.run import run_with
@@ -85,8 +86,8 @@ def write_sources(files: Mapping[str, str], folder: Path) -> None:
 class _MarkingHost(Host):
     """Notes how many instructions were done at each print."""
 
-    def __init__(self, images: Sequence[bytes], meter: Meter) -> None:
-        super().__init__()
+    def __init__(self, images: Sequence[bytes], meter: Meter, external: External) -> None:
+        super().__init__(external=external)
         self.streams[CALLS].extend(images)
         self.marks: list[int] = []
         self._meter = meter
@@ -98,17 +99,17 @@ class _MarkingHost(Host):
 
 
 def count(
-    folder: Path, images: Sequence[bytes], accelerator: Bus, device: Device, form: Form
+    folder: Path, images: Sequence[bytes], accelerator: Bus, device: Device, form: Form, outside: bytes = b""
 ) -> list[Mapping[str, Work]]:
     """The work of each inference by part, in the order of PARTS. `folder`: a firmware's sources; they get a main() that
-    loads and infers. `images`: what each load is given, in `form`."""
+    loads and infers. `images`: what each load is given, in `form`; `outside`: the file of weights outside flash."""
     main = folder / "count.c"
     size = len(images[0]) + -len(images[0]) % 4
     given = [image + bytes(size - len(image)) for image in images]
     main.write_text(_MAIN % {"bytes": size, "form": form.name, "pixels": form.pixels}, encoding="utf-8")
     elf = compile_firmware(folder, folder / "count.elf", COMPILER, main.name).elf
     meter = Meter()
-    host = _MarkingHost(given, meter)
+    host = _MarkingHost(given, meter, External(outside))
     status = run_with(host, elf, accelerator, device, limit=LIMIT, meter=meter)
     if status:
         raise AssertionError(f"the firmware in {folder} returned {status}")

@@ -15,6 +15,11 @@ inputs are answered, three of which need both stages; every answer is compared w
 the result included. Memories without power hold noise, and what the accelerator model refuses is let through, as a bus
 lets it through. All of this is simulated; nothing was tried on a chip.
 
+This firmware has all weights in flash. Where some are outside (`reload: external`), a reading that fails, is short, or
+gives a changed byte or those of another place is `E_EXTERNAL`, and the next inference is right:
+`tests/codegen/test_external.py` reads such a file wrongly in all these ways, piece by piece, and
+`offramp run --fault external-damaged` shows it.
+
 - **all right**: trials in which every call returned `OFFRAMP_OK` and every answer was right.
 - **errors**: statuses that calls returned (without `OFFRAMP_`), and in how many trials.
 - **recovered**: calls that returned an error before answers were right again, at most; "never": as long as the fault

@@ -17,13 +17,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from bench.counting import CHECK, COMPILER, LOAD, START, SWITCH, Form, Work, count, total, write_sources
 from bench.counting_build import print_build
 from offramp.codegen.assemble import control_guards, init_writes, readable_writes, timing_guards
-from offramp.codegen.firmware import BusWrite, Firmware, InputLayout, InputRun, Model, StageCode, Tensor
+from offramp.codegen.external import external_file
+from offramp.codegen.firmware import BusWrite, Chunk, Firmware, InputLayout, InputRun, Model, StageCode, Tensor
 from offramp.codegen.render import render
 from offramp.configs.device import DEFAULT, Device, device_file, load_device
 from offramp.pipeline.compile import find_compiler
+from offramp.planner.hardware.hw_layer import WORD_BYTES, ceil_div
 from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import MEASURES, Measure
 from offramp.planner.spec.clocks import clock_setting
@@ -31,6 +35,7 @@ from offramp.simulator.board.bus import Words
 
 FEW, MANY = 10, 110  # logits and register writes; words of an input are 16 times as many
 NEVER = (1 << 32) - 1
+_COLUMNS = 512
 FORMS = {"chw": (True, False), "hwc": (False, False), "packed": (True, True)}
 
 
@@ -76,7 +81,8 @@ class ReadyBus:
 @dataclass(frozen=True)
 class Question:
     """A firmware of two stages and how it is used. `size`: words of the input; `packed`: how it is loaded; `writes`:
-    registers of the full state and of a switch; `on`: nobody leaves at the first stage."""
+    registers of the full state and of a switch; `on`: nobody leaves at the first stage; `columns`: of kernels that are
+    written before the last stage, from a file if `outside`."""
 
     size: int = 16
     chw: bool = True
@@ -87,6 +93,8 @@ class Question:
     quadrants: int = 1
     writes: int = 1
     on: bool = False
+    columns: int = 0
+    outside: bool = False
 
     def firmware(self, device: Device) -> Firmware:
         """Tables whose registers mean nothing to a network."""
@@ -96,7 +104,7 @@ class Question:
         changed = tuple(BusWrite(write.address, write.value ^ 1) for write in first.registers)
         stages = (
             replace(first, advance=changed, reads_fifo=self.fifo),
-            replace(last, registers=changed, restore=first.registers),
+            self._with_kernels(replace(last, registers=changed, restore=first.registers), device),
         )
         return Firmware(
             name="count",
@@ -109,6 +117,13 @@ class Question:
             weights=(),
             biases=(),
         )
+
+    def _with_kernels(self, stage: StageCode, device: Device) -> StageCode:
+        words = np.zeros(ceil_div(self.columns * device.memories["weights"].word_bytes, WORD_BYTES), np.uint32)
+        chunk = Chunk(device.weight_address(0), words, device.weight_address(0), self.columns)
+        if not self.columns:
+            return stage
+        return replace(stage, external=(chunk,)) if self.outside else replace(stage, weights=(chunk,))
 
     @property
     def _threshold(self) -> int:
@@ -146,9 +161,12 @@ class Question:
     def answer(self, device: Device) -> list[Mapping[str, Work]]:
         """The parts of three inferences."""
         with tempfile.TemporaryDirectory() as name:
-            write_sources(render(self.firmware(device), device), Path(name))
+            firmware = self.firmware(device)
+            write_sources(render(firmware, device), Path(name))
             form = Form("OFFRAMP_PACKED" if self.packed else "OFFRAMP_CHW", 4 * self.size if self.chw else self.size)
-            return count(Path(name), [bytes(4 * self.size)] * 3, ReadyBus(device), device, form)
+            return count(
+                Path(name), [bytes(4 * self.size)] * 3, ReadyBus(device), device, form, external_file(firmware)
+            )
 
 
 def _registers(device: Device) -> list[BusWrite]:
@@ -190,7 +208,15 @@ def counted(device: Device) -> dict[str, int]:
     found["switch_100_writes"] = (many - few) // 2  # forth and back
     few, many = (Question(writes=number).answer(device)[0][SWITCH].instructions for number in (FEW, MANY))
     found["configure_100_writes"] = many - few
+    found["external_100_words"] = _external(device)
     return found
+
+
+def _external(device: Device) -> int:
+    """What words take more, each 100 of them, if they come from a file, which the virtual board reads at once."""
+    outside, flash = (Question(columns=_COLUMNS, outside=one, on=True) for one in (True, False))
+    more = instructions_of(outside, (SWITCH,), device) - instructions_of(flash, (SWITCH,), device)
+    return round(100 * more / (_COLUMNS * device.memories["weights"].word_bytes / WORD_BYTES))
 
 
 def instructions_of(ask: Question, parts: tuple[str, ...], device: Device) -> int:

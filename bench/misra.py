@@ -25,6 +25,7 @@ from offramp.configs.errors import InputError
 from offramp.host.files import write_text
 from offramp.host.programs import run_program
 from offramp.pipeline.compile import compiler_environment
+from tests.helpers.external_firmware import external_firmware
 from tests.helpers.firmware_builds import write_firmware
 from tests.helpers.small_firmware import small_firmware
 
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not installed():
         parser.error("the Python package cppcheck is not installed; the extra `dev` has it")
     with tempfile.TemporaryDirectory() as folder:
-        found = findings(write_firmware(small_firmware(), Path(folder)))
+        found = findings(write_everything(Path(folder)))
     if args.lines:
         print("\n".join(f"{one.file}:{one.line}: {one.rule or one.name} {one.message}" for one in found))
         return 0
@@ -86,6 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not wrong:
         write_text(PAGE, page(found, reasons))
     return 1 if wrong else 0
+
+
+def write_everything(folder: Path) -> Path:
+    """All that can be in a firmware folder, whatever the image, which has its weights in flash here."""
+    write_firmware(external_firmware(), folder)
+    return write_firmware(small_firmware(), folder)
 
 
 def installed() -> bool:

@@ -131,6 +131,7 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
     start = start_writes(program, device)
     least, most = cycle_bounds(segment_cycles(placed, segment), device)
     last = index == len(lowered.programs) - 1
+    chunks, outside = reloaded_chunks(placed, segment), placed.reload is not None and placed.reload.external
     return StageCode(
         name=segment.stage.name,
         quadrants=program.quadrants,
@@ -147,6 +148,7 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         answers=segment.answers,
         reads_fifo=reads_fifo(placed, segment.slots),
         answering=segment.last,
-        weights=reloaded_chunks(placed, segment),
+        weights=() if outside else chunks,
         biases=reloaded_biases(placed, segment),
+        external=chunks if outside else (),
     )

@@ -97,7 +97,7 @@ class StageCode:
     exit: None if the result is not looked at. answers: of each class, negative for none; empty: classes are the
     answers; of a result that is not looked at, one at most. reads_fifo: the input is sent through the FIFO while the
     stage runs. answering: False of a segment that another one goes on from. weights, biases: written each time before
-    it starts.
+    it starts; `external`: weights too, from a file outside flash.
     """
 
     name: str
@@ -117,6 +117,7 @@ class StageCode:
     answering: bool = True
     weights: tuple[Chunk, ...] = ()
     biases: tuple[BiasRun, ...] = ()
+    external: tuple[Chunk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,11 @@ class Firmware:
         """The name as C writes it; all symbols and file names begin with it. Not one of the runtime's."""
         found = re.sub("[^A-Za-z0-9]", "_", self.name)
         return found if re.match("(?!offramp)[A-Za-z]", found) else f"model_{found}"
+
+    @property
+    def external(self) -> bool:
+        """Whether it has weights outside flash."""
+        return any(stage.external for stage in self.stages)
 
     @property
     def stages(self) -> tuple[StageCode, ...]:

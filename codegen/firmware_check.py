@@ -135,6 +135,8 @@ def _model(model: Model, firmware: Firmware, device: Device) -> Iterator[str]:
     yield from _buffers(model, device)
     yield from _fifo(model)
     yield from _switches(model)
+    if model.stages[0].external:
+        yield f"stage {model.stages[0].name}: weights outside flash; the first stage of a model has none"
     for index, stage in enumerate(model.stages):
         yield from _stage(stage, firmware, device)
         yield from _exit(stage, model, last=index == len(model.stages) - 1)
@@ -223,7 +225,7 @@ def _stage(stage: StageCode, firmware: Firmware, device: Device) -> Iterator[str
     if not 0 <= stage.least_cycles <= stage.most_cycles < WORD:
         yield f"{what}: {stage.least_cycles} to {stage.most_cycles} cycles; 0 to {WORD - 1} in ascending order"
     yield from _result(what, stage.result, device)
-    yield from _weights(stage.weights, device)
+    yield from _weights((*stage.weights, *stage.external), device)
     yield from _biases(stage.biases, device)
 
 

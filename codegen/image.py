@@ -9,9 +9,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
+from offramp.codegen.external import chunk_words, external_places
 from offramp.codegen.firmware import BiasRun, Chunk, Firmware, InputLayout, InputRun, Model, StageCode
 from offramp.codegen.image_tables import (
     Line,
@@ -39,7 +41,7 @@ NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
 BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold
 INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST = 1, 2, 1, 2
-HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 140
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 160
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
 
@@ -60,7 +62,10 @@ def lay_out(firmware: Firmware, device: Device) -> Image:
     biases = Span(loaded.at if firmware.biases else 0, len(firmware.biases))
     models = _models(firmware, loaded.at + BYTES_BYTES * len(firmware.biases), tables)
     last = [one is model.stages[-1] for model in firmware.models for one in model.stages]
-    stages = [(one.name, _stage(one, index, last[index], tables)) for index, one in enumerate(firmware.stages)]
+    places = external_places(firmware)
+    stages = [
+        (one.name, _stage(one, index, last[index], places[index], tables)) for index, one in enumerate(firmware.stages)
+    ]
     spans = {
         "init": tables.writes("init", firmware.init),
         "readable": tables.writes("readable", firmware.readable),
@@ -137,7 +142,9 @@ def _input_run(layout: InputLayout, run: InputRun) -> Line:
     return row(texts, (run.address, run.step, run.full, mask, *given))
 
 
-def _stage(stage: StageCode, index: int, last: bool, tables: Tables) -> tuple[Line, ...]:
+def _stage(stage: StageCode, index: int, last: bool, outside: int, tables: Tables) -> tuple[Line, ...]:
+    """`outside`: the byte of the file outside flash that its words there begin with."""
+    words = chunk_words(stage.external)
     rule, result = stage.exit, stage.result
     biases = _biases(f"_{index}", stage.biases, tables)
     return (
@@ -165,6 +172,10 @@ def _stage(stage: StageCode, index: int, last: bool, tables: Tables) -> tuple[Li
         number_field("result.bits", result.bits),
         number_field("result.step", result.step),
         span_field("result.places", tables.words(f"places_{index}", result.places)),
+        span_field("outside.chunks", _chunks(f"outside_{index}", stage.external, [0] * len(stage.external), tables)),
+        number_field("outside.at", outside),
+        number_field("outside.words", len(words)),
+        word_field("outside.crc", zlib.crc32(words.tobytes())),
     )
 
 
@@ -191,14 +202,20 @@ def _classes(stage: StageCode, index: int, tables: Tables) -> Span:
 
 def _weights(suffix: str, chunks: Sequence[Chunk], tables: Tables) -> Span:
     """The words of some chunks in a table of their own, before the chunks."""
-    at = tables.words(f"weight_words{suffix}", [one for chunk in chunks for one in chunk.words.tolist()]).at
+    words = chunk_words(chunks).tolist()
+    first = tables.words(f"weight_words{suffix}", words).at
+    sizes = [0, *(WORD_BYTES * len(chunk.words) for chunk in chunks[:-1])]
+    return _chunks(f"weights{suffix}", chunks, [first + at for at in accumulate(sizes)], tables)
+
+
+def _chunks(name: str, chunks: Sequence[Chunk], places: Iterable[int], tables: Tables) -> Span:
+    """A table of chunks, whose words lie at these places; 0: not in the image."""
     lines = []
-    for chunk in chunks:
+    for chunk, at in zip(chunks, places, strict=False):
         span = Span(at, len(chunk.words))
         texts = (word(chunk.address), word(chunk.plain), number(chunk.columns), listed(map(number, span)))
         lines.append(row(texts, (chunk.address, chunk.plain, chunk.columns, *span)))
-        at += WORD_BYTES * len(chunk.words)
-    return tables.add(f"weights{suffix}", "offramp_chunk_t", len(lines), lines)
+    return tables.add(name, "offramp_chunk_t", len(lines), lines)
 
 
 def _byte_runs(firmware: Firmware, tables: Tables) -> Span:

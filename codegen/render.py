@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from offramp.codegen.c_templates import c_templates
+from offramp.codegen.external import external_file
 from offramp.codegen.firmware import Firmware, InputLayout, Model
 from offramp.codegen.firmware_check import input_words, problems
-from offramp.codegen.image import lay_out
+from offramp.codegen.image import Image, lay_out
 from offramp.codegen.register_header import register_header
 from offramp.configs.device import Device
-from offramp.configs.errors import CheckFailed, Diagnostic
+from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
 from offramp.planner.hardware.hw_layer import WORD_BYTES
 
 _HERE = Path(__file__).parent
@@ -29,19 +30,38 @@ _TEMPLATES = {  # of the files, with the identifier of the firmware for ID
     "emulator/board_image.h": "board_image.h.j2",
 }
 
+_EXTERNAL = (  # of firmwares with weights outside flash
+    "include/offramp_external.h",
+    "src/offramp_external.c",
+    "emulator/fetch_emulator.c",
+)
+
 
 def render(firmware: Firmware, device: Device) -> dict[str, str]:
-    """File name (relative, with `/`) -> text, sorted by name. CheckFailed names all that cannot be expressed."""
+    """File name (relative, with `/`) -> text, sorted by name. CheckFailed names all that cannot be expressed,
+    Infeasible says that the flash is too small."""
     found = problems(firmware, device)
     if found:
         raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
-    several = len(firmware.models) > 1  # the probe is for images of one model
-    static = {name: text for name, text in static_files().items() if not (several and name.startswith("probe/"))}
+    image = lay_out(firmware, device)
+    _check_size(firmware, len(image.data), device.core["flash_bytes"])
+    static = {name: text for name, text in static_files().items() if _belongs(name, firmware)}
     files = {**static, "include/cnn_regs.h": register_header(device)}
-    values = _values(firmware, device)
+    values = _values(firmware, image, device)
     for name, template in _TEMPLATES.items():
         files[name.replace("ID", firmware.identifier)] = c_templates().get_template(template).render(values)
     return dict(sorted(files.items()))
+
+
+def _belongs(name: str, firmware: Firmware) -> bool:
+    """Whether a static file is part of a firmware: the probe is for images of one model with everything in flash."""
+    if name.startswith("probe/"):
+        return has_probe(firmware)
+    return firmware.external or name not in _EXTERNAL
+
+
+def has_probe(firmware: Firmware) -> bool:
+    return len(firmware.models) == 1 and not firmware.external
 
 
 def static_files() -> dict[str, str]:
@@ -51,18 +71,29 @@ def static_files() -> dict[str, str]:
     return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
-def _values(firmware: Firmware, device: Device) -> dict[str, Any]:
+def _check_size(firmware: Firmware, size: int, room: int) -> None:
+    """Infeasible if the image alone is more than the flash. What else there is, only the linker knows."""
+    if size > room:
+        found = f"firmware {firmware.name}: the image takes {size:,} bytes, the flash has {room:,}"
+        cure = "; with `reload: external` in the spec, weights that are written again are outside flash"
+        again = any(stage.weights for stage in firmware.stages)
+        raise Infeasible([Diagnostic(None, f"{found}{cure if again else ''}")])
+
+
+def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
     """All values that the templates use."""
     measured = [stage.result.values for stage in firmware.stages if stage.exit]
     return {
         "firmware": firmware,
         "device": device,
         "id": firmware.identifier,
-        "image": lay_out(firmware, device),
+        "image": image,
         "models": [_model(firmware, model) for model in firmware.models],
         "output_words": max(-(-stage.result.bytes // WORD_BYTES) for stage in firmware.stages),
         "test_bits": lambda test: firmware.models[test.model].stages[test.stage].result.bits,
         "logits": max(measured, default=1),
+        "external_bytes": len(external_file(firmware)),
+        "probe": has_probe(firmware),
         "shim": _shim(firmware.models[0]),
         "words": input_words,
         "run_channels": _run_channels,

@@ -36,6 +36,7 @@ from offramp.pipeline.emulate import RUNNING, verify_together
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import image_report
 from offramp.pipeline.images import PlannedImage, make_image, open_image, open_single
+from offramp.pipeline.outside import has_outside, outside_file
 from offramp.pipeline.planning import Planned, make_plan
 from offramp.pipeline.report import ImageReport, Report
 from offramp.planner.ir.network import Network
@@ -248,7 +249,8 @@ def simulate(
         raise InputError(f"{path}: has the models {', '.join(image.names)}; say which one answers (`model`)")
     planned = image.model(model) if model is not None else image.models[0]
     inputs = checked_input(x, planned.chain)
-    for name in (path.name, elf.name):
+    outside = has_outside(made.plan.placed for made in image.models)
+    for name in (path.name, elf.name, *([outside_file(Path(folder))] if outside else [])):
         check_unchanged(Path(folder), name)
     progress.step(RUNNING)
     total = len(inputs)

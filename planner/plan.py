@@ -28,7 +28,7 @@ from offramp.planner.placement.check import check
 from offramp.planner.placement.problem import CYCLES, HIGHEST, BiasPlace, Objective, Placement, Problem
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.reader import load_spec
-from offramp.planner.spec.spec import AutoSpec, ManualSpec, Spec, StageSpec
+from offramp.planner.spec.spec import AutoSpec, ManualSpec, ReloadSpec, Spec, StageSpec
 
 FORMAT = 2
 
@@ -148,7 +148,8 @@ def plan_digest(plan: Plan) -> str:
         "weights": dict(placement.weights),
         "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
         "data": dict(placement.data),
-        **({"reload": [reload.weights, reload.biases]} if (reload := plan.placed.reload) else {}),
+        **({"reload": [one.weights, one.biases]} if (one := plan.placed.reload) else {}),
+        **({"external": True} if one and one.external else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -224,6 +225,9 @@ def restored(saved: PlanRecord, opened: OpenedRecord, built: Chain, path: Path) 
     problem, reload = placement_problem(requirements), saved.placement.reload
     if reload:
         problem = _reloaded(requirements, problem, reload, path)
+        source = opened.spec.reload
+        if source is None or (reload.external, reload.bytes_per_second) != _read_from(reload, source):
+            raise damaged(path, "`placement.reload` is not what its spec allows")
     placement = _placement(saved.placement)
     violations = check(problem, placement)
     if violations:
@@ -274,6 +278,11 @@ def _reloaded(requirements: MemoryRequirements, problem: Problem, reload: Reload
         return reloaded(requirements, problem, reload)
     except ValueError as error:
         raise damaged(path, f"`placement.reload`: {error}") from error
+
+
+def _read_from(reload: Reload, source: ReloadSpec) -> tuple[bool, int | None]:
+    """Where weights that are written again come from, and how fast."""
+    return (source.external, source.bytes_per_second) if reload.weights else (False, None)
 
 
 def _saved_cuts(saved: PlanRecord, chain: Chain, device: Device, path: Path) -> list[tuple[int, ...]]:

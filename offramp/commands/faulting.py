@@ -11,7 +11,7 @@ from rich.table import Table
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.pipeline.emulate import SHOWN, Emulated
 from offramp.simulator.board.fault_names import FAULTS
-from offramp.simulator.board.faults import AtStart, Fault
+from offramp.simulator.board.faults import OUTSIDE, AtStart, Fault
 
 LIST = "list"
 SECOND = 2  # start of the accelerator at which a fault happens if none is named
@@ -42,6 +42,12 @@ def _fault(text: str) -> Fault:
     if start and not (start.isascii() and start.isdigit() and 0 < int(start) < 1 << 31):
         raise InputError(f"--fault {text}: `{start}`; the number of a start, from 1 on, is expected behind @")
     return FAULTS[name].make(AtStart(int(start) if start else SECOND))
+
+
+def check_possible(given: Sequence[Fault], outside: bool) -> None:
+    """InputError for a fault of a memory outside flash if the build has none."""
+    if not outside and any(isinstance(fault, OUTSIDE) for fault in given):
+        raise InputError("--fault external-...: this build has no weights outside flash (`reload: external`)")
 
 
 def show_names(console: Console) -> None:

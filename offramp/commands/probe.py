@@ -24,6 +24,7 @@ from offramp.host.serial_port import read_port
 from offramp.pipeline.compile import compile_probe
 from offramp.pipeline.devices import device_of_plan
 from offramp.pipeline.images import open_single
+from offramp.pipeline.outside import has_outside
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe import Probed, failure_text, first_failure, judge, printed_values, run_on_board
 from offramp.pipeline.probe_log import FIRST, LAST, ProbeLog, read_log
@@ -32,6 +33,7 @@ from offramp.simulator.board.core import require_board
 from offramp.simulator.clock import Clock
 
 VIRTUAL = "virtual board"
+OUTSIDE = "has weights outside flash (`reload: external`); the probe is for builds with everything in flash"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     path = args.build / "plan.json"
     made = open_single(path, device_of_plan(path))
     check_unchanged(args.build, path.name)
+    if has_outside([made.plan.placed]):
+        raise InputError(Diagnostic(Where(str(args.build)), OUTSIDE))
     with terminal.shown_progress(console, args.verbose) as progress:
         text, source = _console_text(args, made, progress)
     log = read_log(text, source)

@@ -29,6 +29,7 @@ from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.devices import device_of_plan
 from offramp.pipeline.emulate import RUNNING, Emulated, check_verified, verify_together
 from offramp.pipeline.images import PlannedImage, open_image
+from offramp.pipeline.outside import has_outside, outside_file
 from offramp.pipeline.planning import Planned
 from offramp.planner.plan import Plan
 from offramp.simulator.board.calls import Status
@@ -90,7 +91,10 @@ def run(args: argparse.Namespace) -> int:
     given = [_inputs(args, made.plan, images) if made in asked else None for made in image.models]
     tasks = [task_for(made, x) for made, x in zip(image.models, given, strict=True)]
     total = sum(len(task.x) for task in tasks)
-    for name in (path.name, elf.name):
+    placed = [made.plan.placed for made in image.models]
+    faulting.check_possible(faults, has_outside(placed))
+    outside = [outside_file(args.build)] if has_outside(placed) else []
+    for name in (path.name, elf.name, *outside):
         check_unchanged(args.build, name)
     with terminal.shown_progress(console, args.verbose) as progress:
         progress.step(RUNNING)

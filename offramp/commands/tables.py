@@ -20,6 +20,7 @@ from offramp.pipeline.report import (
 )
 
 _CLASSES = 6  # of a stage that are listed
+NOT_COUNTED = "whose reading is not in the cycles: `external: {bytes_per_second: N}` in the spec would count it"
 ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
 
 
@@ -145,10 +146,17 @@ def _reload_text(one: ReloadReport) -> str:
     what = " and ".join(f"{kind} of {', '.join(names)}" for names, kind in kinds if names)
     proof = "the fewest possible" if one.bound == one.words else f"{one.bound:,.0f} at least"
     mean = f"{one.words:,.0f} words an inference ({proof}), at most {one.worst:,}"
-    return f"written again when needed: {what}: {mean}; all but the first stage's: {one.everything:,.0f}"
+    text = f"written again when needed: {what}: {mean}; all but the first stage's: {one.everything:,.0f}"
+    return text if one.external_bytes is None else f"{text}\n{_external_text(one)}"
+
+
+def _external_text(one: ReloadReport) -> str:
+    speed = f"read at {one.bytes_per_second:,} bytes a second" if one.bytes_per_second else NOT_COUNTED
+    return f"outside flash: {one.external_bytes:,} bytes of these weights, {speed}"
 
 
 def _switches(report: Report) -> Table:
+    outside = any(one.fetched_words for one in report.switches)
     names = (
         "switch",
         "register writes",
@@ -156,10 +164,12 @@ def _switches(report: Report) -> Table:
         "bias words",
         "writes of a reload, registers too",
         "cycles (estimated)",
+        *(["words from outside flash"] if outside else []),
     )
     table = make_table("between stages", names)
     for one in report.switches:
-        counts = (one.register_writes, one.weight_words, one.bias_words, one.reload_words, one.cycles)
+        counts = [one.register_writes, one.weight_words, one.bias_words, one.reload_words, one.cycles]
+        counts += [one.fetched_words] if outside else []
         table.add_row(f"{one.source} -> {one.target}", *(f"{count:,}" for count in counts))
     return table
 

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.assemble import ModelPart, assemble_together
-from offramp.codegen.firmware import DIGEST_BYTES, KnownAnswer
-from offramp.codegen.render import render
+from offramp.codegen.external import external_file, external_name
+from offramp.codegen.firmware import DIGEST_BYTES, Firmware, KnownAnswer
+from offramp.codegen.render import has_probe, render
 from offramp.configs.errors import InputError
 from offramp.host.build_folder import check_free, whole_folder
-from offramp.host.files import write_text, write_tree
+from offramp.host.files import write_bytes, write_text, write_tree
 from offramp.host.progress import Progress
 from offramp.pipeline.compile import Compiled, compile_firmware, find_compiler
 from offramp.pipeline.emulate import RUNNING, Task, check_verified, switches_between, verify_together
@@ -86,7 +87,10 @@ def build_firmware(
 
 def _generate(image: PlannedImage, evaluations: Sequence[Evaluation | None], folder: Path, compiler: str) -> Compiled:
     """Write the firmware tree and the register programs as text, and compile the tree for the virtual board."""
-    write_tree(folder / "firmware", firmware_files(image, evaluations))
+    firmware = assembled(image, evaluations)
+    write_tree(folder / "firmware", rendered(image, firmware))
+    if firmware.external:
+        write_bytes(folder / "firmware" / external_name(firmware), external_file(firmware))
     for name, made in zip(image.names, image.models, strict=True):
         programs = {f"{program.name}.txt": program.text() for program in made.lowered.programs}
         write_tree(folder / "registers" / name if len(image.models) > 1 else folder / "registers", programs)
@@ -94,7 +98,18 @@ def _generate(image: PlannedImage, evaluations: Sequence[Evaluation | None], fol
 
 
 def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]) -> dict[str, str]:
-    """The firmware tree: file name -> text. The probe is for images of one model."""
+    """The firmware tree: file name -> text."""
+    return rendered(image, assembled(image, evaluations))
+
+
+def rendered(image: PlannedImage, firmware: Firmware) -> dict[str, str]:
+    """The same of what is assembled."""
+    probe = probe_files(image.models[0], firmware) if has_probe(firmware) else {}
+    return render(firmware, image.device) | probe
+
+
+def assembled(image: PlannedImage, evaluations: Sequence[Evaluation | None]) -> Firmware:
+    """What the firmware holds, with samples of the test data of each model."""
     tests = [
         sample
         for model, (made, found) in enumerate(zip(image.models, evaluations, strict=True))
@@ -102,9 +117,7 @@ def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]
     ]
     digest = bytes.fromhex(image_digest(image.plan))[:DIGEST_BYTES]
     parts = [ModelPart(made.plan.spec.name, made.lowered, made.plan.spec.names) for made in image.models]
-    firmware = assemble_together(parts, image.name, digest, tests)
-    probe = probe_files(image.models[0], firmware) if len(image.models) == 1 else {}
-    return render(firmware, image.device) | probe
+    return assemble_together(parts, image.name, digest, tests)
 
 
 def _samples(made: Planned, evaluation: Evaluation, model: int) -> tuple[KnownAnswer, ...]:

@@ -15,6 +15,7 @@ from offramp.pipeline.chains import IN_ORDER, calibration_data, chain_budget
 from offramp.pipeline.warnings import data_warnings
 from offramp.planner.allocation.budget import Budget, checking, energy_budget
 from offramp.planner.allocation.place import place
+from offramp.planner.allocation.reload import FLASH
 from offramp.planner.chain.build import build_chain, freed_processors, with_exits
 from offramp.planner.chain.sources import Sources, load_compared
 from offramp.planner.exits.best import ByMeasure
@@ -183,7 +184,7 @@ def built_chain(setting: Setting, early: Early) -> Built:
         if problems := check_chain(chain, device):
             raise InputError(problems)
         always = [1] * len(chain.stages) if spec.reload else None
-        placed = place(chain, device, alternatives=alternatives, reached=always)
+        placed = place(chain, device, alternatives=alternatives, reached=always, source=spec.reload or FLASH)
     except (InputError, Infeasible) as error:
         return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None, {}, {})
     lowered = lower(placed)

@@ -11,16 +11,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from offramp.codegen.external import HEADER
 from offramp.codegen.load_images import bias_runs, reloaded_biases, reloaded_chunks, weight_chunks
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed
+from offramp.pipeline.outside import read_outside
 from offramp.pipeline.report import Verified
 from offramp.planner.allocation.place import Placed
+from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.chain import Chain
 from offramp.planner.reference.profile import Profile, exit_indices
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import Words
 from offramp.simulator.board.calls import Open
+from offramp.simulator.board.external import External
 from offramp.simulator.board.faults import Fault
 from offramp.simulator.board.faulty_bus import FaultyBus
 from offramp.simulator.board.interrupts import Interrupts
@@ -128,16 +132,19 @@ def verify_together(
     faults: Sequence[Fault] = (),
 ) -> tuple[Emulated, ...]:
     """The same with the models of an image, a task each: they answer in turn, as long as they have inputs. `faults`
-    happen on the board; writes are not counted then."""
+    happen on the board; writes are not counted then. Weights outside flash are read from `firmware/` beside the ELF."""
+    external = read_outside(elf.parent, [task.placed for task in tasks])
     device = tasks[0].placed.requirements.device
     clock = Clock(device)
     bus = MeteredBus(Accelerator(device, clock), device, meter.ran if meter else None)
     order = alternating([len(task.x) for task in tasks])
     inputs, models = [tasks[model].x[number] for model, number in order], [model for model, _ in order]
     if faults:
-        found = _run_with_faults(elf, inputs, models, device, faults, progress)
+        found = _run_with_faults(elf, inputs, models, device, faults, progress, external)
     else:
-        found = run(elf, inputs, bus, device, model=models, progress=progress, meter=meter, clock=clock)
+        found = run(
+            elf, inputs, bus, device, model=models, progress=progress, meter=meter, clock=clock, external=external
+        )
     emulated = []
     for number, task in enumerate(tasks):
         own = of_model(found, [index for index, model in enumerate(models) if model == number])
@@ -148,6 +155,8 @@ def verify_together(
         emulated.append(Emulated(own, verified, lines, wrong))
     if not faults and not any(found.statuses):  # after an error everything is loaded again
         _check_loads(tasks, emulated[0].verified)
+        if external:
+            _check_fetches(tasks, external)
     return tuple(emulated)
 
 
@@ -182,14 +191,23 @@ def _run_with_faults(
     device: Device,
     faults: Sequence[Fault],
     progress: Callable[[int], None],
+    external: External | None,
 ) -> BoardRun:
     """The firmware sleeps until the accelerator's interrupt. Memories without content hold noise, and what the
     accelerator model refuses is let through."""
     clock, interrupts = Clock(device, instant=False), Interrupts()
-    bus = FaultyBus(LenientAccelerator(device, clock, seed=1), clock, interrupts, faults)
-    options = Open.SLEEP | Open.INTERRUPT | Open.CLOCK
+    bus = FaultyBus(LenientAccelerator(device, clock, seed=1), clock, interrupts, faults, external)
     return run(
-        elf, inputs, bus, device, model=models, progress=progress, clock=clock, interrupts=interrupts, options=options
+        elf,
+        inputs,
+        bus,
+        device,
+        model=models,
+        progress=progress,
+        clock=clock,
+        interrupts=interrupts,
+        options=Open.SLEEP | Open.INTERRUPT | Open.CLOCK,
+        external=external,
     )
 
 
@@ -205,6 +223,15 @@ def _check_loads(tasks: Sequence[Task], verified: Verified) -> None:
     if (verified.weight_words, verified.bias_words) != (weights, biases):
         wrote = f"the firmware wrote {verified.weight_words} weight words and {verified.bias_words} bias words"
         raise CheckFailed(f"{wrote}; loading what is planned takes {weights} and {biases}")
+
+
+def _check_fetches(tasks: Sequence[Task], external: External) -> None:
+    """CheckFailed if more or less was read from outside flash than the header at the start and the weights that are
+    written again."""
+    planned = HEADER.size + WORD_BYTES * sum(_written_again(task)[0] for task in tasks)
+    if external.read_bytes != planned:
+        found = f"the firmware read {external.read_bytes} bytes from outside flash"
+        raise CheckFailed(f"{found}; what is planned takes {planned}")
 
 
 def _written_again(task: Task) -> tuple[int, int]:

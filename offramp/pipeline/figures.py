@@ -81,6 +81,8 @@ def _reload(placed: Placed) -> ReloadReport | None:
         worst=sum(map(len, chunks)) + sum(map(len, biases)),
         everything=found.everything / found.inferences,
         inferences=found.inferences,
+        external_bytes=WORD_BYTES * sum(map(len, chunks)) if found.external else None,
+        bytes_per_second=found.bytes_per_second,
     )
 
 
@@ -253,16 +255,17 @@ def _switch(made: Planned, before: int, after: int) -> SwitchReport:
     writes = states.transition(before, after)
     kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
     placed = made.plan.placed
-    kinds["weights"] += sum(len(chunk.words) for chunk in reloaded_chunks(placed, segments[after]))
+    again = sum(len(chunk.words) for chunk in reloaded_chunks(placed, segments[after]))
     kinds["bias"] += sum(len(run.values) for run in reloaded_biases(placed, segments[after]))
     return SwitchReport(
         source=segments[before].name,
         target=segments[after].name,
         register_writes=kinds["register"],
-        weight_words=kinds["weights"],
+        weight_words=kinds["weights"] + again,
         bias_words=kinds["bias"],
         reload_words=sum(reload_words(placed, segments[after])) + len(states.configure(after)),
         cycles=switching_cycles(placed, len(writes), segments[after]).cycles,
+        fetched_words=again if placed.reload and placed.reload.external else 0,
     )
 
 

@@ -17,6 +17,7 @@ from offramp.pipeline.choosing import choose_plan
 from offramp.pipeline.warnings import data_warnings, earlyexit_warnings
 from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
+from offramp.planner.allocation.reload import FLASH
 from offramp.planner.chain.build import build_chain, freed_processors
 from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
@@ -73,7 +74,8 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, t
         raise InputError(problems)
     progress.step("placing weights, biases and activations")
     always = [1] * len(chain.stages) if spec.reload else None
-    placed = place(chain, device, alternatives=freed_processors(spec, sources, device), reached=always)
+    source = spec.reload or FLASH
+    placed = place(chain, device, alternatives=freed_processors(spec, sources, device), reached=always, source=source)
     lowered = lower(placed)
     return calibrated(spec, planned(Plan(spec, lowered.placed, compared), lowered), progress, tasks)
 
@@ -88,7 +90,8 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
     thresholds = {stage.name: _by_class(made.chain, stage, one) for stage, one in early}
     if made.plan.placed.reload:
         progress.step("choosing what is written again, by how often stages are reached")
-        lowered = lower(place(made.chain, made.device, reached=reached_stages(found.exit_counts)))
+        reached = reached_stages(found.exit_counts)
+        lowered = lower(place(made.chain, made.device, reached=reached, source=spec.reload or FLASH))
         made = planned(replace(made.plan, placed=lowered.placed), lowered)
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())

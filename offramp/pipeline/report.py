@@ -115,7 +115,8 @@ class EnergyReport:
 @dataclass(frozen=True)
 class SwitchReport:
     """Bus writes between two stages. `reload_words`: what reloading the stage's registers, weights and biases would
-    write. In the file `source` and `target` are called `from` and `to`."""
+    write. `fetched_words`: of the weight words those that are read from outside flash. In the file `source` and
+    `target` are called `from` and `to`."""
 
     source: str
     target: str
@@ -124,6 +125,7 @@ class SwitchReport:
     bias_words: int
     reload_words: int
     cycles: int
+    fetched_words: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class ReloadReport:
     """Layers whose weights or biases are written again whenever their run is reached. Words of one inference: `words`
     in the mean, `bound`: the least that any choice takes; `worst`: if it goes through all stages; `everything`: in the
     mean if all but the first stage's were written again. Means over `inferences` inferences of the calibration data; 1:
-    every stage is taken to be reached."""
+    every stage is taken to be reached. `external_bytes`: of these weights in a file outside flash; None: in flash.
+    `bytes_per_second`: how fast that is read, as the spec says; None: the time is not in the costs."""
 
     weights: tuple[str, ...]
     biases: tuple[str, ...]
@@ -140,6 +143,8 @@ class ReloadReport:
     worst: int
     everything: float
     inferences: int
+    external_bytes: int | None = None
+    bytes_per_second: int | None = None
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def auto_spec(spec: TrainSpec, proposals: Sequence[Proposal]) -> AutoSpec:
         data=spec.data,
         labels=spec.labels,
         compare=(),
-        reload=False,
+        reload=None,
         clocks=spec.clocks,
         places=spec.places,
         choice=replace(spec.choice, candidates=tuple(_stage(spec, one) for one in proposals)),

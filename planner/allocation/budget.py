@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 from offramp.configs.device import Column, Device
 from offramp.planner.allocation.place import Placed
+from offramp.planner.allocation.reload import external_bytes
 from offramp.planner.hardware.core import (
     added_by_load,
     check_cycles,
+    fetch_cycles,
     load_cycles,
     start_cycles,
     stop_cycles,
@@ -128,7 +130,12 @@ def switching_cycles(placed: Placed, writes: int, after: Segment) -> Cycles:
     names = set(placed.reloaded_biases(after))
     biases = sum(block.length for block in placed.problem.biases if block.name in names)
     parts = [switch_cycles(device, writes + biases)]
-    return sum_cycles([*parts, weight_load_cycles(device, weight_bytes)] if weight_bytes else parts)
+    if weight_bytes:
+        parts.append(weight_load_cycles(device, weight_bytes))
+    if columns and placed.reload and placed.reload.external:
+        size = external_bytes(requirements, [slot.name for slot in after.slots if slot.name in columns])
+        parts.insert(0, fetch_cycles(device, size, placed.reload.bytes_per_second))  # whose source says most
+    return sum_cycles(parts)
 
 
 def _inside(placed: Placed, stage: Stage, writes: Sequence[int]) -> Cycles:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from offramp.configs.device import Column, Device, Word
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
-from offramp.planner.allocation.reload import Reload, reload_price, with_reload
+from offramp.planner.allocation.reload import FLASH, Reload, reload_price, with_reload
 from offramp.planner.allocation.requirements import (
     MemoryRequirements,
     placement_problem,
@@ -19,6 +19,7 @@ from offramp.planner.ir.chain import Chain, Segment, Slot, TensorId
 from offramp.planner.placement.check import check
 from offramp.planner.placement.problem import Placement, Problem
 from offramp.planner.placement.solve import solve
+from offramp.planner.spec.spec import ReloadSpec
 
 NO_RELOAD = "with `reload: allowed` neither: the first stage, and what one layer of a later one needs, are too much"
 
@@ -76,18 +77,19 @@ def place(
     overlap: bool = False,
     alternatives: Iterable[Alternative] = (),
     reached: Sequence[int] | None = None,
+    source: ReloadSpec = FLASH,
 ) -> Placed:
     """A checked placement of all stages. Infeasible if it is proved that there is none, CheckFailed if ours is wrong.
 
     `overlap`: the user allows tensors to share words (the vendor tool's --overlap-data). `alternatives`: chains that
     the user could have asked for instead; where this one does not fit, the message names the first that does.
     `reached`: what does not fit may be written again when it is needed; of so many inferences (that of the first stage)
-    each stage is reached by as many.
+    each stage is reached by as many. `source`: where that comes from.
     """
     requirements = requirements_of(chain, device)
     problem, reload = placement_problem(requirements, overlap), None
     if reached is not None:
-        problem, reload = with_reload(requirements, problem, reached)
+        problem, reload = with_reload(requirements, problem, reached, source=source)
     try:
         placement = solve(problem)
     except Infeasible as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from offramp.configs.errors import OfframpError
@@ -15,7 +15,9 @@ from offramp.planner.placement.interval_problem import DEFAULT_LIMITS, Limits
 from offramp.planner.placement.problem import Problem
 from offramp.planner.placement.reload import choose_biases, choose_weights, with_lives
 from offramp.planner.placement.solve import solve
+from offramp.planner.spec.spec import ReloadSpec
 
+FLASH = ReloadSpec()
 BRIEF = Limits(effort=0.5)  # for what is only told
 
 
@@ -24,7 +26,8 @@ class Reload:
     """Layers whose weights, and whose biases, are written again whenever their run is reached.
 
     `words`: written for that in `inferences` inferences together, of which each stage is reached by as many as the
-    choice was made for; `bound`: no choice takes fewer; `everything`: all that may be written again.
+    choice was made for; `bound`: no choice takes fewer; `everything`: all that may be written again. `external`: the
+    weights are in a file outside flash, read at so many `bytes_per_second` if that is known.
     """
 
     weights: tuple[str, ...]
@@ -33,10 +36,16 @@ class Reload:
     bound: int
     everything: int
     inferences: int
+    external: bool = False
+    bytes_per_second: int | None = None
 
 
 def with_reload(
-    requirements: MemoryRequirements, problem: Problem, reached: Sequence[int], limits: Limits = DEFAULT_LIMITS
+    requirements: MemoryRequirements,
+    problem: Problem,
+    reached: Sequence[int],
+    limits: Limits = DEFAULT_LIMITS,
+    source: ReloadSpec = FLASH,
 ) -> tuple[Problem, Reload | None]:
     """The problem with what is written again, chosen for the fewest words. None: everything fits, or it does not fit
     with any choice. OfframpError if that is undecided. `reached`: for each stage the number of inferences that get
@@ -62,6 +71,8 @@ def with_reload(
         bound=first.value.bound + second.value.bound,
         everything=sum(one.cost for one in (*weights.values(), *biases.values())),
         inferences=reached[0],
+        external=source.external and bool(first.value.names),
+        bytes_per_second=source.bytes_per_second if first.value.names else None,
     )
 
 
@@ -123,6 +134,12 @@ def candidates_of(
             length = hw.bias_bytes + streaming_bias_lead(requirements.stage_of[slot.writes], slot)
             biases[slot.name] = Reloadable(life, length * reached[stages[slot.name]])
     return weights, biases
+
+
+def external_bytes(requirements: MemoryRequirements, names: Iterable[str]) -> int:
+    """What the file outside flash has of the kernels of some layers."""
+    slots = {slot.name: slot for slot in requirements.chain.slots}
+    return WORD_BYTES * sum(weight_words(requirements.layer(slots[name])) for name in names)
 
 
 def weight_words(hw: HwLayer) -> int:

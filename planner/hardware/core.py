@@ -29,6 +29,8 @@ from offramp.planner.ir.network import INPUT, Network
 COUNTED = "instructions counted on the virtual board"
 BUS = f"{COUNTED}; time of an access from the input load of KWS20 in AN7417 table 4"
 FIFO = f"{COUNTED}; time of a word from the input load of FaceID through the FIFO in AN7417 table 5"
+FETCH = f"{BUS}; bytes a second of the memory outside as the spec states them"
+CHECKED = f"{BUS}; reading from the memory outside not counted, as the spec does not state its speed"
 WEIGHT_LOAD = "rate measured by ekut-es/netdeployonnx and KappaKa1/MAX78000-Dynamic-Neural-Network"
 
 
@@ -94,6 +96,16 @@ def weight_load_cycles(device: Device, weight_bytes: int) -> Cycles:
     """Loading kernels into weight memory, once after power-up."""
     nanoseconds = ceil_div(weight_bytes * 10**6, device.costs["weight_bytes_per_ms"])
     return Cycles(core_time(nanoseconds, device), "published", WEIGHT_LOAD)
+
+
+def fetch_cycles(device: Device, size: int, bytes_per_second: int | None) -> Cycles:
+    """Reading so many bytes from outside flash, as fast as the user says, and their checksum; without that number the
+    checksum only."""
+    words = ceil_div(size, WORD_BYTES)
+    reading = ceil_div(size * 10**9, bytes_per_second) if bytes_per_second else 0
+    instructions = ceil_div(device.instructions["external_100_words"] * words, 100)
+    nanoseconds = ceil_div(instructions * 10**9, device.clocks["core_hz"]) + reading
+    return Cycles(ceil_div(nanoseconds * device.clocks["cnn_hz"], 10**9), "estimated", FETCH if reading else CHECKED)
 
 
 def _counted(device: Device, name: str, unit: str, number: int) -> int:

@@ -329,6 +329,9 @@ CLOCKS = Key(
     "The core's 100, 60 or 7.3728 MHz can be divided by powers of two up to 128; the accelerator's clock is half "
     "the core's, or 60 MHz, divided by 1, 2, 4, 8 or 16.",
 )
+EXTERNAL_KEYS = (
+    Key("bytes_per_second", integer(1), "How fast it is read; without `external` that is in no figure.", required=True),
+)
 COMMON_KEYS = (
     Key("offramp", spec_format, f"Format of the spec, {FORMAT}.", required=True),
     Key("networks", Section((), others=Section(NETWORK_KEYS)), "The networks, by names of your choice.", required=True),
@@ -351,10 +354,17 @@ COMMON_KEYS = (
     Key("compare", names, "Networks that are in no stage, to be run alone for comparison.", default=()),
     Key(
         "reload",
-        one_of(("not", "allowed")),
+        one_of(("not", "allowed", "external")),
         "`allowed`: weights and biases that do not fit are written again from flash whenever they are needed, those of "
-        "the first stage never; which, is chosen for the fewest words. `not`: all of them are resident.",
+        "the first stage never; which, is chosen for the fewest words. `external`: the same, but these weights are a "
+        "file outside flash, which a function of the application reads, from an SD card, say. `not`: all of them are "
+        "resident.",
         default="not",
+    ),
+    Key(
+        "external",
+        Section(EXTERNAL_KEYS),
+        "What is known of the memory that `reload: external` reads from.",
     ),
     DEVICE,
     CLOCKS,

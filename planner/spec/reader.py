@@ -18,7 +18,16 @@ from offramp.planner.spec.auto import read_choice
 from offramp.planner.spec.clocks import impossible_clocks
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
 from offramp.planner.spec.keys import AUTO_KEYS, MANUAL_KEYS
-from offramp.planner.spec.spec import AutoSpec, BranchSpec, Calibration, ExitSpec, ManualSpec, NetworkSpec, StageSpec
+from offramp.planner.spec.spec import (
+    AutoSpec,
+    BranchSpec,
+    Calibration,
+    ExitSpec,
+    ManualSpec,
+    NetworkSpec,
+    ReloadSpec,
+    StageSpec,
+)
 
 
 def spec_device(path: Path) -> tuple[str | None, Where]:
@@ -61,10 +70,19 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
         "labels": entry["labels"],
         "answers": entry["answers"],
         "compare": entry["compare"],
-        "reload": entry["reload"] == "allowed",
+        "reload": _reload(entry, problems),
         "clocks": named(entry["clocks"]),
         "places": entry.lines,
     }
+
+
+def _reload(entry: Entry, problems: Problems) -> ReloadSpec | None:
+    external = entry["external"]
+    if external and entry["reload"] != "external":
+        problems.wrong(entry.at("external"), "`external` is for `reload: external`; give that, or remove it")
+    if entry["reload"] == "not":
+        return None
+    return ReloadSpec(entry["reload"] == "external", external["bytes_per_second"] if external else None)
 
 
 def _auto(entry: Entry, common: dict[str, Any], problems: Problems) -> AutoSpec:

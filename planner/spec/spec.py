@@ -157,13 +157,22 @@ class ChoiceSpec:
     main_answers: AnswersSpec | None = None
 
 
+@dataclass(frozen=True)
+class ReloadSpec:
+    """Where weights that are written again come from: flash or, `external`, a file outside, read at so many
+    `bytes_per_second`; None: that is not known."""
+
+    external: bool = False
+    bytes_per_second: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """What all specs have. `clocks`: Hz by name, the device's where not given; `places`: of the spec's keys.
 
     `answers`: names of all that the application can answer; without them the classes of the last stage are the answers,
     and `labels` may name these. `compare`: networks that are in no stage, but are run alone for comparison. `reload`:
-    what does not fit may be written again when it is needed.
+    what does not fit may be written again when it is needed; None: everything is resident.
     """
 
     name: str
@@ -173,7 +182,7 @@ class Spec:
     labels: tuple[str, ...]
     answers: tuple[str, ...] = ()
     compare: tuple[str, ...]
-    reload: bool
+    reload: ReloadSpec | None
     clocks: Mapping[str, int]
     places: Mapping[str, Where]
 

@@ -54,6 +54,7 @@ class Status(IntEnum):
     E_POWER = -5
     E_MEMORY = -6
     E_IMAGE = -7
+    E_EXTERNAL = -8
 
 
 class Format(IntFlag):

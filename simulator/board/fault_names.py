@@ -54,4 +54,7 @@ FAULTS: Mapping[str, Named] = {
     "bias-overwritten": Named("bias byte 0 of quadrant 0 changes", faults.BiasOverwritten),
     "data-overwritten": Named("word 0 of data memory instance 0 changes", faults.DataOverwritten),
     "interrupt-raised": Named("another interrupt comes", faults.InterruptRaised),
+    "external-fails": Named("the next reading of weights outside flash fails", faults.ExternalFails),
+    "external-short": Named("the next reading of weights outside flash gives 4 bytes", faults.ExternalShort),
+    "external-damaged": Named("a bit of the next weights read from outside flash inverts", faults.ExternalDamaged),
 }

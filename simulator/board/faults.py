@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from offramp.simulator.board.external import Change
 from offramp.simulator.board.interrupts import FREE_INTERRUPT
 
 
@@ -58,6 +59,8 @@ class Board(Protocol):
     def overwrite_data(self, instance: int, word: int, value: int) -> None: ...
 
     def raise_interrupt(self, number: int) -> None: ...
+
+    def alter_external(self, readings: int, change: Change) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,49 @@ class InterruptRaised:
         board.raise_interrupt(self.number)
 
 
+@dataclass(frozen=True)
+class ExternalFails:
+    """The next `readings` readings from the memory outside flash fail."""
+
+    when: When
+    readings: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_external(self.readings, lambda data: None)
+
+
+@dataclass(frozen=True)
+class ExternalShort:
+    """The next `readings` readings from the memory outside flash give only so many bytes."""
+
+    when: When
+    size: int = 4
+    readings: int = 1
+
+    def strike(self, board: Board) -> None:
+        board.alter_external(self.readings, lambda data: data[: self.size])
+
+
+@dataclass(frozen=True)
+class ExternalDamaged:
+    """A bit of a byte inverts in the next `readings` readings from the memory outside flash, as far as they have it."""
+
+    when: When
+    byte: int = 0
+    bit: int = 0
+    readings: int = 1
+
+    def strike(self, board: Board) -> None:
+        def damaged(data: bytes) -> bytes:
+            found = bytearray(data)
+            found[self.byte : self.byte + 1] = bytes(one ^ 1 << self.bit for one in found[self.byte : self.byte + 1])
+            return bytes(found)
+
+        board.alter_external(self.readings, damaged)
+
+
+OUTSIDE = (ExternalFails, ExternalShort, ExternalDamaged)  # of boards that have a memory outside flash
+
 Fault = (
     NeverDone
     | DoneLate
@@ -256,4 +302,7 @@ Fault = (
     | BiasOverwritten
     | DataOverwritten
     | InterruptRaised
+    | ExternalFails
+    | ExternalShort
+    | ExternalDamaged
 )

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.simulator.board.external import Change, External
 from offramp.simulator.board.faults import AtAccess, AtStart, ByHost, Fault
 from offramp.simulator.board.interrupts import Interrupts
 from offramp.simulator.clock import Clock
@@ -29,17 +30,23 @@ class _Line:
 
 class FaultyBus:
     """The bus of `accelerator`, which has the same clock, with faults; some of them happen at the same time.
+    `external`: the memory outside flash, which faults change too.
 
     `accesses` and `starts` count what faults are timed by: `accesses` of the core to the accelerator, words written
     or read and bytes written. A run without faults tells how many there are.
     """
 
     def __init__(
-        self, accelerator: LenientAccelerator, clock: Clock, interrupts: Interrupts, faults: Iterable[Fault] = ()
+        self,
+        accelerator: LenientAccelerator,
+        clock: Clock,
+        interrupts: Interrupts,
+        faults: Iterable[Fault] = (),
+        external: External | None = None,
     ) -> None:
         self.accelerator = accelerator
         self.accesses = self.starts = 0
-        self._clock, self._interrupts = clock, interrupts
+        self._clock, self._interrupts, self._external = clock, interrupts, external
         self._interrupt = accelerator.device.core["interrupt"]
         self._faults = list(faults)
         self._absent: int | None = None
@@ -133,6 +140,12 @@ class FaultyBus:
 
     def raise_interrupt(self, number: int) -> None:
         self._interrupts.raise_interrupt(number)
+
+    def alter_external(self, readings: int, change: Change) -> None:
+        """ValueError if there is nothing outside."""
+        if self._external is None:
+            raise ValueError("the board has no memory outside flash")
+        self._external.alter(readings, change)
 
     # When they happen
 

@@ -15,6 +15,7 @@ from offramp.simulator.board.calls import Open, Shape, Status
 from offramp.simulator.board.core import Core
 from offramp.simulator.board.elf import load_image
 from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.external import External
 from offramp.simulator.board.host import Host
 from offramp.simulator.board.interrupts import Interrupts
 from offramp.simulator.board.meter import Meter
@@ -59,18 +60,22 @@ def run(
     meter: Meter | None = None,
     interrupts: Interrupts | None = None,
     options: Open = Open.DEFAULTS,
+    external: External | None = None,
 ) -> BoardRun:
     """Boot the ELF once and have a model of its first image answer all inputs, int8, (channels, rows, columns), or each
     input another one: `model` is its number, or that for every input.
 
     `accelerator` starts without power and is used up; `clock` is the one that it has. `progress` is called with the
     number of answers so far. `interrupts`: what others raise too. `options`: of offramp_open.
+    `external`: what its fetch function reads.
     `meter` counts instructions and bus accesses; a run with one takes many times as long.
     BoardError if the program does not get to its end; an error that it returns for an input is no such error.
     """
     rows = np.zeros((len(inputs), 4), np.int64)
     statuses, values = [], []
-    with Session(elf, accelerator, device, limit=limit, meter=meter, clock=clock, interrupts=interrupts) as session:
+    with Session(
+        elf, accelerator, device, limit=limit, meter=meter, clock=clock, interrupts=interrupts, external=external
+    ) as session:
         opened = session.open(options=options)
         if opened.status:
             raise BoardError(Ending.STATUS, f"offramp_open returned {opened.status.name}", 0, session.host.console)
@@ -117,10 +122,16 @@ def stage_shapes(session: Session, model: int, image: int = 0) -> list[Shape]:
 
 
 def run_program(
-    elf: Path, accelerator: Bus, device: Device, *, limit: int = LIMIT, clock: Clock | None = None
+    elf: Path,
+    accelerator: Bus,
+    device: Device,
+    *,
+    limit: int = LIMIT,
+    clock: Clock | None = None,
+    external: External | None = None,
 ) -> tuple[int, str]:
     """Boot an ELF that needs no calls, such as the demonstration: exit status and what it printed."""
-    host = Host()
+    host = Host(external=external)
     status = run_with(host, elf, accelerator, device, limit=limit, clock=clock)
     return status, host.console
 

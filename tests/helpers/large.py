@@ -37,10 +37,10 @@ def write_large(folder: Path, keys: str = "reload: allowed\n", threshold: float 
         lines.append(f"  - {{op: conv2d, kernel_size: 1x1, pad: 0, activate: ReLU, {processors}{pool}}}")
         shapes.append((16, 128, 1, 1))
     lines.append("  - {op: mlp, flatten: true, output_width: 32, processors: 0xffff}")
-    _write(folder, "large", lines, [*shapes, (CLASSES, 16 * 9)])
+    write_network(folder, "large", lines, [*shapes, (CLASSES, 16 * 9)])
     look = "  - {op: conv2d, kernel_size: 1x1, pad: 0, max_pool: 2, pool_stride: 2, activate: ReLU, data_format: HWC}"
     answer = "  - {op: mlp, flatten: true, output_width: 32}"
-    _write(folder, "head", [look, answer], [(8, 16, 1, 1), (CLASSES, 8 * 9)])
+    write_network(folder, "head", [look, answer], [(8, 16, 1, 1), (CLASSES, 8 * 9)])
     rng = np.random.default_rng(7)
     for name in ("test", "calibration"):
         x = rng.integers(-128, 128, (IMAGES, *SHAPE)).astype(np.int8)
@@ -51,7 +51,7 @@ def write_large(folder: Path, keys: str = "reload: allowed\n", threshold: float 
     return path
 
 
-def _write(folder: Path, name: str, lines: list[str], shapes: list[tuple[int, ...]]) -> None:
+def write_network(folder: Path, name: str, lines: list[str], shapes: list[tuple[int, ...]]) -> None:
     """A network's YAML and checkpoint; about as much comes out of each layer as goes in."""
     rng = np.random.default_rng(len(lines))
     (folder / f"{name}.yaml").write_text(f"arch: {name}\ndataset: none\nlayers:\n" + "\n".join(lines) + "\n")

@@ -1,6 +1,6 @@
 #include "semihosting.h"
 
-enum { SYS_OPEN = 0x01, SYS_WRITE0 = 0x04, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_EXIT_EXTENDED = 0x20 };
+enum { SYS_OPEN = 0x01, SYS_WRITE0 = 0x04, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_SEEK = 0x0A, SYS_EXIT_EXTENDED = 0x20 };
 
 static uint32_t call(uint32_t operation, const void *argument)
 {
@@ -31,6 +31,14 @@ bool semihosting_write(int32_t handle, const void *from, uint32_t size)
 {
     const uint32_t arguments[3] = {(uint32_t)handle, (uint32_t)(uintptr_t)from, size};
     return call(SYS_WRITE, arguments) == 0u;
+}
+
+int32_t semihosting_read_at(int32_t handle, uint32_t offset, void *to, uint32_t size)
+{
+    const uint32_t place[2] = {(uint32_t)handle, offset};
+    const uint32_t arguments[3] = {(uint32_t)handle, (uint32_t)(uintptr_t)to, size};
+    uint32_t left = call(SYS_SEEK, place) == 0u ? call(SYS_READ, arguments) : UINT32_MAX;
+    return left <= size ? (int32_t)(size - left) : -1;
 }
 
 void semihosting_print(const char *text)

@@ -15,6 +15,9 @@ int32_t semihosting_open(const char *name, bool write);
 bool semihosting_read(int32_t handle, void *to, uint32_t size);
 bool semihosting_write(int32_t handle, const void *from, uint32_t size);
 
+/* So many bytes of a file from a place on: how many there were, or -1. */
+int32_t semihosting_read_at(int32_t handle, uint32_t offset, void *to, uint32_t size);
+
 void semihosting_print(const char *text);
 
 void semihosting_exit(uint32_t reason, int status);

@@ -22,12 +22,13 @@
  *   - offramp_poll has to be called at least once in 2^32 cycles of the clock while a stage runs.
  *   - No call waits without bound. offramp_poll, offramp_begin and offramp_load do not wait at all; offramp_open,
  *     offramp_wake, offramp_self_test and a call that finds the accelerator to be loaded again take some milliseconds, and
- *     so does one that starts a stage whose weights are written each time (`reload: allowed`).
+ *     so does one that starts a stage whose weights are written each time (`reload: allowed`); where these are outside
+ *     flash (`reload: external`), as long as the application takes to read them.
  *   - No heap, no recursion. Constant data is never written.
  *
  * Never a wrong answer with OFFRAMP_OK: docs/FAULTS.md of the generator lists what is noticed and what cannot be.
- * After OFFRAMP_E_TIMEOUT, OFFRAMP_E_EARLY, OFFRAMP_E_POWER or OFFRAMP_E_MEMORY the accelerator is reset and loaded
- * again by the next offramp_load, offramp_begin or offramp_infer; nothing else has to be done. */
+ * After OFFRAMP_E_TIMEOUT, OFFRAMP_E_EARLY, OFFRAMP_E_POWER, OFFRAMP_E_MEMORY or OFFRAMP_E_EXTERNAL the accelerator is
+ * reset and loaded again by the next offramp_load, offramp_begin or offramp_infer; nothing else has to be done. */
 #ifndef OFFRAMP_H
 #define OFFRAMP_H
 
@@ -50,7 +51,8 @@ typedef enum {
     OFFRAMP_E_POWER = -5,    /* it is not there, or has lost its power or its registers; where that happens while a stage
                                 runs, OFFRAMP_E_TIMEOUT is more usual */
     OFFRAMP_E_MEMORY = -6,   /* registers, weights or biases do not read back as written */
-    OFFRAMP_E_IMAGE = -7     /* the image in flash is damaged, or of another format */
+    OFFRAMP_E_IMAGE = -7,    /* the image in flash is damaged, or of another format */
+    OFFRAMP_E_EXTERNAL = -8  /* weights outside flash cannot be read, are damaged or those of another image */
 } offramp_status_t;
 
 /* A generated image; see <name>_image.h. */
@@ -102,7 +104,8 @@ typedef struct {
 } offramp_options_t;
 
 /* Checks the image, powers the accelerator up, loads weights and biases of all models, and checks that it is there.
- * `options`: null for the defaults; they are copied. An image that is open already gives OFFRAMP_BUSY. */
+ * `options`: null for the defaults; they are copied. An image that is open already gives OFFRAMP_BUSY, one whose weights
+ * outside flash are not there or those of another image OFFRAMP_E_EXTERNAL. */
 offramp_status_t offramp_open(const offramp_image_t *image, const offramp_options_t *options);
 
 /* Powers the accelerator down; weights are lost. Not while a stage runs. */
@@ -181,7 +184,7 @@ offramp_status_t offramp_statistics(offramp_statistics_t *statistics);
 offramp_status_t offramp_stage_statistics(uint32_t model, uint32_t stage, offramp_stage_statistics_t *statistics);
 offramp_status_t offramp_clear_statistics(void);
 
-/* Reads back what is asked for: the image in flash against its checksum, registers, biases, weights. After
+/* Reads back what is asked for: the image, in flash and outside, against its checksums, registers, biases, weights. After
  * OFFRAMP_E_MEMORY the next inference loads everything again. Loaded inputs stay; the answer too. */
 #define OFFRAMP_TEST_IMAGE 1u
 #define OFFRAMP_TEST_REGISTERS 2u

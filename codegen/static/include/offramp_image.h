@@ -92,6 +92,15 @@ typedef struct {
     offramp_span_t places;
 } offramp_tensor_t;
 
+/* What is written each time before a stage runs, from the file beside the image. `words.at` of a chunk means nothing: the
+ * words of all chunks are neighbours in the file. */
+typedef struct {
+    offramp_span_t chunks; /* none in the first stage of a model */
+    uint32_t at;           /* byte of the file, a multiple of OFFRAMP_FETCH_BYTES */
+    uint32_t words;
+    uint32_t crc; /* CRC-32 (ISO-HDLC) of the words; 0 of none */
+} offramp_outside_t;
+
 #define OFFRAMP_STAGE_READS_FIFO 1u
 #define OFFRAMP_STAGE_LAST 2u /* of its model */
 
@@ -119,6 +128,7 @@ typedef struct {
     uint32_t temperature_q16;
     offramp_span_t classes; /* none: classes are the answers, with the stage's threshold */
     offramp_tensor_t result;
+    offramp_outside_t outside; /* written with `contents` */
 } offramp_stage_t;
 
 #define OFFRAMP_NO_MEASURE UINT32_MAX
@@ -152,6 +162,24 @@ typedef struct {
     offramp_span_t stages; /* of all models */
 } offramp_header_t;
 
+/* How the file of weights outside flash begins. */
+typedef struct {
+    uint32_t magic;
+    uint32_t crc; /* CRC-32 (ISO-HDLC) of everything behind this word */
+    uint32_t bytes;
+    uint32_t format;
+    uint32_t digest[4]; /* of the image */
+} offramp_file_t;
+
+#define OFFRAMP_FILE_MAGIC 0x3157464Fu /* "OFW1" */
+
+/* What is done with weights outside flash. While the image is being opened: looks for their file. While a stage runs, or is
+ * about to: writes those of the current one. Else: `tests`, as for offramp_self_test. After an error, offramp_fail has
+ * been called. */
+typedef offramp_status_t (*offramp_external_t)(uint32_t tests);
+offramp_status_t offramp_all_in_flash(uint32_t tests); /* there are none */
+offramp_status_t offramp_external(uint32_t tests);     /* src/offramp_external.c */
+
 struct offramp_image {
     const offramp_header_t *header;
     uint32_t bytes; /* behind `header`, with it */
@@ -159,6 +187,7 @@ struct offramp_image {
     offramp_stage_statistics_t *states; /* one for each stage of the image */
     uint32_t *forced;                   /* one for each model: the stage that answers, or OFFRAMP_BY_CONFIDENCE */
     int32_t *logits;                    /* as many as the stage with a measure that has most */
+    offramp_external_t external;
 };
 
 #ifdef __cplusplus

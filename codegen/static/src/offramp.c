@@ -67,7 +67,8 @@ static offramp_status_t open_image(const offramp_image_t *image, const offramp_o
         status = OFFRAMP_E_IMAGE;
     } else {
         reset_state(image, options);
-        status = offramp_load_block(false);
+        status = image->external(0u);
+        status = status == OFFRAMP_OK ? offramp_load_block(false) : status;
         if (status != OFFRAMP_OK) {
             offramp_runtime.phase = OFFRAMP_CLOSED;
         }
@@ -417,6 +418,7 @@ offramp_status_t offramp_shape(const offramp_image_t *image, uint32_t model, uin
 const char *offramp_status_text(offramp_status_t status)
 {
     static const char texts[][10] = {
+        "external", /* OFFRAMP_E_EXTERNAL */
         "image",    /* OFFRAMP_E_IMAGE */
         "memory",   /* OFFRAMP_E_MEMORY */
         "power",    /* OFFRAMP_E_POWER */
@@ -425,7 +427,7 @@ const char *offramp_status_text(offramp_status_t status)
         "argument", /* OFFRAMP_E_ARGUMENT */
         "not ready", "ok", "busy", "input", "unknown",
     };
-    uint32_t index = (uint32_t)((int32_t)status - (int32_t)OFFRAMP_E_IMAGE);
+    uint32_t index = (uint32_t)((int32_t)status - (int32_t)OFFRAMP_E_EXTERNAL);
     uint32_t last = (uint32_t)(sizeof texts / sizeof texts[0]) - 1u;
     return texts[index < last ? index : last];
 }

@@ -140,6 +140,12 @@ static bool stage_in_place(uint32_t tests)
             offramp_contents_hold(&self->current->contents, tests));
 }
 
+offramp_status_t offramp_all_in_flash(uint32_t tests)
+{
+    (void)tests;
+    return OFFRAMP_OK;
+}
+
 offramp_status_t offramp_test_block(uint32_t tests)
 {
     offramp_status_t status = offramp_make_ready();
@@ -157,6 +163,8 @@ offramp_status_t offramp_test_block(uint32_t tests)
         }
         if (status != OFFRAMP_OK) {
             (void)offramp_fail(status);
+        } else {
+            status = offramp_runtime.image->external(tests);
         }
     }
     return status;

@@ -92,6 +92,17 @@ void offramp_load_weights(const offramp_span_t *chunks);
 /* Writes biases, or the zeros of rolling buffers: runs of bytes. */
 void offramp_load_bytes(const offramp_span_t *runs);
 
+/* CRC-32 (ISO-HDLC) of some bytes behind those that `crc` is of; 0 of none. */
+uint32_t offramp_crc32(uint32_t crc, const uint8_t *bytes, uint32_t count);
+
+/* Byte `index` of the column that is read at `address`: its first byte in a word of its own, then four bytes a word, the
+ * first most significant. */
+static inline uint8_t offramp_column_byte(uint32_t address, uint32_t index)
+{
+    uint32_t word = offramp_reg_read(address + ((index + 3u) & ~3u));
+    return (uint8_t)(word >> (8u * ((0u - index) & 3u)));
+}
+
 /* Checks; each is true if what is there is what should be. */
 bool offramp_image_intact(const offramp_image_t *image);
 bool offramp_guards_hold(const offramp_span_t *guards);

@@ -2,7 +2,7 @@
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
-OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 35u);
+OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 40u);
 OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 31u);
 
 void offramp_apply(const offramp_span_t *writes)
@@ -83,13 +83,6 @@ void offramp_load_weights(const offramp_span_t *chunks)
     }
 }
 
-/* A column that is read: its first byte in a word of its own, then four bytes a word, the first most significant. */
-static uint8_t byte_read(uint32_t address, uint32_t index)
-{
-    uint32_t word = offramp_reg_read(address + ((index + 3u) & ~3u));
-    return (uint8_t)(word >> (8u * ((0u - index) & 3u)));
-}
-
 static bool weights_hold(const offramp_span_t *chunks)
 {
     const offramp_chunk_t *chunk = offramp_at(chunks->at);
@@ -101,7 +94,7 @@ static bool weights_hold(const offramp_span_t *chunks)
         for (uint32_t i = 0u; i < chunk->columns * bytes; i++) {
             uint32_t address = chunk->plain + 16u * (i / bytes);
             /* Of a word the most significant byte has been sent first. */
-            wrong |= (uint32_t)byte_read(address, i % bytes) ^ sent[i ^ 3u];
+            wrong |= (uint32_t)offramp_column_byte(address, i % bytes) ^ sent[i ^ 3u];
         }
         chunk++;
     }
@@ -141,18 +134,33 @@ bool offramp_contents_hold(const offramp_contents_t *contents, uint32_t tests)
            (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || weights_hold(&contents->weights));
 }
 
-/* CRC-32 (ISO-HDLC): four bits at a time, so that its table takes 64 bytes. */
-static uint32_t crc32(const uint8_t *bytes, uint32_t count)
+#if OFFRAMP_SMALL
+/* A bit at a time. */
+static inline uint32_t crc_of_byte(uint32_t crc)
+{
+    for (uint32_t bit = 0u; bit < 8u; bit++) {
+        crc = (crc >> 1) ^ ((0u - (crc & 1u)) & 0xEDB88320u);
+    }
+    return crc;
+}
+#else
+/* Four bits at a time, with a table of 64 bytes. */
+static inline uint32_t crc_of_byte(uint32_t crc)
 {
     static const uint32_t table[16] = {
         0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u, 0x4DB26158u, 0x5005713Cu,
         0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu, 0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu,
     };
-    uint32_t crc = UINT32_MAX;
+    crc = (crc >> 4) ^ table[crc & 15u];
+    return (crc >> 4) ^ table[crc & 15u];
+}
+#endif
+
+uint32_t offramp_crc32(uint32_t crc, const uint8_t *bytes, uint32_t count)
+{
+    crc = ~crc;
     for (uint32_t i = 0u; i < count; i++) {
-        crc ^= bytes[i];
-        crc = (crc >> 4) ^ table[crc & 15u];
-        crc = (crc >> 4) ^ table[crc & 15u];
+        crc = crc_of_byte(crc ^ bytes[i]);
     }
     return ~crc;
 }
@@ -162,7 +170,7 @@ bool offramp_image_intact(const offramp_image_t *image)
     const offramp_header_t *header = image->header;
     const uint8_t *covered = (const uint8_t *)&header->bytes;
     return (header->magic == OFFRAMP_MAGIC) && (header->bytes == image->bytes) &&
-           (crc32(covered, image->bytes - (uint32_t)(covered - (const uint8_t *)header)) == header->crc) &&
+           (offramp_crc32(0u, covered, image->bytes - (uint32_t)(covered - (const uint8_t *)header)) == header->crc) &&
            (header->format == OFFRAMP_FORMAT);
 }
 

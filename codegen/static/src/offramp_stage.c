@@ -283,7 +283,8 @@ static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *r
         offramp_apply(&stage->advance);
         offramp_runtime.stage++;
         offramp_runtime.current++;
-        status = start();
+        status = offramp_runtime.image->external(0u);
+        status = status == OFFRAMP_OK ? start() : status;
         status = status == OFFRAMP_OK ? OFFRAMP_BUSY : status;
     }
     return status;

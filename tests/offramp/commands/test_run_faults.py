@@ -57,6 +57,7 @@ def test_faults_are_listed(built: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--fault", "external-short"], "this build has no weights outside flash (`reload: external`)"),
         (["--fault", "rain"], "--fault rain: no such fault; list or one of these is expected: never-done"),
         (["--fault", "never-done@x"], "--fault never-done@x: `x`; the number of a start"),
         (["--fault", "never-done@0"], "`0`; the number of a start, from 1 on, is expected behind @"),

@@ -13,6 +13,7 @@ from offramp.configs.errors import InputError
 from offramp.planner.ir.network import Shape
 from offramp.planner.spec.keys import shape as parse_shape
 from offramp.planner.spec.reader import load_spec
+from offramp.planner.spec.spec import ReloadSpec
 from tests.helpers.plans import chain_of, manual_spec
 from tests.helpers.specs import BRANCH, FRONT, THREE, write_files, write_spec
 
@@ -69,6 +70,28 @@ MISTAKES = [
     ("name: tiny", "labels: [a, c?]", r":2: `labels: .*`; label 'c\?': no quotes, backslashes, question marks"),
     ("name: tiny", "labels: none", r":2: `labels: none`; a list of names"),
     ("name: tiny", "compare: [other]", r":2: there is no network `other`; there are: front, main"),
+    ("name: tiny", "reload: flash", r":2: `reload: flash`; allowed: not, allowed, external"),
+    (
+        "name: tiny",
+        "external: {bytes_per_second: 9}",
+        r":2: `external` is for `reload: external`; give that, or remove",
+    ),
+    (
+        "name: tiny",
+        "reload: allowed\nexternal: {bytes_per_second: 9}",
+        r":3: `external` is for `reload: external`; give that, or remove it",
+    ),
+    ("name: tiny", "reload: external\nexternal: {}", r":3: `bytes_per_second` is missing"),
+    (
+        "name: tiny",
+        "reload: external\nexternal: {bytes_per_second: 0}",
+        r":3: `bytes_per_second: 0`; a whole number >= 1 is expected",
+    ),
+    (
+        "name: tiny",
+        "reload: external\nexternal: 9",
+        r":3: `external: 9`; a mapping with `bytes_per_second`",
+    ),
     (
         "name: tiny",
         "calibrate: {data: test, accuracy_drop: 1}",
@@ -94,6 +117,20 @@ def test_mistakes_have_a_place(
     errors = capsys.readouterr().err.splitlines()
     assert any(re.search(re.escape(str(path)) + complaint, line) for line in errors), errors
     assert all(line.startswith(f"offramp plan: {tmp_path}") or "..." in line for line in errors)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("name: tiny", None),
+        ("reload: not", None),
+        ("reload: allowed", ReloadSpec()),
+        ("reload: external", ReloadSpec(external=True)),
+        ("reload: external\nexternal: {bytes_per_second: 2000000}", ReloadSpec(True, 2_000_000)),
+    ],
+)
+def test_where_reloaded_weights_come_from(keys: str, expected: ReloadSpec | None, tmp_path: Path) -> None:
+    assert load_spec(write_spec(tmp_path, FRONT.replace("name: tiny", keys)), DEVICE).reload == expected
 
 
 def test_all_mistakes_at_once(tmp_path: Path) -> None:

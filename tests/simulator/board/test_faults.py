@@ -11,8 +11,10 @@ import pytest
 
 from offramp.simulator.board.elf import Image
 from offramp.simulator.board.errors import BoardError, Ending
+from offramp.simulator.board.external import External
 from offramp.simulator.board.fault_names import FAULTS, ONES
 from offramp.simulator.board.faults import (
+    OUTSIDE,
     AtAccess,
     AtStart,
     BiasOverwritten,
@@ -21,6 +23,9 @@ from offramp.simulator.board.faults import (
     DataOverwritten,
     DoneEarly,
     DoneLate,
+    ExternalDamaged,
+    ExternalFails,
+    ExternalShort,
     Fault,
     HangsUntilReset,
     InterruptLate,
@@ -317,8 +322,34 @@ def test_the_registry_names_faults_that_can_be_made() -> None:
         assert fault == entry.make(AtStart(1)) != entry.make(AtStart(2))
         with pytest.raises(FrozenInstanceError):
             fault.when = ByHost()  # type: ignore[misc]
-        Board(entry.make(ByHost())).bus.strike()
+        if not isinstance(fault, OUTSIDE):
+            Board(entry.make(ByHost())).bus.strike()
     assert {type(entry.make(ByHost())) for entry in FAULTS.values()} == set(Fault.__args__)
+
+
+@pytest.mark.parametrize(
+    ("fault", "readings"),
+    [
+        (ExternalFails(AtStart(2)), [None, b"bcd", b"bcd"]),
+        (ExternalFails(AtStart(2), readings=2), [None, None, b"bcd"]),
+        (ExternalShort(AtStart(2), size=2), [b"bc", b"bcd", b"bcd"]),
+        (ExternalDamaged(AtStart(2), byte=1, bit=0), [b"bbd", b"bcd", b"bcd"]),
+        (ExternalDamaged(AtStart(2), byte=3), [b"bcd"] * 3),
+    ],
+)
+def test_a_memory_outside_flash_is_read_wrongly(fault: Fault, readings: list[bytes | None]) -> None:
+    external, clock = External(b"abcd"), Clock(DEVICE)
+    bus = FaultyBus(LenientAccelerator(DEVICE, clock, seed=1), clock, Interrupts(), [fault], external)
+    bus._on_start()
+    assert external.read(1, 9) == b"bcd"
+    bus._on_start()
+    assert [external.read(1, 9) for _ in readings] == readings
+    assert external.read_bytes == 3 + sum(len(one or b"") for one in readings)
+
+
+def test_a_board_without_such_a_memory_says_so() -> None:
+    with pytest.raises(ValueError, match="no memory outside flash"):
+        Board(ExternalFails(ByHost())).bus.strike()
 
 
 def test_a_bit_of_flash_flips(poll: Image) -> None:

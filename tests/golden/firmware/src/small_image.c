@@ -36,35 +36,35 @@ struct image {
 OFFRAMP_CHECK(small_header, offsetof(struct image, header) == 0u);
 OFFRAMP_CHECK(small_models, offsetof(struct image, models) == 124u);
 OFFRAMP_CHECK(small_stages, offsetof(struct image, stages) == 172u);
-OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 452u);
-OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 456u);
-OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 468u);
-OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 500u);
-OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 564u);
-OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 580u);
-OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 604u);
-OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 620u);
-OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 628u);
-OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 640u);
-OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 652u);
-OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 668u);
-OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 692u);
-OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 716u);
-OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 732u);
-OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 756u);
-OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 768u);
-OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 808u);
-OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 824u);
-OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 848u);
-OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 896u);
-OFFRAMP_CHECK(small_size, sizeof(struct image) == 936u);
+OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 492u);
+OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 496u);
+OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 508u);
+OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 540u);
+OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 604u);
+OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 620u);
+OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 644u);
+OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 660u);
+OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 668u);
+OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 680u);
+OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 692u);
+OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 708u);
+OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 732u);
+OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 756u);
+OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 772u);
+OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 796u);
+OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 808u);
+OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 848u);
+OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 864u);
+OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 888u);
+OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 936u);
+OFFRAMP_CHECK(small_size, sizeof(struct image) == 976u);
 
 static const struct image image = {
     .header =
         {
             .magic = 0x3152464fu,
-            .crc = 0xa83ed2a2u,
-            .bytes = 936u,
+            .crc = 0x7067d3cfu,
+            .bytes = 976u,
             .format = 1u,
             .digest = {0x03020100u, 0x07060504u, 0x0b0a0908u, 0x0f0e0d0cu},
             .quadrants = 0x3u,
@@ -74,12 +74,12 @@ static const struct image image = {
             .done = 0x1000u,
             .fifo_stat = 0x50000004u,
             .column_bytes = 9u,
-            .init = {768u, 5u},
-            .readable = {808u, 2u},
-            .guards = {824u, 2u},
-            .contents.weights = {896u, 2u},
-            .contents.loaded = {456u, 1u},
-            .contents.biases = {456u, 1u},
+            .init = {808u, 5u},
+            .readable = {848u, 2u},
+            .guards = {864u, 2u},
+            .contents.weights = {936u, 2u},
+            .contents.loaded = {496u, 1u},
+            .contents.biases = {496u, 1u},
             .models = {124u, 1u},
             .stages = {172u, 2u},
         },
@@ -87,14 +87,14 @@ static const struct image image = {
         {
             {
                 /* 0: small */
-                .registers = {468u, 4u},
+                .registers = {508u, 4u},
                 .first_stage = 0u,
                 .stages = 2u,
                 .input.channels = 5u,
                 .input.rows = 2u,
                 .input.columns = 3u,
                 .input.flags = 0u,
-                .input.runs = {500u, 2u},
+                .input.runs = {540u, 2u},
                 .buffers = {0u, 0u},
             },
         },
@@ -102,12 +102,12 @@ static const struct image image = {
         {
             {
                 /* 0: front */
-                .values = {564u, 4u},
-                .advance = {580u, 3u},
+                .values = {604u, 4u},
+                .advance = {620u, 3u},
                 .restore = {0u, 0u},
-                .start = {604u, 2u},
-                .stop = {620u, 1u},
-                .control = {628u, 1u},
+                .start = {644u, 2u},
+                .stop = {660u, 1u},
+                .control = {668u, 1u},
                 .contents.weights = {0u, 0u},
                 .contents.loaded = {0u, 0u},
                 .contents.biases = {0u, 0u},
@@ -125,16 +125,20 @@ static const struct image image = {
                 .result.columns = 1u,
                 .result.bits = 8u,
                 .result.step = 4u,
-                .result.places = {640u, 3u},
+                .result.places = {680u, 3u},
+                .outside.chunks = {0u, 0u},
+                .outside.at = 0u,
+                .outside.words = 0u,
+                .outside.crc = 0x0u,
             },
             {
                 /* 1: main */
-                .values = {652u, 4u},
+                .values = {692u, 4u},
                 .advance = {0u, 0u},
-                .restore = {668u, 3u},
-                .start = {692u, 3u},
-                .stop = {716u, 2u},
-                .control = {732u, 2u},
+                .restore = {708u, 3u},
+                .start = {732u, 3u},
+                .stop = {756u, 2u},
+                .control = {772u, 2u},
                 .contents.weights = {0u, 0u},
                 .contents.loaded = {0u, 0u},
                 .contents.biases = {0u, 0u},
@@ -152,7 +156,11 @@ static const struct image image = {
                 .result.columns = 1u,
                 .result.bits = 32u,
                 .result.step = 4u,
-                .result.places = {756u, 3u},
+                .result.places = {796u, 3u},
+                .outside.chunks = {0u, 0u},
+                .outside.at = 0u,
+                .outside.words = 0u,
+                .outside.crc = 0x0u,
             },
         },
     .bias_bytes =
@@ -161,7 +169,7 @@ static const struct image image = {
         },
     .loaded =
         {
-            {0x50508020u, {452u, 4u}},
+            {0x50508020u, {492u, 4u}},
         },
     .registers_0 =
         {
@@ -263,8 +271,8 @@ static const struct image image = {
         },
     .weights =
         {
-            {0x50180000u, 0x50180000u, 4u, {848u, 9u}},
-            {0x50584010u, 0x50584040u, 1u, {884u, 3u}},
+            {0x50180000u, 0x50180000u, 4u, {888u, 9u}},
+            {0x50584010u, 0x50584040u, 1u, {924u, 3u}},
         },
 };
 
@@ -272,7 +280,7 @@ static offramp_stage_statistics_t states[2u];
 static uint32_t forced[1u];
 static int32_t logits[3u];
 
-const offramp_image_t small_image = {&image.header, 936u, states, forced, logits};
+const offramp_image_t small_image = {&image.header, 976u, states, forced, logits, offramp_all_in_flash};
 
 const char *const small_labels[SMALL_ANSWERS] = {
     "cat",
