@@ -84,7 +84,9 @@ class Profiled:
             profile = _on(self.profiles[early[stage]], images)
             measure = chosen.measures[stage]
             values = profile.confidence[[rule.measure for rule in profile.candidate.rules].index(measure)]
-            leaving = confident(measure, values, chosen.thresholds[stage])
+            threshold = chosen.thresholds[stage]
+            assert isinstance(threshold, int)
+            leaving = confident(measure, values, threshold)
             left[leaving] = stage
             right[leaving] = profile.right[leaving]
         cost = next(one for one in self.costs if one.early == early)

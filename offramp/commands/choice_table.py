@@ -52,7 +52,9 @@ def _figures(one: OutcomeRecord) -> tuple[str, str, str, str, str]:
 
 def _rules(one: OutcomeRecord) -> str:
     parts = zip(one.measures, one.thresholds, strict=True)
-    return ", then ".join(f"{measure} {'<=' if measure == 'entropy' else '>='} {value:.4g}" for measure, value in parts)
+    signs = {measure: "<=" if measure == "entropy" else ">=" for measure in one.measures}
+    said = (f"{one} by class" if value is None else f"{one} {signs[one]} {value:.4g}" for one, value in parts)
+    return ", then ".join(said)
 
 
 def _proof(choice: ChoiceRecord) -> str:

@@ -144,7 +144,8 @@ def _placed(
 def _chosen(made: Planned, alone: Plan) -> Planned:
     """The model with the thresholds that were chosen for it alone."""
     rules = [(stage.name, stage.exit) for stage in alone.chain.exits]
-    thresholds = {name: rule.threshold for name, rule in rules if rule and rule.threshold is not None}
+    known = [(name, rule, rule.threshold) for name, rule in rules if rule and rule.known]
+    thresholds = {name: rule.by_class if one is None else one for name, rule, one in known}
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=alone.calibration, choice=alone.choice)
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))

@@ -23,10 +23,9 @@ from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
-from offramp.planner.ir.chain import Chain, ExitStage, Threshold, with_threshold
-from offramp.planner.ir.measure import NO_ANSWER
+from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import right_answers
+from offramp.planner.reference.exits import by_class, class_numbers, right_answers
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
@@ -87,7 +86,7 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
     progress.step("calibrating thresholds")
     found = _calibrate(spec, spec.calibration, made, tasks)
     early = zip(made.chain.exits, found.thresholds, strict=False)
-    thresholds = {stage.name: _by_class(made.chain, stage, one) for stage, one in early}
+    thresholds = {stage.name: by_class(one, _meaning(made.chain, stage)) for stage, one in early}
     if made.plan.placed.reload:
         progress.step("choosing what is written again, by how often stages are reached")
         reached = reached_stages(found.exit_counts)
@@ -104,16 +103,8 @@ def reached_stages(exit_counts: Sequence[int]) -> list[int]:
 
 
 def _meaning(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:
-    """Which of a stage's classes mean an answer: numbers among those that do, NO_ANSWER for others, (classes,)."""
-    answers = np.array(stage.answers or range(chain.producers[stage.result].layer.out_shape.channels))
-    return np.where(answers != NO_ANSWER, np.cumsum(answers != NO_ANSWER) - 1, NO_ANSWER)
-
-
-def _by_class(chain: Chain, stage: ExitStage, threshold: Threshold) -> Threshold:
-    """Thresholds of all classes from those of the classes that mean an answer; one for all stays as it is."""
-    if isinstance(threshold, int):
-        return threshold
-    return tuple(threshold[number] if number != NO_ANSWER else 0 for number in _meaning(chain, stage).tolist())
+    """Numbers of a stage's classes, as of `class_numbers`."""
+    return class_numbers(stage.answers, chain.producers[stage.result].layer.out_shape.channels)
 
 
 def _profile(

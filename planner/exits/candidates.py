@@ -20,6 +20,7 @@ from offramp.planner.ir.chain import Chain, ExitRule, ExitStage
 from offramp.planner.ir.measure import NO_ANSWER, Measure
 from offramp.planner.ir.network import INPUT, Network
 from offramp.planner.reference.confidence import confidence
+from offramp.planner.reference.exits import class_numbers
 from offramp.planner.reference.layers import Tensor, run_layers
 from offramp.planner.reference.sequence import BATCH, run_in_order
 from offramp.planner.spec.auto import same_names
@@ -70,18 +71,30 @@ class Candidates:
 @dataclass(frozen=True, eq=False)
 class CandidateProfile:
     """A candidate on N images. `confidence`: uint32 (N,), for each of its rules; `right`: (N,); `leaves`: where its
-    class means an answer, (N,), None: everywhere."""
+    class means an answer, (N,), None: everywhere. `group`: number of the class among those that mean an answer, (N,),
+    and `groups` how many there are, where each has a threshold of its own."""
 
     candidate: Candidate
     confidence: tuple[npt.NDArray[np.uint32], ...]
     right: Bools
     leaves: Bools | None = None
+    group: Ints | None = None
+    groups: int = 0
 
     def scores(self) -> tuple[Ints, ...]:
         """For each of its rules; of images that cannot leave one that never does."""
         rules = zip(self.candidate.rules, self.confidence, strict=True)
         found = [to_scores(rule.measure, values) for rule, values in rules]
         return tuple(one if self.leaves is None else np.where(self.leaves, one, NEVER) for one in found)
+
+    def exits(self) -> tuple[tuple[Ints, ...], ...]:
+        """The scores by threshold: of all images, or for each class that means an answer of its own images."""
+        scores = self.scores()
+        if self.group is None:
+            return (scores,)
+        return tuple(
+            tuple(np.where(self.group == number, one, NEVER) for one in scores) for number in range(self.groups)
+        )
 
 
 def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[Measure]) -> ManualSpec:
@@ -281,19 +294,28 @@ def profile_candidates(
     parts = tasks.map(_answers, candidates, batches)
     answers = np.concatenate([part[0] for part in parts], axis=1)
     confidences = [np.concatenate(one, axis=1) for one in zip(*(part[1] for part in parts), strict=True)]
+    classes = np.concatenate([part[2] for part in parts], axis=1)
     truth = data.y if isinstance(data, DataSet) else answers[-1]
     profiles = [
-        CandidateProfile(one, tuple(confidence), own == truth, own != NO_ANSWER)
-        for one, confidence, own in zip(candidates.entries, confidences, answers, strict=False)
+        CandidateProfile(one, tuple(confidence), own == truth, own != NO_ANSWER, *_groups(candidates, one, said))
+        for one, confidence, own, said in zip(candidates.entries, confidences, answers, classes, strict=False)
     ]
     return tuple(profiles), (answers[-1] == truth) | (candidates.last.exit is None)
 
 
+def _groups(candidates: Candidates, one: Candidate, classes: npt.NDArray[np.int32]) -> tuple[Ints | None, int]:
+    """The group of each image, given its class, and how many there are; None where a stage has one threshold."""
+    if not candidates.spec.choice.per_class:
+        return None, 0
+    numbers = class_numbers(one.answers, one.network.layers[-1].out_shape.channels)
+    return numbers[classes], int(numbers.max()) + 1
+
+
 def _answers(
     candidates: Candidates, x: npt.NDArray[np.int8]
-) -> tuple[npt.NDArray[np.int32], list[npt.NDArray[np.uint32]]]:
-    """Answers of all candidates and, last, of main, (candidates + 1, N), and the candidates' confidences, (rules, N)
-    each."""
+) -> tuple[npt.NDArray[np.int32], list[npt.NDArray[np.uint32]], npt.NDArray[np.int32]]:
+    """Answers of all candidates and, last, of main, (candidates + 1, N), the candidates' confidences, (rules, N) each,
+    and the classes of all, (candidates + 1, N)."""
     logits = _logits(candidates, x)
     meant = [*(one.answers for one in candidates.entries), candidates.last.answers]
     answers = np.stack([_meant(own, of) for own, of in zip(logits, meant, strict=True)])
@@ -301,7 +323,7 @@ def _answers(
         np.stack([_confidence(rule, own) for rule in one.rules])
         for one, own in zip(candidates.entries, logits, strict=False)
     ]
-    return answers, confidences
+    return answers, confidences, np.stack([own.argmax(axis=1) for own in logits]).astype(np.int32)
 
 
 def _meant(logits: npt.NDArray[np.int32], answers: tuple[int, ...]) -> npt.NDArray[np.int32]:

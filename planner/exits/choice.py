@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from offramp.planner.exits.calibrate import Method
 from offramp.planner.exits.guarantee import Guarantee
 from offramp.planner.exits.records import CandidateRecord, ChainRecord, ChoiceRecord, OutcomeRecord
+from offramp.planner.ir.chain import Threshold
 from offramp.planner.ir.measure import Measure
 from offramp.planner.spec.spec import Against
 
@@ -16,15 +17,16 @@ from offramp.planner.spec.spec import Against
 class Outcome:
     """A chain with its settings on the N images of the data set.
 
-    `thresholds`: in the unit of the measure; `real_thresholds`: in logits, as probabilities, in nats.
+    `thresholds`: in the unit of the measure, several where each class that means an answer has its own;
+    `real_thresholds`: in logits, as probabilities, in nats; None where they differ by class.
     `exit_counts`: images answered by each stage, main last. `means`: cost of an inference by quantity, cycles
     and energy in uJ.
     """
 
     stages: tuple[str, ...]
     measures: tuple[Measure, ...]
-    thresholds: tuple[int, ...]
-    real_thresholds: tuple[float, ...]
+    thresholds: tuple[Threshold, ...]
+    real_thresholds: tuple[float | None, ...]
     correct: int
     exit_counts: tuple[int, ...]
     means: Mapping[str, float]

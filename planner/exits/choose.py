@@ -69,8 +69,11 @@ class _Case:
     ) -> None:
         self.goal, self.profiles, self.full, self.executor = goal, profiles, full, executor
         self.costs, self.placing = list(costs), place
-        scores = tuple(one.scores() for one in profiles)
-        self.scores = CandidateScores(scores, np.stack([*(one.right for one in profiles), full]))
+        exits = [one.exits() for one in profiles]  # several of a candidate with thresholds by class
+        right = [one.right for one, own in zip(profiles, exits, strict=True) for _ in own]
+        self.scores = CandidateScores(tuple(one for own in exits for one in own), np.stack([*right, full]))
+        ends = np.cumsum([len(own) for own in exits]).tolist()
+        self.numbers = [range(end - len(own), end) for end, own in zip(ends, exits, strict=True)]
 
     @property
     def needed(self) -> int:
@@ -91,6 +94,14 @@ class _Case:
         # As the decimal that the user wrote; nothing that is reached costs as much as UNREACHED.
         return Within(min(floor(Fraction(repr(amount)) * UNITS[quantity] * len(self.full)), UNREACHED - 1))
 
+    def exits(self, early: Early) -> Early:
+        """Numbers of the exits of some candidates, as in `scores`."""
+        return tuple(number for one in early for number in self.numbers[one])
+
+    def owners(self, early: Early) -> tuple[int, ...]:
+        """The stage of a chain that each of its exits belongs to, main's the last."""
+        return (*(stage for stage, one in enumerate(early) for _ in self.numbers[one]), len(early))
+
     def chains(self) -> dict[int, ChainCosts]:
         """Chains that can be built, as far as is known."""
         return {number: self.chain(one) for number, one in enumerate(self.costs) if not one.reason}
@@ -98,6 +109,10 @@ class _Case:
     def chain(self, cost: Cost) -> ChainCosts:
         """What is minimised comes first, then all quantities."""
         quantities = tuple(cost.cost_by_exit[key] for key in QUANTITIES)
+        if self.goal.per_class:  # with one measure, which costs nothing besides
+            costs = (self.objective(cost.cost_by_exit), *quantities)
+            spread = tuple(tuple(own[stage] for stage in self.owners(cost.early)) for own in costs)
+            return ChainCosts(self.exits(cost.early), spread, cost.placed)
         more = tuple(cost.more[key] for key in QUANTITIES if cost.more)
         if more:
             stages = [zip(*own, strict=True) for own in zip(*more, strict=True)]
@@ -240,8 +255,9 @@ def _tested(case: _Case, delta: float) -> list[_Pick]:
     picks = {0: _Pick(0, (), (case.objective(case.costs[0].cost_by_exit)[0] * len(case.full), 0))}
     rate = (case.goal.accuracy_drop or 0.0) / 100
     for passed in certify_chains(kept, case.chains(), rate, delta, learning):
-        by_exit = case.chain(case.costs[passed.chain]).by_exit(0, [one.measure for one in passed.settings])
-        exits = case.scores.exits(case.costs[passed.chain].early, by_exit)
+        chain = case.chain(case.costs[passed.chain])
+        by_exit = chain.by_exit(0, [one.measure for one in passed.settings])
+        exits = case.scores.exits(chain.early, by_exit)
         if passed.chain not in picks and exits.correct(passed.settings) >= case.needed:
             rank = (int(np.array(by_exit)[exits.exit_index(passed.settings)].sum()), passed.chain)
             picks[passed.chain] = _Pick(passed.chain, passed.settings, rank, passed.guarantee)
@@ -249,22 +265,24 @@ def _tested(case: _Case, delta: float) -> list[_Pick]:
 
 
 def _outcome(case: _Case, chain: int, settings: tuple[ThresholdSetting, ...]) -> Outcome:
-    cost, chosen = case.costs[chain], [one.measure for one in settings]
-    exits = case.scores.exits(cost.early, cost.cost_by_exit["cycles"])
-    exit_index = exits.exit_index(settings)
-    left = np.bincount(exit_index, minlength=len(settings) + 1)
-    early = [case.profiles[index].candidate for index in cost.early]
-    rules = [one.rules[setting.measure] for one, setting in zip(early, settings, strict=True)]
+    cost, owners = case.costs[chain], np.array(case.owners(case.costs[chain].early))
+    exits = case.scores.exits(case.exits(cost.early), case.chain(cost).costs[0])
+    exit_index = owners[exits.exit_index(settings)]
+    left = np.bincount(exit_index, minlength=len(cost.early) + 1)
+    own = [[one for one, of in zip(settings, owners, strict=False) if of == stage] for stage in range(len(cost.early))]
+    chosen = [stage[0].measure for stage in own]
+    rules = [case.profiles[one].candidate.rules[at] for one, at in zip(cost.early, chosen, strict=True)]
     thresholds = [
-        LARGEST - setting.score if rule.measure == "entropy" else setting.score
-        for rule, setting in zip(rules, settings, strict=True)
+        tuple(LARGEST - one.score if rule.measure == "entropy" else one.score for one in stage)
+        for rule, stage in zip(rules, own, strict=True)
     ]
     return Outcome(
         stages=_names(case, cost.early),
         measures=tuple(rule.measure for rule in rules),
-        thresholds=tuple(thresholds),
+        thresholds=tuple(values if case.goal.per_class else values[0] for values in thresholds),
         real_thresholds=tuple(
-            to_real(rule.measure, value, rule.fraction_bits) for rule, value in zip(rules, thresholds, strict=True)
+            None if case.goal.per_class else to_real(rule.measure, values[0], rule.fraction_bits)
+            for rule, values in zip(rules, thresholds, strict=True)
         ),
         correct=exits.correct(settings),
         exit_counts=tuple(left.tolist()),

@@ -62,7 +62,8 @@ def _cuts(scores: Ints, harmed: Bools) -> tuple[Cuts, Cuts]:
     place[order] = np.arange(len(order))
     ranked = scores[order]
     ends = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [len(ranked)]])
-    least = np.concatenate([ranked[:1] + 1, ranked[ends[1:] - 1]])
+    nobody = np.where(ranked[:1] > NEVER, ranked[:1] + 1, LARGEST)
+    least = np.concatenate([nobody, ranked[ends[1:] - 1]])
     harm = np.concatenate([[0], np.cumsum(harmed[order])])[ends]
     possible = (least <= LARGEST) & (least > NEVER)
     ends, least, harm = ends[possible], least[possible], harm[possible]

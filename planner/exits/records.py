@@ -11,12 +11,12 @@ from offramp.planner.ir.measure import Measure
 
 @dataclass(frozen=True)
 class OutcomeRecord:
-    """A chain with its settings on the data that it was chosen on. `thresholds`: in logits, as probabilities, in nats;
-    `shares`: of the images that each stage answers; means: of one inference."""
+    """A chain with its settings on the data that it was chosen on. `thresholds`: in logits, as probabilities, in nats,
+    None where they differ by class; `shares`: of the images that each stage answers; means: of one inference."""
 
     stages: tuple[str, ...]
     measures: tuple[Measure, ...]
-    thresholds: tuple[float, ...]
+    thresholds: tuple[float | None, ...]
     accuracy: float
     shares: tuple[float, ...]
     mean_cycles: float

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from offramp.planner.ir.chain import Chain, ExitStage
+from offramp.planner.ir.chain import Chain, ExitStage, Threshold
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.reference.confidence import confidence, confident
 
@@ -21,6 +23,20 @@ def stage_answers(stage: ExitStage, classes: npt.NDArray[np.integer]) -> npt.NDA
     """What a stage's classes, (N,), mean; NO_ANSWER where it could not leave."""
     wide = classes.astype(np.int64)
     return np.array(stage.answers, np.int64)[wide] if stage.answers else wide
+
+
+def class_numbers(answers: Sequence[int], classes: int) -> npt.NDArray[np.int64]:
+    """Which of a stage's classes mean an answer: numbers among those that do, NO_ANSWER for others, (classes,).
+    `answers`: as in ExitStage."""
+    meant = np.array(answers or range(classes))
+    return np.where(meant != NO_ANSWER, np.cumsum(meant != NO_ANSWER) - 1, NO_ANSWER)
+
+
+def by_class(threshold: Threshold, numbers: npt.NDArray[np.int64]) -> Threshold:
+    """Thresholds of all classes from those of the classes that mean an answer; one for all stays as it is."""
+    if isinstance(threshold, int):
+        return threshold
+    return tuple(threshold[number] if number != NO_ANSWER else 0 for number in numbers.tolist())
 
 
 def stage_confidence(stage: ExitStage, results: Results) -> npt.NDArray[np.uint32]:

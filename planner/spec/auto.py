@@ -21,6 +21,9 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
     choose = entry["choose"]
     if choose is None:
         return ChoiceSpec(entry.where, main, candidates, entry["confidence"], "", {}, None, None, None)
+    if choose["per_class"] and len(entry["confidence"]) > 1:
+        found = f"`per_class` takes one measure, not {len(entry['confidence'])}: state one as `confidence`"
+        problems.wrong(choose.at("per_class"), found)
     return goal_of(
         choose,
         problems,
@@ -29,6 +32,7 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
         measures=entry["confidence"],
         data=known(choose, "data", files, problems),
         main_answers=read_answers(entry, "main_answers"),
+        per_class=choose["per_class"],
     )
 
 
@@ -41,6 +45,7 @@ def goal_of(
     measures: tuple[Measure, ...],
     data: str,
     main_answers: AnswersSpec | None = None,
+    per_class: bool = False,
 ) -> ChoiceSpec:
     """What a `choose` asks for."""
     if ("accuracy_drop" in choose) == ("budget" in choose):
@@ -60,6 +65,7 @@ def goal_of(
         delta=read_delta(choose, problems),
         against=choose["against"],
         main_answers=main_answers,
+        per_class=per_class,
     )
 
 

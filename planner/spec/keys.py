@@ -319,6 +319,12 @@ CHOOSE_KEYS = (
     Key(
         "data", name, "A data set of the spec, neither `test`, which results are judged on, nor `train`.", required=True
     ),
+    Key(
+        "per_class",
+        boolean,
+        "`true`: a threshold for each class that means an answer; `confidence` is one measure then.",
+        default=False,
+    ),
     *GOAL_KEYS,
 )
 DEVICE = Key("device", name, "The device that the spec is for; default: `MAX78000`.")

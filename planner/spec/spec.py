@@ -142,6 +142,7 @@ class ChoiceSpec:
     `candidates`: stages that may run before the rest of main; none: every other network is one, as a front or as a
     head, wherever it fits.
     `delta`: the loss on new data may exceed `accuracy_drop` with at most this probability; None: no guarantee.
+    `per_class`: each class that means an answer gets a threshold of its own; there is one measure then.
     """
 
     where: Where
@@ -155,6 +156,7 @@ class ChoiceSpec:
     delta: float | None
     against: Against = "labels"
     main_answers: AnswersSpec | None = None
+    per_class: bool = False
 
 
 @dataclass(frozen=True)

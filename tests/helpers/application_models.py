@@ -177,7 +177,9 @@ class ModelMaker:
 
     def _auto(self, early: Sequence[_Early]) -> list[str]:
         drop = self.draw(st.integers(0, 60))
-        lines = ["exits: auto", "main: main", f"choose: {{data: calibration, accuracy_drop: {drop}}}"]
+        by_class = ", per_class: true" if self.draw(st.booleans()) else ""
+        lines = ["exits: auto", "main: main", f"choose: {{data: calibration, accuracy_drop: {drop}{by_class}}}"]
+        lines += [f"confidence: {self.draw(st.sampled_from(MEASURES))}"] if by_class else []
         if last := self._last_answers(self.networks["main"].layers[-1]):
             lines.append(f"main_{last}")
         lines.append("candidates:")

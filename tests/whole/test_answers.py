@@ -11,15 +11,17 @@ import pytest
 from offramp.cli import main
 from offramp.codegen.image import BY_CLASS
 from offramp.host.files import write_tree
+from offramp.host.progress import SILENT
 from offramp.pipeline.building import firmware_files
 from offramp.pipeline.compile import compile_firmware
 from offramp.pipeline.emulate import compare, verify
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
-from offramp.pipeline.images import image_of
+from offramp.pipeline.images import image_of, make_image
 from offramp.pipeline.planning import Planned
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import load_plan
+from offramp.planner.spec.models import ModelFiles
 from offramp.simulator.board.calls import Status
 from offramp.simulator.board.run import run
 from offramp.simulator.board.session import Session
@@ -215,6 +217,60 @@ def test_a_gate_is_a_candidate(tmp_path: Path) -> None:
     gated = evaluation.exit_index == 0
     assert gated.any() and (evaluation.profiled.classes[0][gated] == 0).all() and len(data["y"]) == IMAGES
     checked_firmware(made, tmp_path)
+
+
+BOTH = AUTO.replace("{quiet: nothing}", "{quiet: nothing, loud: stop}") + "confidence: margin\n"
+BY_CLASS_TOO = BOTH.replace("accuracy_drop: 60", "accuracy_drop: 60, per_class: true")
+
+
+def auto_plan(folder: Path, stages: str) -> Planned:
+    path = write_gate(folder, "", NAMES)
+    path.write_text(path.read_text().replace("stages:\n", stages))
+    return plan_of(path)
+
+
+def test_stages_are_chosen_with_thresholds_by_class(tmp_path: Path) -> None:
+    """The same thresholds as of the given chain; and no more cycles than with one threshold for all classes."""
+    made, plain = auto_plan(tmp_path, BY_CLASS_TOO), auto_plan(tmp_path, BOTH)
+    choice = made.plan.choice
+    assert choice is not None and plain.plan.choice is not None
+    assert choice.method == "exact" and choice.chosen.stages == ("gate", "words")
+    assert choice.chosen.thresholds == (None,) and len(made.chain.exits[0].rule.by_class) == 2
+    assert choice.chosen.mean_cycles <= plain.plan.choice.chosen.mean_cycles
+    checked_firmware(made, tmp_path)
+    exits = "exit: {confidence: margin, per_class: true}"
+    gate = f"  - {{network: gate, answers: {{quiet: nothing, loud: stop}}, {exits}}}\n"
+    more = NAMES + "calibrate: {data: calibration, accuracy_drop: 60}\n"
+    given = plan_of(write_gate(tmp_path, gate + WORDS, more)).plan.calibration
+    assert given is not None and given.mean_cycles == choice.chosen.mean_cycles
+
+
+def test_what_is_chosen_by_class_can_be_tested(tmp_path: Path) -> None:
+    """The guarantee is that of a given chain: more thresholds than one are learned on a part of the images."""
+    tested = BY_CLASS_TOO.replace("per_class: true", "per_class: true, risk: {delta: 0.2}")
+    choice = auto_plan(tmp_path, tested).plan.choice
+    assert choice is not None and choice.method == "tested" and choice.risk is not None
+    assert "learned" in choice.risk.method and choice.risk.images < IMAGES
+    assert choice.risk.p_value <= 0.2 and choice.risk.losses <= choice.risk.allowed
+    assert choice.chosen.stages == ("gate", "words")
+
+
+def test_the_models_of_an_image_keep_thresholds_by_class(tmp_path: Path) -> None:
+    alone = auto_plan(tmp_path, BY_CLASS_TOO)
+    (tmp_path / "other").mkdir()
+    other = write_gate(tmp_path / "other", GATE + WORDS, NAMES)
+    other.write_text(other.read_text().replace("name: gated", "name: other"))
+    files = ModelFiles(None, (tmp_path / "spec.yaml", other))
+    image = make_image(files, [alone.device] * 2, SILENT)
+    assert image.models[0].chain.exits[0].exit == alone.chain.exits[0].exit
+
+
+def test_by_class_one_measure_is_chosen_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_gate(tmp_path, "", NAMES)
+    path.write_text(path.read_text().replace("stages:\n", BY_CLASS_TOO.replace("confidence: margin\n", "")))
+    assert main(["plan", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert "`per_class` takes one measure, not 3: state one as `confidence`" in said and "spec.yaml:" in said
 
 
 WRONG = [

@@ -149,7 +149,9 @@ def test_thresholds_in_real_units_decide_the_same() -> None:
             for stage in reversed(range(len(one.measures))):
                 measure = one.measures[stage]
                 values = instance.profiles[names.index(one.stages[stage])].confidence[instance.measures.index(measure)]
-                threshold = to_threshold(measure, one.real_thresholds[stage], FRACTION_BITS)
+                real = one.real_thresholds[stage]
+                assert real is not None
+                threshold = to_threshold(measure, real, FRACTION_BITS)
                 exit_index[confident(measure, values, threshold)] = stage
             assert tuple(np.bincount(exit_index, minlength=len(one.exit_counts)).tolist()) == one.exit_counts
 
