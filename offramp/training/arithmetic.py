@@ -58,16 +58,20 @@ class _Mean(torch.autograd.Function):
 
 
 class _Weights(torch.autograd.Function):
-    """Round to multiples of `step` and clip to `low` and `high` of them. The gradient passes, also where it was
-    clipped: a weight must find its way back."""
+    """Round to multiples of `step` and clip to `low` and `high` of them. The gradient passes, but where it would take a
+    value further out of this range."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, step: float, low: int, high: int) -> Tensor:
+        ctx.save_for_backward(value)
+        ctx.limits = (low - 0.5) * step, (high + 0.5) * step
         return (value / step + 0.5).floor_().clamp_(low, high).mul_(step)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return gradients[0], None, None, None
+        (value,), (low, high) = ctx.saved_tensors, ctx.limits
+        outwards = ((value > high) & (gradients[0] < 0)) | ((value < low) & (gradients[0] > 0))
+        return gradients[0].masked_fill(outwards, 0), None, None, None
 
 
 def round_clip(value: Tensor, relu: bool) -> Tensor:

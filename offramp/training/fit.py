@@ -21,11 +21,12 @@ from offramp.planner.ai8x.weights import LayerWeights
 from offramp.training.augment import augment
 from offramp.training.design import Design
 from offramp.training.frozen import Frozen, frozen
-from offramp.training.model import initial_parameters, integers, results, sharpness
+from offramp.training.model import centred, initial_parameters, integers, results, sharpness
 from offramp.training.task import Arrays, Copy, FitState, FitTask, Recipe, Teacher, TrainingData
 
 WARM_UP = 100  # steps, at most a tenth of all
 AVERAGE_DECAY = 0.998  # of the running average of the parameters
+SOME = 256  # inputs that first parameters are adapted to
 _ORDER, _VARIANTS = 1, 2  # what a random sequence is for
 
 
@@ -71,7 +72,7 @@ def one_thread() -> Iterator[None]:
 
 
 def _fit(data: TrainingData, task: FitTask) -> FitState:
-    start = task.start or _random(task)
+    start = task.start or _random(data, task)
     if task.until <= start.step:
         return start
     parameters = [torch.from_numpy(values.copy()).requires_grad_() for values in start.parameters]
@@ -99,8 +100,9 @@ def _fit(data: TrainingData, task: FitTask) -> FitState:
     )
 
 
-def _random(task: FitTask) -> FitState:
-    parameters = initial_parameters(task.design, task.seed)
+def _random(data: TrainingData, task: FitTask) -> FitState:
+    some = torch.from_numpy(data.copies[0].x[:SOME].astype(np.float32))
+    parameters = centred(task.design, initial_parameters(task.design, task.seed), some)
     zeros = tuple(np.zeros_like(values) for values in parameters)
     return FitState(0, parameters, parameters, zeros, zeros)
 
@@ -150,10 +152,11 @@ class _Batches:
             self.epoch = _Epoch(epoch, order)
         chosen = self.epoch.order[place * self.size : (place + 1) * self.size]
         copy = self.data.copies[epoch % len(self.data.copies)]
-        x = torch.from_numpy(copy.x[chosen].astype(np.float32)).contiguous(memory_format=torch.channels_last)
+        x = torch.from_numpy(copy.x[chosen].astype(np.float32))
         recipe = self.task.recipe
         if recipe.augmentation != "none":
             x = augment(x, recipe.augmentation, recipe.strength, _generator(self.task.seed, _VARIANTS, step))
+        x = x.contiguous(memory_format=torch.channels_last)  # quicker, for convolutions and pooling
         return x, self._target(copy, chosen, x)
 
     def _target(self, copy: Copy, chosen: npt.NDArray[np.int64], x: Tensor) -> Tensor:

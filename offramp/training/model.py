@@ -35,7 +35,7 @@ _TINY = 2.0**-20
 
 
 def initial_parameters(design: Design, seed: int) -> Arrays:
-    """Random weights, and biases, float32, in the order of the layers; equal for equal seeds."""
+    """Random weights and biases of zero, float32, in the order of the layers; equal for equal seeds."""
     rng = np.random.default_rng([seed, 0])
     found = []
     for layer, shape in zip(design.layers, weight_shapes(design), strict=True):
@@ -45,10 +45,21 @@ def initial_parameters(design: Design, seed: int) -> Arrays:
             spread = max(math.sqrt(1 / inputs) / 4, _WIDE_SPREAD[layer.bits])
         found.append((rng.standard_normal(shape) * spread).astype(np.float32))
         if layer.bias:
-            # One-bit weights are 0 and -1: behind a ReLU only the bias gives anything above zero.
-            start = 0.1 * spread * inputs if layer.bits == 1 and found[1:] and not layer.wide else 0.0
-            found.append(np.full(shape[0], start, np.float32))
+            found.append(np.zeros(shape[0], np.float32))
     return tuple(found)
+
+
+@torch.no_grad()
+def centred(design: Design, parameters: Arrays, x: Tensor) -> Arrays:
+    """`parameters` with biases of one-bit layers such that their sums are zero in the mean of inputs `x`: one-bit
+    weights are 0 and -1, and no sum behind a ReLU would be above zero."""
+    tensors = [torch.from_numpy(values.copy()) for values in parameters]
+    x = _cropped(design, x)
+    for layer, (weight, bias) in zip(design.layers, _by_layer(design, tensors), strict=True):
+        if layer.bits == 1 and bias is not None:
+            bias -= _sums(layer, weight, None, x).mean((0, 2, 3)) / UNIT
+        x = _apply(layer, weight, bias, x)
+    return tuple(tensor.numpy() for tensor in tensors)
 
 
 def sharpness(design: Design) -> float:
@@ -61,11 +72,14 @@ def results(design: Design, parameters: Parameters, x: Tensor) -> Tensor:
 
     8-bit results are the integers themselves, wide ones the accumulator times `weight_unit(0, bits)`.
     """
-    if any(design.crop):
-        x = x[:, :, design.crop[0] : x.shape[2] - design.crop[1]]
+    x = _cropped(design, x)
     for layer, (weight, bias) in zip(design.layers, _by_layer(design, parameters), strict=True):
         x = _apply(layer, weight, bias, x)
     return x.flatten(1)
+
+
+def _cropped(design: Design, x: Tensor) -> Tensor:
+    return x[:, :, design.crop[0] : x.shape[2] - design.crop[1]] if any(design.crop) else x
 
 
 def _by_layer(design: Design, parameters: Parameters) -> list[tuple[Tensor, Tensor | None]]:
@@ -74,6 +88,13 @@ def _by_layer(design: Design, parameters: Parameters) -> list[tuple[Tensor, Tens
 
 
 def _apply(layer: LayerDesign, weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+    if layer.wide:
+        return _sums(layer, weight, bias, x)
+    return round_clip(_sums(layer, weight, bias, x, 0.5), layer.relu)
+
+
+def _sums(layer: LayerDesign, weight: Tensor, bias: Tensor | None, x: Tensor, more: float = 0.0) -> Tensor:
+    """Accumulators in units of results, and `more`: the half that rounding adds."""
     shift = _shift(layer, weight, bias)
     one_dimensional = layer.op == "conv1d"
     window = (layer.pool, 1 if one_dimensional else layer.pool)
@@ -81,14 +102,13 @@ def _apply(layer: LayerDesign, weight: Tensor, bias: Tensor | None, x: Tensor) -
     x = pool(x, window, stride, layer.pool_average)
     kernel = quantized_weight(weight, shift, layer.bits)
     # The bias as a real number is kept in units of weights, so that both learn at one rate.
-    offset = None if bias is None else quantized_bias(bias * UNIT, shift, layer.bits)
-    if not layer.wide:
-        offset = torch.full((layer.outputs,), 0.5) if offset is None else offset + 0.5
-    if layer.op == "linear":
-        total = F.linear(x.flatten(1), kernel.flatten(1), offset)[:, :, None, None]
+    if bias is None:
+        offset = torch.full((layer.outputs,), more)
     else:
-        total = F.conv2d(x, kernel, offset, padding=(layer.pad, 0 if one_dimensional else layer.pad))
-    return total if layer.wide else round_clip(total, layer.relu)
+        offset = quantized_bias(bias * UNIT, shift, layer.bits) + more
+    if layer.op == "linear":
+        return F.linear(x.flatten(1), kernel.flatten(1), offset)[:, :, None, None]
+    return F.conv2d(x, kernel, offset, padding=(layer.pad, 0 if one_dimensional else layer.pad))
 
 
 @torch.no_grad()
