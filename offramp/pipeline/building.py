@@ -87,14 +87,19 @@ def build_firmware(
 
 def _generate(image: PlannedImage, evaluations: Sequence[Evaluation | None], folder: Path, compiler: str) -> Compiled:
     """Write the firmware tree and the register programs as text, and compile the tree for the virtual board."""
-    firmware = assembled(image, evaluations)
-    write_tree(folder / "firmware", rendered(image, firmware))
-    if firmware.external:
-        write_bytes(folder / "firmware" / external_name(firmware), external_file(firmware))
+    write_firmware(image, evaluations, folder / "firmware")
     for name, made in zip(image.names, image.models, strict=True):
         programs = {f"{program.name}.txt": program.text() for program in made.lowered.programs}
         write_tree(folder / "registers" / name if len(image.models) > 1 else folder / "registers", programs)
     return compile_firmware(folder / "firmware", folder / "firmware.elf", compiler)
+
+
+def write_firmware(image: PlannedImage, evaluations: Sequence[Evaluation | None], folder: Path) -> None:
+    """The firmware tree, and the weights that are outside flash."""
+    firmware = assembled(image, evaluations)
+    write_tree(folder, rendered(image, firmware))
+    if firmware.external:
+        write_bytes(folder / external_name(firmware), external_file(firmware))
 
 
 def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]) -> dict[str, str]:

@@ -87,7 +87,7 @@ class ModelMaker:
 
     draw: DrawFn
     name: str
-    reload: bool
+    reload: str  # as in a spec
     networks: dict[str, Network] = field(default_factory=dict)
     keys: dict[str, list[str]] = field(default_factory=dict)  # of the networks, besides their files
 
@@ -168,7 +168,8 @@ class ModelMaker:
         lines.append("data: {test: test.npz, calibration: calibration.npz}")
         if self.answers:
             lines.append(f"answers: [{', '.join(f'a{index}' for index in range(self.answers))}]")
-        lines += ["reload: allowed"] if self.reload else []
+        lines.append(f"reload: {self.reload}")
+        lines += ["external: {bytes_per_second: 1000000}"] if self.reload == "external" else []
         lines += self._auto(early) if way == AUTO else self._stages(early, way, end)
         labels = self.answers or self.classes
         more = self._images(shape, CALIBRATION)

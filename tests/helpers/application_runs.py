@@ -16,13 +16,13 @@ from offramp.configs.device import Device, load_device
 from offramp.configs.errors import Infeasible, InputError
 from offramp.corpus.cuts import junk_data, junk_memories, registers
 from offramp.corpus.direct import ModelRunner
-from offramp.host.files import write_tree
 from offramp.host.progress import SILENT
-from offramp.pipeline.building import firmware_files, task_of
+from offramp.pipeline.building import task_of, write_firmware
 from offramp.pipeline.compile import compile_firmware
 from offramp.pipeline.emulate import Task, alternating, compare, of_model, verify_together
 from offramp.pipeline.evaluate import Evaluation, evaluate_plan
 from offramp.pipeline.images import PlannedImage, make_image
+from offramp.pipeline.outside import has_outside, read_outside
 from offramp.pipeline.planning import Planned
 from offramp.planner.allocation.place import Placed
 from offramp.planner.ir.chain import ExitStage
@@ -129,7 +129,10 @@ FEATURES: Mapping[str, Callable[[Planned], bool]] = {
     "a rolling buffer behind an exit": lambda made: made.chain.misses_inputs,
     "a stage of more than 32 layers": lambda made: any(len(stage.slots) > 32 for stage in made.chain.stages),
     "a stage in several runs": lambda made: len(made.chain.segments) > len(made.chain.stages),
-    "weights written again": lambda made: made.plan.placed.reload is not None,
+    "weights written again from flash": lambda made: (
+        made.plan.placed.reload is not None and not has_outside([made.plan.placed])
+    ),
+    "weights outside flash": lambda made: has_outside([made.plan.placed]),
     "rows cropped": lambda made: any(any(slot.layer.crop) for slot in made.chain.slots),
     "inputs joined": lambda made: any(len(slot.reads) > 1 for slot in made.chain.slots),
     "weights of less than 8 bits": lambda made: any(slot.layer.weight_bits < 8 for slot in made.chain.slots),
@@ -201,7 +204,7 @@ def _firmware_wrong(
     application: Application, image: PlannedImage, evaluations: Sequence[Evaluation], folder: Path
 ) -> Iterator[str]:
     """On the virtual board, the models in turn: on memories that hold nothing, then on memories full of noise."""
-    write_tree(folder / "firmware", firmware_files(image, evaluations))
+    write_firmware(image, evaluations, folder / "firmware")
     elf = compile_firmware(folder / "firmware", folder / "firmware.elf").elf
     tasks = [task_of(made, found, None) for made, found in zip(image.models, evaluations, strict=True)]
     for name, emulated in zip(image.names, verify_together(elf, tasks, lambda done: None), strict=True):
@@ -214,7 +217,8 @@ def _noisy_wrong(application: Application, image: PlannedImage, tasks: Sequence[
     clock = Clock(image.device)
     noisy = LenientAccelerator(image.device, clock, seed=application.seed)
     inputs, models = [tasks[model].x[number] for model, number in order], [model for model, _ in order]
-    found = run(elf, inputs, noisy, image.device, model=models, clock=clock)
+    external = read_outside(elf.parent, [task.placed for task in tasks])
+    found = run(elf, inputs, noisy, image.device, model=models, clock=clock, external=external)
     yield from (f"refused by the accelerator: {line}" for line in noisy.refused)
     for number, task in enumerate(tasks):
         own = of_model(found, [index for index, model in enumerate(models) if model == number])

@@ -31,7 +31,7 @@ def applications(draw: DrawFn) -> Application:
     """Most have one model, some two or three."""
     count = draw(st.sampled_from((1, 1, 1, 2, 2, 3)))
     room = draw(st.sampled_from((None, None, None, 0.9, 0.75, 0.6))) if count == 1 else None
-    reload = room is not None and draw(st.integers(0, 7)) > 0
+    reload = draw(st.sampled_from(("allowed", "allowed", "external", "not"))) if room else "not"
     models = tuple(ModelMaker(draw, f"model{index}", reload).model() for index in range(count))
     return Application(models, room, draw(st.integers(0, 1 << 32)), draw(st.integers(0, 3)) > 0)
 
