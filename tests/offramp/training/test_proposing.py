@@ -14,6 +14,7 @@ from offramp.training.candidates import Bench, open_bench
 from offramp.training.proposing import WORTH_IT, least_share, propose_fronts, propose_heads
 from offramp.training.spec import load_train_spec
 from tests.helpers.paths import SHARED
+from tests.helpers.specs import write_network
 from tests.helpers.training import SPEC, write_training
 
 DEVICE = load_device()
@@ -76,3 +77,43 @@ def test_every_cut_of_a_stock_network_has_heads_or_a_reason(tmp_path: Path, name
         tried = [one for one in found.priced.values() if one.proposal.cut == cut]
         assert tried or f"head-{cut}a" in told or f"layer {cut}" in told
     assert {one.proposal.cut for one in found.priced.values()} >= {0}
+
+
+FOLDED = """\
+  - {op: conv2d, pad: 1, activate: ReLU, processors: 0x7, data_format: HWC}
+  - {op: conv2d, pad: 1, activate: ReLU}
+  - {op: conv2d, pad: 1, activate: ReLU, max_pool: 4, pool_stride: 4}
+  - {op: mlp, flatten: true, output_width: 32}
+"""
+SERIES = """\
+  - {op: conv1d, kernel_size: 9, pad: 2, activate: ReLU, processors: 0x3f, data_format: HWC}
+  - {op: conv1d, kernel_size: 9, pad: 2, activate: ReLU}
+  - {op: conv1d, kernel_size: 3, pad: 1, activate: ReLU, max_pool: 8, pool_stride: 8}
+  - {op: mlp, flatten: true, output_width: 32}
+"""
+
+
+@pytest.mark.parametrize(
+    "layers, shape, shapes",
+    [
+        (FOLDED, "3x16x16", [(48, 3, 3, 3), (48, 48, 3, 3), (8, 48, 3, 3), (5, 128)]),
+        (SERIES, "6x100x1", [(64, 6, 9), (64, 64, 9), (8, 64, 3), (5, 88)]),
+    ],
+    ids=["images of three channels", "series"],
+)
+def test_fronts_and_heads_read_inputs_of_any_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: str, shape: str, shapes: list[tuple[int, ...]]
+) -> None:
+    monkeypatch.setattr("offramp.training.proposing.FRONTS", 4)
+    monkeypatch.setattr("offramp.training.heads.A_CUT", 1)
+    path = write_training(tmp_path, SPEC.replace("2x12x12", shape))
+    write_network(tmp_path, "main", layers, shapes)
+    made = open_bench(load_train_spec(path, DEVICE), DEVICE)
+    for found in (propose_fronts(made, IN_PROCESS), propose_heads(made, IN_PROCESS)):
+        assert found.priced, found.left_out
+        for one in found.priced.values():
+            first, main = one.candidate.network.layers[0], made.main
+            read = main.input_shape if one.proposal.cut is None else main.layers[one.proposal.cut].out_shape
+            assert first.in_shape == read and one.candidate.network.layers[-1].out_shape.channels == 5
+            if one.proposal.cut is None:  # as the input lies for main
+                assert (first.processors, first.data_format) == (main.layers[0].processors, "HWC")
