@@ -15,8 +15,15 @@ _LEFT_OUT = 6  # lines of what was not trained; all of it is in report.json
 def print_training(report: TrainReport, console: Console) -> None:
     """Candidates, what was left out, the chain that was planned, and the single network beside it."""
     console.print(_candidates(report))
-    for one in report.left_out[:_LEFT_OUT]:
-        console.print(f"not trained: {one.what}: {one.reason}", markup=False)
+    for candidate in _shown(report):
+        console.print(f"{candidate.name}: {candidate.reason}", markup=False)
+    others = len(report.candidates) - len(_shown(report))
+    if others:
+        console.print(f"worse when they had had as much training: {others}; all of them are in report.json")
+    for left in report.left_out[:_LEFT_OUT]:
+        console.print(f"not trained: {left.what}: {left.reason}", markup=False)
+    if len(report.left_out) > _LEFT_OUT:
+        console.print(f"and {len(report.left_out) - _LEFT_OUT} more, all in report.json")
     for part in report.data:
         labels = "" if part.labels else ", without labels"
         console.print(f"{part.name}: {part.images:,} images{labels}; {part.use}", markup=False)
@@ -32,27 +39,23 @@ def print_training(report: TrainReport, console: Console) -> None:
 
 def _candidates(report: TrainReport) -> Table:
     images = next((one.images for one in report.data if "validation" in one.name), 0)
-    names = ("candidate", "", "cycles (estimated)", "trained", "right alone", "agrees", "leave", "mean cycles")
-    table = make_table(f"{report.name}: candidates, before main on {images:,} images", names, left=2)
-    for one in report.candidates:
-        table.add_row(one.name, _about(one), f"{one.cycles:,}", f"{one.part:.0%}", *_worth(one))
+    names = ("candidate", "layers", "cycles", "trained", "right", "agrees", "leave", "mean cycles")
+    table = make_table(f"{report.name}: candidates, each before main on {images:,} images", names, left=2)
+    for one in _shown(report):
+        where = "" if one.cut is None else f"after layer {one.cut}: "
+        bits = "" if one.bits == 8 else f" ({one.bits} bits)"
+        table.add_row(
+            one.name, f"{where}{', '.join(one.layers)}{bits}", f"{one.cycles:,}", f"{one.part:.0%}", *_worth(one)
+        )
     alone = report.main
-    table.add_row("main", "alone", f"{alone.cycles:,}", "", f"{alone.accuracy:.2%}", "", "", f"{alone.cycles:,}")
-    table.caption = "; ".join(f"{name} by {what}" for name, what in _CAPTION)
+    table.add_row("main", "", f"{alone.cycles:,}", "", f"{alone.accuracy:.2%}", "", "", f"{alone.cycles:,}")
+    table.caption = "cycles of a whole answer, estimated; right, agrees: alone, with what is right and with main"
     return table
 
 
-_CAPTION = (
-    ("cycles of a whole answer", "the cycle model and instruction counts"),
-    ("the rest", "the integer reference"),
-)
-
-
-def _about(one: CandidateReport) -> str:
-    layers = ", ".join(one.layers)
-    where = "" if one.cut is None else f"after layer {one.cut}: "
-    bits = "" if one.bits == 8 else f"; {one.bits} bits"
-    return f"{where}{layers}{bits}\n{one.reason}"
+def _shown(report: TrainReport) -> list[CandidateReport]:
+    """Those that were trained to the end, or are kept."""
+    return [one for one in report.candidates if one.kept or one.part == 1]
 
 
 def _worth(one: CandidateReport) -> tuple[str, str, str, str]:

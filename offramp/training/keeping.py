@@ -61,7 +61,7 @@ def _fronts(found: Sequence[Trained], count: int, reasons: dict[str, str]) -> li
         if one.standing.found and one.standing.found.value >= 1:
             reasons[one.proposal.name] = IDLE
         elif len(kept) == count:
-            reasons[one.proposal.name] = f"{count} others are better"
+            reasons[one.proposal.name] = f"worse than the {count} that are kept"
         elif alike:
             reasons[one.proposal.name] = f"costs about what `{alike.proposal.name}` does, which is better"
         else:
@@ -76,7 +76,7 @@ def _heads(found: Sequence[Trained], count: int, reasons: dict[str, str]) -> lis
         if one.standing.found and one.standing.found.value >= 1:
             reasons[one.proposal.name] = IDLE
         elif len(kept) == count:
-            reasons[one.proposal.name] = f"{count} others are better"
+            reasons[one.proposal.name] = f"worse than the {count} that are kept"
         elif same:
             reasons[one.proposal.name] = f"`{same.proposal.name}` is better at the same cut"
         else:
