@@ -9,6 +9,8 @@ from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, Kn
 from offramp.codegen.load_images import (
     bias_runs,
     buffer_runs,
+    entry_biases,
+    entry_chunks,
     input_layout,
     reloaded_biases,
     reloaded_chunks,
@@ -80,7 +82,8 @@ def assemble_together(
 def _model(part: ModelPart) -> Model:
     stages = tuple(_stage_code(part.lowered, index) for index in range(len(part.lowered.programs)))
     placed = part.lowered.placed
-    return Model(part.name, input_layout(placed), stages, part.labels, buffer_runs(placed))
+    buffers, weights, biases = buffer_runs(placed), entry_chunks(placed), entry_biases(placed)
+    return Model(part.name, input_layout(placed), stages, part.labels, buffers, weights, biases)
 
 
 def init_writes(quadrants: Sequence[int], device: Device) -> tuple[BusWrite, ...]:

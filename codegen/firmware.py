@@ -160,13 +160,15 @@ class WordRun:
 @dataclass(frozen=True)
 class Model:
     """A chain of stages. labels: one an answer, or none. buffers: what it keeps from one inference to the next, zero at
-    the start."""
+    the start. weights, biases: written when it runs after another model."""
 
     name: str
     input: InputLayout
     stages: tuple[StageCode, ...]
     labels: tuple[str, ...] = ()
     buffers: tuple[WordRun, ...] = ()
+    weights: tuple[Chunk, ...] = ()
+    biases: tuple[BiasRun, ...] = ()
 
     @property
     def answers(self) -> int:

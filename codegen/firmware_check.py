@@ -137,6 +137,8 @@ def _model(model: Model, firmware: Firmware, device: Device) -> Iterator[str]:
     yield from _switches(model)
     if model.stages[0].external:
         yield f"stage {model.stages[0].name}: weights outside flash; the first stage of a model has none"
+    yield from _weights(model.weights, device)
+    yield from _biases(model.biases, device)
     for index, stage in enumerate(model.stages):
         yield from _stage(stage, firmware, device)
         yield from _exit(stage, model, last=index == len(model.stages) - 1)

@@ -41,7 +41,7 @@ NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
 BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold
 INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST = 1, 2, 1, 2
-HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 48, 160
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 72, 160
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
 
@@ -120,6 +120,7 @@ def _models(firmware: Firmware, first_buffer: int, tables: Tables) -> list[tuple
 def _model(model: Model, index: int, first_stage: int, buffers: Span, tables: Tables) -> tuple[Line, ...]:
     layout = model.input
     runs = [_input_run(layout, run) for run in layout.runs]
+    biases = _biases(f"_entry_{index}", model.biases, tables)
     return (
         span_field("registers", tables.runs(f"registers_{index}", model.stages[0].registers)),
         number_field("first_stage", first_stage),
@@ -130,6 +131,9 @@ def _model(model: Model, index: int, first_stage: int, buffers: Span, tables: Ta
         number_field("input.flags", INPUT_CHW * layout.chw | INPUT_FIFO * layout.fifo),
         span_field("input.runs", tables.add(f"input_{index}", "offramp_input_run_t", len(runs), runs)),
         span_field("buffers", buffers),
+        span_field("contents.weights", _weights(f"_entry_{index}", model.weights, tables)),
+        span_field("contents.loaded", biases),
+        span_field("contents.biases", biases),
     )
 
 

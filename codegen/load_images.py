@@ -40,6 +40,16 @@ def reloaded_biases(placed: Placed, segment: Segment) -> tuple[BiasRun, ...]:
     return _bias_runs([(placed, placed.reloaded_biases(segment))])
 
 
+def entry_chunks(placed: Placed) -> tuple[Chunk, ...]:
+    """Kernels that are written when a model runs after another one."""
+    return _chunks(placed.requirements.device, _runs([(placed, placed.reload.entry_weights if placed.reload else ())]))
+
+
+def entry_biases(placed: Placed) -> tuple[BiasRun, ...]:
+    """Biases that are."""
+    return _bias_runs([(placed, placed.reload.entry_biases if placed.reload else ())])
+
+
 def _runs(layers: Iterable[tuple[Placed, Collection[str]]]) -> tuple[WeightRun, ...]:
     """The kernel columns of some layers of some models."""
     columns: dict[Processor, dict[Column, Bytes]] = {}

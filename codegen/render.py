@@ -89,6 +89,8 @@ def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
         "id": firmware.identifier,
         "image": image,
         "models": [_model(firmware, model) for model in firmware.models],
+        "reloads": any(model.weights or model.biases for model in firmware.models)
+        or any(stage.weights or stage.biases for stage in firmware.stages),
         "output_words": max(-(-stage.result.bytes // WORD_BYTES) for stage in firmware.stages),
         "test_bits": lambda test: firmware.models[test.model].stages[test.stage].result.bits,
         "logits": max(measured, default=1),

@@ -83,7 +83,7 @@ def load_image_plan(path: Path, device: Device) -> ImagePlan:
     _check_names(saved, opened, path)
     parts = {name: Part(one.spec, one.sources) for name, one in opened.items()}
     chains = build_together(parts, next(iter(opened.values())).device)
-    plans = [restored(record, opened[record.name], chains[record.name], path) for record in saved.models]
+    plans = [restored(record, opened[record.name], chains[record.name], path, several=True) for record in saved.models]
     check_together({plan.spec.name: plan.placed for plan in plans}, saved.objectives)
     image = ImagePlan(saved.name, tuple(plans), saved.objectives)
     if image_digest(image) != saved.digest:

@@ -148,10 +148,14 @@ def plan_digest(plan: Plan) -> str:
         "weights": dict(placement.weights),
         "biases": {name: [place.quadrant, place.start] for name, place in placement.biases.items()},
         "data": dict(placement.data),
-        **({"reload": [one.weights, one.biases]} if (one := plan.placed.reload) else {}),
-        **({"external": True} if one and one.external else {}),
+        **({"reload": _reload_names(reload)} if (reload := plan.placed.reload) else {}),
+        **({"external": True} if reload and reload.external else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _reload_names(reload: Reload) -> list[tuple[str, ...]]:
+    return [reload.weights, reload.biases, reload.entry_weights, reload.entry_biases]
 
 
 def _numbers(stage: ExitStage) -> tuple[object, ...]:
@@ -216,15 +220,16 @@ def open_record(saved: PlanRecord, path: Path, device: Device) -> OpenedRecord:
     return OpenedRecord(spec, sources, device)
 
 
-def restored(saved: PlanRecord, opened: OpenedRecord, built: Chain, path: Path) -> Plan:
-    """The plan of a record with its chain. CheckFailed if its placement breaks a rule, Damaged as `load_plan`."""
+def restored(saved: PlanRecord, opened: OpenedRecord, built: Chain, path: Path, several: bool = False) -> Plan:
+    """The plan of a record with its chain. CheckFailed if its placement breaks a rule, Damaged as `load_plan`.
+    `several`: it is that of a model beside others."""
     chain = with_threshold(built, _thresholds(saved))
     chain = with_cuts(chain, _saved_cuts(saved, chain, opened.device, path))
     _check_stages(saved, chain, path)
     requirements = requirements_of(chain, opened.device)
     problem, reload = placement_problem(requirements), saved.placement.reload
     if reload:
-        problem = _reloaded(requirements, problem, reload, path)
+        problem = _reloaded(requirements, problem, reload, path, several)
         source = opened.spec.reload
         if source is None or (reload.external, reload.bytes_per_second) != _read_from(reload, source):
             raise damaged(path, "`placement.reload` is not what its spec allows")
@@ -272,10 +277,10 @@ def _check_stages(saved: PlanRecord, chain: Chain, path: Path) -> None:
         raise InputError(Diagnostic(Where(str(path)), message))
 
 
-def _reloaded(requirements: MemoryRequirements, problem: Problem, reload: Reload, path: Path) -> Problem:
+def _reloaded(requirements: MemoryRequirements, problem: Problem, reload: Reload, path: Path, several: bool) -> Problem:
     """The problem with what the plan says is written again. Damaged if that cannot be."""
     try:
-        return reloaded(requirements, problem, reload)
+        return reloaded(requirements, problem, reload, several)
     except ValueError as error:
         raise damaged(path, f"`placement.reload`: {error}") from error
 

@@ -68,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
         print_costs(one, console)
     for entry in entries:
         what = f"to {entry.model} from another model: {entry.register_writes:,} register writes, "
-        console.print(f"{what}{entry.weight_words} weight words, {entry.cycles:,} cycles (estimated)", highlight=False)
+        console.print(
+            f"{what}{entry.weight_words:,} weight words, {entry.cycles:,} cycles (estimated)", highlight=False
+        )
     terminal.print_json(json_text(costs_json(costs[0]) if len(costs) == 1 else image_costs_json(costs, entries)), args)
     return 0
 

@@ -24,12 +24,13 @@ NOT_COUNTED = "whose reading is not in the cycles: `external: {bytes_per_second:
 ADD_UP = "weight columns are those of the fullest processor; each stage may have another, so they do not add up"
 
 
-def print_plan(report: Report, console: Console, alone: bool = True) -> None:
-    """Stages, memory and switches: what is known without running the firmware. `alone`: it has the device to itself."""
+def print_plan(report: Report, console: Console, alone: bool = True, resident: bool = True) -> None:
+    """Stages, memory and switches: what is known without running the firmware. `alone`: it has the device to itself;
+    `resident`: nothing of other models is written again either."""
     if report.choice:
         print_choice(report.choice, console)
     console.print(_stages(report))
-    console.print(_memory(report, alone))
+    console.print(_memory(report, alone, resident and report.reload is None))
     if report.reload:
         console.print(_reload_text(report.reload), markup=False)
     if report.switches:
@@ -116,9 +117,9 @@ def _shortened(layers: Sequence[str]) -> str:
     return f"{layers[0]} .. {layers[-1]} ({len(layers)})" if len(layers) > 2 else ", ".join(layers)
 
 
-def _memory(report: Report, alone: bool) -> Table:
+def _memory(report: Report, alone: bool, resident: bool) -> Table:
     names = ("stage", "weight columns", "weight bytes", "bias bytes", "data bytes touched")
-    table = make_table("memory" if report.reload else "memory, everything resident", names)
+    table = make_table("memory, everything resident" if resident else "memory", names)
     for stage in report.stages:
         numbers = (stage.weight_columns, stage.weight_bytes, stage.bias_bytes, stage.data_bytes)
         table.add_row(stage.name, *(f"{number:,}" for number in numbers))
@@ -142,10 +143,8 @@ def memory_cells(memory: MemoryReport) -> tuple[str, str, str]:
 
 def _reload_text(one: ReloadReport) -> str:
     """What is written again, and what that costs."""
-    kinds = ((one.weights, "weights"), (one.biases, "biases"))
-    what = " and ".join(f"{kind} of {', '.join(names)}" for names, kind in kinds if names)
-    proof = "the fewest possible" if one.bound == one.words else f"{one.bound:,.0f} at least"
-    mean = f"{one.words:,.0f} words an inference ({proof}), at most {one.worst:,}"
+    what = written_text(one.weights, one.biases)
+    mean = f"{one.words:,.0f} words an inference ({proof_text(one)}), at most {one.worst:,}"
     text = f"written again when needed: {what}: {mean}; all but the first stage's: {one.everything:,.0f}"
     return text if one.external_bytes is None else f"{text}\n{_external_text(one)}"
 
@@ -153,6 +152,17 @@ def _reload_text(one: ReloadReport) -> str:
 def _external_text(one: ReloadReport) -> str:
     speed = f"read at {one.bytes_per_second:,} bytes a second" if one.bytes_per_second else NOT_COUNTED
     return f"outside flash: {one.external_bytes:,} bytes of these weights, {speed}"
+
+
+def written_text(weights: Sequence[str], biases: Sequence[str]) -> str:
+    """`weights of main/3, main/4 and biases of main/3`"""
+    kinds = ((weights, "weights"), (biases, "biases"))
+    return " and ".join(f"{kind} of {', '.join(names)}" for names, kind in kinds if names)
+
+
+def proof_text(one: ReloadReport) -> str:
+    """Whether fewer words could do."""
+    return "the fewest possible" if one.bound == one.words else f"{one.bound:,.0f} at least"
 
 
 def _switches(report: Report) -> Table:

@@ -89,7 +89,9 @@ def _entries(own: Sequence[Layout], entries: Sequence[EntryReport]) -> tuple[Swi
     """From each model's last stage to the first one of the next model, and from the last model to the first."""
     pairs = zip(own, [*own[1:], own[0]], [*entries[1:], entries[0]], strict=True)
     return tuple(
-        SwitchUse(one.stages[-1].name, other.stages[0].name, entry.register_writes + entry.weight_words)
+        SwitchUse(
+            one.stages[-1].name, other.stages[0].name, entry.register_writes + entry.weight_words + entry.bias_words
+        )
         for one, other, entry in pairs
     )
 
@@ -98,6 +100,7 @@ def _headline(report: ImageReport) -> tuple[Statement, ...]:
     words = sum(entry.weight_words + entry.bias_words for entry in report.entries)
     most = max(entry.register_writes for entry in report.entries)
     names = ", ".join(one.name for one in report.models)
-    resident = Statement(f"{len(report.models)} models", f"in one image, all resident: {names}")
+    how = "not all resident" if report.reload else "all resident"
+    resident = Statement(f"{len(report.models)} models", f"in one image, {how}: {names}")
     switch = f"written to go from one model to another; at most {most:,} registers are"
-    return resident, Statement(f"{words} weight words", switch), verified_statement(report.verified)
+    return resident, Statement(f"{words:,} weight and bias words", switch), verified_statement(report.verified)

@@ -12,6 +12,8 @@ from offramp.codegen.firmware import BiasRun, BusWrite, Chunk
 from offramp.codegen.load_images import (
     bias_runs,
     buffer_runs,
+    entry_biases,
+    entry_chunks,
     reloaded_biases,
     reloaded_chunks,
     tensor_layout,
@@ -86,6 +88,7 @@ class ModelRunner:
         full; run it, or the part of it that ends with a layer."""
         if self.stage is None:
             self.write(self.switching.configure(index))
+            self._write_memories(entry_chunks(self.placed), entry_biases(self.placed))
         elif self.stage != index:
             self.write(self.switching.transition(self.stage, index))
         self.stage = index

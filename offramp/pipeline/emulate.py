@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.external import HEADER
-from offramp.codegen.load_images import bias_runs, reloaded_biases, reloaded_chunks, weight_chunks
+from offramp.codegen.load_images import (
+    bias_runs,
+    entry_biases,
+    entry_chunks,
+    reloaded_biases,
+    reloaded_chunks,
+    weight_chunks,
+)
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed
 from offramp.pipeline.outside import read_outside
@@ -154,7 +161,7 @@ def verify_together(
         wrong = tuple(line for line in lines if line not in refused)
         emulated.append(Emulated(own, verified, lines, wrong))
     if not faults and not any(found.statuses):  # after an error everything is loaded again
-        _check_loads(tasks, emulated[0].verified)
+        _check_loads(tasks, models, emulated[0].verified)
         if external:
             _check_fetches(tasks, external)
     return tuple(emulated)
@@ -211,14 +218,16 @@ def _run_with_faults(
     )
 
 
-def _check_loads(tasks: Sequence[Task], verified: Verified) -> None:
+def _check_loads(tasks: Sequence[Task], models: Sequence[int], verified: Verified) -> None:
     """CheckFailed if weights or biases were written more often than the one time at the start and, those that are not
-    resident, the times that their runs were reached."""
-    models = [task.placed for task in tasks]
-    weights = sum(len(chunk.words) for chunk in weight_chunks(*models))
-    biases = sum(len(run.values) for run in bias_runs(*models))
-    for task in tasks:
-        again = _written_again(task)
+    resident, the times that their runs were reached or their model ran after another one. `models`: the model of each
+    inference."""
+    placed = [task.placed for task in tasks]
+    weights = sum(len(chunk.words) for chunk in weight_chunks(*placed))
+    biases = sum(len(run.values) for run in bias_runs(*placed))
+    entered = Counter(model for before, model in pairwise([None, *models]) if model != before)
+    for number, task in enumerate(tasks):
+        again = _written_again(task, entered[number])
         weights, biases = weights + again[0], biases + again[1]
     if (verified.weight_words, verified.bias_words) != (weights, biases):
         wrote = f"the firmware wrote {verified.weight_words} weight words and {verified.bias_words} bias words"
@@ -228,16 +237,17 @@ def _check_loads(tasks: Sequence[Task], verified: Verified) -> None:
 def _check_fetches(tasks: Sequence[Task], external: External) -> None:
     """CheckFailed if more or less was read from outside flash than the header at the start and the weights that are
     written again."""
-    planned = HEADER.size + WORD_BYTES * sum(_written_again(task)[0] for task in tasks)
+    planned = HEADER.size + WORD_BYTES * sum(_written_again(task, 0)[0] for task in tasks)
     if external.read_bytes != planned:
         found = f"the firmware read {external.read_bytes} bytes from outside flash"
         raise CheckFailed(f"{found}; what is planned takes {planned}")
 
 
-def _written_again(task: Task) -> tuple[int, int]:
+def _written_again(task: Task, entered: int) -> tuple[int, int]:
     """Weight and bias words that a model's answers take besides what is resident."""
     chain = task.placed.requirements.chain
-    weights = biases = 0
+    weights = entered * sum(len(chunk.words) for chunk in entry_chunks(task.placed))
+    biases = entered * sum(len(run.values) for run in entry_biases(task.placed))
     last_runs = np.array(chain.answering)[exit_indices(chain, task.expected)] if task.expected else np.zeros(0)
     for number, segment in enumerate(chain.segments):
         times = int((last_runs >= number).sum())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from offramp.codegen.load_images import reload_words, reloaded_biases, reloaded_chunks, weight_chunks
+from offramp.codegen.load_images import entry_biases, entry_chunks, reload_words, reloaded_biases, reloaded_chunks
 from offramp.configs.device import Device
 from offramp.pipeline.alone import alone_budgets
 from offramp.pipeline.chains import answer_count
@@ -32,12 +32,13 @@ from offramp.pipeline.report import (
     SwitchReport,
 )
 from offramp.pipeline.warnings import plan_warnings
-from offramp.planner.allocation.budget import segment_cycles, switching_cycles
+from offramp.planner.allocation.budget import entering_cycles, segment_cycles, switching_cycles
 from offramp.planner.allocation.place import Placed
+from offramp.planner.allocation.reload import Reload
+from offramp.planner.allocation.together import problem_together
 from offramp.planner.chain.answers import class_labels
-from offramp.planner.hardware.core import switch_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
-from offramp.planner.ir.chain import ExitRule, Stage
+from offramp.planner.ir.chain import ExitRule, Segment, Stage
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.problem import HIGHEST
@@ -70,18 +71,15 @@ def _reload(placed: Placed) -> ReloadReport | None:
     found = placed.reload
     if found is None:
         return None
-    segments = placed.requirements.chain.segments
-    chunks = [chunk.words for segment in segments for chunk in reloaded_chunks(placed, segment)]
-    biases = [run.values for segment in segments for run in reloaded_biases(placed, segment)]
     return ReloadReport(
         weights=found.weights,
         biases=found.biases,
         words=found.words / found.inferences,
         bound=found.bound / found.inferences,
-        worst=sum(map(len, chunks)) + sum(map(len, biases)),
+        worst=sum(_worst_words(placed)),
         everything=found.everything / found.inferences,
         inferences=found.inferences,
-        external_bytes=WORD_BYTES * sum(map(len, chunks)) if found.external else None,
+        external_bytes=WORD_BYTES * _worst_words(placed)[0] if found.external else None,
         bytes_per_second=found.bytes_per_second,
     )
 
@@ -202,11 +200,57 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
     )
 
 
+def _reload_together(image: PlannedImage) -> ReloadReport | None:
+    """Of several models."""
+    models = [(name, made.plan.placed) for name, made in zip(image.names, image.models, strict=True)]
+    written = [(name, placed, placed.reload) for name, placed in models if placed.reload]
+    if not written:
+        return None
+    words = written[0][2]
+
+    def named(kind: Callable[[Reload], tuple[str, ...]]) -> tuple[str, ...]:
+        return tuple(f"{name}:{layer}" for name, _, reload in written for layer in kind(reload))
+
+    return ReloadReport(
+        weights=named(lambda reload: reload.weights),
+        biases=named(lambda reload: reload.biases),
+        words=words.words / words.inferences,
+        bound=words.bound / words.inferences,
+        worst=max(sum(_entry_words(placed)) + sum(_worst_words(placed)) for _, placed in models),
+        everything=words.everything / words.inferences,
+        inferences=words.inferences,
+        entry_weights=named(lambda reload: reload.entry_weights),
+        entry_biases=named(lambda reload: reload.entry_biases),
+    )
+
+
+def _worst_words(placed: Placed) -> tuple[int, int]:
+    """Weight and bias words that are written again in an inference that reaches the last stage, behind one of the same
+    model."""
+    found = [_again_words(placed, segment) for segment in placed.requirements.chain.segments]
+    return sum(weights for weights, _ in found), sum(biases for _, biases in found)
+
+
+def _again_words(placed: Placed, segment: Segment) -> tuple[int, int]:
+    """Weight and bias words that are written again before a run."""
+    chunks, runs = reloaded_chunks(placed, segment), reloaded_biases(placed, segment)
+    return sum(len(chunk.words) for chunk in chunks), sum(len(run.values) for run in runs)
+
+
+def _entry_words(placed: Placed) -> tuple[int, int]:
+    """Those that are written when a model runs after another one."""
+    chunks, runs = entry_chunks(placed), entry_biases(placed)
+    return sum(len(chunk.words) for chunk in chunks), sum(len(run.values) for run in runs)
+
+
 def image_report(image: PlannedImage, evaluations: Sequence[Evaluation | None]) -> ImageReport:
     """Everything about an image that does not need the firmware to run. `evaluations`: of each model's test data."""
     reports = tuple(plan_report(made, found) for made, found in zip(image.models, evaluations, strict=True))
-    memory = reports[0].memory if len(reports) == 1 else _common_memory(image)
-    return ImageReport(FORMAT, image.name, image.device.name, reports, memory, entries_of(image))
+    if len(reports) == 1:
+        return ImageReport(FORMAT, image.name, image.device.name, reports, reports[0].memory, ())
+    reports = tuple(replace(one, reload=None) for one in reports)
+    entries, reload = entries_of(image), _reload_together(image)
+    return ImageReport(FORMAT, image.name, image.device.name, reports, _common_memory(image), entries, reload=reload)
 
 
 def entries_of(image: PlannedImage) -> tuple[EntryReport, ...]:
@@ -217,28 +261,32 @@ def entries_of(image: PlannedImage) -> tuple[EntryReport, ...]:
 def _common_memory(image: PlannedImage) -> MemoryReport:
     """Of all models; kernels that they share count once."""
     own = [_memory(made.plan.placed, image.device) for made in image.models]
-    chunks = weight_chunks(*(made.plan.placed for made in image.models))
+    problem = problem_together({made.plan.spec.name: made.chain for made in image.models}, image.device)
+    columns = sum(block.columns * block.processors.bit_count() for block in problem.weights)
     highest = next(one for one in image.plan.objectives if one.name == HIGHEST)
     return replace(
         own[0],
         highest_column=highest.value,
         proved_lowest=highest.optimal,
         objectives=image.plan.objectives,
-        weight_bytes=sum(chunk.columns for chunk in chunks) * image.device.memories["weights"].word_bytes,
+        weight_bytes=columns * image.device.memories["weights"].word_bytes,
         bias_bytes=sum(one.bias_bytes for one in own),
     )
 
 
 def _entry(image: PlannedImage, model: int) -> EntryReport:
     made, writes = image.models[model], image.entry(model)
+    placed = made.plan.placed
     kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
+    own = zip(_entry_words(placed), _again_words(placed, made.chain.segments[0]), strict=True)
+    weights, biases = (sum(words) for words in own)
     return EntryReport(
         model=image.names[model],
         register_writes=kinds["register"],
-        weight_words=kinds["weights"],
-        bias_words=kinds["bias"],
-        reload_words=sum(sum(reload_words(made.plan.placed, segment)) for segment in made.chain.segments),
-        cycles=switch_cycles(made.device, len(writes)).cycles,
+        weight_words=kinds["weights"] + weights,
+        bias_words=kinds["bias"] + biases,
+        reload_words=sum(sum(reload_words(placed, segment)) for segment in made.chain.segments),
+        cycles=entering_cycles(placed, len(writes)).cycles,
     )
 
 
@@ -255,17 +303,16 @@ def _switch(made: Planned, before: int, after: int) -> SwitchReport:
     writes = states.transition(before, after)
     kinds = count_kinds(np.array([write.address for write in writes], np.uint32), made.device)
     placed = made.plan.placed
-    again = sum(len(chunk.words) for chunk in reloaded_chunks(placed, segments[after]))
-    kinds["bias"] += sum(len(run.values) for run in reloaded_biases(placed, segments[after]))
+    weights, biases = _again_words(placed, segments[after])
     return SwitchReport(
         source=segments[before].name,
         target=segments[after].name,
         register_writes=kinds["register"],
-        weight_words=kinds["weights"] + again,
-        bias_words=kinds["bias"],
+        weight_words=kinds["weights"] + weights,
+        bias_words=kinds["bias"] + biases,
         reload_words=sum(reload_words(placed, segments[after])) + len(states.configure(after)),
         cycles=switching_cycles(placed, len(writes), segments[after]).cycles,
-        fetched_words=again if placed.reload and placed.reload.external else 0,
+        fetched_words=weights if placed.reload and placed.reload.external else 0,
     )
 
 

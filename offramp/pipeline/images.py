@@ -12,12 +12,21 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.host.progress import Progress
 from offramp.pipeline.choosing import choose_plan
-from offramp.pipeline.planning import Planned, calibrated, make_plan, planned
-from offramp.planner.allocation.together import place_together
+from offramp.pipeline.planning import (
+    CHOOSING_AGAIN,
+    Planned,
+    make_plan,
+    planned,
+    reached_stages,
+    with_thresholds_of,
+)
+from offramp.planner.allocation.reload_together import Demand
+from offramp.planner.allocation.together import PlacedTogether, place_together
 from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.chain.together import Part, alternatives_of, build_together
 from offramp.planner.image_plan import ImagePlan, check_agreement, load_image_plan
-from offramp.planner.ir.chain import with_threshold
+from offramp.planner.ir.chain import Chain, with_threshold
+from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
@@ -58,7 +67,9 @@ class PlannedImage:
         return self.models[model].lowered.switching.configure(0)
 
 
-RELOAD = "`reload: allowed` is for a build of a single spec; the weights of several models are resident"
+EXTERNAL = (
+    "`reload: external` is for a build of a single spec; several models write their weights from flash: `allowed`"
+)
 
 
 def make_image(
@@ -72,7 +83,9 @@ def make_image(
     specs = [load_spec(path, device) for path, device in zip(files.specs, devices, strict=True)]
     if len(specs) == 1:
         return image_of(make_plan(specs[0], devices[0], progress, tasks))
-    if problems := [Diagnostic(spec.places["reload"], RELOAD) for spec in specs if spec.reload]:
+    if problems := [
+        Diagnostic(spec.places["reload"], EXTERNAL) for spec in specs if spec.reload and spec.reload.external
+    ]:
         raise InputError(problems)
     devices = [with_clocks(device, spec.clocks) for device, spec in zip(devices, specs, strict=True)]
     check_agreement([(spec.where, device) for spec, device in zip(specs, devices, strict=True)])
@@ -131,24 +144,62 @@ def _placed(
     problems += [problem for network in networks for problem in check_network(network, device)]
     if problems:
         raise InputError(problems)
-    together = place_together(chains, device, alternatives_of(parts, chains, device))
-    lowered = lower_together(list(together.models.values()))
-    models = []
-    for one, (model, draft) in zip(lowered, drafts.items(), strict=True):
-        plan = Plan(draft.spec, one.placed, compared[model])
-        made = planned(plan, one)
-        models.append(_chosen(made, draft.chosen) if draft.chosen else calibrated(draft.spec, made, progress, tasks))
+    together = place_together(chains, device, alternatives_of(parts, chains, device), _demands(drafts, chains))
+    models = [
+        _as_chosen(draft, made) if draft.chosen else with_thresholds_of(draft.spec, made, progress, tasks)
+        for draft, made in zip(drafts.values(), _planned(together, drafts, compared), strict=True)
+    ]
+    if any(placed.reload for placed in together.models.values()) and any(made.plan.calibration for made in models):
+        progress.step(CHOOSING_AGAIN)
+        chains = {model: _with_thresholds(chains[model], made.plan) for model, made in zip(parts, models, strict=True)}
+        reached = [reached_stages(made.plan) for made in models]
+        together = place_together(chains, device, demands=_demands(drafts, chains, reached))
+        again = _planned(together, drafts, compared)
+        models = [_as_before(made, known.plan) for made, known in zip(again, models, strict=True)]
     return PlannedImage(ImagePlan(name, tuple(made.plan for made in models), together.objectives), tuple(models))
 
 
-def _chosen(made: Planned, alone: Plan) -> Planned:
+def _demands(
+    drafts: Mapping[str, _Draft], chains: Mapping[str, Chain], reached: Sequence[tuple[int, ...]] = ()
+) -> dict[str, Demand] | None:
+    """How often models are used, if one may be written again: every stage always, unless it is known better."""
+    always = [(1,) * len(chain.stages) for chain in chains.values()]
+    found = {
+        name: Demand(counts, draft.spec.asked, draft.spec.reload is not None)
+        for (name, draft), counts in zip(drafts.items(), reached or always, strict=True)
+    }
+    return found if any(one.allowed for one in found.values()) else None
+
+
+def _planned(
+    together: PlacedTogether, drafts: Mapping[str, _Draft], compared: Mapping[str, Mapping[str, Network]]
+) -> list[Planned]:
+    """A plan of each model, as it was placed."""
+    lowered = lower_together(list(together.models.values()))
+    return [
+        planned(Plan(draft.spec, one.placed, compared[name]), one)
+        for one, (name, draft) in zip(lowered, drafts.items(), strict=True)
+    ]
+
+
+def _as_chosen(draft: _Draft, made: Planned) -> Planned:
     """The model with the thresholds that were chosen for it alone."""
-    rules = [(stage.name, stage.exit) for stage in alone.chain.exits]
-    known = [(name, rule, rule.threshold) for name, rule in rules if rule and rule.known]
-    thresholds = {name: rule.by_class if one is None else one for name, rule, one in known}
-    placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
-    plan = replace(made.plan, placed=placed, calibration=alone.calibration, choice=alone.choice)
-    return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
+    assert draft.chosen
+    placed = made.plan.placed.with_chain(_with_thresholds(made.chain, draft.chosen))
+    made = replace(made, plan=replace(made.plan, placed=placed), lowered=replace(made.lowered, placed=placed))
+    return _as_before(made, draft.chosen)
+
+
+def _as_before(made: Planned, known: Plan) -> Planned:
+    """The model with what is known of how it was chosen."""
+    return replace(made, plan=replace(made.plan, calibration=known.calibration, choice=known.choice))
+
+
+def _with_thresholds(chain: Chain, known: Plan) -> Chain:
+    """The chain with the thresholds of a plan of the same stages."""
+    rules = [(stage.name, stage.exit) for stage in known.chain.exits]
+    chosen = [(name, rule, rule.threshold) for name, rule in rules if rule and rule.known]
+    return with_threshold(chain, {name: rule.by_class if one is None else one for name, rule, one in chosen})
 
 
 def open_image(path: Path, device: Device) -> PlannedImage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +31,8 @@ from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.spec import AutoSpec, Calibration, ManualSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
+
+CHOOSING_AGAIN = "choosing what is written again, by how often stages are reached"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,17 @@ def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, t
 
 
 def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Executor) -> Planned:
+    """The plan with thresholds chosen on the spec's data, if it asks for that, and what is written again chosen by how
+    often stages are reached with them. InputError if they cannot be."""
+    found = with_thresholds_of(spec, made, progress, tasks)
+    if found.plan.calibration is None or found.plan.placed.reload is None:
+        return found
+    progress.step(CHOOSING_AGAIN)
+    lowered = lower(place(found.chain, found.device, reached=reached_stages(found.plan), source=spec.reload or FLASH))
+    return planned(replace(found.plan, placed=lowered.placed), lowered)
+
+
+def with_thresholds_of(spec: ManualSpec, made: Planned, progress: Progress, tasks: Executor) -> Planned:
     """The plan with thresholds chosen on the spec's data, if it asks for that. InputError if they cannot be."""
     if spec.calibration is None:
         return made
@@ -87,19 +99,17 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
     found = _calibrate(spec, spec.calibration, made, tasks)
     early = zip(made.chain.exits, found.thresholds, strict=False)
     thresholds = {stage.name: by_class(one, _meaning(made.chain, stage)) for stage, one in early}
-    if made.plan.placed.reload:
-        progress.step("choosing what is written again, by how often stages are reached")
-        reached = reached_stages(found.exit_counts)
-        lowered = lower(place(made.chain, made.device, reached=reached, source=spec.reload or FLASH))
-        made = planned(replace(made.plan, placed=lowered.placed), lowered)
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())
     return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
 
 
-def reached_stages(exit_counts: Sequence[int]) -> list[int]:
-    """How many inferences reach each stage, by how many leave at each."""
-    return [sum(exit_counts[stage:]) for stage in range(len(exit_counts))]
+def reached_stages(plan: Plan) -> tuple[int, ...]:
+    """How many inferences reach each stage: of the images that thresholds were chosen on; without any, all of one."""
+    if plan.calibration is None:
+        return (1,) * len(plan.chain.stages)
+    leave = [round(share * plan.calibration.images) for share in plan.calibration.shares]
+    return tuple(sum(leave[stage:]) for stage in range(len(leave)))
 
 
 def _meaning(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:

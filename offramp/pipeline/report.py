@@ -134,7 +134,11 @@ class ReloadReport:
     in the mean, `bound`: the least that any choice takes; `worst`: if it goes through all stages; `everything`: in the
     mean if all but the first stage's were written again. Means over `inferences` inferences of the calibration data; 1:
     every stage is taken to be reached. `external_bytes`: of these weights in a file outside flash; None: in flash.
-    `bytes_per_second`: how fast that is read, as the spec says; None: the time is not in the costs."""
+    `bytes_per_second`: how fast that is read, as the spec says; None: the time is not in the costs.
+
+    Of several models: `entry_weights`, `entry_biases`: what is written when a model runs after another one; layers are
+    `model:layer`; `everything`: if all were that may be; means over inferences of all models, each as often as its spec
+    says; `worst`: of an inference behind one of another model."""
 
     weights: tuple[str, ...]
     biases: tuple[str, ...]
@@ -145,6 +149,8 @@ class ReloadReport:
     inferences: int
     external_bytes: int | None = None
     bytes_per_second: int | None = None
+    entry_weights: tuple[str, ...] = ()
+    entry_biases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -237,8 +243,8 @@ class Report:
 
 @dataclass(frozen=True)
 class EntryReport:
-    """What switching to a model writes, whichever ran before: the full state of its first stage. `reload_words`: what
-    loading the model's weights and biases anew would write besides."""
+    """What switching to a model writes, whichever ran before: the full state of its first stage, and what is written
+    again then. `reload_words`: what loading the model's weights and biases anew would write besides."""
 
     model: str
     register_writes: int
@@ -252,7 +258,8 @@ class EntryReport:
 class ImageReport:
     """report.json of an image with several models. In `models`, `memory` is that of a model's own part of the
     placement, and there is no `firmware`. `memory`, `verified`: of all models together, what they share once.
-    `verified_switches`: how often the verified answers went from one model to another."""
+    `verified_switches`: how often the verified answers went from one model to another. `reload`: of all models; they
+    have none of their own."""
 
     format: int
     name: str
@@ -263,6 +270,7 @@ class ImageReport:
     verified: Verified | None = None
     verified_switches: int | None = None
     firmware: FirmwareReport | None = None
+    reload: ReloadReport | None = None
 
 
 def image_report_json(report: ImageReport) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from types import MappingProxyType
@@ -124,16 +124,28 @@ def cycle_budget(
 
 def switching_cycles(placed: Placed, writes: int, after: Segment) -> Cycles:
     """So many register writes, and what is written again before a run."""
+    return _writing(placed, writes, placed.reloaded_weights(after), placed.reloaded_biases(after))
+
+
+def entering_cycles(placed: Placed, writes: int) -> Cycles:
+    """So many register writes, and what is written when a model runs after another one, before its first run."""
+    first, found = placed.requirements.chain.segments[0], placed.reload
+    weights, biases = (found.entry_weights, found.entry_biases) if found else ((), ())
+    again = (placed.reloaded_weights(first), placed.reloaded_biases(first))
+    return _writing(placed, writes, (*weights, *again[0]), (*biases, *again[1]))
+
+
+def _writing(placed: Placed, writes: int, weights: Collection[str], biases: Collection[str]) -> Cycles:
+    """Register writes, and the kernels and biases of some layers."""
     device, requirements = placed.requirements.device, placed.requirements
-    columns = set(placed.reloaded_weights(after))
-    weight_bytes = sum(requirements.layer(slot).weight_bytes for slot in after.slots if slot.name in columns)
-    names = set(placed.reloaded_biases(after))
-    biases = sum(block.length for block in placed.problem.biases if block.name in names)
-    parts = [switch_cycles(device, writes + biases)]
+    slots = requirements.chain.slots
+    weight_bytes = sum(requirements.layer(slot).weight_bytes for slot in slots if slot.name in weights)
+    lengths = sum(block.length for block in placed.problem.biases if block.name in biases)
+    parts = [switch_cycles(device, writes + lengths)]
     if weight_bytes:
         parts.append(weight_load_cycles(device, weight_bytes))
-    if columns and placed.reload and placed.reload.external:
-        size = external_bytes(requirements, [slot.name for slot in after.slots if slot.name in columns])
+    if weights and placed.reload and placed.reload.external:
+        size = external_bytes(requirements, weights)
         parts.insert(0, fetch_cycles(device, size, placed.reload.bytes_per_second))  # whose source says most
     return sum_cycles(parts)
 

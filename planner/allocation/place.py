@@ -27,7 +27,8 @@ NO_RELOAD = "with `reload: allowed` neither: the first stage, and what one layer
 @dataclass(frozen=True, eq=False)
 class Placed:
     """A chain with its checked placement: where every tensor, weight block and bias block lies. `reload`: what is
-    written again whenever it is needed; None if everything is resident."""
+    written again whenever it is needed; None if everything is resident. Lives are in the parts of this chain, also of a
+    model beside others."""
 
     requirements: MemoryRequirements
     problem: Problem
@@ -57,12 +58,12 @@ class Placed:
 
     def reloaded_weights(self, segment: Segment) -> tuple[str, ...]:
         """The layers whose kernels are written again before a run: it is the first that needs them."""
-        names = {block.name for block in self.problem.weights if block.life}
+        names = set(self.reload.weights if self.reload else ())
         return tuple(slot.name for slot in segment.slots if slot.name in names)
 
     def reloaded_biases(self, segment: Segment) -> tuple[str, ...]:
         """The same of biases."""
-        names = {block.name for block in self.problem.biases if block.life}
+        names = set(self.reload.biases if self.reload else ())
         return tuple(slot.name for slot in segment.slots if slot.name in names)
 
     def read_base(self, slot: Slot) -> Word:

@@ -1,4 +1,4 @@
-"""What is written again where not everything fits: from a chain to the choice (`placement.reload`), and back."""
+"""What is written again where not everything fits: from chains to the choice (`placement.reload`), and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from offramp.planner.allocation.requirements import MemoryRequirements, streamin
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div
 from offramp.planner.ir.cuts import segment_cuts
 from offramp.planner.placement.answer import Impossible, Undecided
-from offramp.planner.placement.cpsat_reload import Chosen, Reloadable
+from offramp.planner.placement.cpsat_reload import Candidates, Chosen, Use
 from offramp.planner.placement.interval_problem import DEFAULT_LIMITS, Limits
 from offramp.planner.placement.problem import Problem
 from offramp.planner.placement.reload import choose_biases, choose_weights, with_lives
@@ -23,11 +23,13 @@ BRIEF = Limits(effort=0.5)  # for what is only told
 
 @dataclass(frozen=True)
 class Reload:
-    """Layers whose weights, and whose biases, are written again whenever their run is reached.
+    """Layers whose weights, and whose biases, are written again whenever their run is reached; and, of a model beside
+    others, those that are written when it runs after another one.
 
     `words`: written for that in `inferences` inferences together, of which each stage is reached by as many as the
     choice was made for; `bound`: no choice takes fewer; `everything`: all that may be written again. `external`: the
-    weights are in a file outside flash, read at so many `bytes_per_second` if that is known.
+    weights are in a file outside flash, read at so many `bytes_per_second` if that is known. Beside other models the
+    words are the same for all of them: of inferences of all models.
     """
 
     weights: tuple[str, ...]
@@ -38,6 +40,38 @@ class Reload:
     inferences: int
     external: bool = False
     bytes_per_second: int | None = None
+    entry_weights: tuple[str, ...] = ()
+    entry_biases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """How often in a number of inferences each stage of a model is reached, and the model runs after another one, None
+    if there is no other."""
+
+    reached: tuple[int, ...]
+    entered: int | None = None
+
+
+@dataclass(frozen=True)
+class Uses:
+    """What may be written again of a model, by layer."""
+
+    weights: Mapping[str, Use]
+    biases: Mapping[str, Use]
+
+
+def choose(
+    problem: Problem, weights: Candidates, biases: Candidates, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Chosen, Chosen] | None:
+    """Weights and biases to be written again, for the least cost. None: it does not fit with any choice. OfframpError
+    if that is undecided."""
+    first, second = choose_weights(problem, weights, limits), choose_biases(problem, biases, limits)
+    if isinstance(first, Undecided) or isinstance(second, Undecided):
+        raise OfframpError(f"choosing what is written again is undecided after a solver effort of {limits.effort:g}")
+    if isinstance(first, Impossible) or isinstance(second, Impossible):
+        return None
+    return first.value, second.value
 
 
 def with_reload(
@@ -50,30 +84,23 @@ def with_reload(
     """The problem with what is written again, chosen for the fewest words. None: everything fits, or it does not fit
     with any choice. OfframpError if that is undecided. `reached`: for each stage the number of inferences that get
     there, the first stage's of all."""
-    weights, biases = candidates_of(requirements, reached)
-    first = choose_weights(problem, weights, limits)
-    second = choose_biases(problem, biases, limits)
-    if isinstance(first, Undecided) or isinstance(second, Undecided):
-        raise OfframpError(f"choosing what is written again is undecided after a solver effort of {limits.effort:g}")
-    if isinstance(first, Impossible) or isinstance(second, Impossible):
+    uses = uses_of(requirements, Frequency(tuple(reached)))
+    weights, biases = ({name: (use,) for name, use in kind.items()} for kind in (uses.weights, uses.biases))
+    chosen = choose(problem, weights, biases, limits)
+    if chosen is None or not any(one.at_entry for one in chosen):
         return problem, None
-    if not first.value.names and not second.value.names:
-        return problem, None
-    found = replace(
-        problem,
-        weights=with_lives(problem.weights, weights, first.value),
-        biases=with_lives(problem.biases, biases, second.value),
-    )
-    return found, Reload(
-        weights=tuple(block.name for block in problem.weights if block.name in first.value.names),
-        biases=tuple(block.name for block in problem.biases if block.name in second.value.names),
-        words=first.value.cost + second.value.cost,
-        bound=first.value.bound + second.value.bound,
-        everything=sum(one.cost for one in (*weights.values(), *biases.values())),
+    first, second = chosen
+    found = Reload(
+        weights=tuple(block.name for block in problem.weights if block.name in first.at_entry),
+        biases=tuple(block.name for block in problem.biases if block.name in second.at_entry),
+        words=first.cost + second.cost,
+        bound=first.bound + second.bound,
+        everything=sum(use.again or 0 for kind in (uses.weights, uses.biases) for use in kind.values()),
         inferences=reached[0],
-        external=source.external and bool(first.value.names),
-        bytes_per_second=source.bytes_per_second if first.value.names else None,
+        external=source.external and bool(first.at_entry),
+        bytes_per_second=source.bytes_per_second if first.at_entry else None,
     )
+    return reloaded(requirements, problem, found), found
 
 
 def reload_price(requirements: MemoryRequirements, problem: Problem) -> str | None:
@@ -92,48 +119,62 @@ def reload_price(requirements: MemoryRequirements, problem: Problem) -> str | No
     return f"it would fit with `reload: allowed` in a spec: {cost}"
 
 
-def reloaded(requirements: MemoryRequirements, problem: Problem, reload: Reload) -> Problem:
-    """The problem with what a plan says is written again. ValueError if it cannot be."""
-    reached = [0] * len(requirements.chain.stages)
-    weights, biases = candidates_of(requirements, reached)
-    if not (set(reload.weights) <= weights.keys() and set(reload.biases) <= biases.keys()):
-        raise ValueError("layers of the first stage are resident")
+def reloaded(requirements: MemoryRequirements, problem: Problem, reload: Reload, several: bool = False) -> Problem:
+    """The problem of a chain with what a plan says is written again. ValueError if it cannot be. `several`: the chain
+    is a model beside others."""
+    uses = uses_of(requirements, Frequency((0,) * len(requirements.chain.stages), 0 if several else None))
     return replace(
         problem,
-        weights=with_lives(problem.weights, weights, Chosen(frozenset(reload.weights), 0, 0)),
-        biases=with_lives(problem.biases, biases, Chosen(frozenset(reload.biases), 0, 0)),
+        weights=with_lives(problem.weights, *_as_planned(uses.weights, reload.weights, reload.entry_weights)),
+        biases=with_lives(problem.biases, *_as_planned(uses.biases, reload.biases, reload.entry_biases)),
     )
 
 
-def candidates_of(
-    requirements: MemoryRequirements, reached: Sequence[int]
-) -> tuple[Mapping[str, Reloadable], Mapping[str, Reloadable]]:
-    """Weights and biases that may be written again, by layer, with the words that this takes in all inferences.
+def _as_planned(uses: Mapping[str, Use], again: Sequence[str], entry: Sequence[str]) -> tuple[Candidates, Chosen]:
+    if not all(name in uses and uses[name].again is not None for name in again):
+        raise ValueError("layers of the first stage are resident")
+    if set(again) & set(entry) or not all(name in uses and uses[name].entry is not None for name in entry):
+        raise ValueError("what is written when a model is entered are layers of one of several models")
+    at_entry = {name: (name in entry,) for name in (*again, *entry)}
+    return {name: (use,) for name, use in uses.items()}, Chosen(at_entry, 0, 0)
 
-    Those of the first stage are resident: it never waits. In a chain of one stage that is what runs up to the first
-    place where it can be cut.
+
+def uses_of(requirements: MemoryRequirements, often: Frequency) -> Uses:
+    """What may be written again, with the words that this takes in all inferences.
+
+    The first stage never waits for a run of its own model: what it needs is resident or, beside other models, written
+    when the model runs after another one. In a chain of one stage that is what runs up to the first place where it can
+    be cut.
     """
     chain = requirements.chain
     parts, stages = _parts(requirements), {slot.name: n for n, stage in enumerate(chain.stages) for slot in stage.slots}
+    whole = frozenset(parts.values())
     users: dict[str, list[str]] = {}
     for name, owner in requirements.kernels.items():
         users.setdefault(owner, []).append(name)
 
-    def waits(name: str) -> bool:
-        return stages[name] > 0 or (len(chain.stages) == 1 and parts[name] > 0)
+    def use(names: Sequence[str], words: int) -> Use | None:
+        """Of what some layers need, in the order of their runs."""
+        waits = all(stages[name] > 0 or (len(chain.stages) == 1 and parts[name] > 0) for name in names)
+        needed = frozenset(range(parts[names[0]], max(parts[name] for name in names) + 1))
+        again = words * often.reached[stages[names[0]]] if waits else None
+        entry = words * often.entered if often.entered is not None else None
+        return Use(needed, whole, again, entry) if waits or entry is not None else None
 
-    weights, biases = {}, {}
+    weights, biases = dict[str, Use | None](), dict[str, Use | None]()
     for slot in chain.slots:
         hw = requirements.layer(slot)
-        own = users.get(slot.name, [])
-        if own and all(map(waits, own)):
-            life = (min(parts[name] for name in own), max(parts[name] for name in own))
-            weights[slot.name] = Reloadable(life, weight_words(hw) * reached[stages[own[0]]])
-        if hw.bias_bytes and waits(slot.name):
-            life = (parts[slot.name], parts[slot.name])
+        if slot.name in users:
+            weights[slot.name] = use(users[slot.name], weight_words(hw))
+        if hw.bias_bytes:
             length = hw.bias_bytes + streaming_bias_lead(requirements.stage_of[slot.writes], slot)
-            biases[slot.name] = Reloadable(life, length * reached[stages[slot.name]])
-    return weights, biases
+            biases[slot.name] = use([slot.name], length)
+    return Uses(*({name: one for name, one in kind.items() if one} for kind in (weights, biases)))
+
+
+def part_count(requirements: MemoryRequirements) -> int:
+    """Of a chain."""
+    return 1 + max(_parts(requirements).values())
 
 
 def external_bytes(requirements: MemoryRequirements, names: Iterable[str]) -> int:

@@ -1,8 +1,7 @@
-"""Several chains placed together, as the models of one image: one problem over all of them.
+"""Several chains placed together, as the models of one image: one problem over all of them (`models`).
 
-Weights and biases of all models are resident, equal kernels once. Only one model runs at a time, so the steps of the
-models come one after the other, and data of different models may lie in the same words; a buffer that is kept lives
-through the steps of all. In the problem a block has its model's name in front: `kws20:main/conv2`.
+Weights and biases of all models are resident, but for those that may be written again and do not fit, equal kernels
+once.
 """
 
 from __future__ import annotations
@@ -14,13 +13,9 @@ from itertools import combinations, islice
 
 from offramp.configs.device import Device
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, OfframpError
+from offramp.planner.allocation.models import Chains, ModelPart, Parts, full_name, joint_problem, parts_of
 from offramp.planner.allocation.place import Placed, place
-from offramp.planner.allocation.requirements import (
-    MemoryRequirements,
-    kernel_key,
-    placement_problem,
-    requirements_of,
-)
+from offramp.planner.allocation.reload_together import Demands, price_together, reload_together
 from offramp.planner.allocation.suggest import (
     ATTEMPTS,
     LIMITS,
@@ -33,11 +28,10 @@ from offramp.planner.allocation.suggest import (
 from offramp.planner.ir.chain import Chain
 from offramp.planner.placement.check import check
 from offramp.planner.placement.columns import objectives_of
-from offramp.planner.placement.problem import Buffer, Objective, Placement, Problem, Step, Violation, WeightBlock
+from offramp.planner.placement.problem import Objective, Placement, Problem, Violation
 from offramp.planner.placement.solve import solve
 from offramp.planner.rules.check import check_chain
 
-Chains = Mapping[str, Chain]  # by the model's name, in the order of the image
 Alternatives = Mapping[str, Iterable[Alternative]]  # by model: what could be different, and its chain with it
 
 
@@ -49,25 +43,17 @@ class PlacedTogether:
     objectives: tuple[Objective, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """A model's own requirements and problem. `owners`: for every weight block of it, the block of the problem of all
-    models that holds these kernels; `first`: the step at which the model begins."""
-
-    requirements: MemoryRequirements
-    problem: Problem
-    owners: Mapping[str, str]
-    first: Step
-
-
 def problem_together(chains: Chains, device: Device) -> Problem:
     """The placement problem of all models."""
-    return _problem(_parts(chains, device), device)
+    return joint_problem(parts_of(chains, device), device)
 
 
-def place_together(chains: Chains, device: Device, alternatives: Alternatives | None = None) -> PlacedTogether:
+def place_together(
+    chains: Chains, device: Device, alternatives: Alternatives | None = None, demands: Demands | None = None
+) -> PlacedTogether:
     """A checked placement of all models. Infeasible, with which of them would fit and what else would, if it is proved
-    that there is none; CheckFailed if ours is wrong.
+    that there is none; CheckFailed if ours is wrong. `demands`: how often models are used, of which those that allow it
+    may be written again.
 
     A single model is placed as it is alone.
     """
@@ -75,12 +61,16 @@ def place_together(chains: Chains, device: Device, alternatives: Alternatives | 
         ((name, chain),) = chains.items()
         alone = place(chain, device, alternatives=(alternatives or {}).get(name, ()))
         return PlacedTogether({name: alone}, alone.placement.objectives)
-    parts = _parts(chains, device)
-    problem = _problem(parts, device)
+    resident = parts_of(chains, device)
+    parts = reload_together(resident, demands, device) if demands else resident
+    problem = joint_problem(parts, device)
     try:
         placement = solve(problem)
     except Infeasible as error:
-        raise Infeasible((*error.problems, _what_fits(chains, problem, device, alternatives or {}))) from error
+        found = _what_fits(chains, problem, device, alternatives or {})
+        price = price_together(resident, demands or {}, device)
+        cures = replace(found, message="\n  ".join(filter(None, (found.message, price))))
+        raise Infeasible((*error.problems, cures)) from error
     placed = {name: _own(name, part, placement) for name, part in parts.items()}
     return check_together(placed, placement.objectives)
 
@@ -89,99 +79,48 @@ def check_together(models: Mapping[str, Placed], objectives: tuple[Objective, ..
     """The models, once it is checked that each is placed well and that no two want the same bytes. CheckFailed."""
     if len(models) > 1:
         device = next(iter(models.values())).requirements.device
-        parts = _parts({name: placed.requirements.chain for name, placed in models.items()}, device)
+        whole = parts_of({name: placed.requirements.chain for name, placed in models.items()}, device)
+        parts = {name: replace(part, problem=models[name].problem) for name, part in whole.items()}
         joined = _joined(parts, models, objectives)
-        violations = [*check(_problem(parts, device), joined), *_apart(parts, joined, models)]
+        violations = [*check(joint_problem(parts, device), joined), *_apart(parts, joined, models)]
         violations += [found for placed in models.values() for found in check(placed.problem, placed.placement)]
         if violations:
             raise CheckFailed(Diagnostic(None, f"placement: {found.rule}: {found.message}") for found in violations)
     return PlacedTogether(models, objectives)
 
 
-def _parts(chains: Chains, device: Device) -> dict[str, _Part]:
-    first, parts = 0, dict[str, _Part]()
-    known: dict[tuple[object, ...], str] = {}
-    for name, chain in chains.items():
-        requirements = requirements_of(chain, device)
-        problem = placement_problem(requirements)
-        slots = {slot.name: slot for slot in chain.slots}
-        keys = {block.name: kernel_key(requirements.layer(slots[block.name])) for block in problem.weights}
-        owners = {block: known.setdefault(key, _full(name, block)) for block, key in keys.items()}
-        parts[name] = _Part(requirements, problem, owners, first)
-        first += max(chain.steps[1].values()) + 1
-    return parts
-
-
-def _full(model: str, block: str) -> str:
-    return f"{model}:{block}"
-
-
-def _problem(parts: Mapping[str, _Part], device: Device) -> Problem:
-    weights: dict[str, WeightBlock] = {}
-    for part in parts.values():
-        for block in part.problem.weights:
-            name = part.owners[block.name]
-            penalty = block.penalty + (weights[name].penalty if name in weights else 0)
-            weights[name] = replace(weights.get(name, block), name=name, penalty=penalty)
-    processors = 0
-    for weight in weights.values():
-        processors |= weight.processors
-    blocks = [(name, part, block) for name, part in parts.items() for block in part.problem.data]
-    last = max((part.first + block.last for _, part, block in blocks), default=0)
-    return replace(
-        next(iter(parts.values())).problem,
-        weights=tuple(weights.values()),
-        biases=tuple(
-            replace(bias, name=_full(name, bias.name)) for name, part in parts.items() for bias in part.problem.biases
-        ),
-        data=tuple(_shifted(name, part.first, block, last) for name, part, block in blocks),
-        columns=device.common_columns(processors),
-        overlaps=frozenset(
-            frozenset(_full(name, block) for block in pair)
-            for name, part in parts.items()
-            for pair in part.problem.overlaps
-        ),
-    )
-
-
-def _shifted(model: str, first: Step, block: Buffer, last: Step) -> Buffer:
-    """The buffer in the steps of all models."""
-    steps = (0, last) if block.kept else (first + block.first, first + block.last)
-    return replace(block, name=_full(model, block.name), first=steps[0], last=steps[1])
-
-
-def _own(name: str, part: _Part, placement: Placement) -> Placed:
+def _own(name: str, part: ModelPart, placement: Placement) -> Placed:
     """A model's part of the placement. Its objectives are those of its own weights, with nothing proved."""
     weights = {block: placement.weights[owner] for block, owner in part.owners.items()}
     own = Placement(
         weights=weights,
-        biases={block.name: placement.biases[_full(name, block.name)] for block in part.problem.biases},
-        data={block.name: placement.data[_full(name, block.name)] for block in part.problem.data},
+        biases={block.name: placement.biases[full_name(name, block.name)] for block in part.problem.biases},
+        data={block.name: placement.data[full_name(name, block.name)] for block in part.problem.data},
         objectives=objectives_of(part.problem.weights, [weights[block.name] for block in part.problem.weights]),
     )
-    return Placed(part.requirements, part.problem, own)
+    return Placed(part.requirements, part.problem, own, part.reload)
 
 
-def _joined(parts: Mapping[str, _Part], models: Mapping[str, Placed], objectives: tuple[Objective, ...]) -> Placement:
+def _joined(parts: Parts, models: Mapping[str, Placed], objectives: tuple[Objective, ...]) -> Placement:
     weights, places = dict[str, int](), [(name, models[name].placement) for name in parts]
     for name, own in places:
         for block, start in own.weights.items():
-            weights.setdefault(parts[name].owners.get(block, _full(name, block)), start)
+            weights.setdefault(parts[name].owners.get(block, full_name(name, block)), start)
     return Placement(
         weights=weights,
-        biases={_full(name, block): place for name, own in places for block, place in own.biases.items()},
-        data={_full(name, block): word for name, own in places for block, word in own.data.items()},
+        biases={full_name(name, block): place for name, own in places for block, place in own.biases.items()},
+        data={full_name(name, block): word for name, own in places for block, word in own.data.items()},
         objectives=objectives,
     )
 
 
-def _apart(parts: Mapping[str, _Part], joined: Placement, models: Mapping[str, Placed]) -> Iterator[Violation]:
+def _apart(parts: Parts, joined: Placement, models: Mapping[str, Placed]) -> Iterator[Violation]:
     """Kernels that models share lie in the same columns for all of them."""
     for name, part in parts.items():
         for block, owner in part.owners.items():
             start = models[name].placement.weights.get(block)
             if start is not None and start != joined.weights[owner]:
-                found = f"weights {_full(name, block)} start at column {start}, the same ones of {owner} at"
+                found = f"weights {full_name(name, block)} start at column {start}, the same ones of {owner} at"
                 yield Violation("kernels_shared", f"{found} {joined.weights[owner]}")
 
 
@@ -208,7 +147,7 @@ def _changes(
     for name, chain in chains.items():
         for words, changed in (*freed_offsets(chain), *alternatives.get(name, ())):
             yield f"{words} of `{name}`", name, changed
-    slots = {_full(name, slot.name): slot for name, chain in chains.items() for slot in chain.slots}
+    slots = {full_name(name, slot.name): slot for name, chain in chains.items() for slot in chain.slots}
     for names in smaller_sets(slots, problem):
         owners = {name.split(":")[0] for name in names}
         if len(owners) == 1:

@@ -115,6 +115,7 @@ def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[M
         answers=spec.answers,
         compare=spec.compare,
         reload=spec.reload,
+        asked=spec.asked,
         clocks=spec.clocks,
         places=spec.places,
         stages=(*stages, StageSpec(choice.main, choice.where, choice.main, None, rule, None, choice.main_answers)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from offramp.planner.placement.answer import Answer, Found, Impossible
 from offramp.planner.placement.interval_problem import Limits
-from offramp.planner.placement.problem import BiasBlock, BiasPlace
+from offramp.planner.placement.problem import BiasBlock, BiasPlace, Life
 
 Quadrants = dict[str, int]  # block name -> quadrant
 
@@ -29,8 +29,7 @@ def place_biases(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> 
 
 
 def _place_with_lives(blocks: Sequence[BiasBlock], capacity: int, limits: Limits) -> Answer[dict[str, BiasPlace]]:
-    """The same where some are written again: in each quadrant these share bytes behind the one that is resident and
-    must be at 0, or else at the beginning, and the other residents follow."""
+    """The same where some are written again."""
     from offramp.planner.placement.cpsat_reload import assign_with_lives
 
     answer = assign_with_lives(blocks, capacity, limits)
@@ -39,21 +38,34 @@ def _place_with_lives(blocks: Sequence[BiasBlock], capacity: int, limits: Limits
     places: dict[str, BiasPlace] = {}
     for quadrant in sorted(set(answer.value.values())):
         own = [block for block in blocks if answer.value[block.name] == quadrant]
-        resident = [block for block in own if block.life is None]
-        filled = sum(block.length for block in resident if block.at_zero)
-        places |= {block.name: BiasPlace(quadrant, 0) for block in resident if block.at_zero}
-        end = filled
-        for life in sorted({block.life for block in own if block.life}):
-            start = filled
-            for block in sorted((one for one in own if one.life == life), key=lambda one: not one.at_zero):
-                places[block.name] = BiasPlace(quadrant, start)
-                start += block.length
-            end = max(end, start)
-        for block in resident:
-            if not block.at_zero:
-                places[block.name] = BiasPlace(quadrant, end)
-                end += block.length
+        _stack(own, None, quadrant, 0, places)
     return Found({block.name: places[block.name] for block in blocks})
+
+
+def _stack(
+    blocks: Sequence[BiasBlock], life: Life | None, quadrant: int, start: int, places: dict[str, BiasPlace]
+) -> int:
+    """Places for blocks of a life and for those whose lives lie within it, which are nested or apart, from byte `start`
+    on. Returns the end.
+
+    What is there at different times shares bytes behind the block of this life that must be at 0, or else at the
+    beginning, and the other blocks of this life follow.
+    """
+    inner = [block for block in blocks if block.life != life]
+    lives = {block.life for block in inner if block.life}
+    for block in blocks:
+        if block.life == life and block.at_zero:
+            places[block.name] = BiasPlace(quadrant, start)
+            start += block.length
+    end = start
+    for outermost in sorted((one for one in lives if not any(one < other for other in lives)), key=min):
+        within = [block for block in inner if block.life and block.life <= outermost]
+        end = max(end, _stack(within, outermost, quadrant, start, places))
+    for block in blocks:
+        if block.life == life and not block.at_zero:
+            places[block.name] = BiasPlace(quadrant, end)
+            end += block.length
+    return end
 
 
 def _greedy(blocks: Sequence[BiasBlock], capacity: int) -> Quadrants | None:

@@ -214,10 +214,10 @@ def _placed_data(problem: Problem, placement: Placement) -> list[tuple[Buffer, i
 
 
 def _apart(one: WeightBlock | BiasBlock, other: WeightBlock | BiasBlock) -> bool:
-    """Both blocks are written again, and at no place in the order of runs are both needed."""
+    """Both blocks are written again, and there is no part of the chains during which both are there."""
     if one.life is None or other.life is None:
         return False
-    return not set(range(one.life[0], one.life[1] + 1)) & set(range(other.life[0], other.life[1] + 1))
+    return not any(part in other.life for part in one.life)
 
 
 def _weight_bitmap(problem: Problem, block: WeightBlock, start: int) -> Bitmap:

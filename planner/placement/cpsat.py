@@ -16,7 +16,7 @@ from offramp.planner.placement.answer import Answer, Found, Impossible, Undecide
 from offramp.planner.placement.cpsat_solver import SOLVED, solve_model
 from offramp.planner.placement.interval_problem import Arrangement, Bits, Items, Limits, bits_of, members
 from offramp.planner.placement.joint_problem import Board
-from offramp.planner.placement.problem import BiasBlock, Problem
+from offramp.planner.placement.problem import BiasBlock, Problem, begins
 
 Starts = tuple[Column, ...]
 Choices = list[list[cp_model.IntVar]]  # per bundle: one truth value for each base
@@ -145,12 +145,12 @@ def _weight_model(problem: Problem, starts: Starts) -> tuple[cp_model.CpModel, l
 def _in_one_processor(problem: Problem) -> Iterable[tuple[int, ...]]:
     """The weight blocks that each processor holds at once, each set of blocks once."""
     processors = range(max(block.processors.bit_length() for block in problem.weights))
-    times = sorted({block.life[0] for block in problem.weights if block.life}) or [0]
+    times = begins(block.life for block in problem.weights) or [0]
     sets = (
         tuple(
             index
             for index, block in enumerate(problem.weights)
-            if block.processors >> processor & 1 and (block.life is None or block.life[0] <= time <= block.life[1])
+            if block.processors >> processor & 1 and (block.life is None or time in block.life)
         )
         for processor in processors
         for time in times

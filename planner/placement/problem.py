@@ -5,7 +5,7 @@ Nothing here knows about layers or solvers; `solve` answers a Problem with a Pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from offramp.configs.device import Column, Word
@@ -14,7 +14,7 @@ from offramp.configs.errors import Where
 Step = int  # a moment of one inference: the input is loaded at 0, then one step per layer slot and one per exit check
 
 
-Life = tuple[int, int]
+Life = frozenset[int]  # parts of the chains in the order of their runs
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class WeightBlock:
     """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map.
 
     `penalty`: cycles that an inference loses for each column that the start lies above 0. `life`: of kernels that are
-    written again whenever they are needed, the first and last place in the order of runs at which they are; None of
-    those that are resident.
+    written again whenever they are needed, the parts of the chains during which they are there; None of those that are
+    resident.
     """
 
     name: str
@@ -126,8 +126,13 @@ class Violation:
 
 
 def may_share(one: Life | None, other: Life | None) -> bool:
-    """Whether two blocks may have the same place: both are written again, and never needed at once."""
-    return one is not None and other is not None and (one[1] < other[0] or other[1] < one[0])
+    """Whether two blocks may have the same place: both are written again, and never there at once."""
+    return one is not None and other is not None and one.isdisjoint(other)
+
+
+def begins(lives: Iterable[Life | None]) -> list[int]:
+    """The parts with which lives begin. What is there during any part is there, together, during one of these."""
+    return sorted({part for life in lives for part in life or () if part - 1 not in (life or ())})
 
 
 def label(block: WeightBlock | BiasBlock | Buffer) -> str:

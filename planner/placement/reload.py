@@ -1,35 +1,36 @@
 """Which weights and biases are resident and which are written again whenever they are needed, where not all fit.
 
-The cheapest choice that the capacities of the memories allow is tried; if its blocks turn out to have no places, what
-was resident in it is excluded, and the next one is tried. The first that can be placed is the cheapest there is, if
-all before it were proved to have no places; else the bound says how far it may be from that.
+The cheapest choice that the capacities of the memories allow is tried; if its blocks turn out to have no places, all
+choices in which the same blocks are there as long or longer are excluded, and the next one is tried. The first that
+can be placed is the cheapest there is, if all before it were proved to have no places; else the bound says how far it
+may be from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from offramp.planner.placement.answer import Answer, Found, Undecided
 from offramp.planner.placement.biases import place_biases
 from offramp.planner.placement.conflicts import weight_items
-from offramp.planner.placement.cpsat_reload import Candidates, Chosen, reloaded_biases, reloaded_weights
+from offramp.planner.placement.cpsat_reload import Candidates, Chosen, Reloadable, reloaded_biases, reloaded_weights
 from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.intervals import arrange
-from offramp.planner.placement.problem import BiasBlock, Problem, WeightBlock
+from offramp.planner.placement.problem import BiasBlock, Life, Problem, WeightBlock
 
 Block = TypeVar("Block", WeightBlock, BiasBlock)
 
 TRIED = 200  # choices whose places are looked for
-NOTHING = Chosen(frozenset(), 0, 0)
+NOTHING = Chosen({}, 0, 0)
 
 
 def choose_weights(problem: Problem, candidates: Candidates, limits: Limits) -> Answer[Chosen]:
     """The weight blocks to be written again; none if all can be resident."""
     if isinstance(arrange(weight_items(problem.weights, problem), limits, lowest=False), Found):
         return Found(NOTHING)
-    refused: list[frozenset[str]] = []
+    refused: list[Chosen] = []
     bound: int | None = None  # None: that of the next choice holds, as all before it were proved impossible
     for _ in range(TRIED):
         answer = reloaded_weights(problem, candidates, refused, limits)
@@ -41,7 +42,7 @@ def choose_weights(problem: Problem, candidates: Candidates, limits: Limits) -> 
             return Found(chosen if bound is None else replace(chosen, bound=bound))
         if isinstance(placed, Undecided) and bound is None:
             bound = chosen.bound
-        refused.append(frozenset(candidates) - chosen.names)
+        refused.append(chosen)
     return Undecided()
 
 
@@ -55,5 +56,14 @@ def choose_biases(problem: Problem, candidates: Candidates, limits: Limits) -> A
 def with_lives(blocks: Iterable[Block], candidates: Candidates, chosen: Chosen) -> tuple[Block, ...]:
     """The blocks, those that are written again with their lives."""
     return tuple(
-        replace(block, life=candidates[block.name].life) if block.name in chosen.names else block for block in blocks
+        replace(block, life=_life(candidates[block.name], chosen.at_entry[block.name]))
+        if block.name in chosen.at_entry
+        else block
+        for block in blocks
     )
+
+
+def _life(uses: Reloadable, at_entry: Sequence[bool]) -> Life:
+    """When a block is there."""
+    parts = [use.model if kept else use.needed for use, kept in zip(uses, at_entry, strict=True)]
+    return frozenset[int]().union(*parts)

@@ -362,10 +362,17 @@ COMMON_KEYS = (
         "reload",
         one_of(("not", "allowed", "external")),
         "`allowed`: weights and biases that do not fit are written again from flash whenever they are needed, those of "
-        "the first stage never; which, is chosen for the fewest words. `external`: the same, but these weights are a "
-        "file outside flash, which a function of the application reads, from an SD card, say. `not`: all of them are "
-        "resident.",
+        "the first stage never or, beside other models, when this one runs after another one; which, is chosen for the "
+        "fewest words. `external`: the same, but these weights are a file outside flash, which a function of the "
+        "application reads, from an SD card, say. `not`: all of them are resident.",
         default="not",
+    ),
+    Key(
+        "asked",
+        integer(1, 100),
+        "How often this model is asked, beside the other ones of an image; `reload: allowed` chooses by that. Default: "
+        "1, as often as any other.",
+        default=1,
     ),
     Key(
         "external",

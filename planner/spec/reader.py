@@ -72,6 +72,7 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
         "compare": entry["compare"],
         "reload": _reload(entry, problems),
         "clocks": named(entry["clocks"]),
+        "asked": entry["asked"] or 1,
         "places": entry.lines,
     }
 

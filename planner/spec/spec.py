@@ -174,7 +174,8 @@ class Spec:
 
     `answers`: names of all that the application can answer; without them the classes of the last stage are the answers,
     and `labels` may name these. `compare`: networks that are in no stage, but are run alone for comparison. `reload`:
-    what does not fit may be written again when it is needed; None: everything is resident.
+    what does not fit may be written again when it is needed; None: everything is resident. `asked`: how often, beside
+    other models of an image.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Spec:
     answers: tuple[str, ...] = ()
     compare: tuple[str, ...]
     reload: ReloadSpec | None
+    asked: int = 1
     clocks: Mapping[str, int]
     places: Mapping[str, Where]
 

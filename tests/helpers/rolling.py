@@ -74,3 +74,42 @@ stages:
     front="",
     tcn="buffer_inputs: reached",
 )
+
+# Layers behind the buffer that take more than the weight memory of the processors that they are on.
+PAIRS = 12
+_WIDE = "  - {name: %s, op: conv1d, in_sequences: %s, processors: 0xff, kernel_size: 5, pad: 2, activate: ReLU}\n"
+_BACK = (
+    "  - {name: %s, op: conv1d, in_sequences: %s, processors: 0xffffffffffffffff, output_processors: 0xff,\n"
+    "     kernel_size: 1, pad: 0, activate: ReLU}\n"
+)
+
+
+def _heavy() -> SmallNetwork:
+    before, lines = "tcn0", END.splitlines(keepends=True)[:2]
+    for pair in range(PAIRS):
+        lines += [_WIDE % (f"wide{pair}", before), _BACK % (f"back{pair}", f"wide{pair}")]
+        before = f"back{pair}"
+    answer = f"  - {{name: answer, op: conv1d, in_sequences: {before}, processors: 0xff, output_processors: 0x7,\n"
+    lines.append(f"{answer}     kernel_size: 6, pad: 0, output_width: 32, output: true}}\n")
+    kernels = [*_FIRST, (8, 8, 3), *(((128, 8, 5), (8, 128, 1)) * PAIRS), (3, 8, 6)]
+    return SmallNetwork(BEGINNING + "".join(lines), tuple(kernels), buffers=ROLL)
+
+
+HEAVY = Family(
+    name="heavy",
+    shape=TCN.shape,
+    classes=TCN.classes,
+    images=60,
+    networks={"heavy": _heavy(), "front": TCN.networks["front"]},
+)
+HEAVY_REACHED = HEAVY.spec(
+    """\
+reload: allowed
+stages:
+  - network: front
+    exit: {confidence: margin, threshold: 0.5}
+  - network: heavy
+""",
+    front="",
+    heavy="buffer_inputs: reached, offsets: free",
+)

@@ -22,8 +22,8 @@
  *   - offramp_poll has to be called at least once in 2^32 cycles of the clock while a stage runs.
  *   - No call waits without bound. offramp_poll, offramp_begin and offramp_load do not wait at all; offramp_open,
  *     offramp_wake, offramp_self_test and a call that finds the accelerator to be loaded again take some milliseconds, and
- *     so does one that starts a stage whose weights are written each time (`reload: allowed`); where these are outside
- *     flash (`reload: external`), as long as the application takes to read them.
+ *     so does one that starts a stage, or another model than the last one, whose weights are written then (`reload:
+ *     allowed`); where these are outside flash (`reload: external`), as long as the application takes to read them.
  *   - No heap, no recursion. Constant data is never written.
  *
  * Never a wrong answer with OFFRAMP_OK: docs/FAULTS.md of the generator lists what is noticed and what cannot be.
@@ -103,7 +103,8 @@ typedef struct {
     bool check_weights;   /* read weights and biases back when the image is loaded */
 } offramp_options_t;
 
-/* Checks the image, powers the accelerator up, loads weights and biases of all models, and checks that it is there.
+/* Checks the image, powers the accelerator up, loads weights and biases of all models, but for those that are written
+ * when they are needed (`reload: allowed`), and checks that it is there.
  * `options`: null for the defaults; they are copied. An image that is open already gives OFFRAMP_BUSY, one whose weights
  * outside flash are not there or those of another image OFFRAMP_E_EXTERNAL. */
 offramp_status_t offramp_open(const offramp_image_t *image, const offramp_options_t *options);

@@ -139,6 +139,7 @@ typedef struct {
     uint32_t stages;
     offramp_input_t input;
     offramp_span_t buffers; /* of what is loaded those that make its rolling buffers empty */
+    offramp_contents_t contents; /* written when the model runs after another one */
 } offramp_model_t;
 
 typedef struct {

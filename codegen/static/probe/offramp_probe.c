@@ -20,7 +20,7 @@ static void configure_first_stage(const offramp_model_t *model, const offramp_st
     if (offramp_runtime.record == model) {
         offramp_apply(&offramp_runtime.current->restore);
     } else {
-        offramp_configure(model, first);
+        offramp_enter_model(model, first);
     }
     offramp_runtime.record = model;
     offramp_runtime.current = first;
@@ -104,7 +104,7 @@ offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const off
         const offramp_model_t *model = offramp_model(offramp_runtime.header, layer->model);
         const offramp_piece_t piece = {(const uint8_t *)input->data, OFFRAMP_CHW, 0u,
                                        model->input.rows * model->input.columns};
-        offramp_load_bytes(&model->buffers); /* each run is that of a first input */
+        (void)offramp_bytes(&model->buffers, true); /* each run is that of a first input */
         offramp_runtime.answered = false;
         offramp_runtime.input_model = NULL;
         if ((model->input.flags & OFFRAMP_INPUT_FIFO) == 0u) {

@@ -294,7 +294,7 @@ static offramp_status_t forget(uint32_t model)
     if (status == OFFRAMP_OK) {
         const offramp_model_t *record = offramp_model(offramp_runtime.header, model);
         if (record != NULL) {
-            offramp_load_bytes(&record->buffers);
+            (void)offramp_bytes(&record->buffers, true);
         } else {
             status = OFFRAMP_E_ARGUMENT;
         }

@@ -76,10 +76,7 @@ offramp_status_t offramp_load_block(bool keep_weights)
     offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
     offramp_apply(&image->init);
     if (offramp_has_power()) {
-        if (!keep_weights) {
-            offramp_load_weights(&image->contents.weights);
-        }
-        offramp_load_bytes(&image->contents.loaded);
+        offramp_load_contents(&image->contents, keep_weights);
         status = check_loaded();
     }
     if (status == OFFRAMP_OK) {
@@ -137,6 +134,7 @@ static bool stage_in_place(uint32_t tests)
     const offramp_runtime_t *self = &offramp_runtime;
     return (self->record == NULL) ||
            ((((tests & OFFRAMP_TEST_REGISTERS) == 0u) || offramp_registers_hold(self->record, self->current)) &&
+            offramp_contents_hold(&self->record->contents, tests) &&
             offramp_contents_hold(&self->current->contents, tests));
 }
 

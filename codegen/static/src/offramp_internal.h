@@ -83,14 +83,14 @@ bool offramp_piece_sent(const offramp_input_t *input, const offramp_piece_t *pie
 /* Writes pairs of address and value, one after the other. */
 void offramp_apply(const offramp_span_t *writes);
 
-/* Writes all registers of a model for one of its stages. */
-void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stage);
+/* Biases, or the zeros of rolling buffers, runs of bytes: writes them, or tells whether they are there. */
+bool offramp_bytes(const offramp_span_t *runs, bool write);
 
-/* Writes chunks of weights. */
-void offramp_load_weights(const offramp_span_t *chunks);
+/* Writes weights, unless they are there, and bytes. */
+void offramp_load_contents(const offramp_contents_t *contents, bool keep_weights);
 
-/* Writes biases, or the zeros of rolling buffers: runs of bytes. */
-void offramp_load_bytes(const offramp_span_t *runs);
+/* Writes all registers of a model for one of its stages, and what others have overwritten of its weights and biases. */
+void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage);
 
 /* CRC-32 (ISO-HDLC) of some bytes behind those that `crc` is of; 0 of none. */
 uint32_t offramp_crc32(uint32_t crc, const uint8_t *bytes, uint32_t count);

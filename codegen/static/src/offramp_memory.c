@@ -2,6 +2,7 @@
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
+OFFRAMP_CHECK(model_has_no_padding, sizeof(offramp_model_t) == 4u * 18u);
 OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 40u);
 OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 31u);
 
@@ -25,22 +26,6 @@ void offramp_apply(const offramp_span_t *writes)
     for (; left > 0u; left--) {
         offramp_reg_write(write->address, write->value);
         write++;
-    }
-}
-
-void offramp_configure(const offramp_model_t *model, const offramp_stage_t *stage)
-{
-    const offramp_registers_t *run = offramp_at(model->registers.at);
-    const uint32_t *value = offramp_at(stage->values.at);
-    for (uint32_t left = model->registers.count; left > 0u; left--) {
-        uint32_t address = run->address;
-        const uint32_t *end = value + run->count;
-        while (value != end) {
-            offramp_reg_write(address, *value);
-            address += 4u;
-            value++;
-        }
-        run++;
     }
 }
 
@@ -70,7 +55,7 @@ bool offramp_guards_hold(const offramp_span_t *guards)
     return wrong == 0u;
 }
 
-void offramp_load_weights(const offramp_span_t *chunks)
+static void load_weights(const offramp_span_t *chunks)
 {
     const offramp_chunk_t *chunk = offramp_at(chunks->at);
     for (uint32_t left = chunks->count; left > 0u; left--) {
@@ -102,35 +87,53 @@ static bool weights_hold(const offramp_span_t *chunks)
     return wrong == 0u;
 }
 
-void offramp_load_bytes(const offramp_span_t *runs)
-{
-    const offramp_bytes_t *run = offramp_at(runs->at);
-    for (uint32_t left = runs->count; left > 0u; left--) {
-        const uint8_t *bytes = offramp_at(run->bytes.at);
-        for (uint32_t i = 0u; i < run->bytes.count; i++) {
-            offramp_reg_write(run->address + 4u * i, bytes[i]);
-        }
-        run++;
-    }
-}
-
-static bool biases_hold(const offramp_span_t *runs)
+bool offramp_bytes(const offramp_span_t *runs, bool write)
 {
     const offramp_bytes_t *run = offramp_at(runs->at);
     uint32_t wrong = 0u;
     for (uint32_t left = runs->count; left > 0u; left--) {
         const uint8_t *bytes = offramp_at(run->bytes.at);
         for (uint32_t i = 0u; i < run->bytes.count; i++) {
-            wrong |= (offramp_reg_read(run->address + 4u * i) ^ bytes[i]) & 0xFFu;
+            uint32_t address = run->address + 4u * i;
+            if (write) {
+                offramp_reg_write(address, bytes[i]);
+            } else {
+                wrong |= (offramp_reg_read(address) ^ bytes[i]) & 0xFFu;
+            }
         }
         run++;
     }
     return wrong == 0u;
 }
 
+void offramp_load_contents(const offramp_contents_t *contents, bool keep_weights)
+{
+    if (!keep_weights) {
+        load_weights(&contents->weights);
+    }
+    (void)offramp_bytes(&contents->loaded, true);
+}
+
+void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage)
+{
+    const offramp_registers_t *run = offramp_at(model->registers.at);
+    const uint32_t *value = offramp_at(stage->values.at);
+    for (uint32_t left = model->registers.count; left > 0u; left--) {
+        uint32_t address = run->address;
+        const uint32_t *end = value + run->count;
+        while (value != end) {
+            offramp_reg_write(address, *value);
+            address += 4u;
+            value++;
+        }
+        run++;
+    }
+    offramp_load_contents(&model->contents, false);
+}
+
 bool offramp_contents_hold(const offramp_contents_t *contents, uint32_t tests)
 {
-    return (((tests & OFFRAMP_TEST_BIASES) == 0u) || biases_hold(&contents->biases)) &&
+    return (((tests & OFFRAMP_TEST_BIASES) == 0u) || offramp_bytes(&contents->biases, false)) &&
            (((tests & OFFRAMP_TEST_WEIGHTS) == 0u) || weights_hold(&contents->weights));
 }
 

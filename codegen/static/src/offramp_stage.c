@@ -114,8 +114,7 @@ static offramp_status_t start(void)
 {
     const offramp_stage_t *stage = offramp_runtime.current;
     offramp_status_t status = OFFRAMP_OK;
-    offramp_load_weights(&stage->contents.weights);
-    offramp_load_bytes(&stage->contents.loaded);
+    offramp_load_contents(&stage->contents, false);
     if (!registers_checked()) {
         status = offramp_fail(OFFRAMP_E_MEMORY);
     } else {
@@ -137,7 +136,7 @@ static void configure(const offramp_model_t *model, const offramp_stage_t *first
     if (offramp_runtime.record == model) {
         offramp_apply(&offramp_runtime.current->restore);
     } else {
-        offramp_configure(model, first);
+        offramp_enter_model(model, first);
     }
     offramp_runtime.record = model;
     offramp_runtime.current = first;

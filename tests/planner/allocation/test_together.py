@@ -10,7 +10,7 @@ import pytest
 
 from offramp.configs.device import Device, load_device
 from offramp.configs.errors import CheckFailed, Infeasible
-from offramp.planner.allocation import together
+from offramp.planner.allocation import models
 from offramp.planner.allocation.place import place
 from offramp.planner.allocation.requirements import placement_problem
 from offramp.planner.allocation.suggest import halved
@@ -60,7 +60,7 @@ def test_what_is_kept_lives_while_other_models_run(wide: Chain, monkeypatch: pyt
         first, *rest = problem.data
         return replace(problem, data=(*rest, replace(first, kept=True, offset=None)))
 
-    monkeypatch.setattr(together, "placement_problem", keep_one)
+    monkeypatch.setattr(models, "placement_problem", keep_one)
     problem = problem_together({"a": wide, "b": wide}, DEVICE)
     last = max(buffer.last for buffer in problem.data)
     assert [(one.first, one.last) for one in problem.data if one.kept] == [(0, last), (0, last)]
