@@ -90,16 +90,27 @@ def checksum(tensor: npt.NDArray[np.int8 | np.int32]) -> int:
 
 def render_probe(
     firmware: Firmware,
-    probe: Probe,
-    inputs: Sequence[npt.NDArray[np.int8]],
-    tensors: Mapping[TensorId, npt.NDArray[np.int8 | np.int32]],
+    probes: Sequence[Probe],
+    inputs: Sequence[tuple[int, npt.NDArray[np.int8]]],
+    tensors: Sequence[Mapping[TensorId, npt.NDArray[np.int8 | np.int32]]],
     device: Device,
 ) -> dict[str, str]:
     """The file of the folder `probe` that differs from firmware to firmware: name -> text.
 
-    inputs: int8 (channels, rows, columns), at least one. tensors: of the integer reference, (inputs, ...) each.
+    probes: of each model. inputs: of the models, one at least for each: (model, int8 (channels, rows, columns)).
+    tensors: of the integer reference, for each model (its inputs, ...) by tensor.
     """
-    wanted = {tensor: [checksum(one) for one in values] for tensor, values in tensors.items()}
-    values = {"firmware": firmware, "id": firmware.identifier, "probe": probe, "inputs": inputs, "wanted": wanted}
+    wanted = [
+        {tensor: _wanted(inputs, model, values) for tensor, values in own.items()} for model, own in enumerate(tensors)
+    ]
+    values = {"firmware": firmware, "id": firmware.identifier, "probes": probes, "inputs": inputs, "wanted": wanted}
     text = c_templates().get_template("probe.c.j2").render(values | {"core_hz": device.clocks["core_hz"]})
     return {f"probe/{firmware.identifier}_probe.c": text}
+
+
+def _wanted(
+    inputs: Sequence[tuple[int, npt.NDArray[np.int8]]], model: int, values: npt.NDArray[np.int8 | np.int32]
+) -> list[int]:
+    """Checksums of a model's tensor by input; 0 for those of other models."""
+    own = iter(values)
+    return [checksum(next(own)) if number == model else 0 for number, _ in inputs]

@@ -54,14 +54,14 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
 
 
 def _belongs(name: str, firmware: Firmware) -> bool:
-    """Whether a static file is part of a firmware: the probe is for images of one model with everything in flash."""
+    """Whether a static file is part of a firmware: the probe is for images with everything in flash."""
     if name.startswith("probe/"):
         return has_probe(firmware)
     return firmware.external or name not in _EXTERNAL
 
 
 def has_probe(firmware: Firmware) -> bool:
-    return len(firmware.models) == 1 and not firmware.external
+    return not firmware.external
 
 
 def static_files() -> dict[str, str]:

@@ -23,10 +23,17 @@ from offramp.host.progress import Progress
 from offramp.host.serial_port import read_port
 from offramp.pipeline.compile import compile_probe
 from offramp.pipeline.devices import device_of_plan
-from offramp.pipeline.images import open_single
+from offramp.pipeline.images import PlannedImage, open_image
 from offramp.pipeline.outside import has_outside
-from offramp.pipeline.planning import Planned
-from offramp.pipeline.probe import Probed, failure_text, first_failure, judge, printed_values, run_on_board
+from offramp.pipeline.probe import (
+    Probed,
+    failure_text,
+    first_failure,
+    judge,
+    layers_of,
+    printed_values,
+    run_on_board,
+)
 from offramp.pipeline.probe_log import FIRST, LAST, ProbeLog, read_log
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.core import require_board
@@ -63,33 +70,33 @@ def run(args: argparse.Namespace) -> int:
     """Compare every layer's result with the integer reference; CheckFailed names the first that differs."""
     console = terminal.make_console(args)
     path = args.build / "plan.json"
-    made = open_single(path, device_of_plan(path))
+    image = open_image(path, device_of_plan(path))
     check_unchanged(args.build, path.name)
-    if has_outside([made.plan.placed]):
+    if has_outside(made.plan.placed for made in image.models):
         raise InputError(Diagnostic(Where(str(args.build)), OUTSIDE))
     with terminal.shown_progress(console, args.verbose) as progress:
-        text, source = _console_text(args, made, progress)
+        text, source = _console_text(args, image, progress)
     log = read_log(text, source)
-    found = judge(log, made)
+    found = judge(log, image)
     if args.output:
-        _write_values(args.output, log, made)
-    console.print(_table(found, made))
-    terminal.print_json(_json(found, made), args)
+        _write_values(args.output, log, image)
+    console.print(_table(found, image))
+    terminal.print_json(_json(found, image), args)
     failure = first_failure(found)
     if failure:
-        raise CheckFailed(Diagnostic(Where(source), failure_text(failure, made)))
+        raise CheckFailed(Diagnostic(Where(source), failure_text(failure, image)))
     equal = sum(one.outcome == "equal" for one in found)
     console.print(f"probed: {equal:,} results equal the integer reference, bit for bit", style="bold green")
     return 0
 
 
-def _write_values(path: Path, log: ProbeLog, made: Planned) -> None:
+def _write_values(path: Path, log: ProbeLog, image: PlannedImage) -> None:
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **printed_values(log, made))
+    np.savez(content, allow_pickle=False, **printed_values(log, image))
     write_bytes(path, content.getvalue())
 
 
-def _console_text(args: argparse.Namespace, made: Planned, progress: Progress) -> tuple[str, str]:
+def _console_text(args: argparse.Namespace, image: PlannedImage, progress: Progress) -> tuple[str, str]:
     """What the probe has printed, and where that comes from."""
     if args.log:
         return read_bytes(args.log, JSON_FILE).decode("utf-8", "surrogateescape"), str(args.log)
@@ -101,27 +108,35 @@ def _console_text(args: argparse.Namespace, made: Planned, progress: Progress) -
     if not is_file(folder / "probe" / "probe_main.c"):
         message = "holds no firmware with a probe; the folder of a finished `offramp build` is expected"
         raise InputError(Diagnostic(Where(str(args.build)), message))
-    layers = len(made.chain.slots)
+    layers = len(layers_of(image))
     if args.values is not None and not 0 <= args.values < layers:
         raise InputError(f"--values {args.values}: the number of a layer, 0 to {layers - 1}, is expected")
     progress.step("compiling the probe and running it on the virtual board")
-    clock = Clock(made.device)
+    clock = Clock(image.device)
     with tempfile.TemporaryDirectory(prefix="offramp-") as scratch:
         elf = Path(scratch) / "probe.elf"
         compile_probe(folder, elf, values=args.values)
-        return run_on_board(elf, made, Accelerator(made.device, clock), clock), VIRTUAL
+        return run_on_board(elf, image, Accelerator(image.device, clock), clock), VIRTUAL
 
 
-def _table(found: Sequence[Probed], made: Planned) -> Table:
+def _table(found: Sequence[Probed], image: PlannedImage) -> Table:
     """A row for each layer."""
     table = Table(header_style="")
-    for name in ("", "stage", "layer", "result", "inputs"):
+    several = len(image.models) > 1
+    for name in ("", *(("model",) if several else ()), "stage", "layer", "result", "inputs"):
         table.add_column(name, justify="right" if not name else "left")
-    for number, (layer, results) in enumerate(groupby(found, key=lambda one: one.layer)):
+    for number, group in groupby(found, key=lambda one: one.number):
+        results = list(group)
+        layer, model = results[0].layer, image.names[results[0].model]
         shape = " x ".join(map(str, layer.result.shape)) if layer.result else "not in memory as a whole"
-        stage = made.chain.stages[layer.stage].name
-        table.add_row(str(number), stage, layer.slot.name, shape, _outcomes(list(results)))
+        where = (*((model,) if several else ()), _run_name(results[0], image))
+        table.add_row(str(number), *where, layer.slot.name, shape, _outcomes(results))
     return table
+
+
+def _run_name(one: Probed, image: PlannedImage) -> str:
+    """The stage, or the segment of one, that a layer runs in."""
+    return image.models[one.model].chain.segments[one.layer.stage].name
 
 
 def _outcomes(results: Sequence[Probed]) -> str:
@@ -132,10 +147,11 @@ def _outcomes(results: Sequence[Probed]) -> str:
     return texts[0] if len(set(texts)) == 1 else ", ".join(texts)
 
 
-def _json(found: Sequence[Probed], made: Planned) -> str:
+def _json(found: Sequence[Probed], image: PlannedImage) -> str:
     entries = [
         {
-            "stage": made.chain.stages[one.layer.stage].name,
+            "model": image.names[one.model],
+            "stage": _run_name(one, image),
             "layer": one.layer.slot.name,
             "input": one.input,
             "outcome": one.outcome,

@@ -109,7 +109,7 @@ def firmware_files(image: PlannedImage, evaluations: Sequence[Evaluation | None]
 
 def rendered(image: PlannedImage, firmware: Firmware) -> dict[str, str]:
     """The same of what is assembled."""
-    probe = probe_files(image.models[0], firmware) if has_probe(firmware) else {}
+    probe = probe_files(image, firmware) if has_probe(firmware) else {}
     return render(firmware, image.device) | probe
 
 

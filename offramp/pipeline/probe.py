@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.firmware import Firmware
-from offramp.codegen.probe import Probe, ProbeLayer, checksum, probe_of, render_probe
+from offramp.codegen.probe import ProbeLayer, checksum, probe_of, render_probe
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
 from offramp.pipeline.chains import TEST_DATA, data_set
+from offramp.pipeline.images import PlannedImage
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe_log import LayerLine, ProbeLog
+from offramp.planner.image_plan import image_digest
 from offramp.planner.ir.chain import Chain, TensorId
-from offramp.planner.plan import plan_digest
 from offramp.planner.reference.layers import Tensor
 from offramp.planner.reference.profile import chain_tensors
 from offramp.simulator.board.bus import Bus
@@ -45,9 +46,11 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Probed:
-    """What became of a layer with one input. `place`: where the values of a result that differs were printed; `error`:
-    what the runtime said."""
+    """What became of a layer of a model with one input. `number`: of the layer among those of all models; `place`:
+    where the values of a result that differs were printed; `error`: what the runtime said."""
 
+    model: int
+    number: int
     layer: ProbeLayer
     input: int
     outcome: Outcome
@@ -55,11 +58,16 @@ class Probed:
     place: Place | None = None
 
 
-def probe_files(made: Planned, firmware: Firmware) -> dict[str, str]:
+def probe_files(image: PlannedImage, firmware: Firmware) -> dict[str, str]:
     """The probe's part of a firmware folder, for the firmware's samples."""
-    inputs = [test.image for test in firmware.tests] or [pattern(made.chain)]
-    tensors = chain_tensors(made.chain, np.stack(inputs))
-    return render_probe(firmware, probe_of(made.lowered), inputs, tensors, made.device)
+    inputs = [
+        (model, data)
+        for model, made in enumerate(image.models)
+        for data in [test.image for test in firmware.tests if test.model == model] or [pattern(made.chain)]
+    ]
+    own = [[data for number, data in inputs if number == model] for model in range(len(image.models))]
+    tensors = [chain_tensors(made.chain, np.stack(data)) for made, data in zip(image.models, own, strict=True)]
+    return render_probe(firmware, [probe_of(made.lowered) for made in image.models], inputs, tensors, image.device)
 
 
 def pattern(chain: Chain) -> npt.NDArray[np.int8]:
@@ -69,14 +77,14 @@ def pattern(chain: Chain) -> npt.NDArray[np.int8]:
     return (numbers >> np.uint32(24)).astype(np.uint8).view(np.int8).reshape(shape.channels, shape.rows, shape.cols)
 
 
-def run_on_board(elf: Path, made: Planned, accelerator: Bus, clock: Clock) -> str:
+def run_on_board(elf: Path, image: PlannedImage, accelerator: Bus, clock: Clock) -> str:
     """Run a probe that `compile_probe` has compiled on the virtual board, and return what it printed.
 
     clock: the accelerator's. CheckFailed if the program does not get to its end.
     """
-    runs = len(made.chain.slots) * len(made.chain.segments)
+    runs = sum(len(made.chain.slots) * len(made.chain.segments) for made in image.models)
     try:
-        return run_program(elf, accelerator, made.device, limit=LIMIT * runs, clock=clock)[1]
+        return run_program(elf, accelerator, image.device, limit=LIMIT * runs, clock=clock)[1]
     except BoardError as error:
         printed = error.console.strip().splitlines()
         raise CheckFailed(f"virtual board: {error.ending.value}: {error.detail}{_behind(printed)}") from error
@@ -86,63 +94,85 @@ def _behind(printed: Sequence[str]) -> str:
     return f", after it had printed `{printed[-1]}`" if printed else ""
 
 
-def judge(log: ProbeLog, made: Planned) -> tuple[Probed, ...]:
+def judge(log: ProbeLog, image: PlannedImage) -> tuple[Probed, ...]:
     """Every layer with every input, in the order of execution. CheckFailed if the firmware did not open its image.
 
     InputError if the log is of another image than the plan's, or of inputs that are not known.
     """
     where = Where(log.source)
-    digest = plan_digest(made.plan)[: len(log.digest)]
+    digest = image_digest(image.plan)[: len(log.digest)]
     if log.digest != digest:
         message = f"is of another build: the image has the digest {log.digest}, that of this plan is {digest}"
         raise InputError(Diagnostic(where, message))
     if log.error:
         raise CheckFailed(Diagnostic(where, f"the firmware did not open its image: {log.error}"))
-    probe = probe_of(made.lowered)
-    if log.layers != len(probe.layers):
-        raise InputError(Diagnostic(where, f"has {log.layers} layers; the plan has {len(probe.layers)}"))
-    tensors = chain_tensors(made.chain, np.stack(_inputs(log, made)))
-    return tuple(_judge_line(line, probe, tensors, log) for line in log.lines)
+    layers = layers_of(image)
+    if log.layers != len(layers):
+        raise InputError(Diagnostic(where, f"has {log.layers} layers; the plan has {len(layers)}"))
+    if [model for model, _ in layers] != [log.model_of(number) for number in range(len(layers))]:
+        raise InputError(Diagnostic(where, "has layers of other models than the plan"))
+    expected = _expected(log, image)
+    return tuple(_judge_line(line, *layers[line.number], expected, log) for line in log.lines)
 
 
-def printed_values(log: ProbeLog, made: Planned) -> dict[str, npt.NDArray[np.int32]]:
+def layers_of(image: PlannedImage) -> list[tuple[int, ProbeLayer]]:
+    """The layers of all models, each with its model, by the number that the probe knows them by."""
+    return [(model, layer) for model, made in enumerate(image.models) for layer in probe_of(made.lowered).layers]
+
+
+def printed_values(log: ProbeLog, image: PlannedImage) -> dict[str, npt.NDArray[np.int32]]:
     """Results whose values are in a log: `layer_L_input_I` int32 (channels, rows, columns)."""
-    layers = probe_of(made.lowered).layers
+    layers = layers_of(image)
     found = {}
-    for number, image in log.values:
-        result = layers[number].result
-        values = log.tensor(number, image, result.bits) if result else None
+    for number, sample in log.values:
+        result = layers[number][1].result
+        values = log.tensor(number, sample, result.bits) if result else None
         if result and values is not None and values.size == result.values:
-            found[f"layer_{number}_input_{image}"] = values.astype(np.int32).reshape(result.shape)
+            found[f"layer_{number}_input_{sample}"] = values.astype(np.int32).reshape(result.shape)
     return found
 
 
-def _inputs(log: ProbeLog, made: Planned) -> list[npt.NDArray[np.int8]]:
-    """The inputs that a log's checksums are of: test images, or the pattern."""
+Expected = Mapping[int, Mapping[TensorId, Tensor]]  # by input, what the reference says of it
+
+
+def _expected(log: ProbeLog, image: PlannedImage) -> Expected:
+    """Of the inputs that a log's checksums are of."""
+    found: dict[int, Mapping[TensorId, Tensor]] = {}
+    for model, made in enumerate(image.models):
+        numbers = [number for number, (own, _) in enumerate(log.inputs) if own == model]
+        inputs = _inputs(log, made, numbers)
+        tensors = chain_tensors(made.chain, np.stack(inputs)) if inputs else {}
+        for index, number in enumerate(numbers):
+            found[number] = {tensor: values[index] for tensor, values in tensors.items()}
+    return found
+
+
+def _inputs(log: ProbeLog, made: Planned, numbers: Sequence[int]) -> list[npt.NDArray[np.int8]]:
+    """The inputs of a model that checksums are of: test images, or the pattern."""
     plan = made.plan
     candidates = [pattern(made.chain)]
     if TEST_DATA in plan.spec.data:
         candidates = [*data_set(plan.spec, made.chain, TEST_DATA).x, *candidates]
     known = {checksum(image): image for image in reversed(candidates)}
-    for index, crc in enumerate(log.inputs):
+    for index in numbers:
+        crc = log.inputs[index][1]
         if crc not in known:
             message = f"input {index} has the checksum {crc:08x}, which no test image of the plan has"
             raise InputError(Diagnostic(Where(log.source), message))
-    return [known[crc] for crc in log.inputs]
+    return [known[log.inputs[index][1]] for index in numbers]
 
 
-def _judge_line(line: LayerLine, probe: Probe, tensors: Mapping[TensorId, Tensor], log: ProbeLog) -> Probed:
-    layer = probe.layers[line.number]
+def _judge_line(line: LayerLine, model: int, layer: ProbeLayer, expected: Expected, log: ProbeLog) -> Probed:
     if line.error is not None:
-        return Probed(layer, line.input, "error", line.error)
+        return Probed(model, line.number, layer, line.input, "error", line.error)
     if line.crc is None or layer.result is None:
-        return Probed(layer, line.input, "not visible")
-    expected = tensors[layer.slot.writes][line.input]
-    if line.crc == checksum(expected):
-        return Probed(layer, line.input, "equal")
+        return Probed(model, line.number, layer, line.input, "not visible")
+    wanted = expected[line.input][layer.slot.writes]
+    if line.crc == checksum(wanted):
+        return Probed(model, line.number, layer, line.input, "equal")
     found = log.tensor(line.number, line.input, layer.result.bits)
-    place = None if found is None or found.size != expected.size else _first_place(found, expected)
-    return Probed(layer, line.input, "different", place=place)
+    place = None if found is None or found.size != wanted.size else _first_place(found, wanted)
+    return Probed(model, line.number, layer, line.input, "different", place=place)
 
 
 def _first_place(found: npt.NDArray[np.int64], expected: Tensor) -> Place | None:
@@ -159,14 +189,15 @@ def _first_place(found: npt.NDArray[np.int64], expected: Tensor) -> Place | None
 def first_failure(found: Sequence[Probed]) -> Probed | None:
     """Of the first layer that gave an error or a wrong result: the first input, one with a place if there is one."""
     wrong = [one for one in found if one.outcome in ("different", "error")]
-    same = [one for one in wrong if one.layer is wrong[0].layer]
+    same = [one for one in wrong if one.number == wrong[0].number]
     return next((one for one in same if one.place), same[0]) if same else None
 
 
-def failure_text(failure: Probed, made: Planned) -> str:
+def failure_text(failure: Probed, image: PlannedImage) -> str:
     """One sentence about a failure."""
-    stage = made.chain.segments[failure.layer.stage].name
-    what = f"stage {stage}, layer {failure.layer.layer} ({failure.layer.slot.name}), input {failure.input}"
+    stage = image.models[failure.model].chain.segments[failure.layer.stage].name
+    model = f"model {image.names[failure.model]}, " if len(image.models) > 1 else ""
+    what = f"{model}stage {stage}, layer {failure.layer.layer} ({failure.layer.slot.name}), input {failure.input}"
     if failure.outcome == "error":
         return f"{what}: {failure.error}"
     if failure.place is None:

@@ -15,9 +15,9 @@ from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 FIRST, LAST = "offramp probe ", "end"  # how the first and the last line begin
 _LINE = re.compile(r"(.*) #([0-9a-f]{8})")
 _IMAGE = re.compile(r"image ([0-9a-f]{32}) layers (\d+) inputs (\d+)")
-_INPUT = re.compile(r"input (\d+) model 0 crc ([0-9a-f]{8})")
+_INPUT = re.compile(r"input (\d+) model (\d+) crc ([0-9a-f]{8})")
 _LAYER = re.compile(
-    r"layer (\d+) input (\d+) model 0 stage (\d+) layer (\d+)(?: crc ([0-9a-f]{8})| error (.+)| (not visible))"
+    r"layer (\d+) input (\d+) model (\d+) stage (\d+) layer (\d+)(?: crc ([0-9a-f]{8})| error (.+)| (not visible))"
 )
 _VALUES = re.compile(r"values (\d+) input (\d+) from (\d+) ([0-9a-f]+)")
 _ERROR = re.compile(r"error (.+)")
@@ -25,18 +25,20 @@ _ERROR = re.compile(r"error (.+)")
 
 @dataclass(frozen=True)
 class LayerLine:
-    """What became of a layer of the list (`number`) with an input: a checksum, an error, or neither: it is not
-    visible."""
+    """What became of a layer of the list (`number`), one of a model's, with an input: a checksum, an error, or neither:
+    it is not visible."""
 
     number: int
     input: int
+    model: int
     crc: int | None
     error: str | None
 
 
 @dataclass(frozen=True)
 class ProbeLog:
-    """A whole log. digest: of the image, hexadecimal. inputs: their checksums. error: the image could not be opened.
+    """A whole log. digest: of the image, hexadecimal. inputs: their models and checksums. error: the image could not be
+    opened.
 
     values: by layer and input, the bytes of a result in the order channel, row, column; of 32-bit values the most
     significant byte first."""
@@ -44,10 +46,14 @@ class ProbeLog:
     source: str
     digest: str
     layers: int
-    inputs: tuple[int, ...]
+    inputs: tuple[tuple[int, int], ...]
     lines: tuple[LayerLine, ...]
     values: dict[tuple[int, int], bytes]
     error: str | None
+
+    def model_of(self, number: int) -> int | None:
+        """The model of a layer of the list; None if there is none of that number."""
+        return next((line.model for line in self.lines if line.number == number), None)
 
     def tensor(self, number: int, image: int, bits: int) -> npt.NDArray[np.int64] | None:
         """The values that were printed for a layer and an input, one after the other; None if there are none."""
@@ -62,7 +68,7 @@ class _Parts:
     digest: str = ""
     layers: int = 0
     count: int = 0
-    inputs: list[int] = field(default_factory=list)
+    inputs: list[tuple[int, int]] = field(default_factory=list)
     lines: list[LayerLine] = field(default_factory=list)
     values: dict[tuple[int, int], bytearray] = field(default_factory=dict)
     error: str | None = None
@@ -123,8 +129,14 @@ def _check_version(said: str, where: Where) -> None:
 
 
 def _check_whole(parts: _Parts, where: Where) -> None:
-    """Every layer was run with every input, unless the image could not be opened."""
-    wanted = [(layer, image) for layer in range(parts.layers) for image in range(parts.count)]
+    """Every layer was run with every input of its model, unless the image could not be opened."""
+    models = {line.number: line.model for line in parts.lines}
+    wanted = [
+        (layer, image)
+        for layer in range(parts.layers)
+        for image, (model, _) in enumerate(parts.inputs)
+        if model == models.get(layer, model)
+    ]
     found = [(line.number, line.input) for line in parts.lines]
     if len(parts.inputs) != parts.count or (parts.error is None and found != wanted):
         message = f"the log has {len(found)} layers and inputs; {len(wanted)} are expected"
@@ -136,10 +148,10 @@ def _take(said: str, parts: _Parts) -> bool:
     if image := _IMAGE.fullmatch(said):
         parts.digest, parts.layers, parts.count = image[1], int(image[2]), int(image[3])
     elif sample := _INPUT.fullmatch(said):
-        parts.inputs.append(int(sample[2], 16))
+        parts.inputs.append((int(sample[2]), int(sample[3], 16)))
     elif layer := _LAYER.fullmatch(said):
-        crc = int(layer[5], 16) if layer[5] else None
-        parts.lines.append(LayerLine(int(layer[1]), int(layer[2]), crc, layer[6]))
+        crc = int(layer[6], 16) if layer[6] else None
+        parts.lines.append(LayerLine(int(layer[1]), int(layer[2]), int(layer[3]), crc, layer[7]))
     elif values := _VALUES.fullmatch(said):
         return len(values[4]) % 2 == 0 and _take_values(values, parts)
     elif error := _ERROR.fullmatch(said):

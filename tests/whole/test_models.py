@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from offramp import api
 from offramp.cli import main
 from offramp.codegen.load_images import bias_runs, weight_chunks
 from offramp.configs.device import load_device
-from offramp.pipeline.compile import compile_firmware
+from offramp.pipeline.compile import compile_firmware, compile_probe
+from offramp.pipeline.probe import run_on_board
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.run import run_program
 from offramp.simulator.clock import Clock
 from tests.helpers.models import write_big, write_model, write_three
+from tests.helpers.wrong_accelerators import WrongWrites
 
 DEVICE = load_device()
 
@@ -81,7 +84,6 @@ def test_the_folder_holds_every_models_registers_and_symbols(built: api.BuiltIma
     header = (built.folder / "firmware" / "include" / "first_second_third_image.h").read_text(encoding="utf-8")
     for number, name in enumerate(("FIRST", "SECOND", "THIRD")):
         assert f"#define FIRST_SECOND_THIRD_{name}_MODEL {number}u" in header
-    assert not (built.folder / "firmware" / "probe").exists()
 
 
 @pytest.mark.slow
@@ -144,9 +146,31 @@ def test_cost_and_compare_take_the_image(
     assert "third: streaming" in compared.page()
 
 
-def test_what_is_for_one_model_says_so(built: api.BuiltImage, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["probe", str(built.folder)]) == 2
-    assert "has the models first, second, third; the build of one model is expected" in capsys.readouterr().err
+def test_the_probe_runs_the_layers_of_all_models(built: api.BuiltImage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", str(built.folder), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert {one["outcome"] for one in results} == {"equal", "not visible"}
+    layers = [(one["model"], one["layer"]) for one in results]
+    chains = [(made.plan.spec.name, slot.name) for made in built.planned.models for slot in made.chain.slots]
+    assert list(dict.fromkeys(layers)) == chains
+    assert len({one["input"] for one in results}) >= 3  # each model has its own
+
+
+@pytest.mark.slow
+def test_the_probe_says_which_model_fails(
+    built: api.BuiltImage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sign of a bias of the second one is wrong."""
+    image, device = built.planned, built.planned.device
+    chain, placed = image.models[1].chain, image.models[1].plan.placed
+    slot = next(slot for slot in reversed(chain.slots) if slot.name in placed.placement.biases)
+    place = placed.placement.biases[slot.name]
+    clock, elf, log = Clock(device), tmp_path / "probe.elf", tmp_path / "console.txt"
+    compile_probe(built.folder / "firmware", elf)
+    accelerator = WrongWrites(clock, device, {device.bias_address(place.quadrant, place.start): 0x80})
+    log.write_text(run_on_board(elf, image, accelerator, clock))
+    assert main(["probe", str(built.folder), "--log", str(log)]) == 1
+    assert re.search(rf"model second, stage \w+, layer \d+ \({re.escape(slot.name)}\)", capsys.readouterr().err)
 
 
 def test_a_changed_place_is_noticed(built: api.BuiltImage, tmp_path: Path) -> None:

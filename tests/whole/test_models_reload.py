@@ -165,6 +165,12 @@ def test_a_damaged_choice_is_found(change: str, built: api.BuiltImage, capsys: p
     assert wanted in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_the_probe_writes_what_is_not_there(built: api.BuiltImage) -> None:
+    """Every layer of every model, also where its weights were overwritten."""
+    assert main(["probe", str(built.folder), "-q"]) == 0
+
+
 def test_the_terminal_says_what_is_written_and_when(built: api.BuiltImage, capsys: pytest.CaptureFixture[str]) -> None:
     specs = [made.plan.spec.where.file for made in built.planned.models]
     assert main(["plan", *map(str, specs)]) == 0

@@ -53,9 +53,10 @@ class Board:
 
     def __init__(self, folder: Path, spec: str, family: Family) -> None:
         self.made = plan_of(write_spec(folder, spec, family))
+        self.image = image_of(self.made)
         self.folder = folder / "firmware"
         self.clock = Clock(self.made.device)
-        write_tree(self.folder, firmware_files(image_of(self.made), [None]))
+        write_tree(self.folder, firmware_files(self.image, [None]))
         self.elf = self.compiled()
 
     def compiled(self, values: int | None = None) -> Path:
@@ -65,10 +66,10 @@ class Board:
 
     def printed(self, accelerator: Accelerator | None = None, elf: Path | None = None) -> str:
         accelerator = accelerator or Accelerator(self.made.device, self.clock)
-        return run_on_board(elf or self.elf, self.made, accelerator, self.clock)
+        return run_on_board(elf or self.elf, self.image, accelerator, self.clock)
 
     def probe(self, accelerator: Accelerator | None = None) -> tuple[Probed, ...]:
-        return judge(read_log(self.printed(accelerator), "board"), self.made)
+        return judge(read_log(self.printed(accelerator), "board"), self.image)
 
     def failure(self, accelerator: Accelerator) -> Probed:
         found = first_failure(self.probe(accelerator))
@@ -277,7 +278,7 @@ def test_logs_that_do_not_belong_to_the_plan(board: Board, old: str, new: str, m
     if "layers 1" in new:
         lines = [line for line in lines if not re.match("layer [1-9]", line)]
     with pytest.raises(InputError, match=message):
-        judge(read_log(printed(lines), "log"), board.made)
+        judge(read_log(printed(lines), "log"), board.image)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -295,7 +296,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     clock = Clock(made.device)
     elf = tmp_path / "probe.elf"
     compile_probe(build / "firmware", elf)
-    log.write_text("boot\n" + run_on_board(elf, made, WrongWrites(clock, made.device, flips), clock))
+    log.write_text("boot\n" + run_on_board(elf, image_of(made), WrongWrites(clock, made.device, flips), clock))
     assert main(["probe", str(build), "--log", str(log)]) == 1
     assert "stage main, layer 0 (main/1:second), input 0: channel 5, row " in capsys.readouterr().err
     assert main(["probe", str(build), "--log", str(spec)]) == 2

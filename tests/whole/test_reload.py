@@ -122,6 +122,11 @@ def test_costs_have_the_words_in_them(built: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_probe_writes_what_is_not_there(built: Path) -> None:
+    assert main(["probe", str(built), "-q"]) == 0
+
+
+@pytest.mark.slow
 def test_the_self_test_knows_what_is_there(built: Path) -> None:
     """After an answer of each stage; a column of a layer that is written again matters only while it is there."""
     plan = load_plan(built / "plan.json", DEVICE)

@@ -41,6 +41,7 @@ static offramp_status_t run_stage(const offramp_model_t *model, const offramp_pi
     offramp_sending_t sending = {0u, 0u};
     offramp_status_t status = OFFRAMP_BUSY;
     uint32_t polls = 0u;
+    offramp_load_contents(&stage->contents, false);
     offramp_apply(&stage->start);
     uint32_t moved_at = offramp_now();
     while (status == OFFRAMP_BUSY) {

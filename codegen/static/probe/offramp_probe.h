@@ -27,7 +27,8 @@ typedef struct {
     uint32_t step;          /* bytes from pixel to pixel */
     const uint32_t *places; /* for each channel the address of its first value, the byte in the word added; null if the
                              * result is never in memory as a whole */
-    const uint32_t *wanted; /* for each input the checksum that is right; null without places */
+    const uint32_t *wanted; /* for each input the checksum that is right, 0 for inputs of other models; null without
+                             * places */
     const offramp_probe_stage_t *counts;
 } offramp_probe_layer_t;
 

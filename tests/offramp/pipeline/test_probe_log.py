@@ -23,7 +23,7 @@ LINES = (
 
 def test_a_whole_log() -> None:
     log = read_log(printed(LINES), "log")
-    assert (log.digest, log.layers, log.inputs, log.error) == (DIGEST, 3, (0xABCD,), None)
+    assert (log.digest, log.layers, log.inputs, log.error) == (DIGEST, 3, ((0, 0xABCD),), None)
     assert [(line.number, line.crc, line.error) for line in log.lines] == [
         (0, None, None),
         (1, 0x12345678, None),
@@ -33,6 +33,23 @@ def test_a_whole_log() -> None:
     assert values is not None
     assert values.tolist() == [0, -1, -128, 127]
     assert log.tensor(2, 0, 8) is None
+
+
+def test_several_models_each_with_inputs_of_its_own() -> None:
+    """Every layer has to be there, with all inputs of its model and no others."""
+    lines = (
+        f"offramp probe 1|image {DIGEST} layers 2 inputs 3|input 0 model 0 crc 0000abcd|input 1 model 1 crc 0000abce|"
+        "input 2 model 1 crc 0000abcf|layer 0 input 0 model 0 stage 0 layer 0 crc 00000001|"
+        "layer 1 input 1 model 1 stage 0 layer 0 crc 00000002|layer 1 input 2 model 1 stage 0 layer 0 crc 00000003|end"
+    ).split("|")
+    log = read_log(printed(lines), "log")
+    assert log.inputs == ((0, 0xABCD), (1, 0xABCE), (1, 0xABCF))
+    assert [log.model_of(number) for number in range(3)] == [0, 1, None]
+    for missing in (5, 6, 7):
+        with pytest.raises(Damaged, match="layers and inputs"):
+            read_log(printed([*lines[:missing], *lines[missing + 1 :]]), "log")
+    with pytest.raises(Damaged, match="layers and inputs"):
+        read_log(printed([*lines[:6], *lines[8:]]), "log")
 
 
 def test_values_of_32_bits() -> None:
