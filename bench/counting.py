@@ -16,8 +16,10 @@ from offramp.simulator.board.meter import Access, Meter
 from offramp.simulator.board.run import run_with
 
 LIMIT = 50_000_000
+ROOM = 16_384  # bytes of the largest result
 PARTS = ("loading the input", "switching", "starting", "waiting", "reading logits", "deciding")
 LOAD, SWITCH, START, WAIT, READ, DECIDE = PARTS
+COPY = "copying the result"  # not part of an inference
 CHECK = (WAIT, READ, DECIDE)  # from the look that finds the accelerator done to the answer
 COMPILER = "arm-none-eabi-gcc"
 _MAIN = """\
@@ -34,6 +36,7 @@ int main(void)
     static const offramp_options_t options = {.wait = poll_at_once}; /* without a clock: the core here has none */
     static uint32_t input[%(bytes)uu / 4u];
     static offramp_result_t result;
+    static uint8_t copied[%(room)uu];
     int32_t inputs = semihosting_open("calls", false);
     offramp_status_t status = offramp_open(board_images[0], &options);
     semihosting_print("");
@@ -43,6 +46,8 @@ int main(void)
         status = offramp_load(0u, %(form)s, input, 0u, %(pixels)uu);
         semihosting_print("");
         status = status == OFFRAMP_OK ? offramp_infer(0u, OFFRAMP_CHW, NULL, &result) : status;
+        semihosting_print("");
+        status = status == OFFRAMP_OK ? offramp_output(copied, sizeof(copied)) : status;
         semihosting_print("");
     }
     return (int)status;
@@ -101,12 +106,14 @@ class _MarkingHost(Host):
 def count(
     folder: Path, images: Sequence[bytes], accelerator: Bus, device: Device, form: Form, outside: bytes = b""
 ) -> list[Mapping[str, Work]]:
-    """The work of each inference by part, in the order of PARTS. `folder`: a firmware's sources; they get a main() that
-    loads and infers. `images`: what each load is given, in `form`; `outside`: the file of weights outside flash."""
+    """The work of each inference by part, in the order of PARTS, and of copying its result. `folder`: a firmware's
+    sources; they get a main() that loads, infers and copies. `images`: what each load is given, in `form`; `outside`:
+    the file of weights outside flash."""
     main = folder / "count.c"
     size = len(images[0]) + -len(images[0]) % 4
     given = [image + bytes(size - len(image)) for image in images]
-    main.write_text(_MAIN % {"bytes": size, "form": form.name, "pixels": form.pixels}, encoding="utf-8")
+    values = {"bytes": size, "form": form.name, "pixels": form.pixels, "room": ROOM}
+    main.write_text(_MAIN % values, encoding="utf-8")
     elf = compile_firmware(folder, folder / "count.elf", COMPILER, main.name).elf
     meter = Meter()
     host = _MarkingHost(given, meter, External(outside))
@@ -114,13 +121,14 @@ def count(
     if status:
         raise AssertionError(f"the firmware in {folder} returned {status}")
     first, second, *marks = host.marks
-    return [_parts(meter.accesses, marks[at : at + 3], second - first, device) for at in range(0, len(marks), 3)]
+    return [_parts(meter.accesses, marks[at : at + 4], second - first, device) for at in range(0, len(marks), 4)]
 
 
 def _parts(accesses: Sequence[Access], marks: Sequence[int], marking: int, device: Device) -> dict[str, Work]:
-    """The parts between three marks: before loading, before the inference, after it. A part ends with its last access;
-    what follows the last logit is deciding. `marking`: instructions of a mark itself."""
-    begin, between, end = marks
+    """The parts between four marks: before loading, before the inference, after it, and after copying its result.
+    A part ends with its last access; what follows the last logit is deciding. `marking`: instructions of a mark itself.
+    """
+    begin, between, end, copied = marks
     inside = [one for one in accesses if begin < one.instructions <= between]
     found = dict.fromkeys(PARTS, Work(0)) | {LOAD: _work(between - begin - marking, inside)}
     phase, at = START, between + marking
@@ -129,6 +137,7 @@ def _parts(accesses: Sequence[Access], marks: Sequence[int], marking: int, devic
         found[phase] += _work(access.instructions - at, (access,))
         at = access.instructions
     found[DECIDE] += Work(end - at)
+    found[COPY] = _work(copied - end - marking, [one for one in accesses if end < one.instructions <= copied])
     return found
 
 

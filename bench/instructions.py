@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.counting import CHECK, COMPILER, LOAD, START, SWITCH, Form, Work, count, total, write_sources
+from bench.counting import CHECK, COMPILER, COPY, LOAD, START, SWITCH, Form, Work, count, total, write_sources
 from bench.counting_build import print_build
 from offramp.codegen.assemble import control_guards, init_writes, readable_writes, timing_guards
 from offramp.codegen.external import external_file
@@ -29,7 +29,7 @@ from offramp.configs.device import DEFAULT, Device, device_file, load_device
 from offramp.pipeline.compile import find_compiler
 from offramp.planner.hardware.hw_layer import WORD_BYTES, ceil_div
 from offramp.planner.ir.chain import ExitRule
-from offramp.planner.ir.measure import MEASURES, Measure
+from offramp.planner.ir.measure import MEASURES, NO_ANSWER, Measure
 from offramp.planner.spec.clocks import clock_setting
 from offramp.simulator.board.bus import Words
 
@@ -82,7 +82,8 @@ class ReadyBus:
 class Question:
     """A firmware of two stages and how it is used. `size`: words of the input; `packed`: how it is loaded; `writes`:
     registers of the full state and of a switch; `on`: nobody leaves at the first stage; `columns`: of kernels that are
-    written before the last stage, from a file if `outside`."""
+    written before the last stage, from a file if `outside`; `result`: channels, pixels and bits of a last result that is
+    none of logits."""
 
     size: int = 16
     chw: bool = True
@@ -95,6 +96,7 @@ class Question:
     on: bool = False
     columns: int = 0
     outside: bool = False
+    result: tuple[int, int, int] | None = None
 
     def firmware(self, device: Device) -> Firmware:
         """Tables whose registers mean nothing to a network."""
@@ -102,6 +104,9 @@ class Question:
         rule = ExitRule(self.measure, self._threshold, 4)
         first, last = self._stage("first", rule, device), self._stage("last", replace(rule, threshold=None), device)
         changed = tuple(BusWrite(write.address, write.value ^ 1) for write in first.registers)
+        if self.result:
+            first = replace(first, answers=(NO_ANSWER,) * self.logits)
+            last = replace(last, exit=None, result=_tensor(*self.result, device))
         stages = (
             replace(first, advance=changed, reads_fifo=self.fifo),
             self._with_kernels(replace(last, registers=changed, restore=first.registers), device),
@@ -169,6 +174,13 @@ class Question:
             )
 
 
+def _tensor(channels: int, pixels: int, bits: int, device: Device) -> Tensor:
+    """Of 8 bits, four channels in the words of an instance, pixel after pixel; of 32, channel after channel."""
+    lanes = 4 if bits == 8 else 1
+    places = (device.data_address(0, 4096 + n // lanes * pixels) + n % lanes for n in range(channels))
+    return Tensor((channels, 1, pixels), bits, 4, tuple(places))
+
+
 def _registers(device: Device) -> list[BusWrite]:
     """Registers of layers, in the order of a register program, each with a value of its own."""
     return [
@@ -206,6 +218,7 @@ def counted(device: Device) -> dict[str, int]:
         found |= _line(f"check_{measure}", "logits", few, many)
     few, many = (instructions_of(Question(writes=number, on=True), (SWITCH,), device) for number in (FEW, MANY))
     found["switch_100_writes"] = (many - few) // 2  # forth and back
+    found |= _copies(device)
     few, many = (Question(writes=number).answer(device)[0][SWITCH].instructions for number in (FEW, MANY))
     found["configure_100_writes"] = many - few
     found["external_100_words"] = _external(device)
@@ -217,6 +230,24 @@ def _external(device: Device) -> int:
     outside, flash = (Question(columns=_COLUMNS, outside=one, on=True) for one in (True, False))
     more = instructions_of(outside, (SWITCH,), device) - instructions_of(flash, (SWITCH,), device)
     return round(100 * more / (_COLUMNS * device.memories["weights"].word_bytes / WORD_BYTES))
+
+
+def _copies(device: Device) -> dict[str, int]:
+    """Of copying a result of some channels and pixels: once, for each channel, and for each value."""
+    found: dict[str, int] = {}
+    for bits in (8, 32):
+        sizes = ((1, FEW), (11, FEW), (1, MANY))
+        one, more, long = (copied(channels, pixels, bits, device) for channels, pixels in sizes)
+        value = (long - one) / (MANY - FEW)
+        channel = (more - one) / 10 - FEW * value
+        found[f"copy_{bits}"] = round(one - channel - FEW * value)
+        found |= {f"copy_{bits}_100_channels": round(100 * channel), f"copy_{bits}_100_values": round(100 * value)}
+    return found
+
+
+def copied(channels: int, pixels: int, bits: int, device: Device) -> int:
+    """Instructions of copying a result."""
+    return instructions_of(Question(on=True, result=(channels, pixels, bits)), (COPY,), device)
 
 
 def instructions_of(ask: Question, parts: tuple[str, ...], device: Device) -> int:

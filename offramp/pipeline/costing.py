@@ -19,6 +19,7 @@ from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, su
 from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
 from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer, with_processors
 from offramp.planner.ir.network import Layer, Network
+from offramp.planner.reference.confidence import gives_logits
 
 When = Literal["after power-up", "each inference", "each stage", "each switch"]
 
@@ -145,10 +146,9 @@ def _alone_costs(
     if budget.inside[0].cycles:
         overheads.append(_overhead("switching to its further runs", "each inference", budget.inside[0], device))
         overheads.append(_overhead("switching back to its first run", "each inference", budget.back[0], device))
-    answers: tuple[AnswerCost, ...] = ()
-    if network.layers[-1].out_shape.pixels == 1:
-        overheads.append(_overhead("checking the result", "each stage", budget.checks[0], device))
-        answers = _answers(["the network"], budget, energy)
+    what = "checking" if gives_logits(network.layers[-1]) else "copying"
+    overheads.append(_overhead(f"{what} the result", "each stage", budget.checks[0], device))
+    answers = _answers(["the network"], budget, energy)
     return Costs(name, device, (StageCost(name, layers),), tuple(overheads), answers)
 
 
@@ -212,7 +212,9 @@ def _between(made: Planned) -> Sequence[Overhead]:
     ]
     for index, name in enumerate(names):
         parts.append(_overhead(f"starting {name}", "each stage", budget.starts[index], device))
-        parts.append(_overhead(f"checking the result of {name}", "each stage", budget.checks[index], device))
+        looks = gives_logits(made.chain.producers[made.chain.stages[index].result].layer)
+        what = "checking" if looks else "copying"
+        parts.append(_overhead(f"{what} the result of {name}", "each stage", budget.checks[index], device))
         if budget.inside[index].cycles:
             parts.append(_overhead(f"switching between the runs of {name}", "each stage", budget.inside[index], device))
     for index, cycles in enumerate(budget.forward):

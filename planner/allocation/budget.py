@@ -17,6 +17,7 @@ from offramp.planner.allocation.reload import external_bytes
 from offramp.planner.hardware.core import (
     added_by_load,
     check_cycles,
+    copy_cycles,
     fetch_cycles,
     load_cycles,
     start_cycles,
@@ -42,9 +43,9 @@ class Budget(Generic[Cost]):
 
     `loads`: what loading the input adds: before the first stage or, through the FIFO, to each stage that reads it.
     `starts`: to start the accelerator. `stages`: the accelerator. `inside`: from the end of each segment but the last
-    to the start of the next one. `checks`: from the end of the last one to the decision. `forward[i]`: registers, and
-    what is not resident, rewritten to go from stage i to the next; `back[i]`: to return from stage i to the first
-    before the next inference.
+    to the start of the next one. `checks`: from the end of the last one to the decision, or to a copy of a result that
+    nothing decides by. `forward[i]`: registers, and what is not resident, rewritten to go from stage i to the next;
+    `back[i]`: to return from stage i to the first before the next inference.
     """
 
     loads: tuple[Cost, ...]
@@ -197,9 +198,11 @@ def _check(placed: Placed, stage: Stage) -> Cycles:
 
 
 def _look(device: Device, measure: Measure, hw: HwLayer, quadrants: int) -> Cycles:
-    """At the result of a layer. Nothing looks at one that is none of logits; copying it is the application's."""
+    """At the result of a layer. One that is none of logits is copied."""
+    shape = hw.layer.out_shape
     if not gives_logits(hw.layer):
-        return check_cycles(device, measure, 0, 0, quadrants)
+        copy = copy_cycles(device, shape.channels, shape.pixels, hw.layer.output_width, quadrants)
+        return sum_cycles([check_cycles(device, measure, 0, 0, quadrants), copy])
     return check_cycles(device, measure, hw.layer.out_shape.channels, hw.result_words, quadrants)
 
 

@@ -81,6 +81,16 @@ def check_cycles(device: Device, measure: Measure, logits: int, reads: int, quad
     return _work(device, _counted(device, f"check_{measure}", "logits", logits), 1 + quadrants + reads)
 
 
+def copy_cycles(device: Device, channels: int, pixels: int, bits: int, quadrants: int) -> Cycles:
+    """Copying a result that is none of logits out of data memory: a word is read for each value, and a guard in each
+    quadrant."""
+    name, values = f"copy_{bits}", channels * pixels
+    repeated = (
+        device.instructions[f"{name}_100_channels"] * channels + device.instructions[f"{name}_100_values"] * values
+    )
+    return _work(device, device.instructions[name] + ceil_div(repeated, 100), values + quadrants)
+
+
 def stop_cycles(device: Device, quadrants: int) -> Cycles:
     """From the look that finds the accelerator done to a stopped one whose result nobody reads: counted as a check of
     no logits, which takes a little more."""

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from bench.counting import CHECK, LOAD
-from bench.instructions import Question, instructions_of, section
+from bench.instructions import Question, copied, instructions_of, section
 from offramp.planner.ir.measure import Measure
 from tests.helpers.small_firmware import DEVICE
 
@@ -33,6 +33,13 @@ def test_checks_between_the_sizes_that_were_counted(measure: Measure) -> None:
     """How many values the margin sees that are larger than those before depends on the logits."""
     found = instructions_of(Question(measure=measure, logits=50), CHECK, DEVICE)
     assert found == pytest.approx(stated(f"check_{measure}", "logits", 50), rel=0.05)
+
+
+@pytest.mark.parametrize(("channels", "pixels", "bits"), [(7, 33, 8), (3, 50, 32)])
+def test_copies_between_the_sizes_that_were_counted(channels: int, pixels: int, bits: int) -> None:
+    each = STATED[f"copy_{bits}_100_channels"] * channels + STATED[f"copy_{bits}_100_values"] * channels * pixels
+    found = copied(channels, pixels, bits, DEVICE)
+    assert found == pytest.approx(STATED[f"copy_{bits}"] + each / 100, rel=0.05)
 
 
 def test_section_is_the_device_files_text() -> None:

@@ -14,6 +14,7 @@ from offramp.planner.allocation.budget import alone_budget
 from offramp.planner.hardware.core import (
     added_by_load,
     check_cycles,
+    copy_cycles,
     load_cycles,
     start_cycles,
     switch_cycles,
@@ -129,6 +130,15 @@ def test_starts_and_checks_take_counted_instructions_and_accesses() -> None:
         found = check_cycles(DEVICE, measure, 10, 3, 2)  # byte logits: three words
         assert found.cycles == pytest.approx(time(instructions, (1 + 2 + 3) * BUS), abs=2)
         assert found.tag == "estimated"
+
+
+@pytest.mark.parametrize("bits", [8, 32])
+def test_copies_take_a_read_for_each_value(bits: int) -> None:
+    counts = DEVICE.instructions
+    each = (counts[f"copy_{bits}_100_channels"] * 20 + counts[f"copy_{bits}_100_values"] * 20 * 4) / 100
+    found = copy_cycles(DEVICE, 20, 4, bits, 2)
+    assert found.cycles == pytest.approx(time(counts[f"copy_{bits}"] + each, (80 + 2) * BUS), abs=2)
+    assert found.tag == "estimated"
 
 
 def test_the_core_takes_its_time_by_its_clock_and_energy_by_its_cycles() -> None:
