@@ -82,8 +82,8 @@ class ReadyBus:
 class Question:
     """A firmware of two stages and how it is used. `size`: words of the input; `packed`: how it is loaded; `writes`:
     registers of the full state and of a switch; `on`: nobody leaves at the first stage; `columns`: of kernels that are
-    written before the last stage, from a file if `outside`; `result`: channels, pixels and bits of a last result that is
-    none of logits."""
+    written before the last stage, from a file if `outside`; `result`: channels, pixels and bits of a last result that
+    is none of logits."""
 
     size: int = 16
     chw: bool = True
