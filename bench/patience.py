@@ -12,7 +12,8 @@ in all of them: leave if the margin reaches a threshold):
   threshold (the idea of temporal patience: Sponner et al., 2023, arXiv:2309.05686);
 - sum: the margins of the last n inputs, as long as the stage's answers are the same, together reach the threshold.
 
-Thresholds are the fewest mean cycles of a whole answer with at most so many points of accuracy lost against main.
+Thresholds are those with the fewest mean cycles of a whole answer within a limit: of points of accuracy lost against
+main, or of `lost` inputs, which main has right and the chain wrong: what `risk` limits.
 `hindsight`: chosen on the test data themselves, so at equal loss, for the plain rule too; two thresholds have more to
 choose from, which favours patience. `chosen`: on the calibration data, then tried on the test data.
 """
@@ -38,7 +39,7 @@ from offramp.planner.spec.dataset import load_data
 from offramp.planner.spec.spec import AutoSpec, StageSpec
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "motion" / "spec.yaml"
-DROPS = (0.0, 1.0, 2.0)  # percentage points
+LIMITS = (("accuracy", 0.0), ("accuracy", 1.0), ("lost", 1.0))  # and per cent of the inputs
 MOST = 4  # inputs that are looked at
 GRID = 40  # thresholds that are tried; both together, where a rule has two
 UNREACHED = 1 << 62
@@ -61,14 +62,15 @@ class Stream:
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """Settings of a rule on a stream: mean cycles, and points of accuracy lost against main, (settings,)."""
+    """Settings of a rule on a stream: mean cycles, and by kind what is lost against main in per cent of the inputs,
+    (settings,)."""
 
     cycles: npt.NDArray[np.float64]
-    loss: npt.NDArray[np.float64]
+    loss: Mapping[str, npt.NDArray[np.float64]]
 
-    def best(self, drop: float) -> int:
+    def best(self, kind: str, limit: float) -> int:
         """The cheapest setting within a limit; a setting with which nothing leaves is always there."""
-        return int(np.where(self.loss <= drop + 1e-9, self.cycles, np.inf).argmin())
+        return int(np.where(self.loss[kind] <= limit + 1e-9, self.cycles, np.inf).argmin())
 
 
 Rule = Callable[[Stream, Ints, Ints], Bools]  # of a stream and two thresholds (settings,): leaves, (settings, N)
@@ -141,10 +143,13 @@ def try_rule(stream: Stream, rule: Rule, high: Ints, low: Ints) -> Tried:
     """All settings on a stream."""
     leaves = rule(stream, high, low)
     share = leaves.mean(axis=1)
-    right = np.where(leaves, stream.early == stream.y, stream.late == stream.y).mean(axis=1)
-    alone = float((stream.late == stream.y).mean())
+    sooner, later = stream.early == stream.y, stream.late == stream.y
+    loss = {
+        "accuracy": 100 * (later.mean() - np.where(leaves, sooner, later).mean(axis=1)),
+        "lost": 100 * (leaves & later & ~sooner).mean(axis=1),
+    }
     early, late = stream.cycles
-    return Tried(share * early + (1 - share) * late, 100 * (alone - right))
+    return Tried(share * early + (1 - share) * late, loss)
 
 
 def streams_of(spec: AutoSpec) -> dict[str, tuple[Stream, Stream]]:
@@ -189,18 +194,18 @@ def _figures(calibration: Stream, test: Stream, name: str, n: int) -> list[tuple
         try_rule(stream, rule, *chosen) for stream, chosen in ((test, own), (calibration, other), (test, other))
     )
     found = []
-    for drop in DROPS:
-        at = calibrated.best(drop)
-        cycles = float(hindsight.cycles[hindsight.best(drop)])
-        found.append((cycles, float(tried.cycles[at]), float(tried.loss[at])))
+    for kind, limit in LIMITS:
+        at = calibrated.best(kind, limit)
+        cycles = float(hindsight.cycles[hindsight.best(kind, limit)])
+        found.append((cycles, float(tried.cycles[at]), float(tried.loss[kind][at])))
     return found
 
 
 def print_table(streams: Mapping[str, tuple[Stream, Stream]]) -> None:
-    """For every limit: cycles in hindsight and how many more than the plain rule; chosen cycles, points lost."""
+    """For every limit: cycles in hindsight and how many more than the plain rule; chosen: cycles and what is lost."""
     head = ["first stage", "rule", "n"]
-    for drop in DROPS:
-        head += [f"{drop:g} points: hindsight", "", "chosen", "lost"]
+    for kind, limit in LIMITS:
+        head += [f"{kind} {limit:g} %: hindsight", "", "chosen", "lost then"]
     print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     for name, (calibration, test) in streams.items():
         print("\n".join(lines_of(name, calibration, test)))

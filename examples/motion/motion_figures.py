@@ -1,4 +1,4 @@
-"""The table of README.md: main, the chain and the best single network of the chain's cost, on people nobody has seen.
+"""The table of README.md: main, the chain and single networks, on people whom none of them has seen.
 
     python motion_figures.py
 
@@ -19,7 +19,13 @@ import numpy.typing as npt
 import offramp
 
 FOLDER = Path(__file__).parent
-SPECS = {"main alone": "alone.yaml", "the chain": "spec.yaml", "a single network": "single.yaml"}
+SPECS = {
+    "main alone": "alone.yaml",
+    "the chain": "spec.yaml",
+    "three stages": "stages.yaml",
+    "front-10 alone": "front-alone.yaml",
+    "single-6 alone": "single-alone.yaml",
+}
 PICOJOULES = 10**6  # of a microjoule
 
 
@@ -70,18 +76,25 @@ def row(name: str, one: Tried, alone: Tried, people: npt.NDArray[np.int64]) -> s
 
 
 def print_table(tried: dict[str, Tried], people: npt.NDArray[np.int64]) -> None:
-    """One line an application, then who leaves where in the chain."""
+    """One line an application, then who leaves where in the chains."""
     heads = [f"person {person}" for person in np.unique(people)]
     names = ["", "mean cycles", "main / it", "mean uJ", "right", *heads]
     print(f"| {' | '.join(names)} |\n|{' --- |' * len(names)}")
     for name, one in tried.items():
         print(row(name, one, tried["main alone"], people))
-    chain = tried["the chain"]
-    print("\n| leaves at | share | right there | cycles |\n| --- | --- | --- | --- |")
-    for number, stage in enumerate(chain.stages):
-        here = chain.stage == number
-        if here.any():
-            print(f"| {stage} | {here.mean():.1%} | {chain.right[here].mean():.2%} | {chain.cycles[here].max():,.0f} |")
+    print("\n| | leaves at | share | right there | cycles |\n| --- | --- | --- | --- | --- |")
+    for name, one in tried.items():
+        if len(one.stages) > 1:
+            for number, stage in enumerate(one.stages):
+                print(leaving(name, one, number, stage))
+
+
+def leaving(name: str, one: Tried, number: int, stage: str) -> str:
+    """A line about a stage of a chain."""
+    here = one.stage == number
+    if not here.any():
+        return f"| {name} | {stage} | 0.0% | | |"
+    return f"| {name} | {stage} | {here.mean():.1%} | {one.right[here].mean():.2%} | {one.cycles[here].max():,.0f} |"
 
 
 def main(arguments: list[str]) -> int:

@@ -9,7 +9,8 @@ from bench import patience
 
 
 def stream(early: list[int], late: list[int], margin: list[int], y: list[int] | None = None) -> patience.Stream:
-    return patience.Stream(*(np.array(values, np.int64) for values in (early, late, margin, y or late)), (10, 100))
+    sooner, later, sure, labels = (np.array(values, np.int64) for values in (early, late, margin, y or late))
+    return patience.Stream(sooner, later, sure, labels, (10, 100))
 
 
 def leaves(rule: str, n: int, of: patience.Stream, high: int, low: int = 0) -> list[int]:
@@ -59,5 +60,14 @@ def test_the_best_setting_keeps_the_limit() -> None:
     of = stream(early=[1, 0, 0, 0], late=[0, 0, 0, 0], margin=[9, 5, 5, 1])
     high, low = patience.settings(of, 1, False)
     tried = patience.try_rule(of, lambda *given: patience.row(1, *given), high, low)
-    assert tried.cycles[tried.best(0)] == 100 and tried.loss[tried.best(0)] == 0
-    assert tried.cycles[tried.best(25)] == 10 and tried.loss[tried.best(25)] == 25
+    for kind in ("accuracy", "lost"):
+        kept, quick = tried.best(kind, 0), tried.best(kind, 25)
+        assert (tried.cycles[kept], tried.loss[kind][kept]) == (100, 0)
+        assert (tried.cycles[quick], tried.loss[kind][quick]) == (10, 25)
+
+
+def test_what_the_stage_corrects_is_no_loss() -> None:
+    """Accuracy may rise while inputs are lost."""
+    of = stream(early=[1, 0, 0, 0], late=[0, 1, 1, 0], margin=[9, 9, 9, 9], y=[0, 0, 0, 0])
+    tried = patience.try_rule(of, lambda *given: patience.row(1, *given), np.array([0]), np.array([0]))
+    assert (tried.loss["accuracy"][0], tried.loss["lost"][0]) == (-25, 25)
