@@ -49,6 +49,11 @@ _NOTES = """\
 Names in one row mean the same; why a key is refused is said above. Where `processors`, `output_processors`, `in_offset`
 or `out_offset` are missing and do not follow from other layers, the planner chooses them.
 
+A layer may write over what it reads if nothing else needs that, the YAML places both, and every word is written behind
+the last one that is still to be read; so the vendor's kinetics network fits, whose script says `--overlap-data`. With
+`offsets: free`, or without places, the planner gives each tensor words of its own: that network's input and first
+output, of 7,200 and 3,600 words, are refused then, as they do not fit into 8,192.
+
 Checkpoints are those of PyTorch that the vendor's `quantize.py` writes; one may hold a network and the heads that were
 trained with it ([AI8X.md](AI8X.md)). ONNX files, which ai8x-synthesis takes as well,
 are refused: its training tool exports them before they are quantized and "primarily for visualization", nothing public

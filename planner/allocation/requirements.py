@@ -236,15 +236,14 @@ def _union(maps: Iterable[ProcessorMap]) -> ProcessorMap:
 
 
 def _trailing(requirements: MemoryRequirements) -> frozenset[frozenset[str]]:
-    """Pairs of tensors that may share words because the second is written where the first has been read already: the
-    output of the last streaming layer, and of the layer that alone reads it, if the YAML places both."""
+    """Pairs of tensors that may share words because the second is written where the first has been read already: what a
+    layer alone reads and nothing needs afterwards, and its output, if the YAML places both."""
     pairs = set()
     single = {group.tensors[0] for group in requirements.groups if len(group.tensors) == 1}
     for slot in requirements.chain.slots:
         source = requirements.tensors[slot.reads[0]]
         written = requirements.tensors[slot.writes]
-        producer = requirements.chain.producers.get(source.id)
-        if producer is None or not producer.layer.streaming or not {source.id, written.id} <= single:
+        if not {source.id, written.id} <= single:
             continue
         alone = source.last == written.first and len(requirements.chain.readers(source.id)) == 1
         placed = alone and source.offset is not None and written.offset is not None

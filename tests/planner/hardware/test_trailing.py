@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible
+from offramp.corpus.case import load_case
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import place
 from offramp.planner.hardware.hw_layer import HwLayer, map_layer, with_processors
@@ -101,9 +103,33 @@ def test_but_not_ahead_of_it(first: int, second: int) -> None:
         place(whole("net", streamed(first, second)), DEVICE)
 
 
-def test_nor_where_nothing_streams() -> None:
-    """The vendor's tool, too, lets no other layer write over its input."""
-    network = streamed(0x1020, 0x1000)
-    plain = tuple(replace(layer, streaming=False) for layer in network.layers)
+def plain(first: int, second: int) -> Network:
+    """The same where nothing streams."""
+    network = streamed(first, second)
+    return replace(network, layers=tuple(replace(one, streaming=False) for one in network.layers), fifo=False)
+
+
+def test_nor_does_it_take_a_streaming_layer() -> None:
+    network = plain(0x1020, 0x1000)
+    x = np.random.default_rng(1).integers(-128, 128, (4, 5, 6)).astype(np.int8)
+    machine = ModelRunner(place(whole("net", network), DEVICE))
+    machine.load()
+    assert np.array_equal(run_all(machine, [x])[0], run_network(network, x[None])[1][0])
     with pytest.raises(Infeasible, match="the data do not fit"):
-        place(whole("net", replace(network, layers=plain, fifo=False)), DEVICE)
+        place(whole("net", plain(0x1000, 0x1020)), DEVICE)
+
+
+def test_what_another_layer_reads_too_is_not_written_over() -> None:
+    network = plain(0x1020, 0x1000)
+    first, second = network.layers
+    third = replace(second, index=2, inputs=(0,), in_offset=0x1020, out_offset=0x2000)
+    with pytest.raises(Infeasible, match="the data do not fit"):
+        place(whole("net", replace(network, layers=(first, second, third))), DEVICE)
+
+
+def test_the_vendors_kinetics_network_fits_as_its_yaml_places_it(corpus: Path) -> None:
+    """Its first layer writes over the input: 3,600 words from word 62 on, where 7,200 are read from word 960 on."""
+    case = load_case(corpus / "cases" / "syn-kinetics-kat", DEVICE)
+    placed = place(whole("network", case.network), DEVICE)
+    assert frozenset(("input", "network/0")) in placed.problem.overlaps
+    assert (placed.placement.data["input"], placed.placement.data["network/0"]) == (960, 62)
