@@ -89,7 +89,7 @@ fuzz: install
 	$(BIN)/python -m bench.interrupts 100
 
 applications: install
-	$(BIN)/python -m bench.applications 2000 --jobs $(JOBS)
+	$(BIN)/python -m bench.applications 2000 --workers $(JOBS)
 
 mutation: install
 	$(BIN)/python -m bench.mutation

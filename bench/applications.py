@@ -1,6 +1,6 @@
 """Random applications with everything at once, planned, lowered and run, against the integer reference, bit for bit.
 
-`python -m bench.applications 2000 --jobs 2` draws applications of the seeds 0 to 1,999: stages with classes of their
+`python -m bench.applications 2000 --workers 2` draws applications of the seeds 0 to 1,999: stages with classes of their
 own, thresholds by class, tensors as results, several models side by side, weights that are written again, rolling
 buffers, stages of more layers than a run can have, through the FIFO or not. They run among junk on the accelerator
 model, every 20th as firmware on the virtual board. What is refused is counted by its reason. An application that
@@ -16,13 +16,13 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from offramp.host.workers import executor
+from offramp.planner.tasks.executor import apply
 from tests.helpers.application_runs import Outcome, judged
 from tests.helpers.applications import Application, applications, drawn
 
@@ -34,7 +34,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.applications", description=__doc__.split("\n\n")[0])
     parser.add_argument("count", type=int, nargs="?", default=2000, help="how many (default 2000)")
     parser.add_argument("--seed", type=int, default=0, help="of the first (default 0)")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    parser.add_argument("--workers", type=int, help="worker processes (default: this one alone)")
     parser.add_argument("--board", type=int, default=20, help="run every one of so many as firmware (default 20)")
     parser.add_argument(
         "--reduce", type=int, metavar="SEED", help="the smallest application that is wrong like this one"
@@ -44,33 +44,32 @@ def main() -> int:
         reduce(arguments.reduce, arguments.reduce % arguments.board == 0)
         return 0
     seeds = range(arguments.seed, arguments.seed + arguments.count)
-    outcomes = list(_told(run_all(seeds, arguments.jobs, arguments.board), len(seeds)))
+    outcomes = list(_told(run_all(seeds, arguments.workers, arguments.board), len(seeds)))
     print(table(outcomes, arguments.board))
     return int(any(outcome.wrong for outcome in outcomes))
 
 
-def run_all(seeds: Sequence[int], jobs: int, board: int) -> Iterator[Outcome]:
-    """The outcome of each seed, in order."""
+def run_all(seeds: Sequence[int], workers: int | None, board: int) -> Iterator[Outcome]:
+    """The outcome of each seed, in order; those that are wrong are printed."""
     work = partial(outcome_of, board=board)
-    if jobs == 1:
-        yield from map(work, seeds)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, seeds, chunksize=4)
+    with executor(workers) as tasks:
+        for start in range(0, len(seeds), TOLD):
+            part = seeds[start : start + TOLD]
+            for number, outcome in zip(part, tasks.map(apply, work, part), strict=True):
+                if outcome.wrong:
+                    listed = "\n  ".join(outcome.wrong[:LINES])
+                    print(f"seed {number}: {drawn(number)}\n  {listed}", flush=True)
+                yield outcome
 
 
 def outcome_of(number: int, board: int) -> Outcome:
     """Draw and judge the application of a seed. What is raised is an outcome, too: nothing that is drawn may end so."""
     application = drawn(number)
     try:
-        outcome = _judged(application, number % board == 0)
+        return _judged(application, number % board == 0)
     except Exception:
         shown = traceback.format_exc().splitlines()[-LINES:]
-        outcome = Outcome("", wrong=("\n".join(shown),))
-    if outcome.wrong:
-        listed = "\n  ".join(outcome.wrong[:LINES])
-        print(f"seed {number}: {application}\n  {listed}", flush=True)
-    return outcome
+        return Outcome("", wrong=("\n".join(shown),))
 
 
 def _judged(application: Application, firmware: bool) -> Outcome:

@@ -1,6 +1,6 @@
 """Every legal cut of corpus networks as two stages: how many give the unsplit network's answer, with junk all around.
 
-    python -m bench.cuts [CASE ...] [--free] [--jobs N]
+    python -m bench.cuts [CASE ...] [--free] [--workers N]
 
 Default: all `net-*` and `syn-*` cases of ../shared/corpus. --free: processors and offsets are the planner's choice.
 """
@@ -8,7 +8,6 @@ Default: all `net-*` and `syn-*` cases of ../shared/corpus. --free: processors a
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,8 +24,10 @@ from offramp.configs.errors import OfframpError
 from offramp.corpus.case import Case, load_case
 from offramp.corpus.cuts import Answer, judge_cut
 from offramp.corpus.synth import forget_places
+from offramp.host.workers import executor
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.cuts import boundaries, legal_cuts
+from offramp.planner.tasks.executor import apply
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
 
@@ -46,14 +47,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="every legal cut of corpus networks as two stages")
     parser.add_argument("cases", type=Path, nargs="*", metavar="CASE")
     parser.add_argument("--free", action="store_true", help="forget processors, offsets and write gaps of the YAML")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     if not args.cases and not CORPUS.is_dir():
         return absent(CORPUS, "corpus")
     cases = find_cases(args.cases or sorted([*CORPUS.glob("net-*"), *CORPUS.glob("syn-*")]))
     start = time.perf_counter()
-    with multiprocessing.Pool(args.jobs) as pool:
-        found = list(pool.imap(partial(judge_case, free=args.free), cases))
+    with executor(args.workers) as tasks:
+        found = tasks.map(apply, partial(judge_case, free=args.free), cases)
     for outcome in found:
         for line in (*outcome.failed, *filter(None, [outcome.refused])):
             print(f"{outcome.name}: {line}")

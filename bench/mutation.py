@@ -1,6 +1,6 @@
 """Mutation report: which wrong bits of the device file, and which wrong arithmetic, the checks notice.
 
-    python -m bench.mutation [--corpus CORPUS] [--jobs N]
+    python -m bench.mutation [--corpus CORPUS] [--workers N]
 
 Every field of every register is moved by a bit up and down, made a bit wider and a bit narrower, for the simulator
 alone; programs are made from the right file or come from the vendor's tool. Each mutant meets the checks of
@@ -16,7 +16,6 @@ from __future__ import annotations
 import offramp.simulator  # isort: skip  # noqa: F401  before numpy: it sets how many threads BLAS starts
 
 import argparse
-import multiprocessing
 import sys
 import time
 from collections import Counter
@@ -31,6 +30,8 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import load_yaml
 from offramp.host.console import make_console
+from offramp.host.workers import executor
+from offramp.planner.tasks.executor import apply
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -154,7 +155,7 @@ def main() -> int:
     """Run all mutants; the exit code."""
     parser = argparse.ArgumentParser("python -m bench.mutation", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--corpus", type=Path, default=CORPUS, help=f"default {CORPUS.relative_to(ROOT.parent)}")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     args = parser.parse_args()
     corpus = args.corpus if args.corpus.is_dir() else None
     if corpus is None:
@@ -166,8 +167,8 @@ def main() -> int:
     begin = time.monotonic()
     changes = list(mutants(load_device()))
     work: list[tuple[Path | None, Mutant | int]] = [(corpus, one) for one in (*changes, *range(len(RULES)))]
-    with multiprocessing.Pool(args.jobs) as pool:
-        found = pool.map(witness_of, work, chunksize=8)
+    with executor(args.workers) as tasks:
+        found = tasks.map(apply, witness_of, work)
     fields = field_results(dict(zip(changes, found[: len(changes)], strict=True)))
     code = report(fields, found[len(changes) :], load_reasons())
     print(f"{len(work)} mutants in {time.monotonic() - begin:.0f} s", file=sys.stderr)

@@ -1,6 +1,6 @@
 """Speed of the accelerator model on corpus cases: inferences with unchanged weights, and the replay of all cases.
 
-    python -m bench.simulator [CORPUS] [--jobs N]
+    python -m bench.simulator [CORPUS] [--workers N]
 
 Beside it, in the same run and on the same inputs, a plain convolution: one tensor product per tap in 64-bit integers.
 """
@@ -73,7 +73,7 @@ def timed(work: Callable[[], object]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared" / "corpus")
-    parser.add_argument("--jobs", type=int, default=2, help="processes of the replay (default 2)")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the replay (default 2)")
     options = parser.parse_args()
     cases = options.corpus / "cases"
     if not cases.is_dir():
@@ -84,9 +84,11 @@ def main() -> int:
         with patch.object(layer, "correlate", plain_correlate):
             plain = median(inferences(cases / name))
         print(f"{name:28} {ours * 1e3:8.1f} {plain * 1e3:8.1f} {plain / ours:6.1f}")
-    arguments = argparse.Namespace(cases=[cases], jobs=options.jobs)
+    arguments = argparse.Namespace(
+        cases=[cases], workers=options.workers, cluster=None, device=None, quiet=False, json=False
+    )
     seconds = timed(lambda: replay.run(arguments))
-    print(f"replay of all cases, {options.jobs} processes: {seconds:.1f} s")
+    print(f"replay of all cases, {options.workers} processes: {seconds:.1f} s")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -13,10 +12,11 @@ from typing import TypeVar
 from offramp.configs.device import Device
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 from offramp.configs.files import is_file
+from offramp.host import workers
 from offramp.host.console import add_arguments as add_console_arguments
 from offramp.host.console import make_console
-from offramp.host.stopping import default_signals
 from offramp.pipeline.devices import add_device, device_of_case
+from offramp.planner.tasks.executor import apply
 
 Judge = Callable[[Path, Device], tuple[str, ...]]  # a case folder, its device -> why the case fails; () if it passes
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="+", type=Path, metavar="CASE", help="a case folder, or a folder of cases")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
+    workers.add_arguments(parser, cluster=False)
     add_console_arguments(parser)
     add_device(parser, "device of cases whose meta.json names none")
 
@@ -54,20 +54,16 @@ def _judged(case: Path, judge: Judge, stated: str | None) -> tuple[tuple[str, ..
 def each_case(args: argparse.Namespace, work: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
     """All cases in order, each with what `work` makes of it.
 
-    Raises InputError for a path that is no case and holds none, or a number of jobs below 1.
+    With workers, after all are done. Raises InputError for a path that is no case and holds none, or a number of
+    workers below 1.
     """
-    if args.jobs < 1:
-        raise InputError(f"--jobs {args.jobs}: at least 1")
     cases = find_cases(args.cases)
-    yield from zip(cases, _results(cases, args.jobs, work), strict=True)
-
-
-def _results(cases: Sequence[Path], jobs: int, work: Callable[[Path], T]) -> Iterator[T]:
-    if jobs == 1 or len(cases) == 1:
-        yield from map(work, cases)
+    if args.workers is None:
+        yield from zip(cases, map(work, cases), strict=True)
         return
-    with multiprocessing.Pool(jobs, initializer=default_signals) as pool:
-        yield from pool.imap(work, cases, chunksize=4)
+    with workers.executor_of(args) as tasks:
+        results = tasks.map(apply, work, cases)
+    yield from zip(cases, results, strict=True)
 
 
 def find_cases(paths: Sequence[Path]) -> tuple[Path, ...]:

@@ -35,7 +35,7 @@ class Comparison:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp diff`."""
-    parser.epilog = "example:\n  offramp diff ../shared/corpus/cases --jobs 2"
+    parser.epilog = "example:\n  offramp diff ../shared/corpus/cases --workers 2"
     cases.add_arguments(parser)
 
 

@@ -39,7 +39,7 @@ from offramp.simulator.memory import WORD_BYTES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp replay`."""
-    parser.epilog = "example:\n  offramp replay ../shared/corpus/cases --jobs 2"
+    parser.epilog = "example:\n  offramp replay ../shared/corpus/cases --workers 2"
     cases.add_arguments(parser)
 
 

@@ -25,7 +25,7 @@ from offramp.planner.rules.check import check_network
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `offramp synth`."""
-    parser.epilog = "example:\n  offramp synth ../shared/corpus/cases/net-mnist* --jobs 2"
+    parser.epilog = "example:\n  offramp synth ../shared/corpus/cases/net-mnist* --workers 2"
     cases.add_arguments(parser)
     parser.add_argument(
         "--free", action="store_true", help="forget processors, offsets and write gaps of the YAML: the planner chooses"

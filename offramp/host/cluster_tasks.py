@@ -3,7 +3,7 @@
 What tasks share is a task of its own: it goes over the wire once for each worker, which keeps it, and is made again
 where a worker has died with the only copy. Tasks are pure, so one that is lost is done again; the scheduler counts how
 often workers die with it (its setting `allowed-failures`). All is pickled before it is sent, for the scheduler to pass
-on as it is.
+on as it is. What takes less time than the way there is done here; results do not depend on it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from offramp.configs.errors import InputError
-from offramp.host.cluster_worker import Missing, Packed, forget, keep, run_task, unpacked
+from offramp.host.cluster_worker import Done, Missing, Packed, forget, keep, run_task, unpacked
 from offramp.host.versions import Versions, differences, versions
+from offramp.planner.tasks.executor import IN_PROCESS
 
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
@@ -32,6 +33,7 @@ Result = TypeVar("Result")
 
 AHEAD = 4  # tasks under way for each thread: what bounds the memory of the scheduler
 LOOK = 5.0  # seconds between two looks at how many workers there are
+HERE = 0.1  # seconds for all tasks of a call, as far as is known from calls before, up to which they are done here
 ALONE = 60.0  # seconds without any worker after which none is waited for
 
 
@@ -58,7 +60,7 @@ class _Call:
     repeated: set[int] = field(default_factory=set)
     running: dict[int, Future[Any]] = field(default_factory=dict)
     ended: SimpleQueue[int] = field(default_factory=SimpleQueue)
-    results: dict[int, Any] = field(default_factory=dict)
+    results: dict[int, Done] = field(default_factory=dict)
     errors: dict[int, BaseException] = field(default_factory=dict)
 
     def title(self, number: int) -> str:
@@ -79,6 +81,7 @@ class ClusterTasks:
         self.client, self.option, self.packages = client, option, packages
         self.own = versions(packages)
         self.shared: _Shared | None = None
+        self.pace: dict[Callable[..., Any], float] = {}  # seconds that a task of a function takes
         self.room, self.looked, self.seen = 0, -LOOK, time.monotonic()
 
     def compare_versions(self) -> None:
@@ -99,6 +102,8 @@ class ClusterTasks:
             raise InputError(f"{self.option}: both ends must have the same versions: {'; '.join(problems)}")
 
     def map(self, work: Callable[[Shared, Task], Result], shared: Shared, tasks: Sequence[Task]) -> list[Result]:
+        if self.pace.get(work, HERE) * len(tasks) < HERE:
+            return self._here(work, shared, tasks)
         call = _Call(work.__name__.strip("_"), len(tasks), iter(range(len(tasks))))
         handed, key = self._handed(shared), f"{call.name}-{uuid4().hex}"
 
@@ -121,7 +126,16 @@ class ClusterTasks:
                 future.release()  # what nobody waits for is not begun
         if call.errors:
             raise call.errors[min(call.errors)]
-        return [call.results[number] for number in range(len(tasks))]
+        if tasks:
+            self.pace[work] = sum(one.seconds for one in call.results.values()) / len(tasks)
+        return [call.results[number].result for number in range(len(tasks))]
+
+    def _here(self, work: Callable[[Shared, Task], Result], shared: Shared, tasks: Sequence[Task]) -> list[Result]:
+        begin = time.perf_counter()
+        results = IN_PROCESS.map(work, shared, tasks)
+        if tasks:
+            self.pace[work] = (time.perf_counter() - begin) / len(tasks)
+        return results
 
     def close(self) -> None:
         """Workers forget what was shared."""
@@ -200,9 +214,9 @@ class ClusterTasks:
         call.repeated.add(number)
         call.again[number] = address
 
-    def _gathered(self, futures: dict[int, Future[Any]], name: str) -> dict[int, Any]:
+    def _gathered(self, futures: dict[int, Future[Any]], name: str) -> dict[int, Done | Missing]:
         try:
-            found: dict[int, Any] = self.client.gather(futures)
+            found: dict[int, Done | Missing] = self.client.gather(futures)
             return found
         except KilledWorker as error:  # the result was lost with its worker, and so was who did it again
             raise self._killed(error, f"a task of {name}") from error

@@ -4,6 +4,7 @@ between two calls, and send them again."""
 from __future__ import annotations
 
 import pickle
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +29,21 @@ class Packed:
 
 
 @dataclass(frozen=True)
+class Done:
+    """What a task gives, and how long it took."""
+
+    result: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Missing:
     """Instead of a result: the worker with this address does not have what is shared."""
 
     address: str
 
 
-def run_task(packed: bytes, *after: Any) -> Any:
+def run_task(packed: bytes, *after: Any) -> Done | Missing:
     """Does a task (`Packed`, pickled) with what was kept for it; Missing if it was not. `after`: is waited for.
 
     InputError if versions differ here: workers may join at any time.
@@ -48,7 +57,9 @@ def run_task(packed: bytes, *after: Any) -> Any:
     except KeyError:
         return Missing(get_worker().address)
     work, own = pickle.loads(task.pickled)
-    return work(shared, own)
+    begin = time.perf_counter()
+    result = work(shared, own)
+    return Done(result, time.perf_counter() - begin)
 
 
 def unpacked(pickled: bytes) -> Any:

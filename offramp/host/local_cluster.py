@@ -2,7 +2,8 @@
 
     python -m offramp.host.local_cluster WORKERS FOLDER
 
-It prints the scheduler's address, and lives until its standard input ends, which it does with whoever started it.
+It prints the scheduler's address, and lives until its standard input ends, which it does with whoever started it. What
+workers print goes to its standard error.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from distributed import LocalCluster
 
 def main() -> None:
     """Nothing but the machine limits the memory of the workers. `FOLDER` is for their files."""
+    answer = os.dup(1)
+    os.dup2(2, 1)
     cluster = LocalCluster(
         n_workers=int(sys.argv[1]),
         threads_per_worker=1,
@@ -26,7 +29,7 @@ def main() -> None:
         memory_limit=0,
         local_directory=sys.argv[2],
     )
-    print(cluster.scheduler_address, flush=True)
+    os.write(answer, f"{cluster.scheduler_address}\n".encode())
     sys.stdin.buffer.read()
     os.killpg(0, signal.SIGKILL)
 

@@ -47,13 +47,6 @@ def signals_stop(to_the_end: bool) -> Iterator[None]:
             signal.signal(one, signal.SIG_IGN if to_the_end else handler)
 
 
-def default_signals() -> None:
-    """For the processes of a pool: their parent gets the signal too, and ends them."""
-    for one in STOPPING:
-        signal.signal(one, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def ignore_signals() -> None:
     """For the end of the program, which nothing may interrupt."""
     if threading.current_thread() is threading.main_thread():

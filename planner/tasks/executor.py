@@ -30,3 +30,8 @@ class InProcess:
 
 
 IN_PROCESS = InProcess()
+
+
+def apply(work: Callable[[Task], Result], task: Task) -> Result:
+    """Work for tasks that share nothing but the function that does them."""
+    return work(task)

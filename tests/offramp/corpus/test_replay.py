@@ -43,10 +43,10 @@ def edit(path: Path, **changes: NDArray[np.generic]) -> None:
     np.savez(path, allow_pickle=False, **values)
 
 
-def arguments(*cases: Path, jobs: int = 1) -> argparse.Namespace:
+def arguments(*cases: Path, workers: int | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     replay.add_arguments(parser)
-    return parser.parse_args([*map(str, cases), "--jobs", str(jobs)])
+    return parser.parse_args([*map(str, cases), *([] if workers is None else ["--workers", str(workers)])])
 
 
 def test_a_right_case_passes(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +117,7 @@ def test_a_folder_of_cases_and_a_failing_one(case: Path, capsys: pytest.CaptureF
         (wrong / file.name).write_bytes(file.read_bytes())
     edit(wrong / "outputs.npz", final=np.zeros((4, 4, 4), np.int8))
     (case.parent / "notes").mkdir()
-    assert replay.run(arguments(case.parent, jobs=2)) == 1
+    assert replay.run(arguments(case.parent, workers=2)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("wrong: final: ")
@@ -129,8 +129,11 @@ def test_what_is_no_case_is_an_input_error(tmp_path: Path) -> None:
         find_cases([tmp_path])
     with pytest.raises(InputError, match="is no folder"):
         find_cases([tmp_path / "absent"])
-    with pytest.raises(InputError, match="--jobs 0: at least 1"):
-        replay.run(arguments(tmp_path, jobs=0))
+
+
+def test_there_is_at_least_one_worker(case: Path) -> None:
+    with pytest.raises(InputError, match="--workers 0: at least 1"):
+        replay.run(arguments(case, workers=0))
 
 
 def break_expected(case: Path) -> str:

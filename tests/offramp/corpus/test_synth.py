@@ -39,7 +39,9 @@ def test_every_corpus_network(corpus: Path, part: int, free: bool) -> None:
 
 def test_command_counts_and_fails(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = [corpus / "cases" / name for name in ("net-mnist-extrasmall", "test-multilayer-eltwise")]
-    args = argparse.Namespace(cases=chosen, jobs=1, device=None, quiet=False, verbose=False, json=False)
+    args = argparse.Namespace(
+        cases=chosen, workers=None, cluster=None, device=None, quiet=False, verbose=False, json=False
+    )
     assert cases.judge_cases(args, partial(synth_case, free=False)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("test-multilayer-eltwise: ")

@@ -124,14 +124,14 @@ def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         worker = cluster.add_worker()
         monkeypatch.setattr(connecting, "CONNECT", 60.0)
         with executor(None, cluster.address) as tasks:
-            assert tasks.map(_slow, 0.0, [3, 4]) == [3, 4]
+            assert tasks.map(_slow, 0.1, [3, 4]) == [3, 4]
             monkeypatch.setattr(cluster_tasks, "ALONE", 0.5)
             monkeypatch.setattr(cluster_tasks, "LOOK", 0.2)
             with pytest.raises(InputError, match=f"^{option}: all workers have gone, and none has come for 0.5 s$"):
                 tasks.map(_kill, worker.pid, [0])
             cluster.add_worker()
             monkeypatch.setattr(cluster_tasks, "ALONE", 60.0)
-            assert tasks.map(_slow, 0.0, [3, 4]) == [3, 4]
+            assert tasks.map(_slow, 0.1, [3, 4]) == [3, 4]
             with pytest.raises(InputError, match=f"^{option}: the connection to the scheduler is lost$"):
                 tasks.map(_kill, cluster.scheduler.pid, [0])
         monkeypatch.setattr(connecting, "CONNECT", 0.5)

@@ -55,11 +55,16 @@ class Weight:
 def _scaled(shared: Weight, task: int) -> tuple[int, int, int]:
     if task < 0:
         raise CheckFailed(Diagnostic(Where("a.yaml", 7), f"task {task}"))
+    time.sleep(0.01)  # it is worth the way to a worker
     return int(shared.values.sum()) * task, os.getpid(), Weight.unpacked
 
 
 def _divided(shared: int, task: int) -> int:
     return shared // task
+
+
+def _process(shared: None, task: int) -> int:
+    return os.getpid()
 
 
 def _dies_once(marker: Path, task: int) -> int:
@@ -90,6 +95,11 @@ def test_the_first_error_arrives_as_it_is(two: Executor) -> None:
     assert failed.value.problems == (Diagnostic(Where("a.yaml", 7), "task -2"),)
     with pytest.raises(ZeroDivisionError):
         two.map(_divided, 1, [1, 0])
+
+
+def test_what_is_not_worth_the_way_is_done_here(two: Executor) -> None:
+    assert os.getpid() not in two.map(_process, None, range(8))
+    assert two.map(_process, None, range(8)) == [os.getpid()] * 8
 
 
 def test_the_tasks_of_a_worker_that_dies_are_done_again(two: Executor, tmp_path: Path) -> None:
