@@ -1,6 +1,6 @@
 """Tasks on workers of this machine: the same results, how long they take, and what goes over the wire.
 
-    python -m bench.workers [--images N] [--candidates N] [--plan]
+    python -m bench.workers [--images N] [--candidates N] [--searched N] [--plan]
 
 Two pieces of work: the integer reference on a data set in batches (examples/mnist, its images again and again), and the
 search for a chain among drawn candidates (`bench.candidates`), in this process and on 1 and 2 workers. `cpu s` is of
@@ -10,6 +10,8 @@ differ.
 """
 
 from __future__ import annotations
+
+import offramp.simulator  # isort: skip
 
 import argparse
 import os
@@ -39,7 +41,7 @@ from offramp.planner.tasks.executor import Executor, Result, Shared, Task
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist"
 DROP = 0.01  # of the answers may be lost by the search
 IMAGES, CANDIDATES = 10_000_000, 1_000  # of the plan
-SEARCHED = 20_000  # images on which chains are searched here
+SEARCHED = 200_000  # images on which chains are searched here
 CASES = (None, 1, 2)  # workers
 
 Work = Callable[[Executor], bytes]  # to a digest of what it gives
@@ -140,12 +142,12 @@ def measure(title: str, work: Work) -> list[Row]:
     return rows
 
 
-def scale(profiled: Sequence[Row], searched: Sequence[Row], images: int, candidates: int) -> None:
+def scale(profiled: Sequence[Row], searched: Sequence[Row], args: argparse.Namespace) -> None:
     """What the measured sizes and times of this process come to for IMAGES images and CANDIDATES candidates."""
-    here, there = profiled[0], profiled[1]
+    here, there, images, candidates = profiled[0], profiled[1], args.images, args.candidates
     each, sent, given = here.cpu / images, here.counted.sent / images, here.counted.given / images
     tasks, hand = IMAGES / BATCH, there.cpu / there.counted.tasks
-    pool = searched[0].counted.shared_bytes() / SEARCHED / candidates
+    pool = searched[0].counted.shared_bytes() / args.searched / candidates
     print(f"\nfor {IMAGES:,} images and {CANDIDATES:,} candidates:")
     print(f"profile of one chain: {each * IMAGES / 3600:,.1f} core hours ({1e3 * each:.2f} ms an image)")
     print(f"  {tasks:,.0f} tasks, {1e3 * hand:.1f} ms of the command's core to hand out each: {hand * tasks:,.0f} s")
@@ -155,27 +157,28 @@ def scale(profiled: Sequence[Row], searched: Sequence[Row], images: int, candida
     print(f"wire that must not be: images once a candidate, {sent * IMAGES * CANDIDATES / 1e12:,.1f} TB")
     print(f"search: {pool:,.1f} bytes an image and candidate, to each worker and in the command's memory:")
     print(f"  {pool * IMAGES * CANDIDATES / 1e12:,.1f} TB for all of both, {pool * IMAGES * candidates / 1e9:,.1f} GB")
-    print(f"  for {candidates} candidates, {pool * SEARCHED * candidates / 1e6:,.1f} MB with {SEARCHED:,} images")
+    print(f"  for {candidates} candidates; {pool * args.searched * candidates / 1e6:,.1f} MB were sent")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=5_000, help="to profile")
     parser.add_argument("--candidates", type=int, default=3, help="to search")
+    parser.add_argument("--searched", type=int, default=SEARCHED, help="images on which chains are searched")
     parser.add_argument("--plan", action="store_true")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, wanted by {os.getloadavg()[0]:.1f} processes in the minute before; profile:")
-    print(f"{args.images:,} images in batches of {BATCH}; search: {args.candidates} candidates on {SEARCHED:,} images")
+    print(f"{args.images:,} images, {BATCH} a task; search: {args.candidates} candidates on {args.searched:,} images")
     head = f"{'workers':>7} {'start':>6} {'s':>7} {'cpu s':>6} {'speed-up':>8} {'calls':>6} {'tasks':>6}"
     print(f"{'':<8} {head} {'shared bytes':>12} {'of tasks':>12} {'of results':>10}")
     profiled = measure("profile", profiling(args.images))
-    searched = measure("search", searching(SEARCHED, args.candidates))
+    searched = measure("search", searching(args.searched, args.candidates))
     same = all(len({row.digest for row in rows}) == 1 for rows in (profiled, searched))
     if args.plan:
         digests = [sha256(planning(workers)).hexdigest() for workers in (None, 1, 2, 3)]
         print(f"plan.json in this process, on 1, 2 and 3 workers: {', '.join(one[:16] for one in digests)}")
         same &= len(set(digests)) == 1
-    scale(profiled, searched, args.images, args.candidates)
+    scale(profiled, searched, args)
     print("\nresults are the same" if same else "\nRESULTS DIFFER")
     return 0 if same else 1
 

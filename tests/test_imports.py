@@ -174,7 +174,9 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", [*PAGES, "docs/PLACEMENT.md", "docs/CHOOSING.md", "docs/PLAN.md", "docs/REPORT.md"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "docs/PLACEMENT.md", "docs/CHOOSING.md", "docs/PLAN.md", "docs/REPORT.md", "docs/SCALE.md"]
+)
 def test_the_paths_and_links_of_a_page_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     tops = "|".join((*TOPS, "offramp", "tests", "docs", "bench", "examples"))

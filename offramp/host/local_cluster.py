@@ -13,11 +13,17 @@ import signal
 import sys
 from importlib.util import find_spec
 
+import dask
 from distributed import LocalCluster
+
+# A thread for each worker. dask would also have memory given back at once (MALLOC_TRIM_THRESHOLD_), which makes the
+# tasks of `bench.workers` take up to three times as long.
+_ENVIRONMENT = {name: 1 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
 def main() -> None:
     """Nothing but the machine limits the memory of the workers. `FOLDER` is for their files."""
+    dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT})
     answer = os.dup(1)
     os.dup2(2, 1)
     cluster = LocalCluster(
