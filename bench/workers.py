@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.candidates import costs_of, draw, look
-from offramp.cli import main as offramp
+from offramp.cli import main as run_command
 from offramp.host.workers import executor
 from offramp.pipeline.devices import device_of_spec
 from offramp.planner.chain.build import build_chain
@@ -102,7 +102,7 @@ def planning(workers: int | None) -> bytes:
     with tempfile.TemporaryDirectory(dir=EXAMPLE) as folder:
         kept = Path(folder) / "plan.json"
         more = [] if workers is None else ["--workers", str(workers)]
-        if offramp(["plan", str(EXAMPLE / "auto.yaml"), "-q", "-o", str(kept), *more]):
+        if run_command(["plan", str(EXAMPLE / "auto.yaml"), "-q", "-o", str(kept), *more]):
             sys.exit("offramp plan failed")
         return kept.read_bytes()
 

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 import dask
 from distributed import LocalCluster
 
-# A thread for each worker. dask would also set MALLOC_TRIM_THRESHOLD_, for which glibc maps each large array anew: tasks
-# of `bench.workers` took up to three times as long.
+# A thread for each worker. dask would also set MALLOC_TRIM_THRESHOLD_, for which glibc maps each large array anew:
+# tasks of `bench.workers` took up to three times as long.
 _ENVIRONMENT = {name: 1 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
