@@ -11,7 +11,7 @@ differ.
 
 from __future__ import annotations
 
-import offramp.simulator  # isort: skip
+import offramp.simulator  # isort: skip  # noqa: F401  before numpy: it sets how many threads BLAS starts
 
 import argparse
 import os
