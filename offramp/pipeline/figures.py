@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from offramp.codegen.load_images import entry_biases, entry_chunks, reload_words, reloaded_biases, reloaded_chunks
 from offramp.configs.device import Device
-from offramp.pipeline.alone import alone_budgets
+from offramp.pipeline.alone import AloneCost, alone_cost
 from offramp.pipeline.chains import answer_count
 from offramp.pipeline.emulate import count_kinds
 from offramp.pipeline.evaluate import Evaluation, accuracy_of
@@ -40,7 +40,6 @@ from offramp.planner.chain.answers import class_labels
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Segment, Stage
 from offramp.planner.ir.measure import NO_ANSWER
-from offramp.planner.ir.network import Network
 from offramp.planner.placement.problem import HIGHEST
 from offramp.planner.reference.confidence import to_real
 from offramp.planner.spec.spec import ManualSpec
@@ -49,6 +48,10 @@ from offramp.planner.spec.spec import ManualSpec
 def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
     """Everything about a plan that does not need the firmware to run. `evaluation`: of the spec's test data."""
     plan, device = made.plan, made.device
+    last = made.chain.slots[-1].network  # the network that the chain replaces
+    full = alone_cost(last, made.chain.networks[last], device, plan.spec.reload)
+    compared = _compared(made) if evaluation else {}
+    notes = [cost.note for cost in (full, *compared.values()) if cost.note]
     return Report(
         format=FORMAT,
         name=plan.spec.name,
@@ -56,13 +59,13 @@ def plan_report(made: Planned, evaluation: Evaluation | None) -> Report:
         stages=tuple(_stage(made, index, evaluation) for index in range(len(made.chain.stages))),
         memory=_memory(plan.placed, device),
         switches=_switches(made),
-        cycles=_cycles(made, evaluation),
-        energy=_energy(made, evaluation),
+        cycles=_cycles(made, full, evaluation),
+        energy=_energy(made, full, evaluation),
         accuracy=_accuracy(evaluation),
-        alone=_alone(made, evaluation) if evaluation else (),
+        alone=_alone(made, compared, evaluation) if evaluation else (),
         calibration=plan.calibration,
         choice=plan.choice,
-        warnings=plan_warnings(plan, evaluation),
+        warnings=(*plan_warnings(plan, evaluation), *dict.fromkeys(notes)),
         reload=_reload(plan.placed),
     )
 
@@ -92,17 +95,22 @@ def _accuracy(evaluation: Evaluation | None) -> AccuracyReport | None:
     return AccuracyReport(evaluation.accuracy, full, evaluation.images, evaluation.against)
 
 
-def _alone(made: Planned, evaluation: Evaluation) -> tuple[AloneReport, ...]:
-    """The networks that the spec wants compared, each in one run, from the input to the answer."""
+def _compared(made: Planned) -> dict[str, AloneCost]:
+    """The networks that the spec wants compared, each alone."""
+    reload = made.plan.spec.reload
+    return {name: alone_cost(name, one, made.device, reload) for name, one in made.plan.compared.items()}
+
+
+def _alone(made: Planned, costs: Mapping[str, AloneCost], evaluation: Evaluation) -> tuple[AloneReport, ...]:
+    """The networks that the spec wants compared, from the input to the answer."""
     return tuple(
         AloneReport(
             name=name,
             accuracy=accuracy_of(network, evaluation.data, answer_count(made.plan.spec, made.chain)),
-            cycles=cycles.cost_by_exit[0],
-            energy_uj=energy.cost_by_exit[0] / 10**6,
+            cycles=costs[name].cycles.cost_by_exit[0],
+            energy_uj=costs[name].energy.cost_by_exit[0] / 10**6,
         )
         for name, network in made.plan.compared.items()
-        for cycles, energy in (alone_budgets(network, made.device),)
     )
 
 
@@ -316,8 +324,8 @@ def _switch(made: Planned, before: int, after: int) -> SwitchReport:
     )
 
 
-def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
-    costs, alone = made.cycles, alone_budgets(_last_network(made), made.device)[0]
+def _cycles(made: Planned, full_cost: AloneCost, evaluation: Evaluation | None) -> CyclesReport:
+    costs, alone = made.cycles, full_cost.cycles
     stages = np.cumsum([stage.cycles for stage in costs.stages])
     mean = costs.mean(evaluation.exit_index) if evaluation else None
     accelerator = float(stages[evaluation.exit_index].mean()) if evaluation else None
@@ -337,10 +345,10 @@ def _cycles(made: Planned, evaluation: Evaluation | None) -> CyclesReport:
     )
 
 
-def _energy(made: Planned, evaluation: Evaluation | None) -> EnergyReport:
+def _energy(made: Planned, full_cost: AloneCost, evaluation: Evaluation | None) -> EnergyReport:
     energy = made.energy
     mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation else None
-    full = alone_budgets(_last_network(made), made.device)[1].cost_by_exit[0] / 10**6
+    full = full_cost.energy.cost_by_exit[0] / 10**6
     return EnergyReport(
         mean_uj=mean,
         full_uj=full,
@@ -348,8 +356,3 @@ def _energy(made: Planned, evaluation: Evaluation | None) -> EnergyReport:
         tag="estimated",
         source="; ".join(dict.fromkeys(part.source for part in energy.parts)),
     )
-
-
-def _last_network(made: Planned) -> Network:
-    """The network that the chain replaces."""
-    return made.chain.networks[made.chain.slots[-1].network]

@@ -14,12 +14,14 @@ from offramp.configs.errors import InputError, Where
 from offramp.planner.ai8x.load import Options, Source, read_network
 from offramp.planner.ai8x.parts import listed
 from offramp.planner.allocation.place import Placed, place
+from offramp.planner.allocation.reload import FLASH
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.hardware.hw_layer import with_processors
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Layer, Network, Shape, UnusedLayers
 from offramp.planner.rules.check import check_network
 from offramp.planner.spec.keys import shape
+from offramp.planner.spec.spec import ReloadSpec
 
 _PARTS = 8  # parts of a checkpoint that are listed
 
@@ -51,16 +53,18 @@ def _unused(file: Where, part: UnusedLayers) -> str:
     )
 
 
-def placed_alone(network: Network, device: Device) -> Placed:
+def placed_alone(network: Network, device: Device, reload: ReloadSpec | None = None) -> Placed:
     """The network with every processor that the planner would choose, placed.
 
-    Weights of which only the shape is known are filled in. InputError and Infeasible as from planning.
+    Weights of which only the shape is known are filled in. `reload`: what does not fit is written again, from there;
+    without it everything is resident. InputError and Infeasible as from planning.
     """
     filled = replace(network, layers=tuple(map(_filled, network.layers)))
     whole_network = complete(filled, device, no_columns_occupied(device))
     if problems := check_network(whole_network, device):
         raise InputError(problems)
-    return place(whole(network.name, whole_network), device)
+    reached = (1,) if reload else None
+    return place(whole(network.name, whole_network), device, reached=reached, source=reload or FLASH)
 
 
 def _filled(layer: Layer) -> Layer:

@@ -25,14 +25,16 @@ networks:
 STAGES = "stages:\n  - {network: large, name: early, until: 1, head: head, exit: {confidence: margin%s}}\n"
 
 
-def write_large(folder: Path, keys: str = "reload: allowed\n", threshold: float | None = MARGIN) -> Path:
+def write_large(
+    folder: Path, keys: str = "reload: allowed\n", threshold: float | None = MARGIN, pairs: int = PAIRS
+) -> Path:
     """The spec, with further `keys`, its networks and its data sets. Without a threshold it is to be calibrated."""
     lines, shapes = [], []
-    for pair in range(PAIRS):
+    for pair in range(pairs):
         form = ", data_format: HWC" if pair == 0 else ""
         lines.append(f"  - {{op: conv2d, pad: 1, activate: ReLU, processors: 0xffff{form}}}")
         shapes.append((128, 16, 3, 3))
-        pool = ", max_pool: 2, pool_stride: 2" if pair == PAIRS - 1 else ""
+        pool = ", max_pool: 2, pool_stride: 2" if pair == pairs - 1 else ""
         processors = "processors: 0xffffffffffffffff, output_processors: 0xffff"
         lines.append(f"  - {{op: conv2d, kernel_size: 1x1, pad: 0, activate: ReLU, {processors}{pool}}}")
         shapes.append((16, 128, 1, 1))
