@@ -86,7 +86,10 @@ class ArrayFile:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{entry.filename} is compressed in a way that is not read; numpy's savez writes it plain")
         with self._archive.open(entry) as stream:
-            header, length = read_header(stream, entry.filename in self._text)
+            try:
+                header, length = read_header(stream, entry.filename in self._text)
+            except ValueError as error:
+                raise ValueError(f"`{entry.filename.removesuffix('.npy')}`: {error}") from error
         if entry.file_size != length + header.nbytes:
             found = f"{entry.filename} has {entry.file_size} bytes; its header announces {length + header.nbytes}"
             raise ValueError(found)

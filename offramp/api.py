@@ -282,7 +282,7 @@ def train_network(
 ) -> Trained:
     """Train the network of an ai8x YAML from random weights, with the accelerator's arithmetic (extra `train`).
 
-    `training`: a data set with labels. `checkpoint`: the file to write; default: the YAML's name with `.pth.tar`.
+    `training`: a data set with labels. `checkpoint`: the file to write; None: `.pth.tar` beside the YAML, if new.
     `biases`: of all layers, or only of the last one. Equal arguments give equal bytes. InputError for what is wrong.
     """
     try:
@@ -292,8 +292,8 @@ def train_network(
             raise
         raise InputError(f"training needs PyTorch; {install_command('train')}") from error
     path = Path(network)
-    written = path.with_suffix(".pth.tar") if checkpoint is None else Path(checkpoint)
-    course = main_network.Course(recipe or Recipe(), epochs, seed, biases)
+    course = main_network.checked(main_network.Course(recipe or Recipe(), epochs, seed, biases))
+    written = main_network.place_of(path, None if checkpoint is None else Path(checkpoint))
     data = main_network.load_examples(Path(training))
     found = main_network.train_network(path, written, data, course, load_device(), progress)
     return Trained(found, written)

@@ -37,7 +37,11 @@ def run(args: argparse.Namespace) -> int:
     console = terminal.make_console(args)
     device = device_of_spec(args.spec)
     with workers.executor_of(args, ("torch",)) as tasks, terminal.shown_progress(console, args.verbose) as progress:
-        report = train_exits(args.spec, args.output, device, tasks, progress)
+        try:
+            report = train_exits(args.spec, args.output, device, tasks, progress)
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on from the last rung that was done", highlight=False)
+            raise
     print_training(report, console)
     console.print(f"written: {args.output}; next: offramp build {args.output / 'spec.yaml'} -o build/{report.name}")
     terminal.print_json(train_report_json(report), args)

@@ -27,6 +27,8 @@ def print_training(report: TrainReport, console: Console) -> None:
     for part in report.data:
         labels = "" if part.labels else ", without labels"
         console.print(f"{part.name}: {part.images:,} images{labels}; {part.use}", markup=False)
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
     if not report.judged_with_risk:
         console.print("compared without the test of `risk`: it is not wanted, or the images are too few for it")
     if report.plan:

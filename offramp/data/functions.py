@@ -42,7 +42,7 @@ def read_function(name: str, folder: Path, layout: str | None) -> Source:
     with _users_code(where):
         sys.path.insert(0, str(Path.cwd()))
         try:
-            module = importlib.import_module(module_name)
+            module = _module(module_name, where)
             function, classes = _function(module, attribute, where)
             made = _called(function, folder)
             return _as_source(made, classes, name, layout, where)
@@ -62,6 +62,16 @@ def _users_code(where: Where) -> Iterator[None]:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(frame.filename).name}, line {frame.lineno}"
         raise InputError(Diagnostic(where, f"failed in {place}: {type(error).__name__}: {error}"[:_LONGEST])) from error
+
+
+def _module(name: str, where: Where) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # one that it imports
+        found = f"there is no module {error.name}, neither in {Path.cwd()} nor among those that are installed"
+        raise InputError(Diagnostic(where, found)) from error
 
 
 def _function(module: ModuleType, attribute: str, where: Where) -> tuple[Callable[..., Any], tuple[str, ...]]:

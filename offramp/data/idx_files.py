@@ -28,8 +28,8 @@ _DAMAGE = (OSError, EOFError, zlib.error)
 
 
 def has_idx(folder: Path) -> bool:
-    """Whether a folder holds at least the training images."""
-    return any(is_file(path) for path in _places(folder, _SETS[0], _FILES[0]))
+    """Whether a folder holds one of the files."""
+    return any(is_file(path) for part in _SETS for name in _FILES for path in _places(folder, part, name))
 
 
 def read_idx_folder(folder: Path) -> Source:
@@ -45,12 +45,11 @@ def _places(folder: Path, part: str, name: str) -> tuple[Path, ...]:
 
 
 def _read_set(folder: Path, part: str) -> Samples:
-    arrays = []
-    for name, axes in zip(_FILES, (3, 1), strict=True):
-        path = next((path for path in _places(folder, part, name) if is_file(path)), None)
-        if path is None:
-            raise InputError(Diagnostic(Where(str(folder)), f"there is no {part}-{name}, and no {part}-{name}.gz"))
-        arrays.append(read_idx(path, axes))
+    found = {name: [path for path in _places(folder, part, name) if is_file(path)] for name in _FILES}
+    missing = [f"there is no {part}-{name}, and no {part}-{name}.gz" for name in _FILES if not found[name]]
+    if missing:
+        raise InputError([Diagnostic(Where(str(folder)), one) for one in missing])
+    arrays = [read_idx(found[name][0], axes) for name, axes in zip(_FILES, (3, 1), strict=True)]
     where = Where(str(folder))
     x = arranged(arrays[0], "NHW", where)
     return Samples(x, checked_labels(arrays[1], len(x), where))

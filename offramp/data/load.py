@@ -45,9 +45,9 @@ def _load(path: Path, name: str, reading: Reading) -> Source:
     is_folder = path.is_dir()
     pictures = is_folder and not has_idx(path) and not any(path.glob("*.npz"))
     if reading.resize and not pictures:
-        raise InputError(Diagnostic(where, "only pictures are resized"))
+        raise InputError(Diagnostic(where, "only pictures are resized (--resize)"))
     if reading.layout and (pictures or (is_folder and has_idx(path))):
-        raise InputError(Diagnostic(where, "the axes of these files are known; a layout is for arrays"))
+        raise InputError(Diagnostic(where, "the axes of these files are known; --layout is for arrays"))
     if is_function:
         return read_function(name, reading.folder, reading.layout)
     if pictures:

@@ -47,7 +47,7 @@ def read_npz_folder(folder: Path, layout: str | None) -> Source:
 
 def _read(path: Path, layout: str | None) -> tuple[Samples, tuple[str, ...]]:
     where = Where(str(path))
-    file = ArrayFile(path, DATA_FILE, ("x", "y", "groups", "classes"), text=("classes",))
+    file = ArrayFile(path, DATA_FILE, ("x", "y", "groups", "classes"), text=("classes", "y"))
     if "x" not in file.headers:
         raise InputError(Diagnostic(where, "there is no array `x`"))
     x = arranged(file.load("x"), layout, where)

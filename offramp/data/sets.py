@@ -23,6 +23,7 @@ from offramp.planner.spec.dataset import Images, check_disjoint
 
 FORMAT = 1
 RECORD = "data.json"
+_EARLIER = "earlier sets of `offramp data`"
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ def _class_names(source: Source, stated: tuple[str, ...], where: Where) -> tuple
     names = stated or source.classes
     highest = max((int(part.y.max()) for part in source.parts if part.y is not None and len(part)), default=-1)
     if names and highest >= len(names):
-        raise InputError(Diagnostic(where, f"labels run to {highest}; there are {len(names)} names of classes"))
+        raise InputError(
+            Diagnostic(where, f"labels run to {highest}; there are {len(names)} names of classes (--classes)")
+        )
     if len(set(names)) < len(names):
         raise InputError(Diagnostic(where, "two classes have the same name"))
     return names
@@ -121,7 +124,7 @@ def _class_names(source: Source, stated: tuple[str, ...], where: Where) -> tuple
 def write_sets(sets: Sets, folder: Path) -> DataRecord:
     """Write a file for each set, and data.json. The folder appears whole or not at all, and replaces only one that was
     written like this. InputError if it cannot be written."""
-    with whole_folder(folder) as fresh:
+    with whole_folder(folder, _EARLIER) as fresh:
         contents = {name: write_set(fresh / f"{name}.npz", part, sets.classes) for name, part in sets.parts.items()}
         record = record_of(sets, contents)
         write_text(fresh / RECORD, to_json(record, converter()))
@@ -130,7 +133,7 @@ def write_sets(sets: Sets, folder: Path) -> DataRecord:
 
 def check_output(folder: Path) -> None:
     """InputError if there is something at the place of a folder of sets that may not be replaced."""
-    check_free(folder)
+    check_free(folder, _EARLIER)
 
 
 def record_of(sets: Sets, contents: Mapping[str, bytes]) -> DataRecord:

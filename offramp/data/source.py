@@ -108,11 +108,15 @@ def _layout_of(x: npt.NDArray[Any], where: Where) -> str:
     if not fitting:
         raise InputError(Diagnostic(where, f"`x` is {x.dtype} {x.shape}; 2 to 4 axes are expected, N first"))
     found = f"`x` is {x.dtype} {x.shape}; its axes may mean several things"
-    raise InputError(Diagnostic(where, f"{found}: say which (layout): {', '.join(fitting)}"))
+    raise InputError(Diagnostic(where, f"{found}: say which with --layout: {', '.join(fitting)}"))
 
 
 def checked_labels(y: npt.NDArray[Any], count: int, where: Where) -> Labels:
     """Labels as int64. InputError if they are not one whole number, 0 or more, for each of `count` samples."""
+    if y.dtype.kind in "USO":
+        found = f"labels `y` are text ({y.dtype}); numbers from 0 on are expected, and their names in `classes`"
+        fix = "np.savez(..., y=numbers, classes=names) after names, numbers = np.unique(y, return_inverse=True)"
+        raise InputError(Diagnostic(where, f"{found}: {fix}"))
     labels = checked_numbers(y, count, "y", where)
     if count and not 0 <= labels.min() <= labels.max() <= _HIGHEST_LABEL:
         raise InputError(Diagnostic(where, f"labels run from {y.min()} to {y.max()}; classes count from 0"))

@@ -75,7 +75,7 @@ def normalized(source: Source, method: str | None = None, stated: str | None = N
     chosen = method or ("ai8x" if kind in _RAW else "none")
     if (chosen == "none") == (kind in _RAW):
         fitting = "ai8x or minus-128" if kind in _RAW else "none"
-        message = f"normalization `{chosen}` of {_MEANING[kind]}: {fitting} is possible"
+        message = f"normalization `{chosen}` (--normalize) of {_MEANING[kind]}: {fitting} is possible"
         raise InputError(Diagnostic(where, message))
     counts = {"differing": 0, "rounded": 0, "clipped": 0}
     parts = [Samples(_converted(part, kind, chosen, counts), part.y, part.groups) for part in source.parts]
@@ -97,14 +97,14 @@ def range_of(source: Source, stated: str | None) -> tuple[str, float, float]:
     if stated:
         low, high = RANGES[stated]
         if not (low <= lowest and highest <= high and (whole or stated not in _WHOLE)):
-            raise InputError(Diagnostic(where, f"{text}; {_MEANING[stated]} are stated"))
+            raise InputError(Diagnostic(where, f"{text}; {_MEANING[stated]} are stated (--range)"))
         return stated, lowest, highest
     kind = source.samples.x.dtype
     fitting = [name for name in RANGES if _fits(name, kind, lowest, highest, whole)]
     if len(fitting) != 1:
         known = ", ".join(f"{name} ({_MEANING[name]})" for name in fitting or RANGES)
         problem = "which may be" if fitting else "which are none of"
-        raise InputError(Diagnostic(where, f"{kind} {text}, {problem}: {known}. Say which (range), or change them"))
+        raise InputError(Diagnostic(where, f"{kind} {text}, {problem}: {known}. Say which (--range), or change them"))
     return fitting[0], lowest, highest
 
 

@@ -20,19 +20,20 @@ from offramp.host.stopping import uninterrupted
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-NO_BUILD = "exists and is not the folder of an earlier build; choose another"
+BUILD = "an earlier build"
 _SHOWN = 5  # files in the way that a message names
 _AT_FDCWD, _EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _NO_EXCHANGE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, what: str = BUILD) -> Iterator[Path]:
     """A new folder that takes the place of `target` if the block succeeds, and is removed if it does not.
+    `what`: a folder of ours that may be there, in words.
 
     InputError if anything but a build of ours is at that place, before the block or after it.
     """
-    check_free(target)
+    check_free(target, what)
     with ExitStack() as stack:
         with writing(target):
             place = Path(os.path.realpath(target))
@@ -41,10 +42,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
         yield fresh
         write_text(fresh / MANIFEST, manifest_of(fresh))
         with writing(target), uninterrupted():
-            _take_place(fresh, place, target)
+            _take_place(fresh, place, target, what)
 
 
-def check_free(target: Path) -> None:
+def check_free(target: Path, what: str = BUILD) -> None:
     """InputError if there is something at `target` that a build may not replace: anything but an empty folder and a
     build of ours in which nobody has added or changed anything, and which holds no file that was read."""
     with writing(target):
@@ -52,7 +53,8 @@ def check_free(target: Path) -> None:
         if not os.path.lexists(place):
             return
         if not place.is_dir() or (any(place.iterdir()) and not (place / MANIFEST).is_file()):
-            raise InputError(Diagnostic(Where(str(target)), NO_BUILD))
+            found = f"exists and is not the folder of {what}; choose another"
+            raise InputError(Diagnostic(Where(str(target)), found))
         others = list(_others(place)) if any(place.iterdir()) else []
     read = [one for one in files_read() if Path(os.path.realpath(one)).is_relative_to(place)]
     others += [f"`{os.path.relpath(one, place)}`, which is an input" for one in read]
@@ -115,7 +117,7 @@ def _others(folder: Path) -> Iterator[str]:
             yield f"`{name}`, which has changed since the build"
 
 
-def _take_place(fresh: Path, place: Path, target: Path) -> None:
+def _take_place(fresh: Path, place: Path, target: Path, what: str) -> None:
     """Rename `fresh` to `place`. What is there is checked again, and is called `fresh` afterwards."""
     try:
         os.rename(fresh, place)  # onto nothing, or an empty folder
@@ -123,7 +125,7 @@ def _take_place(fresh: Path, place: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-    check_free(target)
+    check_free(target, what)
     _swap(fresh, place)
     try:
         others = list(_others(fresh))
@@ -131,7 +133,7 @@ def _take_place(fresh: Path, place: Path, target: Path) -> None:
         others = [MANIFEST]
     if others:  # it has changed between the two
         _swap(fresh, place)
-        check_free(target)
+        check_free(target, what)
         raise InputError(Diagnostic(Where(str(target)), f"is not replaced: it keeps changing ({others[0]})"))
 
 

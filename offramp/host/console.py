@@ -67,14 +67,18 @@ def shown_progress(console: Console, verbose: bool = False) -> Iterator[Progress
     """Show what is being done: a line that changes in a terminal, a line for each step elsewhere. `verbose`: and how
     long each step took."""
     timer = _Timer(console, verbose)
+
+    def warn(what: str) -> None:
+        console.print(f"warning: {what}", style="yellow", markup=False)
+
     if not console.is_terminal:
-        yield Progress(timer.then(lambda what: console.print(f"{what} ...")), lambda what, done, total: None)
+        yield Progress(timer.then(lambda what: console.print(f"{what} ...")), lambda what, done, total: None, warn)
     else:
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         with Bars(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
             task = bars.add_task("", total=None)
             step = timer.then(lambda what: bars.reset(task, description=shown(f"{what} ..."), total=None))
-            yield Progress(step, lambda what, done, total: bars.update(task, completed=done, total=total))
+            yield Progress(step, lambda what, done, total: bars.update(task, completed=done, total=total), warn)
     timer.end()
 
 

@@ -29,8 +29,8 @@ from offramp.training.material import read_main
 from offramp.training.output import REPORT, remove_others, write_inputs, write_spec
 from offramp.training.proposing import Field, propose_fronts, propose_heads
 from offramp.training.report import SingleReport, TrainReport, train_report_json
-from offramp.training.reporting import layers_text, report_of
-from offramp.training.saved import Result, identity_of, open_store
+from offramp.training.reporting import layers_text, report_of, warnings_of
+from offramp.training.saved import Result, begin, identity_of, open_store
 from offramp.training.search import Setting, Trained, fronts_contest, heads_contest, singles_contest, trained
 from offramp.training.spec import TrainSpec, load_train_spec
 
@@ -62,12 +62,16 @@ def train_exits(path: Path, output: Path, device: Device, tasks: Executor, progr
     """
     spec = load_train_spec(path, device)
     at_clocks = with_clocks(device, spec.clocks)
-    store = open_store(output, _identity(spec, path, device))
+    identity = _identity(spec, path, device)
+    store = open_store(output, identity)
     progress.step("reading main and the data")
     bench = open_bench(spec, at_clocks)
     split = read_split(spec, bench.main.input_shape, bench.main.layers[-1].out_shape.channels)
     progress.step("asking main for its answers")
     setting = Setting(bench, read_main(bench.main, split, tasks), store, tasks, progress)
+    for warning in warnings_of(setting):
+        progress.warn(warning)
+    begin(store, identity)
     races: list[Race] = []
     try:
         for race in _races(setting):
@@ -133,6 +137,7 @@ def _write_so_far(setting: Setting, output: Path, races: list[Race]) -> None:
     known = [replace(one, found=one.found or setting.store.load(one.contest.name)) for one in races]
     kept = _kept(here, known)
     if not kept.entries:
+        setting.progress.step("interrupted: nothing is worth writing yet")
         return
     setting.progress.step("interrupted: writing what is best so far")
     _write_candidates(here, output, kept)

@@ -40,8 +40,10 @@ def duration(value: Any) -> int:
     """Seconds."""
     found = re.fullmatch(r"(\d{1,9})\s*(s|min|h)", str(value))
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 0 < seconds <= _LONGEST:
-        raise ValueError(f"a time such as `90 s`, `15 min` or `2 h`, at most {_LONGEST // 3600} h, is expected")
+    if not 1 <= seconds <= _LONGEST:
+        raise ValueError(
+            f"a time such as `90 s`, `15 min` or `2 h`, at least 1 s and at most {_LONGEST // 3600} h, is expected"
+        )
     return seconds
 
 
@@ -108,7 +110,7 @@ TRAIN_KEYS = (
         "budget",
         duration,
         "What training may take, as `15 min`, on the two cores of the machine that docs/TRAIN.md names. Other machines "
-        "do the same work in another time: the result depends neither on them nor on `--workers`.",
+        "do the same work in another time: the result depends neither on them nor on `--workers`; default: `10 min`.",
         default=600,
     ),
     Key("seed", integer(0), "Of everything that is drawn.", default=1),

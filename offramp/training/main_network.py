@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,7 @@ from offramp.training.design import Design, design_of
 from offramp.training.export import read_back, write_checkpoint
 from offramp.training.features import tensor_of
 from offramp.training.fit import fit, weights_of
-from offramp.training.task import Copy, FitState, FitTask, Recipe, TrainingData
+from offramp.training.task import Augmentation, Copy, FitState, FitTask, Recipe, TrainingData
 
 _LABELS = 1024  # the most output channels that a layer has
 _REPORTS = 200  # parts of a training between which it says how far it is
@@ -39,13 +41,64 @@ class Course:
     biases: bool
 
 
+def checked(course: Course) -> Course:
+    """The same course. InputError names each argument that is not what it may be."""
+    given = {"epochs": course.epochs, "seed": course.seed, **vars(course.recipe)}
+    found = [
+        f"`{name}` is {given[name]!r}; {allowed} is expected"
+        for name, allowed, fits in _ARGUMENTS
+        if not fits(given[name])
+    ]
+    if found:
+        raise InputError([Diagnostic(None, text) for text in found])
+    return course
+
+
+def _whole(low: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= low
+
+
+def _within(low: float, high: float) -> Callable[[Any], bool]:
+    """Whether it is a number from `low` to `high`."""
+    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+_ARGUMENTS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("epochs", "a whole number from 1 on", _whole(1)),
+    ("seed", "a whole number from 0 on", _whole(0)),
+    ("batch", "a whole number from 1 on", _whole(1)),
+    ("learning_rate", "a number from 1e-9 to 1", _within(1e-9, 1)),
+    ("weight_decay", "a number from 0 to 1", _within(0, 1)),
+    ("smoothing", "a number from 0 to 1", _within(0, 1)),
+    ("teacher_share", "a number from 0 to 1", _within(0, 1)),
+    ("augmentation", f"one of {', '.join(get_args(Augmentation))}", lambda value: value in get_args(Augmentation)),
+    ("strength", "a number from 0 to 10", _within(0, 10)),
+)
+
+
+def place_of(path: Path, checkpoint: Path | None) -> Path:
+    """The file that a checkpoint is written to: the one that is named, which may be there already, or None: a new one
+    beside the YAML. InputError if that one is there."""
+    if checkpoint is not None:
+        return checkpoint
+    beside = path.with_suffix(".pth.tar")
+    if beside.exists():
+        found = "exists and is not replaced: give `checkpoint`, the file to write or replace"
+        raise InputError(Diagnostic(Where(str(beside)), found))
+    return beside
+
+
 def load_examples(path: Path) -> DataSet:
     """What a network can be trained on: inputs of any shape, and labels. InputError if the file is something else."""
     header = ArrayFile(path, DATA_FILE, ("x", "y")).headers.get("x")
     if header is None or len(header.shape) != 4:
         found = "no array `x`" if header is None else f"`x` is {header.dtype} {header.shape}"
         raise InputError(Diagnostic(Where(str(path)), f"{found}; int8 (N, channels, rows, columns) is expected"))
-    return load_data(path.stem, path, Shape(*header.shape[1:]), _LABELS)
+    data = load_data(path.stem, path, Shape(*header.shape[1:]), _LABELS)
+    if data.y.min(initial=_LABELS) > 0:
+        found = f"labels `y` run from {data.y.min()} to {data.y.max()}; classes count from 0, and class 0 never occurs"
+        raise InputError(Diagnostic(Where(str(path)), found))
+    return data
 
 
 def untrained(path: Path, device: Device, shape: Shape, classes: int, biases: bool) -> Design:
@@ -94,6 +147,11 @@ def _fitted(design: Design, data: DataSet, course: Course, progress: Progress) -
         state = fit(training, task)
         progress.count("steps", state.step, length)
     assert state is not None
+    if not all(np.isfinite(values).all() for values in state.average):
+        found = (
+            f"the training of `{design.name}` diverged: give a `learning_rate` below {course.recipe.learning_rate:g}"
+        )
+        raise InputError(found)
     return state
 
 

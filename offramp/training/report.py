@@ -95,6 +95,7 @@ class TrainReport:
     tag: str
     sources: tuple[str, ...]
     plan: Report | None
+    warnings: tuple[str, ...] = ()
 
 
 def train_report_json(report: TrainReport) -> str:

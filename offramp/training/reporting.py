@@ -29,6 +29,7 @@ from offramp.training.search import Setting
 from offramp.training.spec import CALIBRATION, TEST
 from offramp.training.task import FitState
 
+_ABOVE_CHANCE = 0.2  # of the way from chance to all right, which twice chance is of few classes
 _OPS = {"conv2d": "conv", "conv1d": "conv1d", "linear": "linear"}
 
 
@@ -68,7 +69,23 @@ def report_of(
         tag="estimated",
         sources=tuple(dict.fromkeys(part.source for part in budget.parts if part.amount)),
         plan=plan,
+        warnings=warnings_of(setting),
     )
+
+
+def warnings_of(setting: Setting) -> tuple[str, ...]:
+    """What is doubtful about main on the images that networks are compared on; nothing without labels."""
+    basics = setting.basics
+    if basics.split.labels is None:
+        return ()
+    numbers = basics.split.validation
+    right = float((basics.answers[numbers] == basics.split.labels[numbers]).mean())
+    classes = setting.bench.main.layers[-1].out_shape.channels
+    chance = 1 / classes
+    if right >= min(2 * chance, chance + _ABOVE_CHANCE * (1 - chance)):
+        return ()
+    found = f"main answers {right:.2%} of {len(numbers):,} images of the validation part right, of {classes} classes"
+    return (f"{found}: wrong data, order of the labels or normalization?",)
 
 
 def _data(setting: Setting) -> tuple[DataReport, ...]:

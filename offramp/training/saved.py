@@ -57,20 +57,30 @@ class Store:
 
 
 def open_store(output: Path, identity: str) -> Store:
-    """The store in an output folder. InputError if the folder is another search's, or holds what is no search's."""
+    """The store in an output folder, where nothing is written yet. InputError if the folder is another search's that
+    has done a rung, or holds what is no search's."""
     store = Store(output / FOLDER)
     about = store.folder / _ABOUT
-    if is_file(about):
-        known = read_json(about, "the state of a search")
-        if not isinstance(known, dict) or known.get("format") != FORMAT or known.get("search") != identity:
-            found = "is the folder of another training (another spec, other files or another version)"
-            raise InputError(Diagnostic(Where(str(output)), f"{found}: give a new one, or remove it"))
+    if not output.exists() or (output.is_dir() and _is_unused(output, about)):
         return store
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    if not is_file(about):
         found = "exists, and no training has begun there: give a new folder, or remove it"
         raise InputError(Diagnostic(Where(str(output)), found))
-    write_text(about, json_text({"format": FORMAT, "search": identity}))
+    known = read_json(about, "the state of a search")
+    if not isinstance(known, dict) or known.get("format") != FORMAT or known.get("search") != identity:
+        found = "is the folder of another training (another spec, other files or another version)"
+        raise InputError(Diagnostic(Where(str(output)), f"{found}: give a new one, or remove it"))
     return store
+
+
+def begin(store: Store, identity: str) -> None:
+    """Make the folder this search's; before this nothing is written there."""
+    write_text(store.folder / _ABOUT, json_text({"format": FORMAT, "search": identity}))
+
+
+def _is_unused(output: Path, about: Path) -> bool:
+    """Whether a folder is empty, or holds nothing but the beginning of a search without a rung, which is no loss."""
+    return all(one in (about.parent, about) for one in output.rglob("*"))
 
 
 def identity_of(parts: list[str], paths: list[Path]) -> str:

@@ -122,11 +122,15 @@ def test_the_record_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     [
         ({}, ["--calibration", "150", "--test", "60"], "150 for calibration, 60 for test are asked for; there are 200"),
         ({}, ["--fold", "3"], "images of 4 x 4 pixels cannot be folded by 3"),
-        ({}, ["--classes", "a,b"], "labels run to 2; there are 2 names of classes"),
+        ({}, ["--classes", "a,b"], "labels run to 2; there are 2 names of classes (--classes)"),
         ({}, ["--classes", "a,b,a"], "two classes have the same name"),
-        ({}, ["--normalize", "none"], "normalization `none` of whole numbers from 0 to 255: ai8x or minus-128"),
-        ({}, ["--range", "signed"], "fractions from -1 to 1 are stated"),
-        ({}, ["--resize", "2x2"], "only pictures are resized"),
+        (
+            {},
+            ["--normalize", "none"],
+            "normalization `none` (--normalize) of whole numbers from 0 to 255: ai8x or minus-128",
+        ),
+        ({}, ["--range", "signed"], "fractions from -1 to 1 are stated (--range)"),
+        ({}, ["--resize", "2x2"], "only pictures are resized (--resize)"),
         ({"x": np.zeros((200, 4, 4, 1), np.uint8)}, [], "its axes may mean several things: say which"),
         ({"x": np.arange(200).reshape(200, 1, 1, 1) % 100}, [], "which may be: pixels"),
         ({"y": np.zeros((200, 2), int)}, [], "one integer for each of 200 samples"),
@@ -182,3 +186,10 @@ def test_groups_are_not_divided(tmp_path: Path) -> None:
         with np.load(tmp_path / "sets" / f"{name}.npz") as made:
             found.append(set(made["groups"].tolist()))
     assert [len(one) for one in found] == [6, 2, 2] and len(set.union(*found)) == 10
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("dear", encoding="utf-8")
+    assert main(["data", str(tmp_path / "x.npz"), "-o", str(tmp_path / "letters")]) == 2
+    assert "exists and is not the folder of earlier sets of `offramp data`" in capsys.readouterr().err

@@ -60,6 +60,25 @@ def test_idx_files_without_a_test_split(tmp_path: Path) -> None:
     assert load_source(folder).test is None
 
 
+def test_idx_files_of_the_test_split_alone_say_what_is_missing(tmp_path: Path) -> None:
+    folder = idx_files(tmp_path / "mnist")
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        (folder / name).unlink()
+    with pytest.raises(InputError, match=r"no train-images-idx3-ubyte, (.|\n)*no train-labels-idx1-ubyte, "):
+        load_source(folder)
+
+
+def test_labels_that_are_words_are_refused_with_the_fix(tmp_path: Path) -> None:
+    np.savez(tmp_path / "words.npz", x=X, y=np.array(["cat"] * len(X)))
+    with pytest.raises(
+        InputError, match=r"labels `y` are text .*; numbers from 0 on are .*np\.unique\(y, return_inverse"
+    ):
+        load_source(tmp_path / "words.npz")
+    np.savez(tmp_path / "objects.npz", x=X, y=np.array(["cat"] * len(X), object))
+    with pytest.raises(InputError, match=r"`y`: numbers of kind '\|O'; plain integers"):
+        load_source(tmp_path / "objects.npz")
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [

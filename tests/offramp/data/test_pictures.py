@@ -167,5 +167,5 @@ def test_options_that_do_not_fit(reading: Reading, complaint: str, tmp_path: Pat
     with pytest.raises(InputError, match=complaint):
         load_source(tmp_path / "a.npz", reading)
     save(tmp_path / "b" / "a" / "0.png", GREY)
-    with pytest.raises(InputError, match="the axes of these files are known; a layout is for arrays"):
+    with pytest.raises(InputError, match="the axes of these files are known; --layout is for arrays"):
         load_source(tmp_path / "b", Reading(layout="NHWC"))

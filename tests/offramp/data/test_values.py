@@ -129,7 +129,7 @@ def test_signed_fractions_are_told_what_they_lose() -> None:
 
 @pytest.mark.parametrize(("values", "method"), [(PIXELS, "none"), (np.arange(-5, 5), "ai8x"), ([-0.5], "minus-128")])
 def test_a_rule_that_does_not_fit(values: Any, method: str) -> None:
-    with pytest.raises(InputError, match=f"normalization `{method}` of .*(is|are) possible"):
+    with pytest.raises(InputError, match=rf"normalization `{method}` \(--normalize\) of .*(is|are) possible"):
         normalized(source(np.asarray(values)), method)
 
 
@@ -170,8 +170,8 @@ def test_axes(shape: tuple[int, ...], layout: str | None, expected: tuple[int, .
 @pytest.mark.parametrize(
     ("shape", "layout", "complaint"),
     [
-        ((2, 28, 28, 1), None, "may mean several things: say which .layout.: NCHW, NHWC"),
-        ((2, 28, 28), None, "say which .layout.: NHW, NCL, NLC"),
+        ((2, 28, 28, 1), None, "may mean several things: say which with --layout: NCHW, NHWC"),
+        ((2, 28, 28), None, "say which with --layout: NHW, NCL, NLC"),
         ((2,), None, "2 to 4 axes are expected, N first"),
         ((2, 3), "NCHW", "layout NCHW has 4 axes"),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +49,47 @@ def test_biases_are_where_they_are_wanted(biases: bool, expected: list[bool], tm
     path, data = files(tmp_path)
     network = offramp.train_network(path, data, recipe=QUICK, epochs=1, biases=biases).network
     assert [layer.bias is not None for layer in network.layers] == expected
+
+
+def test_a_checkpoint_that_was_not_named_is_not_replaced(tmp_path: Path) -> None:
+    path, data = files(tmp_path)
+    there = tmp_path / "small.pth.tar"
+    there.write_bytes(b"mine")
+    with pytest.raises(offramp.InputError, match=r"small\.pth\.tar: exists and is not replaced: give `checkpoint`"):
+        offramp.train_network(path, data, recipe=QUICK, epochs=1)
+    assert there.read_bytes() == b"mine"
+    assert offramp.train_network(path, data, there, recipe=QUICK, epochs=1).checkpoint == there
+    assert there.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("augmentation", "rotate", "`augmentation` is 'rotate'; one of none, images, flips, series is expected"),
+        ("batch", 0, "`batch` is 0; a whole number from 1 on is expected"),
+        ("learning_rate", 1e9, "`learning_rate` is 1000000000.0; a number from 1e-9 to 1 is expected"),
+        ("learning_rate", float("nan"), "`learning_rate` is nan; a number"),
+        ("weight_decay", -1, "`weight_decay` is -1; a number from 0 to 1"),
+        ("smoothing", 2, "`smoothing` is 2; a number from 0 to 1"),
+        ("strength", float("inf"), "`strength` is inf; a number from 0 to 10"),
+        ("epochs", 0, "`epochs` is 0; a whole number from 1 on"),
+        ("seed", -1, "`seed` is -1; a whole number from 0 on"),
+    ],
+)
+def test_arguments_outside_their_range_are_named(name: str, value: Any, complaint: str, tmp_path: Path) -> None:
+    path, data = files(tmp_path)
+    more = {name: value} if name in ("epochs", "seed") else {"recipe": replace(QUICK, **{name: value})}
+    with pytest.raises(offramp.InputError, match=complaint):
+        offramp.train_network(path, data, **more)
+    assert not (tmp_path / "small.pth.tar").exists()
+
+
+def test_classes_that_do_not_count_from_zero_are_refused(tmp_path: Path) -> None:
+    path, data = files(tmp_path)
+    known = dict(np.load(data))
+    np.savez(data, x=known["x"], y=known["y"] + 1)
+    with pytest.raises(offramp.InputError, match="labels `y` run from 1 to 3; classes count from 0, and class 0 never"):
+        offramp.train_network(path, data)
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_a_shared_image_is_refused(tmp_path: Path) -> None:
 def test_another_search_has_another_folder(tmp_path: Path) -> None:
     write_training(tmp_path, QUICK)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, "out", Stopping(0))
+        train(tmp_path, "out", Stopping(1))
     (tmp_path / "train.yaml").write_text(QUICK + "seed: 2\n")
     with pytest.raises(InputError, match=r"out: is the folder of another training .*: give a new one, or remove it"):
         train(tmp_path)
@@ -194,6 +195,35 @@ def test_another_search_has_another_folder(tmp_path: Path) -> None:
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(InputError, match="mine: exists, and no training has begun there"):
         train(tmp_path, "mine")
+
+
+def test_a_search_without_a_rung_blocks_no_folder(tmp_path: Path) -> None:
+    write_training(tmp_path, QUICK)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, "out", Stopping(0))
+    known = dict(np.load(tmp_path / "training.npz"))
+    np.savez(tmp_path / "training.npz", x=known["x"], y=known["y"] + 9)  # not the data of this network
+    with pytest.raises(InputError, match="label"):
+        train(tmp_path)
+    with pytest.raises(InputError, match="label"):
+        train(tmp_path, "new")
+    assert not (tmp_path / "new").exists()
+    np.savez(tmp_path / "training.npz", x=known["x"][:500], y=known["y"][:500])
+    assert train(tmp_path).data[0].images == 450
+
+
+def test_a_main_that_is_hardly_better_than_chance_is_told(tmp_path: Path) -> None:
+    write_training(tmp_path, QUICK)
+    known = dict(np.load(tmp_path / "training.npz"))
+    np.savez(tmp_path / "training.npz", x=known["x"], y=(known["y"] + 1) % 4)
+    warnings: list[str] = []
+    progress = replace(SILENT, warn=warnings.append)
+    with pytest.raises(KeyboardInterrupt):
+        train_exits(tmp_path / "train.yaml", tmp_path / "out", DEVICE, Stopping(0), progress)
+    assert warnings == [
+        "main answers 0.00% of 60 images of the validation part right, of 4 classes: wrong data, "
+        "order of the labels or normalization?"
+    ]
 
 
 def test_a_damaged_state_is_told(tmp_path: Path) -> None:

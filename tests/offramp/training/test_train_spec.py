@@ -62,7 +62,12 @@ def test_a_budget_is_a_time(folder: Path, text: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     "text, line, message",
     [
-        ("budget: 15\n", 5, "`budget: 15`; a time such as `90 s`, `15 min` or `2 h`, at most 168 h, is expected"),
+        (
+            "budget: 15\n",
+            5,
+            "`budget: 15`; a time such as `90 s`, `15 min` or `2 h`, at least 1 s and at most 168 h, is expected",
+        ),
+        ("budget: 0\n", 5, "at least 1 s and at most 168 h"),
         ("budget: 200 h\n", 5, "at most 168 h, is expected"),
         ("fronts: some\n", 5, "`fronts: some`; `none`, or a mapping with optionally `count`, `bits`, `augment`"),
         ("fronts: {count: 0}\n", 5, "`count: 0`; a whole number from 1 to 8 is expected"),
