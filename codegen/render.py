@@ -19,6 +19,7 @@ from offramp.planner.hardware.hw_layer import WORD_BYTES
 
 _HERE = Path(__file__).parent
 _TEMPLATES = {  # of the files, with the identifier of the firmware for ID
+    "Makefile": "Makefile.j2",
     "README.txt": "README.txt.j2",
     "project.mk": "project.mk.j2",
     "include/ID_image.h": "image.h.j2",
@@ -49,19 +50,28 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
     files = {**static, "include/cnn_regs.h": register_header(device)}
     values = _values(firmware, image, device)
     for name, template in _TEMPLATES.items():
-        files[name.replace("ID", firmware.identifier)] = c_templates().get_template(template).render(values)
+        if _belongs(name, firmware):
+            files[name.replace("ID", firmware.identifier)] = c_templates().get_template(template).render(values)
     return dict(sorted(files.items()))
 
 
 def _belongs(name: str, firmware: Firmware) -> bool:
-    """Whether a static file is part of a firmware: the probe is for images with everything in flash."""
+    """Whether a file is part of a firmware: not all have the probe, the vendor's names, or weights outside flash."""
     if name.startswith("probe/"):
         return has_probe(firmware)
+    if name.startswith("shim/"):
+        return _has_shim(firmware)
     return firmware.external or name not in _EXTERNAL
 
 
 def has_probe(firmware: Firmware) -> bool:
+    """It is for images with everything in flash."""
     return not firmware.external
+
+
+def _has_shim(firmware: Firmware) -> bool:
+    """The vendor's interface has nothing that reads weights from outside flash, or fills the FIFO."""
+    return not firmware.external and not firmware.models[0].input.fifo
 
 
 def static_files() -> dict[str, str]:
@@ -95,7 +105,9 @@ def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
         "test_bits": lambda test: firmware.models[test.model].stages[test.stage].result.bits,
         "logits": max(measured, default=1),
         "external_bytes": len(external_file(firmware)),
+        "external": firmware.external,
         "probe": has_probe(firmware),
+        "has_shim": _has_shim(firmware),
         "shim": _shim(firmware.models[0]),
         "words": input_words,
         "run_channels": _run_channels,

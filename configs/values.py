@@ -18,7 +18,9 @@ def integer(low: int, high: int | None = None) -> ValueReader:
     allowed = f"a whole number >= {low}" if high is None else f"a whole number from {low} to {high}"
 
     def read(value: Any) -> int:
-        if type(value) is not int or not low <= value <= (MOST if high is None else high):
+        if type(value) is int and high is None and value > MOST:
+            raise ValueError(f"a whole number from {low} to {MOST} is expected")
+        if type(value) is not int or value < low or (high is not None and value > high):
             raise ValueError(f"{allowed} is expected")
         return value
 

@@ -35,7 +35,9 @@ def _named(layout: Layout, model: str) -> Layout:
 
     return replace(
         layout,
-        stages=tuple(replace(one, name=named(one.name), share=None) for one in layout.stages),
+        stages=tuple(
+            replace(one, name=named(one.name), share=None, runs=tuple(map(named, one.runs))) for one in layout.stages
+        ),
         layers=tuple(replace(one, name=named(one.name)) for one in layout.layers),
         data=tuple(replace(one, name=named(one.name)) for one in layout.data),
         steps=tuple(f"{name} of {model}" for name in layout.steps),
@@ -86,11 +88,13 @@ def _weights(parts: Sequence[tuple[tuple[WeightUse, ...], int]]) -> tuple[Weight
 
 
 def _entries(own: Sequence[Layout], entries: Sequence[EntryReport]) -> tuple[SwitchUse, ...]:
-    """From each model's last stage to the first one of the next model, and from the last model to the first."""
+    """From each model's last run to the first one of the next model, and from the last model to the first."""
     pairs = zip(own, [*own[1:], own[0]], [*entries[1:], entries[0]], strict=True)
     return tuple(
         SwitchUse(
-            one.stages[-1].name, other.stages[0].name, entry.register_writes + entry.weight_words + entry.bias_words
+            one.stages[-1].run_names[-1],
+            other.stages[0].run_names[0],
+            entry.register_writes + entry.weight_words + entry.bias_words,
         )
         for one, other, entry in pairs
     )

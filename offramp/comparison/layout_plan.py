@@ -24,7 +24,7 @@ from offramp.planner.exits.guarantee import in_points
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 from offramp.planner.hardware.cycles import layer_cycles
 from offramp.planner.hardware.energy import layer_energy
-from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, TensorId
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
 
 
 def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layout:
@@ -36,7 +36,7 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         path=path,
         sizes=sizes_of(made.device),
         stages=tuple(
-            StageUse(stage.name, cost.cycles, cost.estimate, cost_by_exit, known.share)
+            StageUse(stage.name, cost.cycles, cost.estimate, cost_by_exit, known.share, _run_names(stage))
             for stage, cost, cost_by_exit, known in zip(
                 made.chain.stages, made.cycles.stages, made.cycles.cost_by_exit, report.stages, strict=True
             )
@@ -58,6 +58,10 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         data, note = "data that the stages were chosen on", _choice_note(report.choice)
         return replace(layout, points=_choice_points(report.choice), points_data=data, points_note=note)
     return replace(layout, points=_known_points(made, report))
+
+
+def _run_names(stage: Stage) -> tuple[str, ...]:
+    return tuple(segment.name for segment in stage.segments)
 
 
 def _writes(switch: SwitchReport) -> int:

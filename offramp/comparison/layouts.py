@@ -81,19 +81,25 @@ class DataUse:
 
 @dataclass(frozen=True)
 class StageUse:
-    """One run of the accelerator. `cost_by_exit`: cycles of an inference that ends here, the whole answer
-    from its input on; None if unknown. `share`: of the test images that end here."""
+    """A stage: one run of the accelerator, or several, whose names are `runs`. `cost_by_exit`: cycles of an inference
+    that ends here, the whole answer from its input on; None if unknown. `share`: of the test images that end here."""
 
     name: str
     cycles: int
     estimated: bool
     cost_by_exit: int | None
     share: float | None
+    runs: tuple[str, ...] = ()
+
+    @property
+    def run_names(self) -> tuple[str, ...]:
+        """Of all runs, in order; an only one may be known by the stage's name alone."""
+        return self.runs or (self.name,)
 
 
 @dataclass(frozen=True)
 class SwitchUse:
-    """Bus writes to go from one stage to another."""
+    """Bus writes to go from one run of the accelerator to another."""
 
     source: str
     target: str
@@ -211,7 +217,7 @@ class Layout:
     @property
     def switch_writes(self) -> int:
         """Bus writes to go through all stages, of all models, and back to the first."""
-        names = [stage.name for stage in self.stages]
+        names = [name for stage in self.stages for name in stage.run_names]
         way = set(zip(names, [*names[1:], names[0]], strict=True))
         return sum(one.writes for one in self.switches if (one.source, one.target) in way)
 

@@ -20,10 +20,14 @@ def has_outside(models: Iterable[Placed]) -> bool:
 
 
 def outside_file(build: Path) -> str:
-    """Its name, relative to the build. InputError if there is none."""
+    """Its name, relative to the build. InputError if there is none, or several."""
     found = sorted((build / FOLDER).glob("*_weights.bin"))
-    if len(found) != 1:
+    if not found:
         raise InputError(Diagnostic(Where(str(build / FOLDER)), "holds no file of weights outside flash; build again"))
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        text = f"holds several files of weights outside flash, where a build has one: {names}; remove what was added"
+        raise InputError(Diagnostic(Where(str(build / FOLDER)), text))
     return found[0].relative_to(build).as_posix()
 
 

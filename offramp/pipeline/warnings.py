@@ -63,7 +63,12 @@ def earlyexit_warnings(
 
 def plan_warnings(plan: Plan, evaluation: Evaluation | None) -> tuple[str, ...]:
     """About a plan and, if there are test data, what it gives on them."""
-    found = [*(plan.calibration.warnings if plan.calibration else ()), *_thresholds(plan), *_unused(plan)]
+    found = [
+        *(plan.calibration.warnings if plan.calibration else ()),
+        *_thresholds(plan),
+        *_unused(plan),
+        *_heads(plan),
+    ]
     if evaluation:
         shares = [evaluation.share(stage) for stage in range(len(plan.chain.stages))]
         return (*found, *data_warnings(evaluation.data), *_loss(plan, evaluation), *_shares(plan, shares, "test data"))
@@ -80,6 +85,20 @@ def _unused(plan: Plan) -> Iterator[str]:
             found.setdefault(files[name].checkpoint, {}).update(dict.fromkeys(network.unused))
     for file, parts in found.items():
         yield from unused_text(Where(str(file)), tuple(parts))
+
+
+def _heads(plan: Plan) -> Iterator[str]:
+    """Heads of the distiller's that read another layer than the one that they were trained behind."""
+    for stage in plan.spec.stages:
+        if stage.branch is None or stage.branch.head.network is None:
+            continue
+        entry, until = plan.spec.networks[stage.branch.head.network], stage.branch.until
+        if entry.checkpoint.resolve() != plan.spec.networks[stage.network].checkpoint.resolve():
+            continue
+        for head in plan.chain.networks[stage.network].heads:
+            if head.prefix == entry.prefix and until not in head.places:
+                text = f"the distiller trained head `{entry.name}` (`{head.prefix}`) behind layer `{head.after}`"
+                yield f"stage `{stage.name}`: {text}; after `until: {until}` it reads the output of another layer"
 
 
 def _loss(plan: Plan, evaluation: Evaluation) -> Iterator[str]:

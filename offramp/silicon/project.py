@@ -91,7 +91,7 @@ def project_files(questions: Sequence[Question], device: Device) -> dict[str, st
     files = _static(_CODEGEN / "silicon", ("src", "include", "emulator"))
     shared = _static(_CODEGEN / "static", ("emulator",))
     files |= {f"emulator/{name}": shared[f"emulator/{name}"] for name in _SHARED}
-    files["Makefile"] = (_CODEGEN / "static" / "Makefile").read_text(encoding="utf-8")
+    files["Makefile"] = c_templates().get_template("Makefile.j2").render(external=False, probe=False)
     found = script(questions)
     templates = c_templates(_CODEGEN / "silicon" / "templates")
     values = {**vars(found), "device": device, "format": FORMAT, "refused": refused_address(device)}

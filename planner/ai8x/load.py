@@ -11,7 +11,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.checkpoint import Checkpoint, layer_weights, load_checkpoint
 from offramp.planner.ai8x.description import Description, LayerDescription, find_layer, read_description
 from offramp.planner.ai8x.infer import Inference, infer_layers
-from offramp.planner.ai8x.parts import layers_of, listed, unused_layers
+from offramp.planner.ai8x.parts import attached_heads, layers_of, listed, unused_layers
 from offramp.planner.ai8x.unsupported import check_description
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
 from offramp.planner.ir.network import Layer, Network, Shape
@@ -135,6 +135,7 @@ def infer_network(
         avg_pool_rounding=options.avg_pool_rounding,
         buffers=description.buffers,
         unused=unused_layers(source, layers, found) if isinstance(source, Checkpoint) else (),
+        heads=attached_heads(source, layers, found) if isinstance(source, Checkpoint) else (),
     )
     return network, problems + wrong
 

@@ -8,12 +8,13 @@ which layers are a head.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.planner.ai8x.checkpoint import Checkpoint
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
-from offramp.planner.ir.network import Layer, UnusedLayers
+from offramp.planner.ir.network import AttachedHead, Layer, UnusedLayers
 
 BRANCHED, HEAD = "branched_module", "branch_net"  # names of the distiller's
 _PARALLEL = "module"  # in front of all names where a model was trained on several devices
@@ -37,7 +38,8 @@ def check_part(checkpoint: Checkpoint, where: Where) -> None:
     if layers_of(checkpoint):
         return
     names = {".".join(_group(_levels(layer.name), 0, ())) for layer in checkpoint.layers}
-    found = f"{checkpoint.where} has no layers whose names begin with `{checkpoint.prefix}`"
+    file = "" if where == checkpoint.where else f"{checkpoint.where} "
+    found = f"{file}has no layers whose names begin with `{checkpoint.prefix}`"
     raise InputError(Diagnostic(where, f"{found}; they begin with {listed(sorted(names))}"))
 
 
@@ -45,16 +47,40 @@ def unused_layers(
     checkpoint: Checkpoint, layers: Sequence[Layer], found: Mapping[int, WeightShape]
 ) -> tuple[UnusedLayers, ...]:
     """What a part of a checkpoint holds besides the weights of a network's layers (`found`, by their numbers)."""
-    labels = {_levels(weights.name): layers[index].label for index, weights in found.items() if index < len(layers)}
+    read = {_levels(weights.name): layers[index] for index, weights in found.items() if index < len(layers)}
     groups: dict[Levels, list[str]] = {}
     start = len(_levels(checkpoint.prefix))
     for name, layer in _part(checkpoint).items():
-        if _levels(name) not in labels:
+        if _levels(name) not in read:
             text = f"{name} ({'x'.join(map(str, layer.shape))})"
-            groups.setdefault(_group(_levels(name), start, labels), []).append(text)
+            groups.setdefault(_group(_levels(name), start, read), []).append(text)
+    behind = {prefix: _read_from(prefix, read) for prefix in groups}
     return tuple(
-        UnusedLayers(".".join(prefix), tuple(texts), _read_by(prefix, labels)) for prefix, texts in groups.items()
+        UnusedLayers(".".join(prefix), tuple(texts), after.label if (after := behind[prefix]) else "")
+        for prefix, texts in groups.items()
     )
+
+
+def attached_heads(
+    checkpoint: Checkpoint, layers: Sequence[Layer], found: Mapping[int, WeightShape]
+) -> tuple[AttachedHead, ...]:
+    """The distiller's heads that are parts of other networks, with the layer of this one that each was trained behind.
+
+    `layers`, `found`: as for `unused_layers`."""
+    read = {_levels(weights.name): layers[index] for index, weights in found.items() if index < len(layers)}
+    behind = {prefix: _read_from(_levels(prefix), read) for prefix in checkpoint.without}
+    return tuple(
+        AttachedHead(prefix, layer.label, tuple(_places(layers, layer.index)))
+        for prefix, layer in behind.items()
+        if layer
+    )
+
+
+def _places(layers: Sequence[Layer], index: int) -> Iterator[int | str]:
+    """Numbers and names of a layer and of those behind it up to the next one with weights."""
+    following = takewhile(lambda layer: not layer.has_weights, layers[index + 1 :])
+    for layer in (layers[index], *following):
+        yield from (layer.index, layer.label)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -97,11 +123,12 @@ def _group(levels: Levels, start: int, used: Collection[Levels]) -> Levels:
     return levels[: length + 1] if is_list else levels[:length]
 
 
-def _read_by(prefix: Levels, labels: Mapping[Levels, str]) -> str:
-    """The layer behind which the distiller put a head: the last one of the module that it wrapped. Empty if the names
-    do not tell it."""
-    if not prefix or prefix[-1] != HEAD:
-        return ""
-    wrapped = prefix[:-1] if prefix[-2:-1] == (BRANCHED,) else (*prefix[:-1], BRANCHED)
-    inside = [label for name, label in labels.items() if _begins(name, wrapped)]
-    return inside[-1] if inside else ""
+def _read_from(prefix: Levels, read: Mapping[Levels, Layer]) -> Layer | None:
+    """The layer behind which the distiller put a head: the last one of the module that it wrapped. None if the names
+    do not tell it. `read`: the network's layers, by their names in the checkpoint."""
+    if HEAD not in prefix:
+        return None
+    outside = prefix[: len(prefix) - 1 - prefix[::-1].index(HEAD)]
+    wrapped = outside if outside[-1:] == (BRANCHED,) else (*outside, BRANCHED)
+    inside = [layer for name, layer in read.items() if _begins(name, wrapped)]
+    return inside[-1] if inside else None

@@ -135,6 +135,18 @@ class UnusedLayers:
 
 
 @dataclass(frozen=True)
+class AttachedHead:
+    """A head of the distiller's, whose layers in the checkpoint begin with `prefix`: trained behind layer `after`.
+
+    `places`: numbers and names, in the YAML, of the layers whose output that may be: this one, and those without
+    weights that follow it, since names in the checkpoint do not tell them apart."""
+
+    prefix: str
+    after: str
+    places: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
 class Network:
     """An ai8x network with weights. `layers[i].index == i`."""
 
@@ -147,6 +159,7 @@ class Network:
     avg_pool_rounding: bool = False  # average pooling rounds half away from zero instead of truncating
     buffers: tuple[RollingBuffer, ...] = ()  # what it keeps from one inference to the next
     unused: tuple[UnusedLayers, ...] = ()  # what its checkpoint holds besides
+    heads: tuple[AttachedHead, ...] = ()  # in its checkpoint, that other networks take
 
     def consumers(self, index: int) -> tuple[Layer, ...]:
         """Layers that read the output of layer `index` (or of INPUT)."""

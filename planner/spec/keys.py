@@ -363,8 +363,8 @@ COMMON_KEYS = (
         one_of(("not", "allowed", "external")),
         "`allowed`: weights and biases that do not fit are written again from flash whenever they are needed, those of "
         "the first stage never or, beside other models, when this one runs after another one; which, is chosen for the "
-        "fewest words. `external`: the same, but these weights are a file outside flash, which a function of the "
-        "application reads, from an SD card, say. `not`: all of them are resident.",
+        "fewest words. `external`, for an image of one model: the same, but these weights are a file outside "
+        "flash, which a function of the application reads, from an SD card, say. `not`: all of them are resident.",
         default="not",
     ),
     Key(

@@ -65,7 +65,11 @@ def test_only_such_a_firmware_has_the_sources() -> None:
     plain, external = render(small_firmware(), DEVICE), render(external_firmware(), DEVICE)
     more = {name for name in external.keys() - plain.keys()}
     assert more == {"include/offramp_external.h", "src/offramp_external.c", "emulator/fetch_emulator.c"}
-    assert not any(name.startswith("probe/") for name in external) and any(name.startswith("probe/") for name in plain)
+    assert {name.split("/")[0] for name in plain.keys() - external.keys()} == {"probe", "shim"}
+    for word in ("PROBE", "shim"):
+        assert not any(word in external[name] for name in ("Makefile", "README.txt"))
+        assert any(word in plain[name] for name in ("Makefile", "README.txt"))
+    assert "FETCH" in external["Makefile"] and "FETCH" not in plain["Makefile"]
     assert external_file(small_firmware()) == b""
     assert "f_read" in external["README.txt"] and "f_read" not in plain["README.txt"]
     assert f"SMALL_WEIGHTS_BYTES {len(external_file(external_firmware()))}u" in external["include/small_image.h"]

@@ -87,6 +87,16 @@ def test_only_where_they_come_from_differs_from_flash(built: Path, tmp_path: Pat
     assert outside.placed.reload.external and not inside.placed.reload.external
 
 
+def test_a_comparison_counts_the_writes_of_all_runs(built: Path) -> None:
+    """The last stage has several runs: from each to the next, and from the last one back."""
+    switches = read(built / "report.json")["switches"]
+    assert len(switches) > 2
+    (layout,) = api.compare(built).layouts
+    assert layout.switch_writes == sum(
+        one["register_writes"] + one["weight_words"] + one["bias_words"] for one in switches
+    )
+
+
 def test_what_fits_is_in_flash(tmp_path: Path) -> None:
     """The same plan and files with and without the key."""
     plain = plan_of(write_spec(tmp_path, FRONT))
@@ -121,7 +131,7 @@ def test_a_reading_that_goes_wrong_is_an_error(fault: str, built: Path, capsys: 
     assert f"{fault}: 5 of 6 answers equal the integer reference, 1 are errors, 0 are wrong without an error" in shown
 
 
-@pytest.mark.parametrize("change", ["damaged", "gone"])
+@pytest.mark.parametrize("change", ["damaged", "gone", "two"])
 def test_a_file_that_is_not_the_builds_is_not_run(
     change: str, built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,10 +139,16 @@ def test_a_file_that_is_not_the_builds_is_not_run(
     copy = tmp_path / "copy" / "out"
     if change == "gone":
         (copy / FILE).unlink()
+    elif change == "two":
+        shutil.copy(copy / FILE, copy / "firmware" / "old_weights.bin")
     else:
         (copy / FILE).write_bytes((copy / FILE).read_bytes()[:-1] + b"\0")
     assert main(["run", str(copy), "--images", "1"]) == 2
-    message = {"damaged": f"{FILE}: is damaged: it is not what", "gone": "holds no file of weights outside flash"}
+    message = {
+        "damaged": f"{FILE}: is damaged: it is not what",
+        "gone": "holds no file of weights outside flash",
+        "two": "holds several files of weights outside flash, where a build has one: large_weights.bin, old_w",
+    }
     assert message[change] in capsys.readouterr().err
 
 

@@ -191,5 +191,7 @@ def test_a_part_of_a_checkpoint(network: Path, tmp_path: Path, capsys: pytest.Ca
     assert main([*arguments, "--without", "exit"]) == 0
     for wrong in (["--prefix", "x"], ["--without", "x"], ["--without", ""]):
         assert main([*arguments, *wrong]) == 2
-    assert "whose names begin with `x`; they begin with exit, net" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{checkpoint}: has no layers whose names begin with `x`; they begin with exit, net" in said
+    assert said.count(str(checkpoint)) == said.count("has no layers")
     assert main(["check", str(network), "--prefix", "net"]) == 2

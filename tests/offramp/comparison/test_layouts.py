@@ -13,7 +13,7 @@ import pytest
 from offramp.codegen.program import Key
 from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layout_vendor import layout_of_case, vendor_weights
-from offramp.comparison.layouts import Layout, Point, WeightUse, front
+from offramp.comparison.layouts import Layout, Point, SwitchUse, WeightUse, front
 from offramp.comparison.read import read_layout
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
@@ -168,6 +168,15 @@ def test_switch_writes_go_forward_and_back_once() -> None:
     assert layout.switch_writes == 50
     middle = replace(layout.switches[1], source="middle", writes=1000)  # back from a stage that an inference passes
     assert replace(layout, switches=(*layout.switches, middle)).switch_writes == 50
+
+
+def test_switch_writes_go_through_all_runs_of_a_stage() -> None:
+    layout = small_layout()
+    stages = (layout.stages[0], replace(layout.stages[1], runs=("main (1 of 2)", "main (2 of 2)")))
+    way = ["front", "main (1 of 2)", "main (2 of 2)", "front"]
+    pairs = zip(way, way[1:], [30, 7, 20], strict=False)
+    switches = tuple(SwitchUse(source, target, writes) for source, target, writes in pairs)
+    assert replace(layout, stages=stages, switches=switches).switch_writes == 57
 
 
 def test_worst_cycles_are_unknown_if_one_stage_is() -> None:

@@ -15,11 +15,13 @@ from offramp.pipeline.evaluate import Evaluation, evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.warnings import data_warnings, plan_warnings
+from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.spec.dataset import DataSet, Images, load_data
+from tests.helpers.checkpoints import save
 from tests.helpers.paths import EXAMPLES
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import STAGED, write_checkpoint, write_staged
+from tests.helpers.specs import BRANCH, STAGED, write_checkpoint, write_files, write_staged
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +152,23 @@ def test_what_a_threshold_of_the_distiller_cannot_be(tmp_path: Path, keys: str, 
     with pytest.raises(InputError) as caught:
         plan_of(path)
     assert said in str(caught.value) and f"{path}:" in str(caught.value)
+
+
+@pytest.mark.parametrize(("until", "warned"), [("first", False), ("0", False), ("second", True), ("1", True)])
+def test_a_head_behind_another_layer_than_it_was_trained_behind(tmp_path: Path, until: str, warned: bool) -> None:
+    write_files(tmp_path)
+    first, *others = load_checkpoint(tmp_path / "main.pth.tar").layers
+    inputs = 288 if until in ("first", "0") else 72
+    weights = {"conv1.branched_module.op": first.weights, "conv1.branch_net.op": np.ones((3, inputs), np.int8)}
+    weights |= {layer.name: layer.weights for layer in others}
+    state = {f"{name}.weight": values.astype(np.float32) for name, values in weights.items()}
+    save(tmp_path / "main.pth.tar", state, "main")
+    text = BRANCH.replace("head.pth.tar", "main.pth.tar, prefix: conv1.branch_net").replace(
+        "until: first", f"until: {until}"
+    )
+    (tmp_path / "spec.yaml").write_text(text)
+    found = [one for one in plan_warnings(plan_of(tmp_path / "spec.yaml").plan, None) if "trained" in one]
+    said = "the distiller trained head `head` (`conv1.branch_net`) behind layer `first`"
+    name = f"main-{until}"
+    reads = f"after `until: {until}` it reads the output of another layer"
+    assert found == ([f"stage `{name}`: {said}; {reads}"] if warned else [])

@@ -89,6 +89,11 @@ MISTAKES = [
     ),
     (
         "name: tiny",
+        "reload: external\nexternal: {bytes_per_second: 9999999999}",
+        r":3: `bytes_per_second: 9999999999`; a whole number from 1 to 2147483648 is expected",
+    ),
+    (
+        "name: tiny",
         "reload: external\nexternal: 9",
         r":3: `external: 9`; a mapping with `bytes_per_second`",
     ),
