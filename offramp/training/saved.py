@@ -75,7 +75,9 @@ def open_store(output: Path, identity: str) -> Store:
 
 def begin(store: Store, identity: str) -> None:
     """Make the folder this search's; before this nothing is written there."""
-    write_text(store.folder / _ABOUT, json_text({"format": FORMAT, "search": identity}))
+    about, text = store.folder / _ABOUT, json_text({"format": FORMAT, "search": identity})
+    if not is_file(about) or about.read_text(encoding="utf-8") != text:
+        write_text(about, text)
 
 
 def _is_unused(output: Path, about: Path) -> bool:
