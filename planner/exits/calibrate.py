@@ -143,9 +143,21 @@ def calibrate(
     cost, bound = int(found.cost[max(0, needed)]), int(found.bound[max(0, needed)])
     if cost == UNREACHED:
         message = f"no thresholds give {needed} right answers of {images} on the calibration set"
-        raise Infeasible(message) if bound == UNREACHED else CheckFailed(message)
+        proved = bound == UNREACHED or _most_right(exits) < needed
+        raise Infeasible(message) if proved else CheckFailed(message)
     gap = (cost - bound) / cost if cost else 0.0
     return _result(profiles, exits, owner, found.setting(found.best(max(0, needed))), full_correct, gap, None)
+
+
+def _most_right(exits: ExitScores) -> int:
+    """No thresholds give more right answers: every image leaves where it is answered rightly, but never behind the
+    first exit whose highest threshold it meets."""
+    stays = np.ones(exits.right.shape[1], bool)
+    found = np.zeros(len(stays), bool)
+    for scores, right in zip(exits.scores, exits.right, strict=False):
+        found |= stays & right & np.any([one > NEVER for one in scores], axis=0)
+        stays &= ~np.all([one == LARGEST for one in scores], axis=0)
+    return int((found | (stays & exits.right[-1])).sum())
 
 
 def _exits(profiles: Sequence[StageProfile]) -> tuple[ExitScores, Ints]:

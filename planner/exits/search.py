@@ -228,7 +228,10 @@ class Search:
         left = [chain for chain, one in self.chains.items() if one.early and chain not in self.tried]
         short = [chain for chain in left if self.chains[chain].placed]
         prices = tuple(2**power for power in range(0, self.highest().bit_length(), 2))
-        self.follow(sorted(short, key=lambda chain: len(self.chains[chain].early))[:SEEDS], prices)
+        first = sorted(short, key=lambda chain: len(self.chains[chain].early))[:SEEDS]
+        self.follow(first, prices)
+        # Where nobody leaves most is right; from where all leave early single changes may not lead back there.
+        self.follow([chain for chain in first if chain in self.wide], prices[::-1])
         if self.top is None:
             return
         self.set_price()

@@ -133,6 +133,31 @@ def test_more_thresholds_than_are_searched(profiles: list[StageProfile], drop: f
     assert result.cycles * (1 - result.gap) <= trial(few, needed)[0] + 1e-6
 
 
+@pytest.mark.parametrize("drop", [0.0, 0.25])
+def test_many_thresholds_are_found_with_which_hardly_any_image_leaves(drop: float) -> None:
+    """Early stages are mostly wrong and the last one is right: what is cheap is far from what is allowed."""
+    rng = np.random.default_rng(11)
+    right = [rng.random(40) < share for share in (0.3, 0.3, 0.3, 1.0)]
+    stages = [
+        StageProfile("margin", rng.integers(1, 50, 40).astype(np.uint32), own, cycles)
+        for own, cycles in zip(right, (10, 20, 30, 500), strict=True)
+    ]
+    by_class = [replace(one, group=rng.integers(-1, 4, 40), groups=4) for one in stages[:3]]
+    assert calibrate([*by_class, stages[3]], right[3], drop).correct >= 40 * (1 - drop)
+
+
+def test_what_no_thresholds_of_many_can_reach_is_proved() -> None:
+    """Images that are as sure as can be leave with any threshold."""
+    right = [np.zeros(10, bool), np.ones(10, bool)]
+    sure = np.where(np.arange(10) < 3, 0, 1000).astype(np.uint32)
+    early = StageProfile("entropy", sure, right[0], 10, np.arange(10) % 4, 4)
+    middle = StageProfile("entropy", sure + 1, right[0], 10, np.arange(10) % 5, 5)
+    last = StageProfile("margin", sure, right[1], 500)
+    with pytest.raises(Infeasible, match="no thresholds give 8 right answers of 10"):
+        calibrate([early, middle, last], right[1], 0.2)
+    assert calibrate([early, middle, last], right[1], 0.3).correct == 7
+
+
 def test_ten_classes_in_each_of_two_stages_end_soon() -> None:
     """Twenty thresholds: ranges of them cannot be cut into grids."""
     rng = np.random.default_rng(0)
