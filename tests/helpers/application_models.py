@@ -88,12 +88,13 @@ class ModelMaker:
     draw: DrawFn
     name: str
     reload: str  # as in a spec
+    kinds: Sequence[str] = KINDS
     networks: dict[str, Network] = field(default_factory=dict)
     keys: dict[str, list[str]] = field(default_factory=dict)  # of the networks, besides their files
 
     def model(self) -> DrawnModel:
         draw = self.draw
-        kind = draw(st.sampled_from(KINDS))
+        kind = draw(st.sampled_from(self.kinds))
         style = Style(*(draw(st.booleans()) for _ in range(5)))
         style = replace(
             style, maps=style.maps and kind == "plain", one_dimensional=style.one_dimensional and kind != "fifo"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.helpers.application_models import DrawnModel, ModelMaker
+from tests.helpers.application_models import KINDS, DrawnModel, ModelMaker
 from tests.helpers.network_files import write_network_files
 
 
@@ -30,9 +30,12 @@ class Application:
 def applications(draw: DrawFn) -> Application:
     """Most have one model, some two or three."""
     count = draw(st.sampled_from((1, 1, 1, 2, 2, 3)))
-    room = draw(st.sampled_from((None, None, None, 0.9, 0.75, 0.6))) if count == 1 else None
-    reload = draw(st.sampled_from(("allowed", "allowed", "external", "not"))) if room else "not"
-    models = tuple(ModelMaker(draw, f"model{index}", reload).model() for index in range(count))
+    room = draw(st.sampled_from((None, None, None, 0.9, 0.75, 0.6)))
+    ways = ("allowed", "allowed", "external", "not") if count == 1 else ("allowed", "not")
+    reload = draw(st.sampled_from(ways)) if room else "not"
+    # What is written again is searched for minutes among the blocks of several models, if some are deep.
+    kinds = KINDS if count == 1 or reload == "not" else [kind for kind in KINDS if kind != "deep"]
+    models = tuple(ModelMaker(draw, f"model{index}", reload, kinds).model() for index in range(count))
     return Application(models, room, draw(st.integers(0, 1 << 32)), draw(st.integers(0, 3)) > 0)
 
 
