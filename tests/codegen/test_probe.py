@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from offramp.codegen.c_templates import c_templates
 from offramp.codegen.render import static_files
 from offramp.host.files import write_tree
 
@@ -19,6 +20,7 @@ all:
 \t@echo to $(notdir $(BUILD_DIR))
 """
 GENERATED = {
+    "Makefile": c_templates().get_template("Makefile.j2").render(external=False, probe=True),
     "project.mk": "TARGET = MAX78000\nBOARD ?= EvKit_V1\n",
     "src/main.c": "",
     "probe/model_probe.c": "",
