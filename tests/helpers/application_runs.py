@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.configs.device import Device, load_device
-from offramp.configs.errors import Infeasible, InputError
+from offramp.configs.errors import CheckFailed, Infeasible, InputError, OfframpError
 from offramp.corpus.cuts import junk_data, junk_memories, registers
 from offramp.corpus.direct import ModelRunner
 from offramp.host.progress import SILENT
@@ -59,7 +59,9 @@ def judged(application: Application, folder: Path, firmware: bool) -> Outcome:
     try:
         image = planned(application, specs)
         found = [evaluate_plan(made.plan) for made in image.models]
-    except (InputError, Infeasible) as error:
+    except CheckFailed:
+        raise
+    except OfframpError as error:
         return Outcome(reason(error))
     evaluations = [one for one in found if one]
     assert len(evaluations) == len(image.models)
@@ -86,14 +88,15 @@ def _columns(problems: Sequence[Problem], device: Device) -> int:
     return max(sum(one.columns for one in blocks if one.processors >> bit & 1) for bit in processors)
 
 
-def reason(error: InputError | Infeasible) -> str:
+def reason(error: OfframpError) -> str:
     """Why an application is refused, without the names and numbers of this one."""
     message = error.problems[-1].message.splitlines()[0]
     rules = re.findall(r"(?<=\. )[A-Z][^.]*\.", message + " ")
     text = rules[-1] if rules else message
     text = re.sub(r"0x[0-9a-f]+", "0", text)
     text = re.sub(r"`[^`]*`|\S*/\S+|\S+:\S+|\b(front|head|main|model)\d*\b", "*", text)
-    kind = "proved not to fit" if isinstance(error, Infeasible) else "refused"
+    kind = "refused" if isinstance(error, InputError) else "not decided"  # a search has reached its limits
+    kind = "proved not to fit" if isinstance(error, Infeasible) else kind
     return f"{kind}: {re.sub(r'[-+]?[0-9][0-9,.x]*', 'N', text)[:110]}"
 
 
