@@ -64,6 +64,7 @@ class Device:
     """A device with a CNN accelerator of this kind. Built by `load_device`; its numbers are in no other code."""
 
     name: str
+    layer_form: str  # of device_reader.LAYER_FORMS
     geometry: Geometry
     memories: Mapping[str, Memory]
     registers: Mapping[str, Register]
@@ -71,10 +72,11 @@ class Device:
     limits: Mapping[str, int]
     clocks: Mapping[str, int]
     clock_tree: ClockTree
+    cycles: str  # of device_reader.CYCLE_MODELS
     costs: Mapping[str, int]
     weight_start_multiple: int
     instructions: Mapping[str, int]
-    energy: Mapping[str, int]
+    energy: Mapping[str, int]  # empty: there is no energy model of the device
     energy_errors: tuple[EnergyError, ...]
     express_stride: int
     pointer_stride: int  # words from an instance to the next one in a write pointer
@@ -130,6 +132,16 @@ class Device:
         quadrant, unit = divmod(processor, self.geometry.processors_per_quadrant)
         memory = self.memories["weights"]
         return memory.base + quadrant * memory.quadrant_stride + unit * memory.unit_stride
+
+    def bank_column(self, bank: int, column: Column) -> Column:
+        """A column of one of the physical weight memories, counted in the bank, as a column of the processor. Of the
+        columns that only some processors have, each bank has an equal part."""
+        memory = self.memories["weights"]
+        banks = memory.words // memory.bank_words
+        if column < memory.bank_words:
+            return bank * memory.bank_words + column
+        more = (memory.most_words - memory.words) // banks
+        return memory.words + bank * more + column - memory.bank_words
 
     def bias_address(self, quadrant: int, index: int) -> int:
         memory = self.memories["bias"]
@@ -228,6 +240,7 @@ def build_device(data: LineMap) -> Device:
     geometry = Geometry(**numbers(entry["geometry"]))
     device = Device(
         name=entry["device"],
+        layer_form=entry["layer_form"],
         geometry=geometry,
         memories={name: read_memory(name, memories[name]) for name in memories.stated},
         registers=_registers(entry, geometry),
@@ -235,10 +248,11 @@ def build_device(data: LineMap) -> Device:
         limits=numbers(entry["limits"]),
         clocks=numbers(entry["clocks"]),
         clock_tree=read_clock_tree(entry["core_clock"], entry["cnn_clock"]),
+        cycles=entry["cycles"],
         costs=numbers(entry["costs"]),
         weight_start_multiple=memories["weights"]["start_multiple"],
         instructions=numbers(entry["instructions"]),
-        energy=numbers(entry["energy"]),
+        energy=numbers(entry["energy"]) if "energy" in entry else {},
         energy_errors=tuple(read_energy_error(error) for error in entry["energy_errors"]),
         express_stride=memories["weights"]["express_stride"],
         pointer_stride=memories["data"]["pointer_stride"],

@@ -49,6 +49,10 @@ def _features(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
+# What the registers of layers count: the padded image (UG7456), or up to the last pooling window (izer, MAX78002).
+LAYER_FORMS = ("image", "window")
+CYCLE_MODELS = ("vendor", "unverified")  # where the cycle model's figures for the device come from
+
 _NUMBER = integer(0)
 _SOURCE = Key("source", text, "Where the facts come from.", required=True)
 _NUMBERS = Section((_SOURCE,), others=_NUMBER)
@@ -68,6 +72,7 @@ MEMORY_KEYS = (
     Key("words", _NUMBER, "Words of one of the memories.", required=True),
     Key("word_bytes", _NUMBER, "Bytes that a word holds.", default=4),
     Key("word_stride", _NUMBER, "Bytes between the addresses of words.", default=4),
+    Key("bank_words", _NUMBER, "Words of each of its physical memories, where it has several.", default=0),
     _SOURCE,
 )
 _PROCESSOR_STRIDE = Key("processor_stride", _NUMBER, "Bytes between processors.", required=True)
@@ -100,6 +105,7 @@ CORE_KEYS = (
     Key("accelerator", _NUMBER, "First address of the accelerator's window.", required=True),
     Key("accelerator_bytes", _NUMBER, "Size of that window.", required=True),
     Key("interrupt", _NUMBER, "Number of the accelerator's interrupt.", required=True),
+    Key("power_wait_us", _NUMBER, "Microseconds from power to the end of isolation."),
     _SOURCE,
 )
 CORE_CLOCK_KEYS = (
@@ -159,6 +165,7 @@ _MEMORIES = (
 )
 DEVICE_KEYS = (
     Key("device", text, "Name of the device.", required=True),
+    Key("layer_form", one_of(LAYER_FORMS), "What the registers of layers count.", default="image"),
     Key("geometry", Section(GEOMETRY_KEYS), "How many units of each kind there are.", required=True),
     Key("memories", Section(_MEMORIES), "Memories.", required=True),
     Key("blocks", Section((), others=Section(BLOCK_KEYS)), "Blocks of registers by name.", required=True),
@@ -169,10 +176,11 @@ DEVICE_KEYS = (
     Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),
     Key("core_clock", Section(CORE_CLOCK_KEYS), "Clocks that the core can have.", required=True),
     Key("cnn_clock", Section(CNN_CLOCK_KEYS), "Clocks that the accelerator can have.", required=True),
+    Key("cycles", one_of(CYCLE_MODELS), "Whose cycle model it is.", default="vendor"),
     Key("costs", _NUMBERS, "How long the core's work takes.", required=True),
     Key("instructions", _NUMBERS, "Instructions that the core executes.", required=True),
-    Key("energy", _NUMBERS, "Coefficients of the energy model.", required=True),
-    Key("energy_errors", Items(Section(ENERGY_ERROR_KEYS)), "Errors of the energy model.", required=True),
+    Key("energy", _NUMBERS, "Coefficients of the energy model, where there is one."),
+    Key("energy_errors", Items(Section(ENERGY_ERROR_KEYS)), "Errors of the energy model.", default=()),
     Key("evidence", Items(Section(EVIDENCE_KEYS)), "What chips were seen to do (`offramp silicon`).", default=()),
 )
 
@@ -203,6 +211,7 @@ def read_memory(name: str, entry: Entry) -> Memory:
         word_stride=entry["word_stride"],
         source=entry["source"],
         words_of=_words_of(values.get("words_of")),
+        bank_words=entry["bank_words"],
     )
 
 

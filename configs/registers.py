@@ -84,6 +84,7 @@ class Memory:
     word_stride: int
     source: str
     words_of: Mapping[int, int] = field(default_factory=dict)  # of the units that have another number of words
+    bank_words: int = 0  # of each of its physical memories; 0: it is one
 
     def words_in(self, unit: int) -> int:
         """Words of a unit, counted over all quadrants: a processor's or an instance's."""
