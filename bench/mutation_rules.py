@@ -189,7 +189,7 @@ RIGHT_CONVOLUTION = layer.convolution
 RIGHT_POOL = layer.pool
 RIGHT_PREPARE = layer.prepare
 RIGHT_CORRELATE = layer.correlate
-RIGHT_PADDED = layer._padded
+RIGHT_PADDED = layer.padded
 RIGHT_QUADRANT = decode._quadrant
 
 RULES = (
@@ -225,8 +225,8 @@ RULES = (
     Rule("never rounds averages", layer, "pool", pool_never_rounds),
     Rule("pools in the other order with the element-wise operation", layer, "prepare", prepare_other_order),
     Rule("flips the kernel", layer, "correlate", flipped),
-    Rule("pads with the edge", layer, "_padded", padded_with_edge),
-    Rule("puts a transposed convolution's zeros first", layer, "_padded", zeros_first),
+    Rule("pads with the edge", layer, "padded", padded_with_edge),
+    Rule("puts a transposed convolution's zeros first", layer, "padded", zeros_first),
     Rule("a streaming layer 0 counts biases like any other", decode, "_quadrant", bias_not_ahead),
     Rule("every layer counts biases one ahead", decode, "_quadrant", bias_always_ahead),
 )

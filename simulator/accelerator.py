@@ -21,6 +21,7 @@ from offramp.simulator.start import decode_run
 from offramp.simulator.storage import Storage
 
 Words = NDArray[np.uint32]
+CLEARED = (0x18, 0x1C)  # TEST.select with TEST.clear: registers, and biases too (izer, MSDK)
 SELF_TESTS = ("data", "mask", "tram", "bias")  # memories in TEST's fields
 
 
@@ -216,7 +217,7 @@ class Accelerator:
         block = self.device.registers[place.name].block
         if block == "gcfr":
             raise AcceleratorError(f"{place.name} is outside the accelerator")
-        if block in ("quadrant", "layer"):
+        if "quadrant_stride" in self.device.blocks[block]:
             self._need_power(place.quadrant)
 
     # Registers
@@ -225,9 +226,10 @@ class Accelerator:
         """Layer slots without stream registers take a write of 0 (izer --write-zero-registers does that)."""
         geometry = self.device.geometry
         for register in self.device.layer_registers():
+            stride = self.device.blocks[register.block]["layer_stride"]
             for quadrant in range(geometry.quadrants):
-                layer = (address - self.device.register_address(register.name, quadrant)) // WORD_BYTES
-                if not 0 <= layer < geometry.layers:
+                layer, inside = divmod(address - self.device.register_address(register.name, quadrant), stride)
+                if inside or not register.layers <= layer < geometry.layers:
                     continue
                 if value:
                     raise AcceleratorError(f"layer {layer} has no {register.name}; written with {value:#x}")
@@ -255,23 +257,39 @@ class Accelerator:
 
     def _react(self, place: Place, value: int) -> None:
         if place.name == "TEST":
-            self.storage.self_test(place.quadrant, self.device.registers["TEST"].decode(value))
+            fields = self.device.registers["TEST"].decode(value)
+            self.storage.self_test(place.quadrant, fields)
+            if fields.get("clear"):
+                self._clear(place.quadrant, fields["select"])
         elif place.name == "AON":
             down = self.device.registers["AON"].by_name["mask_power_down"].decode(value)
             for quadrant in range(self.device.geometry.quadrants):
                 if down >> quadrant & 1:
                     self.storage.forget_weights(quadrant)
 
+    def _clear(self, quadrant: int, select: int) -> None:
+        """TEST.clear: layer, stream and snoop registers, IFRM and LCNT_MAX become 0. Whether it spares the memories is
+        not known: their content is undefined then."""
+        if select not in CLEARED:
+            known = " and ".join(f"{one:#x}" for one in CLEARED)
+            raise AcceleratorError(
+                f"quadrant {quadrant}: TEST.select is {select:#x} with clear; only {known} are known"
+            )
+        self.registers.reset(quadrant, spared=("CTRL", "SRAM", "TEST"))
+        self.storage.forget(quadrant)
+        self.storage.forget_weights(quadrant)
+
     def _test_status(self, value: int) -> int:
         """Status bits of TEST: a test is done as soon as it is asked for, and never fails."""
         register = self.device.registers["TEST"]
         fields = register.decode(value)
-        status = {}
+        status: dict[str, int] = {}
         for kind in ("bist", "zero"):
-            for memory in SELF_TESTS:
-                status[f"{memory}_{kind}_done"] = fields[f"{memory}_{kind}"]
-            status[f"{kind}_done"] = int(any(fields[f"{memory}_{kind}"] for memory in SELF_TESTS))
-        return register.encode(status)
+            asked = [fields.get(f"{memory}_{kind}", 0) for memory in SELF_TESTS]
+            status |= {f"{memory}_{kind}_done": done for memory, done in zip(SELF_TESTS, asked, strict=True)}
+            status[f"{kind}_done"] = int(any(asked))
+        status["clear_done"] = fields.get("clear", 0)
+        return register.encode({name: value for name, value in status.items() if name in register.by_name})
 
     # Start
 

@@ -82,3 +82,8 @@ def sign_extend(values: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
     """Signed integers of 1, 2, 4 or 8 bits from the low bits of bytes (1 bit: 0 or -1)."""
     unused = 8 - bits
     return (values << unused).view(np.int8) >> unused
+
+
+def plus_or_minus_one(values: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Binary weights from sign-extended bits: 0 is +1, -1 is -1 (CTRL.binary_weights)."""
+    return 2 * values + np.int8(1)

@@ -94,4 +94,5 @@ def _windows(device: Device) -> Iterator[Window]:
         for quadrant in range(geometry.quadrants):
             for unit in range(count):
                 start = memory.base + quadrant * memory.quadrant_stride + unit * memory.unit_stride
-                yield Window(start, start + memory.words * memory.word_stride, name, quadrant, quadrant * count + unit)
+                end = start + memory.words_in(quadrant * count + unit) * memory.word_stride
+                yield Window(start, end, name, quadrant, quadrant * count + unit)

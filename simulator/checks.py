@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from offramp.configs.device import Device
-from offramp.simulator.config import LayerConfig
+from offramp.simulator.config import Depthwise, Kernel, LayerConfig
 from offramp.simulator.errors import AcceleratorError, field_error
+from offramp.simulator.form import LayerFields, LayerForm
 from offramp.simulator.store import placements
-
-LayerFields = Mapping[str, Mapping[str, int]]
 
 # What a quadrant may have for itself; everything else steps the array and must agree (izer backend/max7800x.py).
 OWN_FIELDS = {
@@ -18,8 +17,6 @@ OWN_FIELDS = {
     ("EN", "kernels"),
     ("POST", "bias_start"),
     ("POST", "bias_enable"),
-    ("MCNT", "start"),
-    ("MCNT", "last"),  # compared as a count
     ("ONED", "start_byte"),
 }
 REQUIRED = {("LCTRL0", "master"): 1, ("LCTRL0", "global_write"): 1}
@@ -33,14 +30,16 @@ CONVOLUTION_ONLY = (
     ("POST", "shift"),
     ("POST", "shift_right"),
     ("POST", "flatten"),
+    ("POST", "four_outputs"),
+    ("LCTRL0", "bypass"),
 )
 NOT_MODELLED = (("LCTRL0", "share_group"), ("LCTRL0", "share_all"), ("LCTRL0", "column_pad_only"))
 
 
-def check_same(layer: int, per_quadrant: Mapping[int, LayerFields], master: int) -> None:
+def check_same(layer: int, per_quadrant: Mapping[int, LayerFields], master: int, form: LayerForm) -> None:
     """Registers that step the array are equal in all participating quadrants."""
     first = per_quadrant[master]
-    own = OWN_FIELDS | ({("WPTR_BASE", "pointer")} if first["POST"]["time_slots"] else set())
+    own = OWN_FIELDS | set(form.own_fields) | ({("WPTR_BASE", "pointer")} if first["POST"]["time_slots"] else set())
     for quadrant, fields in per_quadrant.items():
         for register, values in fields.items():
             for name, value in values.items():
@@ -51,15 +50,11 @@ def check_same(layer: int, per_quadrant: Mapping[int, LayerFields], master: int)
                         value,
                         f"participating quadrants must agree and quadrant {master} has {first[register][name]}",
                     )
-        if _kernel_distance(fields) != _kernel_distance(first):
-            found, wanted = _kernel_distance(fields), _kernel_distance(first)
+        if form.distance(fields) != form.distance(first):
+            found, wanted = form.distance(fields), form.distance(first)
             raise field_error(
-                layer, f"MCNT.last - MCNT.start of quadrant {quadrant}", found, f"quadrant {master} has {wanted}"
+                layer, f"{form.distance_name} of quadrant {quadrant}", found, f"quadrant {master} has {wanted}"
             )
-
-
-def _kernel_distance(fields: LayerFields) -> int:
-    return fields["MCNT"]["last"] - fields["MCNT"]["start"]
 
 
 def check_fields(layer: int, fields: LayerFields, device: Device) -> None:
@@ -70,12 +65,6 @@ def check_fields(layer: int, fields: LayerFields, device: Device) -> None:
     for register, name in NOT_MODELLED:
         if fields[register][name]:
             raise field_error(layer, f"{register}.{name}", fields[register][name], "not modelled, must be 0")
-    for register in ("RCNT", "CCNT"):
-        pad, last = fields[register]["pad"], fields[register]["last"]
-        if pad > device.limits["pad"]:
-            raise field_error(layer, f"{register}.pad", pad, f"at most {device.limits['pad']}")
-        if last + 1 - 2 * pad < 1:
-            raise field_error(layer, f"{register}.last", last, f"at least 2 * pad = {2 * pad}")
     _check_kernel_shape(layer, fields, device)
 
 
@@ -88,31 +77,27 @@ def _check_kernel_shape(layer: int, fields: LayerFields, device: Device) -> None
         raise field_error(layer, "ONED.width", width, "at least 1 with ONED.enable")
     if width > 1 and not oned["enable"]:
         raise field_error(layer, "ONED.width", width, "0 (3x3) or 1 (1x1) without ONED.enable")
-    if oned["enable"] and (oned["eltwise_enable"] or fields["CCNT"]["last"]):
-        field = "ONED.eltwise_enable" if oned["eltwise_enable"] else "CCNT.last"
-        raise field_error(layer, field, 1 if oned["eltwise_enable"] else fields["CCNT"]["last"], "0 with ONED.enable")
-    if post["transposed"]:
-        for register in ("RCNT", "CCNT"):
-            if (fields[register]["last"] + 1) % 2:
-                raise field_error(layer, f"{register}.last", fields[register]["last"], "odd with POST.transposed")
-        if width:
-            raise field_error(layer, "ONED.width", width, "0 with POST.transposed")
+    if oned["enable"] and oned["eltwise_enable"]:
+        raise field_error(layer, "ONED.eltwise_enable", 1, "0 with ONED.enable")
+    if post["transposed"] and width:
+        raise field_error(layer, "ONED.width", width, "0 with POST.transposed")
     if post["passes_high"] and not post["flatten"]:
         raise field_error(layer, "POST.passes_high", post["passes_high"], "0 without POST.flatten")
 
 
 def check_layer(
-    config: LayerConfig, fields: LayerFields, per_quadrant: Mapping[int, LayerFields], device: Device
+    config: LayerConfig, fields: LayerFields, per_quadrant: Mapping[int, LayerFields], device: Device, first: int
 ) -> None:
-    """Rules between fields of a decoded layer."""
-    _check_pooling(config)
+    """Rules between fields of a decoded layer. `first`: the layer with which the run begins."""
     _check_eltwise(config, fields)
     _check_row_buffer(config, fields)
     if config.kernel:
         _check_convolution(config, per_quadrant)
+        if config.kernel.depthwise:
+            _check_depthwise(config, config.kernel, fields, device)
     else:
         _check_pass_through(config, fields, per_quadrant, device)
-    _check_parallel(config, device)
+    _check_parallel(config, device, first)
     _check_writes(config, device)
 
 
@@ -126,9 +111,8 @@ def _check_writes(config: LayerConfig, device: Device) -> None:
     step = config.output.pixel_step
     reach = (config.out_pixels - 1) * step
     width = device.geometry.processors_per_instance if config.output.wide else 1
-    writers = config.quadrants[:1] if config.kernel else config.quadrants
     starts: dict[tuple[int, int], list[int]] = {}  # instance, word modulo the step -> first words
-    for place in (place for writer in writers for place in placements(config, writer, device)):
+    for place in (place for writer in config.writers for place in placements(config, writer, device)):
         for word in range(place.word, place.word + width):
             others = starts.setdefault((place.instance, word % step), [])
             if any(abs(word - other) <= reach for other in others):
@@ -137,15 +121,6 @@ def _check_writes(config: LayerConfig, device: Device) -> None:
                     "slots; WPTR_BASE, WPTR_MOFF, WPTR_TOFF, WPTR_CHOFF and LCTRL1.write_step must keep them apart"
                 )
             others.append(word)
-
-
-def _check_pooling(config: LayerConfig) -> None:
-    for register, size, window in (
-        ("PRCNT", config.input.rows, config.pooling.rows),
-        ("PCCNT", config.input.cols, config.pooling.cols),
-    ):
-        if window > size:
-            raise field_error(config.layer, f"{register}.last", window - 1, f"the image has {size} samples")
 
 
 def _check_eltwise(config: LayerConfig, fields: LayerFields) -> None:
@@ -159,7 +134,7 @@ def _check_eltwise(config: LayerConfig, fields: LayerFields) -> None:
             oned["eltwise_conv"],
             "1 if and only if element-wise precedes a convolution",
         )
-    if post["one_by_one"] != int(bool(post["time_slots"] and not oned["eltwise_enable"])):
+    if post["one_by_one"] != int(bool(config.kernel is None and not oned["eltwise_enable"])):
         raise field_error(
             config.layer, "POST.one_by_one", post["one_by_one"], "1 if and only if pass-through without element-wise"
         )
@@ -193,11 +168,11 @@ def _check_convolution(config: LayerConfig, per_quadrant: Mapping[int, LayerFiel
     for quadrant, fields in per_quadrant.items():
         enable, post = fields["EN"], fields["POST"]
         name = f"of quadrant {quadrant}"
-        if enable["processors"] != enable["kernels"]:
+        expected = 0 if config.kernel and config.kernel.bypass else enable["processors"]
+        if enable["kernels"] != expected:
             found = f"{enable['kernels']:#x}"
-            raise field_error(
-                config.layer, f"EN.kernels {name}", found, f"equal to EN.processors {enable['processors']:#x}"
-            )
+            allowed = "0 with LCTRL0.bypass" if expected == 0 else f"equal to EN.processors {expected:#x}"
+            raise field_error(config.layer, f"EN.kernels {name}", found, allowed)
         if quadrant in collected:
             continue
         if enable["processors"] or post["bias_enable"]:
@@ -207,6 +182,38 @@ def _check_convolution(config: LayerConfig, per_quadrant: Mapping[int, LayerFiel
             )
     if not config.processors:
         raise field_error(config.layer, "EN.processors", 0, "at least one processor in a collected quadrant")
+
+
+def _check_depthwise(config: LayerConfig, kernel: Kernel, fields: LayerFields, device: Device) -> None:
+    """Time slots of the fullest quadrant, kernels, and what is known of biases (izer max7800x.py, kbias.py)."""
+    layer, group, passes = config.layer, device.geometry.processors_per_instance, config.input.passes
+    counts = [len(quadrant.processors) for quadrant in config.writers]
+    slots = min(max(counts), group) if kernel.depthwise == Depthwise.BROADCAST else max(counts)
+    slots *= group if config.output.wide else 1
+    for name, found, wanted in (
+        ("ONED.time_slots", fields["ONED"]["time_slots"] + 1, slots),
+        ("OCHAN.last", fields["OCHAN"]["last"] + 1, slots * passes),
+    ):
+        if found != wanted:
+            raise field_error(layer, name, found - 1, f"{wanted - 1} with {max(counts)} processors of a quadrant")
+    distance = fields["MCNT1"]["last"] - fields["MCNT2"]["start"]
+    if not kernel.bypass and distance != (passes - 1) * kernel.bits:
+        raise field_error(layer, "MCNT1.last - MCNT2.start", distance, f"{passes - 1} kernels of {kernel.bits} bits")
+    if kernel.depthwise == Depthwise.MOVING:
+        _check_moving(config, device)
+
+
+def _check_moving(config: LayerConfig, device: Device) -> None:
+    """Channels that are written one after the other: processors without gaps, and biases whose place is known."""
+    for quadrant in config.writers:
+        first, last = quadrant.processors[0], quadrant.processors[-1]
+        if last - first + 1 != len(quadrant.processors):
+            raise field_error(config.layer, "EN.processors", f"gaps in quadrant {quadrant.quadrant}", "not modelled")
+    last_one = config.writers[-1]
+    ragged = len(last_one.processors) < device.geometry.processors_per_quadrant
+    if last_one.bias_start is not None and config.input.passes > 1 and ragged:
+        allowed = f"0: where later passes of quadrant {last_one.quadrant}, which is not full, have biases is not known"
+        raise field_error(config.layer, "POST.bias_enable", 1, allowed)
 
 
 def _check_pass_through(
@@ -225,18 +232,19 @@ def _check_pass_through(
     if not config.processors:
         raise field_error(layer, "EN.processors", 0, "at least one processor")
     for register, name in CONVOLUTION_ONLY:
-        if fields[register][name]:
+        if fields[register].get(name):
             raise field_error(
                 layer, f"{register}.{name}", fields[register][name], "not modelled in a pass-through layer"
             )
 
 
-def _check_parallel(config: LayerConfig, device: Device) -> None:
+def _check_parallel(config: LayerConfig, device: Device, first: int) -> None:
     if not config.input.parallel:
         return
-    if config.layer or config.input.words_per_pixel > 1:
+    if config.layer != first or config.input.words_per_pixel > 1:
         raise AcceleratorError(
-            f"layer {config.layer}: LCTRL0.parallel is 1; only layer 0, with one pass and one operand, reads CHW data"
+            f"layer {config.layer}: LCTRL0.parallel is 1; only layer {first}, with one pass and one operand, reads CHW "
+            "data"
         )
     group = device.geometry.processors_per_instance
     for processor in config.processors:

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from offramp.simulator.arithmetic import Eltwise
 
 
 @dataclass(frozen=True)
 class Run:
-    """Settings of a start, from CTRL: which quadrants take part and the switches that hold for all layers."""
+    """Settings of a start, from CTRL: which quadrants take part and the switches that hold for all layers.
+
+    `binary`: weights of one bit are +1 and -1.
+    """
 
     master: int
     quadrants: tuple[int, ...]  # ascending, master included
     stream: bool
     fifo: bool
     pool_round: bool
+    stream_chw: bool | None = None  # None: the device does not ask for it
+    pipeline: bool = False
+    binary: bool = False
+    first: int = 0  # the layer with which it begins
+    one_shot: bool = False
+    bus_clock: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,11 +39,15 @@ class Input:
     word: int
     rows: int
     cols: int
+    whole: bool  # False: rows that no pooling window reaches are not counted in `rows`
     passes: int
     operands: int
     op: Eltwise | None
     pool_first: bool
     parallel: bool  # CHW: one channel an instance, four pixels a word
+    pixel_step: int  # words from a pixel to the next one (HWC)
+    ahead: bool  # read ahead of the computation
+    ahead_in_passes: bool  # and in several passes at a time
 
     @cached_property
     def words_per_pixel(self) -> int:
@@ -38,28 +55,55 @@ class Input:
 
     @cached_property
     def words(self) -> int:
-        """Words that the layer occupies in each instance."""
-        return -(-self.rows * self.cols // 4) if self.parallel else self.rows * self.cols * self.words_per_pixel
+        """Words from the first to the last one that the layer reads in each instance."""
+        if self.parallel:
+            return -(-self.rows * self.cols // 4)
+        return (self.rows * self.cols - 1) * self.pixel_step + self.words_per_pixel
+
+    @cached_property
+    def index(self) -> slice | NDArray[np.intp]:
+        """Which words those are, in order."""
+        if self.parallel or self.pixel_step == self.words_per_pixel:
+            return slice(self.word, self.word + self.words)
+        pixels = np.arange(self.rows * self.cols)[:, None] * self.pixel_step
+        return (self.word + pixels + np.arange(self.words_per_pixel)).reshape(-1)
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """Window and stride; a stride without a window samples every stride-th row and column."""
+    """Window and stride; a stride without a window samples every stride-th row and column.
 
+    `windows`: how many there are down and across; `dilation`: of rows and columns, distance of a window's samples.
+    """
+
+    windows: tuple[int, int]
     rows: int
     cols: int
+    dilation: tuple[int, int]
     stride: int
     average: bool
     round: bool  # average: to nearest instead of toward zero
 
-    def pooled(self, size: int, window: int) -> int:
-        """Windows that fit in `size` samples."""
-        return (size - window) // self.stride + 1
+    @cached_property
+    def reach(self) -> tuple[int, int]:
+        """Rows and columns from the first to the last sample of a window."""
+        return (self.rows - 1) * self.dilation[0] + 1, (self.cols - 1) * self.dilation[1] + 1
+
+
+class Depthwise(Enum):
+    """Where a depthwise layer writes: each channel in the lane where it was read, or one after the other."""
+
+    BROADCAST = "broadcast"
+    MOVING = "moving"
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Kernels of a convolution. `slots` counts output positions of all output passes."""
+    """Kernels of a convolution. `slots` counts output positions of all output passes (depthwise: of a channel, 1).
+
+    `bypass`: every weight is 1. `binary`: weights are +1 and -1. `four_outputs`: slots take turns in the four physical
+    weight memories.
+    """
 
     rows: int
     cols: int
@@ -69,6 +113,10 @@ class Kernel:
     bits: int
     slots: int
     slots_per_pass: int
+    depthwise: Depthwise | None = None
+    bypass: bool = False
+    binary: bool = False
+    four_outputs: bool = False
 
     @cached_property
     def taps(self) -> int:
@@ -135,6 +183,13 @@ class LayerConfig:
         return tuple(processor for quadrant in self.quadrants for processor in quadrant.processors)
 
     @cached_property
+    def writers(self) -> tuple[Quadrant, ...]:
+        """The quadrants that write results of their own: the master of a convolution, otherwise all that read."""
+        if self.kernel and not self.kernel.depthwise:
+            return self.quadrants[:1]
+        return tuple(quadrant for quadrant in self.quadrants if quadrant.processors)
+
+    @cached_property
     def out_rows(self) -> int:
         return self._out_size(self.pooled_rows, 0)
 
@@ -154,10 +209,10 @@ class LayerConfig:
         pad, taps = ((kernel.pad_rows, kernel.rows), (kernel.pad_cols, kernel.cols))[axis]
         return size * (2 if kernel.transposed else 1) + 2 * pad - taps + 1
 
-    @cached_property
+    @property
     def pooled_rows(self) -> int:
-        return self.pooling.pooled(self.input.rows, self.pooling.rows)
+        return self.pooling.windows[0]
 
-    @cached_property
+    @property
     def pooled_cols(self) -> int:
-        return self.pooling.pooled(self.input.cols, self.pooling.cols)
+        return self.pooling.windows[1]

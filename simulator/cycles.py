@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from offramp.configs.device import Device
 from offramp.simulator.config import Kernel, LayerConfig
-from offramp.simulator.decode import LOW_PASSES
+from offramp.simulator.form import LOW_PASSES
 
 START_CYCLES = 1  # of a run, whatever its layers
 

@@ -7,37 +7,48 @@ from collections.abc import Mapping
 from offramp.configs.device import Device
 from offramp.simulator.arithmetic import Eltwise
 from offramp.simulator.checks import check_fields, check_layer, check_same
-from offramp.simulator.config import Input, Kernel, LayerConfig, Output, Pooling, Quadrant, Run, Stream
-from offramp.simulator.errors import field_error
+from offramp.simulator.config import Input, LayerConfig, Output, Pooling, Quadrant, Run, Stream
+from offramp.simulator.errors import AcceleratorError
+from offramp.simulator.form import Image, LayerFields, LayerForm, has_kernels, operands, passes
+from offramp.simulator.forms import form_of
 from offramp.simulator.memory import WORD_BYTES
 from offramp.simulator.registers import RegisterFile
-
-LayerFields = Mapping[str, Mapping[str, int]]  # register name -> field name -> value
-LOW_PASSES = 16  # passes that LCTRL1 counts; POST counts multiples of them
-COUNTER_UNIT = 8  # kernel counter: bits of position within a kernel unit
 
 
 def decode_layer(registers: RegisterFile, layer: int, run: Run) -> LayerConfig:
     """Decode a layer slot for a run. AcceleratorError names the register and field that is not consistent."""
-    device = registers.device
-    per_quadrant = {quadrant: _fields(registers, quadrant, layer) for quadrant in run.quadrants}
+    device, form = registers.device, form_of(registers.device)
+    per_quadrant = _fields_by_quadrant(registers, layer, run, form)
     fields = per_quadrant[run.master]
-    check_same(layer, per_quadrant, run.master)
+    check_same(layer, per_quadrant, run.master, form)
     check_fields(layer, fields, device)
-    kernel = None if fields["POST"]["time_slots"] else _kernel(layer, fields)
+    form.check(layer, fields, device)
+    image = form.image(layer, fields)
     config = LayerConfig(
         layer=layer,
-        input=_input(fields, kernel),
-        pooling=_pooling(fields, run),
-        kernel=kernel,
+        input=_input(fields, image),
+        pooling=_pooling(fields, image, run),
+        kernel=form.kernel(layer, fields, run) if has_kernels(fields) else None,
         output=_output(fields),
         quadrants=_quadrants(device, per_quadrant, run, layer),
         stream=_stream(fields),
         row_buffer=fields["TPTR"]["last"] - fields["TPTR"]["start"],
         streaming=_streams(fields, run),
     )
-    check_layer(config, fields, per_quadrant, device)
+    check_layer(config, fields, per_quadrant, device, run.first)
     return config
+
+
+def _fields_by_quadrant(registers: RegisterFile, layer: int, run: Run, form: LayerForm) -> dict[int, LayerFields]:
+    """Of the quadrants that take part. AcceleratorError if they, or idle ones, do not go on with the same layer."""
+    fields = {quadrant: _fields(registers, quadrant, layer) for quadrant in run.quadrants}
+    links = {
+        quadrant: registers.fields("NXTLYR", quadrant, layer) for quadrant in fields if "NXTLYR" in fields[quadrant]
+    }
+    for quadrant, link in links.items():
+        if link != links[run.master]:
+            raise AcceleratorError(f"layer {layer}: NXTLYR of quadrant {quadrant} and of quadrant {run.master} differ")
+    return {quadrant: found for quadrant, found in fields.items() if quadrant == run.master or not form.idle(found)}
 
 
 def _fields(registers: RegisterFile, quadrant: int, layer: int) -> LayerFields:
@@ -66,70 +77,38 @@ def _stream(fields: LayerFields) -> Stream | None:
     )
 
 
-def passes(fields: LayerFields) -> int:
-    """Input passes; flattening extends the count by four bits."""
-    low, post = fields["LCTRL1"]["passes"], fields["POST"]
-    return (post["passes_high"] * LOW_PASSES + low if post["flatten"] else low) + 1
-
-
-def _input(fields: LayerFields, kernel: Kernel | None) -> Input:
+def _input(fields: LayerFields, image: Image) -> Input:
     oned = fields["ONED"]
-    rows, cols = (fields[name]["last"] + 1 - 2 * fields[name]["pad"] for name in ("RCNT", "CCNT"))
-    if kernel and kernel.transposed:
-        rows, cols = rows // 2, cols // 2  # the counters count the samples with the zeros between them
     return Input(
         word=fields["RPTR_BASE"]["word"],
-        rows=rows,
-        cols=cols,
+        rows=image.rows,
+        cols=image.cols,
+        whole=image.whole,
         passes=passes(fields),
-        operands=oned["operands"] + 1 if oned["eltwise_enable"] else 1,
+        operands=operands(fields),
         op=Eltwise(oned["eltwise_op"]) if oned["eltwise_enable"] else None,
         pool_first=bool(oned["pool_first"]),
         parallel=bool(fields["LCTRL0"]["parallel"]),
+        pixel_step=image.pixel_step,
+        ahead=bool(fields["LCTRL0"].get("read_ahead")),
+        ahead_in_passes=bool(fields["POST"].get("tcalc")),
     )
 
 
-def _pooling(fields: LayerFields, run: Run) -> Pooling:
+def _pooling(fields: LayerFields, image: Image, run: Run) -> Pooling:
     control = fields["LCTRL0"]
-    enabled = control["pool_enable"]
+    rows, cols = (
+        fields[name]["last"] // step + 1 if control["pool_enable"] else 1
+        for name, step in zip(("PRCNT", "PCCNT"), image.dilation, strict=True)
+    )
     return Pooling(
-        rows=fields["PRCNT"]["last"] + 1 if enabled else 1,
-        cols=fields["PCCNT"]["last"] + 1 if enabled else 1,
+        windows=image.windows,
+        rows=rows,
+        cols=cols,
+        dilation=image.dilation,
         stride=fields["STRIDE"]["last"] + 1,
         average=not control["max_pool"],
         round=run.pool_round and not fields["ONED"]["enable"],  # izer: no rounding in one dimension
-    )
-
-
-def weight_bits(fields: LayerFields) -> int:
-    """POST.weight_size: 0 means 8 bits, n means 2^(n-1) bits."""
-    code = fields["POST"]["weight_size"]
-    return 1 << (code - 1) if code else 8
-
-
-def _kernel(layer: int, fields: LayerFields) -> Kernel:
-    oned, post, bits = fields["ONED"], fields["POST"], weight_bits(fields)
-    distance = fields["MCNT"]["last"] - fields["MCNT"]["start"]
-    if distance < 0 or distance % bits:
-        raise field_error(layer, "MCNT.last - MCNT.start", distance, f"a multiple >= 0 of the weights' {bits} bits")
-    count = distance // bits + 1
-    if count % passes(fields):
-        raise field_error(layer, "MCNT (kernels)", count, f"a multiple of the {passes(fields)} input passes (LCTRL1)")
-    if fields["LCTRL1"]["expansion"] % bits:
-        raise field_error(layer, "LCTRL1.expansion", fields["LCTRL1"]["expansion"], f"a multiple of {bits} bits")
-    if oned["width"]:
-        rows, cols = (oned["width"], 1) if oned["enable"] else (1, 1)
-    else:
-        rows, cols = 3, 3
-    return Kernel(
-        rows=rows,
-        cols=cols,
-        pad_rows=fields["RCNT"]["pad"],
-        pad_cols=fields["CCNT"]["pad"],
-        transposed=bool(post["transposed"]),
-        bits=bits,
-        slots=count // passes(fields),
-        slots_per_pass=fields["LCTRL1"]["expansion"] // bits + 1,
     )
 
 
@@ -149,25 +128,25 @@ def _output(fields: LayerFields) -> Output:
 
 
 def _quadrants(device: Device, per_quadrant: Mapping[int, LayerFields], run: Run, layer: int) -> tuple[Quadrant, ...]:
-    fields = per_quadrant[run.master]
+    fields, form = per_quadrant[run.master], form_of(device)
     if fields["POST"]["time_slots"]:
-        numbers = run.quadrants
+        numbers = tuple(per_quadrant)
     else:
         sources = fields["LCTRL0"]["sources"]
-        numbers = (run.master, *(q for q in run.quadrants if sources >> q & 1))
-    skew = int(layer == 0 and _streams(fields, run))  # a streaming layer 0 counts biases from one on (izer kbias.py)
+        numbers = (run.master, *(q for q in per_quadrant if sources >> q & 1))
+    skew = int(form.bias_skew and layer == 0 and _streams(fields, run))  # a streaming layer 0 counts biases from one on
     return tuple(_quadrant(device, number, per_quadrant[number], skew) for number in numbers)
 
 
 def _quadrant(device: Device, number: int, fields: LayerFields, skew: int) -> Quadrant:
-    per_quadrant = device.geometry.processors_per_quadrant
+    form, per_quadrant = form_of(device), device.geometry.processors_per_quadrant
     enabled = fields["EN"]["processors"]
     post = fields["POST"]
     return Quadrant(
         quadrant=number,
         processors=tuple(number * per_quadrant + p for p in range(per_quadrant) if enabled >> p & 1),
-        counter=fields["MCNT"]["start"],
+        counter=form.counter(fields),
         start_byte=fields["ONED"]["start_byte"],
-        bias_start=post["bias_start"] + skew if post["bias_enable"] else None,
+        bias_start=post["bias_start"] * form.bias_unit(fields) + skew if post["bias_enable"] else None,
         write_base=fields["WPTR_BASE"]["pointer"],
     )

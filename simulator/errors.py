@@ -13,6 +13,10 @@ class AcceleratorError(OfframpError):
     """
 
 
+class UndecidedError(AcceleratorError):
+    """A run has come to a point from which no source says how it goes on. What it has written is right."""
+
+
 def field_error(layer: int, field: str, found: object, allowed: str) -> AcceleratorError:
     """An error about one register field of one layer."""
     return AcceleratorError(f"layer {layer}: {field} is {found}; {allowed}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device
 from offramp.simulator import arithmetic
-from offramp.simulator.config import Kernel, LayerConfig, Quadrant
+from offramp.simulator.config import Kernel, LayerConfig, Pooling, Quadrant
 from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
 
@@ -68,7 +68,7 @@ def fetch_pixels(
     undefined = _undefined(memory, config, device, processors)
     if source.parallel:
         return Pixels(_planes(memory.bytes, config, device, processors), undefined)
-    words = np.ascontiguousarray(memory.words[instances, source.word : end].T)
+    words = np.ascontiguousarray(memory.words[instances][:, source.index].T)
     lanes = words.view(np.int8)
     group = device.geometry.processors_per_instance
     column = {instance: index * group for index, instance in enumerate(instances)}
@@ -82,12 +82,13 @@ def fetch_pixels(
 def _planes(lanes: NDArray[Any], config: LayerConfig, device: Device, processors: tuple[int, ...]) -> NDArray[Any]:
     """What processors read out of `lanes`, (instances, words, 4): (rows, cols, passes, operands, processors)."""
     source, group = config.input, device.geometry.processors_per_instance
-    span = slice(source.word, source.word + source.words)
     instances = [device.instance_of(processor) for processor in processors]
     if source.parallel:
-        planes = lanes[instances, span].reshape(len(processors), -1)[:, : source.rows * source.cols]
+        planes = lanes[instances, source.index].reshape(len(processors), -1)[:, : source.rows * source.cols]
     else:
-        planes = lanes[instances, span, [processor % group for processor in processors]]
+        places = np.arange(lanes.shape[1])[source.index]
+        lane = np.array([processor % group for processor in processors])
+        planes = lanes[np.array(instances)[:, None], places, lane[:, None]]
     return planes.T.reshape(source.rows, source.cols, source.passes, source.operands, len(processors))
 
 
@@ -97,7 +98,6 @@ def _undefined(
     """`undefined` of Pixels: first whole words are checked, then bytes if any is undefined."""
     source = config.input
     group = device.geometry.processors_per_instance
-    span = slice(source.word, source.word + source.words)
     lanes: dict[int, int] = {}
     for processor in processors:
         lanes.setdefault(device.instance_of(processor), 0)
@@ -105,11 +105,10 @@ def _undefined(
     masks = np.array(list(lanes.values()), dtype=np.uint32)[:, None]
     if source.parallel:
         masks &= np.uint32(0x01010101)
-    found = memory.word_valid[list(lanes), span]
+    found = memory.word_valid[list(lanes)][:, source.index]
     if ((found & masks) == masks).all():
         return None
-    rows = _covered(source.rows, config.pooling.rows, config.pooling.stride)
-    cols = _covered(source.cols, config.pooling.cols, config.pooling.stride)
+    rows, cols = _covered(config.pooling, 0, source.rows), _covered(config.pooling, 1, source.cols)
     used = (rows[:, None] & cols)[:, :, None, None, None]
     undefined: NDArray[np.bool_] = used & ~_planes(memory.valid, config, device, processors)
     return undefined if undefined.any() else None
@@ -126,8 +125,8 @@ def name_undefined(
     source, group = config.input, device.geometry.processors_per_instance
     at = int(np.flatnonzero(undefined.any(axis=(0, 1, 2, 3)))[0])
     where = int(np.flatnonzero(undefined[..., at])[0])
-    word, lane = divmod(where, WORD_BYTES) if source.parallel else (where, processors[at] % group)
-    word += source.word
+    pixel, lane = divmod(where, WORD_BYTES) if source.parallel else (where, processors[at] % group)
+    word = int(np.arange(memory.size)[source.index][pixel])
     instance = device.instance_of(processors[at])
     return (
         f"processor {processors[at]} reads byte {lane} of data word {word} of instance {instance} "
@@ -135,11 +134,12 @@ def name_undefined(
     )
 
 
-def _covered(size: int, window: int, stride: int) -> NDArray[np.bool_]:
-    """Which samples of a row or column some pooling window contains."""
+def _covered(pooling: Pooling, axis: int, size: int) -> NDArray[np.bool_]:
+    """Which samples of a column (axis 0) or row (1) some pooling window contains."""
     used = np.zeros(size, dtype=np.bool_)
-    for start in range(0, size - window + 1, stride):
-        used[start : start + window] = True
+    for window in range(pooling.windows[axis]):
+        start = window * pooling.stride
+        used[start : start + pooling.reach[axis] : pooling.dilation[axis]] = True
     return used
 
 
@@ -153,7 +153,7 @@ def fetch_kernels(weights: WeightMemory, biases: BiasMemory, config: LayerConfig
     causes: dict[int, str] = {}
     for quadrant in config.quadrants:
         if quadrant.processors:
-            values, unwritten = _quadrant_kernels(weights, config, kernel, quadrant)
+            values, unwritten = quadrant_kernels(weights, config, kernel, quadrant)
             parts.append(values)
             causes = unwritten | causes
     stacked = np.concatenate(parts)  # (processors, slots, passes, taps)
@@ -172,30 +172,19 @@ def fetch_kernels(weights: WeightMemory, biases: BiasMemory, config: LayerConfig
     return Kernels(matrices.astype(exact), bias, tuple(causes.get(slot, "") for slot in range(kernel.slots)))
 
 
-def _quadrant_kernels(
+def quadrant_kernels(
     weights: WeightMemory, config: LayerConfig, kernel: Kernel, quadrant: Quadrant
 ) -> tuple[NDArray[np.int8], dict[int, str]]:
     """int8 (processors, slots, passes, taps); by slot, what of it was never written."""
-    count, taps = kernel.slots * config.input.passes, kernel.taps
-    counter = quadrant.counter + np.arange(count) * kernel.bits
-    bit = counter & 7
-    if bit.max() + kernel.bits > 8:
-        raise field_error(config.layer, "MCNT.start", quadrant.counter, f"a multiple of the {kernel.bits} weight bits")
-    start = (counter >> 3) * taps + quadrant.start_byte
-    index = start[:, None] + np.arange(taps)[::-1]
-    column, available = index // weights.column_bytes, weights.columns(quadrant.processors)
-    if column.max() >= available:
-        raise field_error(
-            config.layer,
-            f"MCNT.last of quadrant {quadrant.quadrant}",
-            f"beyond column {column.max()}",
-            f"the last one is {available - 1}",
-        )
-    processors = np.array(quadrant.processors)
-    packed = weights.stream[processors[:, None, None], index] >> bit[:, None].astype(np.uint8)
-    values = arithmetic.sign_extend(packed, kernel.bits).reshape(
-        len(processors), kernel.slots, config.input.passes, taps
-    )
+    taps, processors = kernel.taps, np.array(quadrant.processors)
+    shape = (len(processors), kernel.slots, config.input.passes, taps)
+    if kernel.bypass:
+        return np.ones(shape, dtype=np.int8), {}
+    column, byte, bit = _places(weights, config, kernel, quadrant)
+    packed = weights.columns_of(processors[:, None, None], column, byte) >> bit[:, None].astype(np.uint8)
+    values = arithmetic.sign_extend(packed, kernel.bits).reshape(shape)
+    if kernel.binary:
+        values = arithmetic.plus_or_minus_one(values)
     valid = weights.valid[processors[:, None, None], column].reshape(len(processors), kernel.slots, -1)
     columns = column.reshape(kernel.slots, -1)
     causes = {}
@@ -205,6 +194,33 @@ def _quadrant_kernels(
             f"kernel column {columns[slot, tap]} of processor {processors[position]}, which was never written"
         )
     return values, causes
+
+
+def _places(
+    weights: WeightMemory, config: LayerConfig, kernel: Kernel, quadrant: Quadrant
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Where kernels lie, in the order of slots and passes: column and byte of each tap (kernels, taps), bit of each
+    kernel. With four outputs at a time, slot s is in physical memory s % 4, next to slot s + 4."""
+    passes = config.input.passes
+    slot, step = np.divmod(np.arange(kernel.slots * passes), passes)
+    bank = slot % weights.banks if kernel.four_outputs else np.zeros_like(slot)
+    number = (slot // weights.banks if kernel.four_outputs else slot) * passes + step
+    counter = quadrant.counter + number * kernel.bits
+    bit = counter & 7
+    if bit.max() + kernel.bits > 8:
+        raise field_error(config.layer, "MCNT.start", quadrant.counter, f"a multiple of the {kernel.bits} weight bits")
+    start = (counter >> 3) * kernel.taps + quadrant.start_byte
+    column, byte = np.divmod(start[:, None] + np.arange(kernel.taps)[::-1], weights.column_bytes)
+    available = weights.columns(quadrant.processors)
+    limit = weights.bank_columns(available) if kernel.four_outputs else available
+    if column.max() >= limit:
+        raise field_error(
+            config.layer,
+            f"MCNT.last of quadrant {quadrant.quadrant}",
+            f"beyond column {column.max()}",
+            f"the last one is {limit - 1}",
+        )
+    return (weights.in_bank(bank[:, None], column) if kernel.four_outputs else column), byte, bit
 
 
 def _quadrant_bias(

@@ -28,7 +28,7 @@ class Memories:
 
 
 def run_layer(config: LayerConfig, memories: Memories, kernels: Kernels | None, device: Device) -> None:
-    """Execute one layer; everything is read before the first result is stored.
+    """Execute one layer that is not depthwise; everything is read before the first result is stored.
 
     A result that depends on a byte that was never written is undefined; a kernel of 0 depends on nothing. Raises
     AcceleratorError where a convolution's result that is used depends on one.
@@ -36,8 +36,7 @@ def run_layer(config: LayerConfig, memories: Memories, kernels: Kernels | None, 
     if config.kernel and kernels:
         results = [_convolve(config, config.kernel, kernels, memories.source, device)]
     else:
-        writers = [quadrant for quadrant in config.quadrants if quadrant.processors]
-        results = [_copy(config, quadrant, memories.source, device) for quadrant in writers]
+        results = [_copy(config, quadrant, memories.source, device) for quadrant in config.writers]
     for result in results:
         store_results(memories.target, result, config, device)
 
@@ -78,13 +77,13 @@ def _check_ahead(
 
 def _reached(undefined: NDArray[np.bool_], config: LayerConfig, kernel: Kernel, kernels: Kernels) -> NDArray[np.bool_]:
     """Results that depend on undefined values: bool (pixels, slots)."""
-    touched = _touched(undefined, config)
-    touched = touched.reshape(*touched.shape[:2], -1)
-    reached: NDArray[np.bool_] = correlate(touched, kernel, (kernels.matrices != 0).astype(np.float32)) > 0
+    inputs = touched(undefined, config)
+    inputs = inputs.reshape(*inputs.shape[:2], -1)
+    reached: NDArray[np.bool_] = correlate(inputs, kernel, (kernels.matrices != 0).astype(np.float32)) > 0
     return reached
 
 
-def _touched(undefined: NDArray[np.bool_], config: LayerConfig) -> Bytes:
+def touched(undefined: NDArray[np.bool_], config: LayerConfig) -> Bytes:
     """Which values are undefined after element-wise operation and pooling: 0 or 1, (rows, cols, passes, processors)."""
     either = np.asarray(undefined.any(axis=3)).view(np.int8)
     return pool(either, replace(config.pooling, average=False))
@@ -101,7 +100,7 @@ def _copy(config: LayerConfig, writer: Quadrant, memory: DataMemory, device: Dev
     values = prepare(pixels.values, config).reshape(-1, pixels.values.shape[-1])
     if pixels.undefined is None:
         return Results(writer, values, None, [""] * len(writer.processors))
-    undefined = _touched(pixels.undefined, config).reshape(values.shape) > 0
+    undefined = touched(pixels.undefined, config).reshape(values.shape) > 0
     named = name_undefined(memory, config, device, writer.processors, pixels.undefined)
     return Results(writer, values, undefined, [f"depends on what {named}"] * len(writer.processors))
 
@@ -118,13 +117,11 @@ def prepare(pixels: Bytes, config: LayerConfig) -> Bytes:
 
 def pool(pixels: Bytes, pooling: Pooling) -> Bytes:
     """Pool the first two axes; windows that do not fit are dropped."""
-    rows = pooling.pooled(pixels.shape[0], pooling.rows)
-    cols = pooling.pooled(pixels.shape[1], pooling.cols)
-    stride = pooling.stride
+    (rows, cols), (down, across), stride = pooling.windows, pooling.dilation, pooling.stride
     taps = [
         pixels[row : row + (rows - 1) * stride + 1 : stride, col : col + (cols - 1) * stride + 1 : stride]
-        for row in range(pooling.rows)
-        for col in range(pooling.cols)
+        for row in range(0, pooling.rows * down, down)
+        for col in range(0, pooling.cols * across, across)
     ]
     if len(taps) == 1:
         return taps[0]
@@ -160,7 +157,7 @@ def correlate(pixels: Bytes, kernel: Kernel, matrices: NDArray[np.floating[Any]]
     The padded image is one long row of pixels; a tap is the same row shifted, so every tap is one product of matrices
     without a copy. Columns that wrap around a row's end are cut off.
     """
-    image = _padded(pixels, kernel, matrices.dtype)
+    image = padded(pixels, kernel, matrices.dtype)
     height, width, inputs = image.shape
     rows, cols = height - kernel.rows + 1, width - kernel.cols + 1
     flat = image.reshape(-1, inputs)
@@ -177,7 +174,7 @@ def correlate(pixels: Bytes, kernel: Kernel, matrices: NDArray[np.floating[Any]]
     return inside.astype(np.int64).reshape(rows * cols, -1)
 
 
-def _padded(pixels: Bytes, kernel: Kernel, dtype: np.dtype[Any]) -> NDArray[Any]:
+def padded(pixels: Bytes, kernel: Kernel, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The image the kernel moves over; a transposed convolution has a zero after every sample and every row."""
     rows, cols, inputs = pixels.shape
     step = 2 if kernel.transposed else 1

@@ -6,6 +6,7 @@ With `noise` there is no undefined byte: what would be undefined becomes noise, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +60,11 @@ class DataMemory:
         self.word_valid[instances, words] = ALL_VALID if self._noise else 0
         self._cause[instances, words] = 0
 
-    def spoil(self, instance: int, words: slice, lanes: int) -> None:
-        """The first byte lanes of some words become undefined."""
+    def spoil(self, instance: int, words: slice, lanes: slice) -> None:
+        """Some byte lanes of some words become undefined."""
         if self._noise:
-            self.bytes[instance, words, :lanes] = self._noise.like(self.bytes[instance, words, :lanes])
-        self.valid[instance, words, :lanes] = self._noise is not None
+            self.bytes[instance, words, lanes] = self._noise.like(self.bytes[instance, words, lanes])
+        self.valid[instance, words, lanes] = self._noise is not None
 
     def explain(self, instance: int, words: slice, cause: str) -> None:
         """Remember why bytes of these words are undefined although they were written."""
@@ -85,6 +86,7 @@ class WeightMemory:
 
     def __init__(self, device: Device, noise: Noise | None = None) -> None:
         memory = device.memories["weights"]
+        self._device = device
         self._columns = np.array([device.columns(one) for one in range(device.geometry.processors)])
         self._bytes = memory.word_bytes
         self._plain_stride = memory.word_stride
@@ -107,6 +109,32 @@ class WeightMemory:
     def columns(self, processors: Sequence[int]) -> int:
         """Columns that all of some processors have."""
         return int(self._columns[list(processors)].min())
+
+    @property
+    def banks(self) -> int:
+        """Physical memories of a processor."""
+        memory = self._device.memories["weights"]
+        return memory.words // memory.bank_words if memory.bank_words else 1
+
+    def bank_columns(self, columns: int) -> int:
+        """Columns of each physical memory, of a processor with so many columns."""
+        return columns // self.banks
+
+    def in_bank(self, bank: NDArray[np.intp], column: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Columns of the processor, from columns counted in physical memories."""
+        return self._bank_columns[bank, column]
+
+    @cached_property
+    def _bank_columns(self) -> NDArray[np.intp]:
+        columns = range(self.bank_columns(int(self._columns.max())))
+        return np.array([[self._device.bank_column(bank, column) for column in columns] for bank in range(self.banks)])
+
+    def columns_of(
+        self, processors: NDArray[np.intp], columns: NDArray[np.intp], offsets: NDArray[np.intp]
+    ) -> NDArray[np.uint8]:
+        """Bytes of columns, counted in `stream`'s order; the arrays are broadcast."""
+        found: NDArray[np.uint8] = self.stream[processors, columns * self._bytes + offsets]
+        return found
 
     def set_start(self, processor: int, offset: int) -> None:
         """Express: the byte write that loads the column counter; what is left of an incomplete column is dropped."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,11 +65,12 @@ class RegisterFile:
         """All quadrants' registers of one layer slot as bytes: equal keys, equal layers."""
         return bytes(self._layers[layer])
 
-    def reset(self, quadrant: int) -> None:
-        """Back to 0: the registers of one quadrant."""
+    def reset(self, quadrant: int, spared: Collection[str] = ()) -> None:
+        """Back to 0: the registers of one quadrant, without some that are not per layer."""
         self._layers[:, quadrant] = 0
         for key in [key for key in self._globals if key[1] == quadrant and self._replicated(key[0])]:
-            del self._globals[key]
+            if key[0] not in spared:
+                del self._globals[key]
 
     def reset_shared(self) -> None:
         """Back to 0: the registers that exist once for all quadrants."""

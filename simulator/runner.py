@@ -80,8 +80,7 @@ class Runner:
 
     def _execute(self, run: Run, frame: Frame) -> None:
         self.layers_run = []
-        last_layer = self._registers.field("LCNT_MAX", "last_layer", run.master)
-        self.cycles = self._sequencer.run(run, last_layer, frame, self._finished)
+        self.cycles = self._sequencer.run(run, frame, self._finished)
         if self._clock is None:
             self._show_done(run)
             return

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.simulator.config import LayerConfig, Run
+from offramp.simulator.config import Kernel, LayerConfig, Run
 from offramp.simulator.cycles import LayerCycles, RunCycles, layer_cycles
 from offramp.simulator.decode import decode_layer
-from offramp.simulator.errors import AcceleratorError, field_error
+from offramp.simulator.depthwise import ChannelKernels, fetch_channel_kernels, run_depthwise
+from offramp.simulator.errors import AcceleratorError, UndecidedError, field_error
 from offramp.simulator.fetch import Kernels, fetch_kernels
+from offramp.simulator.forms import form_of
 from offramp.simulator.layer import Memories, run_layer
 from offramp.simulator.memory import DataMemory
+from offramp.simulator.order import Order
 from offramp.simulator.registers import RegisterFile
+from offramp.simulator.snoop import Action, Unit, read_units, watch
 from offramp.simulator.storage import Storage
 from offramp.simulator.store import forget_results
 from offramp.simulator.streams import check_streams
@@ -36,20 +40,45 @@ class Sequencer:
         self._noise = storage.noise
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
         self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
+        self._channels: dict[LayerConfig, tuple[tuple[int, int], tuple[ChannelKernels, ...]]] = {}
         self._cycles: dict[LayerConfig, LayerCycles] = {}
         self._last: list[LayerConfig] = []
 
-    def run(self, run: Run, last_layer: int, frame: Frame, finished: Callable[[int], None]) -> RunCycles:
-        """Execute layers 0..last_layer; `finished(layer)` is called when a layer's results are in memory."""
-        self._last = layers = [self._config(layer, run) for layer in range(last_layer + 1)]
-        streams = self._streams(layers, run)
+    def run(self, run: Run, frame: Frame, finished: Callable[[int], None]) -> RunCycles:
+        """Execute the layers of a run; `finished(layer)` is called when a layer's results are in memory."""
+        units = read_units(self._registers, run)
+        order = Order(self._registers, run, {unit.layer for unit in units if unit.does("link")})
+        self._last, layers = [], [self._config(layer, run) for layer in order.without_snoop()]
+        streams = self._streams(layers, run, frame)
         self._fill(layers[0], streams.get(0, self._data), frame)
-        for config in layers:
-            source = streams.get(config.layer, self._data)
-            target = streams.get(config.layer + 1, self._data)
-            run_layer(config, Memories(source, target), self._parameters(config), self._device)
-            finished(config.layer)
-        return self._run_cycles(layers)
+        layer: int | None = order.first
+        while layer is not None:
+            config = self._config(layer, run)
+            self._last.append(config)
+            source, target = streams.get(layer, self._data), streams.get(layer + 1, self._data)
+            self._execute(config, Memories(source, target))
+            finished(layer)
+            layer = order.following(layer, self._watch(units, config, target, run))
+            if run.one_shot and layer is not None:
+                raise UndecidedError(
+                    f"layer {config.layer}: CTRL.one_shot is 1; what the next start does is not modelled"
+                )
+        return self._run_cycles(self._last)
+
+    def _execute(self, config: LayerConfig, memories: Memories) -> None:
+        if config.kernel and config.kernel.depthwise:
+            run_depthwise(config, config.kernel, memories, self._channel_kernels(config, config.kernel), self._device)
+        else:
+            run_layer(config, memories, self._parameters(config), self._device)
+
+    def _watch(self, units: Sequence[Unit], config: LayerConfig, target: DataMemory, run: Run) -> Action:
+        watching = [unit for unit in units if unit.layer == config.layer]
+        if watching and target is not self._data:
+            raise AcceleratorError(
+                f"layer {config.layer}: {watching[0].name} watches it; its output streams, not modelled"
+            )
+        actions = [watch(unit, config, self._data, self._registers, run) for unit in watching]
+        return Action(any(action.stop for action in actions), any(action.link for action in actions))
 
     def spoil(self) -> None:
         """What the last run has written to data memory becomes undefined."""
@@ -70,6 +99,7 @@ class Sequencer:
             if len(self._configs) >= CACHED_LAYERS:
                 self._configs.clear()
                 self._kernels.clear()
+                self._channels.clear()
                 self._cycles.clear()
             config = self._configs[key] = decode_layer(self._registers, layer, run)
         return config
@@ -86,7 +116,15 @@ class Sequencer:
             )
         return cached[1]
 
-    def _streams(self, layers: list[LayerConfig], run: Run) -> dict[int, DataMemory]:
+    def _channel_kernels(self, config: LayerConfig, kernel: Kernel) -> tuple[ChannelKernels, ...]:
+        version = (self._weights.version, self._biases.version)
+        cached = self._channels.get(config)
+        if cached is None or cached[0] != version:
+            found = fetch_channel_kernels(self._weights, self._biases, config, kernel, self._device)
+            cached = self._channels[config] = (version, found)
+        return cached[1]
+
+    def _streams(self, layers: list[LayerConfig], run: Run, frame: Frame) -> dict[int, DataMemory]:
         """A buffer in front of each streaming layer, as long as what goes through it.
 
         The hardware reuses a few words in a circle; as every word is read before it is overwritten, the values are the
@@ -98,14 +136,17 @@ class Sequencer:
                     "CTRL.stream is 1 with streaming layers (FBUF); CTRL.fifo must be 1 to feed layer 0"
                 )
             return {}
-        check_streams(layers)
-        streams = {}
+        check_streams(layers, run, form_of(self._device).stream)
+        streams: dict[int, DataMemory] = {}
+        written = max((len(words) for words in frame.values()), default=0)
         for config in layers:
             if config.stream is None or not config.streaming:
                 break
+            words = config.input.words if config.input.whole else max(config.input.words, written)
             instances = self._device.geometry.instances
-            streams[config.layer] = DataMemory(instances, config.input.word + config.input.words, self._noise)
+            streams[config.layer] = DataMemory(instances, config.input.word + words, self._noise)
             self._forget_circle(config, config.stream.words)
+            written = config.out_pixels * config.output.pixel_step
         return streams
 
     def _forget_circle(self, config: LayerConfig, words: int) -> None:
@@ -118,10 +159,11 @@ class Sequencer:
     def _fill(self, first: LayerConfig, memory: DataMemory, frame: Frame) -> None:
         """FIFO words go to the quadrant's first instance, from where layer 0 reads."""
         for quadrant, words in frame.items():
-            if len(words) != first.input.words:
-                raise AcceleratorError(
-                    f"quadrant {quadrant}: IFRM.words is {len(words)}; layer 0 reads {first.input.words} words"
-                )
+            needed = first.input.words
+            if len(words) < needed or (first.input.whole and len(words) != needed):
+                raise AcceleratorError(f"quadrant {quadrant}: IFRM.words is {len(words)}; layer 0 reads {needed} words")
+            if first.stream and not first.streaming and not first.input.whole and first.stream.start != len(words):
+                raise field_error(first.layer, "STRM0.start", first.stream.start, f"IFRM.words is {len(words)}")
             end = first.input.word + len(words)
             if end > memory.size:
                 raise field_error(first.layer, "RPTR_BASE.word", first.input.word, f"the frame has {len(words)} words")

@@ -89,11 +89,11 @@ class Storage:
 
     def self_test(self, quadrant: int, fields: dict[str, int]) -> None:
         """TEST: the self test and the zeroing of a memory both leave 0 (izer --zero-sram relies on it)."""
-        if fields["data_bist"] or fields["data_zero"]:
+        if fields["data_bist"] or fields.get("data_zero"):
             self.data.clear(self._units("data", quadrant))
-        if fields["mask_bist"] or fields["mask_zero"]:
+        if fields["mask_bist"] or fields.get("mask_zero"):
             self.weights.clear(self._units("weights", quadrant))
-        if fields["bias_bist"] or fields["bias_zero"]:
+        if fields["bias_bist"] or fields.get("bias_zero"):
             self.biases.clear(quadrant)
 
     def _units(self, kind: str, quadrant: int) -> slice:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.configs.device import Device
-from offramp.simulator.config import LayerConfig, Quadrant
+from offramp.simulator.config import Depthwise, LayerConfig, Quadrant
 from offramp.simulator.errors import field_error
 from offramp.simulator.memory import ALL_VALID, WORD_BYTES, DataMemory
 
@@ -21,8 +21,9 @@ class Placement:
 
     instance: int
     word: int
-    first: int  # slots first .. end - 1, in the byte lanes (wide: words) 0 ..
+    first: int  # slots first .. end - 1, in the byte lanes (wide: words) from `lane` on
     end: int
+    lane: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +41,46 @@ class Results:
 
 def placements(config: LayerConfig, writer: Quadrant, device: Device) -> Iterator[Placement]:
     """Groups of four slots of every output pass. AcceleratorError for a pointer past the last instance."""
-    slots = config.kernel.slots if config.kernel else len(writer.processors)
-    slots_per_pass = config.kernel.slots_per_pass if config.kernel else slots
-    for step, first in enumerate(range(0, slots, slots_per_pass or 1)):
-        end = min(first + slots_per_pass, slots)
-        for group, lane in enumerate(range(first, end, WORD_BYTES)):
+    if config.kernel and config.kernel.depthwise == Depthwise.BROADCAST:
+        yield from _broadcast(config, writer, device)
+        return
+    for step, slots in enumerate(_slots_by_pass(config, writer)):
+        for group, first in enumerate(range(slots.start, slots.stop, WORD_BYTES)):
             pointer = writer.write_base + group * config.output.group_step
             instance, word = device.split_pointer(pointer)
             if instance >= device.geometry.instances:
-                raise field_error(
-                    config.layer, "WPTR_BASE.pointer", f"{pointer:#x} for slot {lane}", "past the last word"
-                )
-            yield Placement(instance, word + step * config.output.pass_step, lane, min(lane + WORD_BYTES, end))
+                found = f"{pointer:#x} for slot {first}"
+                raise field_error(config.layer, "WPTR_BASE.pointer", found, "past the last word")
+            end = min(first + WORD_BYTES, slots.stop)
+            yield Placement(instance, word + step * config.output.pass_step, first, end)
+
+
+def _slots_by_pass(config: LayerConfig, writer: Quadrant) -> Iterator[range]:
+    """Slots of each output pass. A depthwise layer has one for each processor that reads, in each pass."""
+    kernel, count = config.kernel, len(writer.processors)
+    if kernel is None or kernel.depthwise:
+        for step in range(config.input.passes if kernel else 1):
+            yield range(step * count, (step + 1) * count)
+        return
+    for first in range(0, kernel.slots, kernel.slots_per_pass):
+        yield range(first, min(first + kernel.slots_per_pass, kernel.slots))
+
+
+def _broadcast(config: LayerConfig, writer: Quadrant, device: Device) -> Iterator[Placement]:
+    """A depthwise layer whose channels stay in their lanes: WPTR_BASE's instance does not matter."""
+    group = device.geometry.processors_per_instance
+    _, word = device.split_pointer(writer.write_base)
+    for step, slots in enumerate(_slots_by_pass(config, writer)):
+        lanes: dict[int, list[int]] = {}
+        for processor in writer.processors:
+            lanes.setdefault(device.instance_of(processor), []).append(processor % group)
+        first = slots.start
+        for instance, used in lanes.items():
+            if used != list(range(used[0], used[0] + len(used))):
+                raise field_error(config.layer, "EN.processors", f"gaps in instance {instance}", "not modelled")
+            place = word + step * config.output.pass_step
+            yield Placement(instance, place, first, first + len(used), used[0])
+            first += len(used)
 
 
 def store_results(memory: DataMemory, results: Results, config: LayerConfig, device: Device) -> None:
@@ -62,7 +91,7 @@ def store_results(memory: DataMemory, results: Results, config: LayerConfig, dev
     output = config.output
     for place in placements(config, results.writer, device):
         end = place.word + (len(results.values) - 1) * output.pixel_step + 1
-        last = end + (WORD_BYTES - 2 if output.wide else -1)
+        last = end + (WORD_BYTES - 2 if output.wide else -1)  # a wide group's words are all written
         if last >= memory.size:
             found = f"word {last} of instance {place.instance} written"
             raise field_error(config.layer, "WPTR_BASE.pointer", found, f"the last word is {memory.size - 1}")
@@ -73,27 +102,28 @@ def store_results(memory: DataMemory, results: Results, config: LayerConfig, dev
 def forget_results(memory: DataMemory, config: LayerConfig, device: Device) -> None:
     """Everything that a layer writes becomes undefined: its run has not come to its end."""
     output = config.output
-    writers = config.quadrants[:1] if config.kernel else [one for one in config.quadrants if one.processors]
-    for place in (place for writer in writers for place in placements(config, writer, device)):
+    for place in (place for writer in config.writers for place in placements(config, writer, device)):
         end = place.word + (config.out_pixels - 1) * output.pixel_step + 1
         lanes = place.end - place.first
         for lane in range(lanes if output.wide else 1):
-            words = slice(place.word + lane, end + lane, output.pixel_step)
-            memory.spoil(place.instance, words, WORD_BYTES if output.wide else lanes)
+            offset = place.lane + lane if output.wide else 0
+            words = slice(place.word + offset, end + offset, output.pixel_step)
+            spoiled = slice(0, WORD_BYTES) if output.wide else slice(place.lane, place.lane + lanes)
+            memory.spoil(place.instance, words, spoiled)
             memory.explain(place.instance, words, "a run writes that was stopped before its end")
 
 
 def _write_bytes(memory: DataMemory, place: Placement, words: slice, results: Results) -> None:
-    width = place.end - place.first
-    memory.bytes[place.instance, words, :width] = results.values[:, place.first : place.end]
-    memory.valid[place.instance, words, :width] = True
+    lanes = slice(place.lane, place.lane + place.end - place.first)
+    memory.bytes[place.instance, words, lanes] = results.values[:, place.first : place.end]
+    memory.valid[place.instance, words, lanes] = True
     if results.undefined is not None and results.undefined[:, place.first : place.end].any():
-        memory.valid[place.instance, words, :width] = ~results.undefined[:, place.first : place.end]
+        memory.valid[place.instance, words, lanes] = ~results.undefined[:, place.first : place.end]
         memory.explain(place.instance, words, next(filter(None, results.causes[place.first : place.end])))
 
 
 def _write_wide(memory: DataMemory, place: Placement, words: slice, results: Results) -> None:
-    for lane, slot in enumerate(range(place.first, place.end)):
+    for lane, slot in enumerate(range(place.first, place.end), place.lane):
         span = slice(words.start + lane, words.stop + lane, words.step)
         memory.words[place.instance, span] = results.values[:, slot].view(np.uint32)
         memory.word_valid[place.instance, span] = ALL_VALID

@@ -152,6 +152,12 @@ def _list(kind: Kind) -> Kind:
     return check_list
 
 
+def _pair(check: _Checker, key: str, value: Any) -> None:
+    """An address and a value of 32 bits."""
+    if type(value) is not list or len(value) != 2 or not all(type(one) is int and 0 <= one <= _WORD for one in value):
+        raise check.wrong(key, "an address and a value")
+
+
 def _table(kinds: Mapping[str, Kind]) -> Kind:
     return lambda check, key, value: check.table(key, value, kinds)
 
@@ -179,4 +185,6 @@ _META: Mapping[str, Kind] = {
     "layers": _list(_table(_LAYER)),
     "latency": _table(_LATENCY),
     "izer_args": _list(_text),
+    "executed_layers": _list(_whole),
+    "snoop_checks": _list(_pair),
 }

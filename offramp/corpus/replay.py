@@ -8,14 +8,11 @@ format is described in the corpus's README. A bare program has no `meta.json`, o
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
@@ -28,13 +25,16 @@ from offramp.corpus.case_files import (
     WRITE,
     WRITE_BYTE,
     Arrays,
+    Meta,
     read_expected,
     read_meta,
     read_outputs,
     read_program,
 )
+from offramp.corpus.outputs import LayerOutputs, layers_by_slot
 from offramp.simulator.accelerator import Accelerator
-from offramp.simulator.memory import WORD_BYTES
+from offramp.simulator.errors import UndecidedError
+from offramp.simulator.snoop import UNITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,20 +68,60 @@ def replay_case(case: Path, device: Device) -> tuple[str, ...]:
     return _judge(accelerator, meta, program, (expected, outputs))
 
 
-def _judge(
-    accelerator: Accelerator, meta: Mapping[str, Any], program: Arrays, answers: tuple[Arrays, Arrays]
-) -> tuple[str, ...]:
+def _judge(accelerator: Accelerator, meta: Meta, program: Arrays, answers: tuple[Arrays, Arrays]) -> tuple[str, ...]:
     expected, outputs = answers
-    watch = _Outputs(accelerator, meta, outputs)
+    watch = LayerOutputs(accelerator, meta, outputs)
     accelerator.on_layer = watch.compare
+    if "--snoop-loop" in meta.get("izer_args", ()):
+        program = _without_loop(program, accelerator.device)
     try:
         for phase in (*meta["phase_order"], "isr"):
             play(accelerator, program, phase)
         if not accelerator.layers_run:
             return ("the program never runs the accelerator",)
-        return (*watch.problems, *_compare_expected(accelerator, expected), *watch.final())
+        found = (*watch.problems, *_compare_expected(accelerator, expected), *watch.final())
+        return (*found, *_compare_order(accelerator, meta), *_compare_counters(accelerator, meta))
+    except UndecidedError as error:
+        return (*watch.problems, *_judge_undecided(accelerator, meta, program, expected, error))
     except OfframpError as error:
         return (*watch.problems, str(error))
+
+
+def _judge_undecided(
+    accelerator: Accelerator, meta: Meta, program: Arrays, expected: Arrays, error: UndecidedError
+) -> tuple[str, ...]:
+    """A run that no source says how to go on with. If the vendor's tool stops it there, its known answers and counters
+    are what is in memory now."""
+    if len(accelerator.layers_run) != len(meta["executed_layers"]):
+        return (str(error),)
+    play(accelerator, program, "isr")
+    return (*_compare_expected(accelerator, expected), *_compare_counters(accelerator, meta))
+
+
+def _without_loop(program: Arrays, device: Device) -> Arrays:
+    """A program of izer's `--snoop-loop`, which measures power, without the writes that make it start again and again:
+    no source says what they mean, and the known answers are those of one round."""
+    places = [device.locate(address) for address in program["start_addr"].tolist()]
+    kept = [place is None or not place.name.startswith(UNITS) for place in places]
+    return {name: values[kept] if name.startswith("start_") else values for name, values in program.items()}
+
+
+def _compare_order(accelerator: Accelerator, meta: Meta) -> tuple[str, ...]:
+    """The layers that have run, in their order."""
+    by_slot = layers_by_slot(meta["layers"])
+    found = [by_slot[slot]["index"] for slot in accelerator.layers_run if slot in by_slot]
+    expected = meta.get("executed_layers", found)
+    return () if found == expected else (f"layers {found} have run, {expected} are expected",)
+
+
+def _compare_counters(accelerator: Accelerator, meta: Meta) -> tuple[str, ...]:
+    """Registers of snoop units that the vendor's test reads after the run."""
+    problems = []
+    for address, expected in meta.get("snoop_checks", ()):
+        if (found := accelerator.read(address)) != expected:
+            place = accelerator.device.locate(address)
+            problems.append(f"{place.name if place else hex(address)} is {found:#x}, expected {expected:#x}")
+    return tuple(problems)
 
 
 def _judge_bare(accelerator: Accelerator, phases: Sequence[str], program: Arrays, expected: Arrays) -> tuple[str, ...]:
@@ -171,83 +211,3 @@ def _compare_expected(accelerator: Accelerator, expected: Arrays) -> tuple[str, 
         f"expected.npz: {len(wrong)} of {len(values)} words differ, first {addresses[first]:#010x} & "
         f"{masks[first]:#010x} is {found[first]:#010x}, expected {values[first]:#010x}",
     )
-
-
-class _Outputs:
-    """Compares each layer's output in memory with outputs.npz as soon as the layer has run."""
-
-    def __init__(self, accelerator: Accelerator, meta: Mapping[str, Any], outputs: Arrays) -> None:
-        self._accelerator = accelerator
-        self._outputs = outputs
-        self._final_layer = meta["final_layer"]
-        self._layers = {layer["index"]: layer for layer in meta["layers"]}
-        self.problems: list[str] = []
-
-    def compare(self, index: int) -> None:
-        layer, following = self._layers.get(index), self._layers.get(index + 1)
-        if layer is None:
-            self.problems.append(f"layer {index} has run, but meta.json does not list it")
-            return
-        if layer["buffer_shift"] is not None or layer["buffer_insert"] is not None:
-            return  # outputs.npz holds the rolling buffer, which is not where the layer writes
-        streamed = following is not None and following["streaming"] and index != self._final_layer
-        if f"out{index}" in self._outputs and not streamed:
-            self._check(f"out{index}", index)
-
-    def final(self) -> tuple[str, ...]:
-        """The last layer's output, after the whole run."""
-        self.problems = []
-        if self._final_layer not in self._layers:
-            return (f"meta.json does not list its final layer, {self._final_layer}",)
-        if "final" in self._outputs:
-            self._check("final", self._final_layer)
-        return tuple(self.problems)
-
-    def _check(self, name: str, index: int) -> None:
-        expected = self._outputs[name]
-        expected = expected.reshape(len(expected), -1).astype(np.int64)
-        try:
-            found = read_output(self._accelerator, self._layers[index], *expected.shape)
-        except OfframpError as error:
-            self.problems.append(f"{name}: {error}")
-            return
-        wrong = np.argwhere(found != expected)
-        if len(wrong):
-            channel, pixel = wrong[0]
-            self.problems.append(
-                f"{name}: {len(wrong)} of {expected.size} values differ, first channel {channel} pixel {pixel} is "
-                f"{found[channel, pixel]}, expected {expected[channel, pixel]}"
-            )
-
-
-def read_output(accelerator: Accelerator, layer: Mapping[str, Any], channels: int, pixels: int) -> NDArray[np.int64]:
-    """A layer's output from data memory: int64 (channels, pixels). `layer` is an entry of meta.json's `layers`."""
-    device = accelerator.device
-    group = device.geometry.processors_per_instance
-    map_ = int(layer["output_processors"] or "0", 16)
-    enabled = np.array([processor for processor in range(device.geometry.processors) if map_ >> processor & 1])
-    expansions = math.ceil(channels / device.geometry.processors)
-    threshold = channels if expansions == 1 else math.ceil(math.ceil(channels / expansions) / group) * group
-    channel = np.arange(channels)
-    if len(enabled) < min(channels, threshold):
-        raise OfframpError(f"{channels} channels on {len(enabled)} output processors")
-    processor, expansion = enabled[channel % threshold], channel // threshold
-    wide = layer["output_width"] == 32
-    unit = (layer["write_gap"] + 1) * (group if wide else 1)
-    word = layer["out_offset"] // WORD_BYTES + (np.arange(pixels) * expansions + expansion[:, None]) * unit
-    lane = (processor % group)[:, None]
-    instance = (processor // group)[:, None]
-    memory = accelerator.data
-    if wide:
-        word = word + lane
-    if word.max() >= memory.size:
-        raise OfframpError(f"lies past word {memory.size - 1} of an instance")
-    if wide:
-        if not memory.valid[instance, word].all():
-            raise OfframpError("some words were never written")
-        words: NDArray[np.int64] = memory.words[instance, word].view(np.int32).astype(np.int64)
-        return words
-    if not memory.valid[instance, word, lane].all():
-        raise OfframpError("some bytes were never written")
-    values: NDArray[np.int64] = memory.bytes[instance, word, lane].astype(np.int64)
-    return values
