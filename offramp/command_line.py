@@ -45,6 +45,7 @@ COMMANDS = (
     Command("run", "offramp.commands.run", "run a build's firmware on the virtual board"),
     Command("data", "offramp.commands.data", "training, calibration and test sets from what there is"),
     Command("probe", "offramp.commands.probe", "find the layer that fails, on a board or on the virtual one"),
+    Command("devices", "offramp.commands.devices", "the devices that there are, and what sets them apart"),
     Command("registers", "offramp.commands.registers", "the accelerator's registers, for debuggers and as a C header"),
     Command("check", "offramp.commands.check", "show an ai8x network's layers, or everything that is wrong with it"),
     Command("silicon", "offramp.commands.silicon", "ask a chip what is not known of it, and read its log"),
