@@ -20,7 +20,7 @@ help:
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
 	@echo "make train     reproduce the checkpoints of examples/mnist and examples/gate (about 55 minutes on two cores)"
-	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv and build"
+	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv, node_modules and build"
 	@echo "make fuzz      10,000 damaged inputs and 100 interrupted builds (ten minutes)"
 	@echo "make applications   2,000 random applications with everything at once (half an hour)"
 	@echo "make faults    faults and 20,000 inferences on the virtual board (ten minutes); writes docs/FAULTS.md"
@@ -54,7 +54,13 @@ test: install
 quick: install
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
-lint: install
+# The linters of the page's script.
+node_modules/.installed: package-lock.json
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+lint: install node_modules/.installed
+	npm run --silent lint
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
@@ -66,9 +72,10 @@ lint: install
 
 check: lint test
 
-format: install
+format: install node_modules/.installed
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
+	npm run --silent format
 
 golden: install
 	$(BIN)/pytest --update-golden
@@ -102,4 +109,4 @@ misra: install
 	$(BIN)/python -m bench.misra
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) node_modules build

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of
-from offramp.comparison.page_maker import page_maker
-from offramp.comparison.read import read_layout
+from offramp.comparison.page import comparison_page
+from offramp.comparison.read import read_layout, report_page
 from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
 from offramp.configs.extras import install_command
@@ -126,8 +126,8 @@ class Comparison:
     rows: tuple[Row, ...]
 
     def page(self) -> str:
-        """A self-contained HTML page with pictures of the memories. InputError without the extra `page`."""
-        return page_maker()(self.layouts)
+        """A self-contained HTML page: what each is worth, thresholds to try, pictures of the memories."""
+        return comparison_page(self.layouts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +212,7 @@ def build_image(
         planned = plan_image(specs, progress=progress)
         evaluations = [evaluate_plan(made.plan) for made in planned.models]
         report = image_report(planned, evaluations)
-        report = building.build_firmware(planned, evaluations, report, folder, options, progress)
+        report = building.build_firmware(planned, evaluations, report, folder, options, progress, report_page)
     return BuiltImage(folder, planned, report)
 
 
@@ -265,7 +265,7 @@ def compare(*paths: Path | str, progress: Progress = SILENT) -> Comparison:
     from."""
     if not 1 <= len(paths) <= len(LETTERS):
         raise InputError(f"{len(paths)} layouts; 1 to {len(LETTERS)} are compared")
-    layouts: Sequence[Layout] = [read_layout(Path(path), progress) for path in paths]
+    layouts: Sequence[Layout] = [read_layout(Path(path), progress, page=True) for path in paths]
     return Comparison(tuple(layouts), tuple(rows_of(layouts)))
 
 

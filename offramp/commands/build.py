@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from offramp.commands.image_tables import print_image_plan, print_image_results
+from offramp.comparison.read import report_page
 from offramp.configs.errors import InputError
 from offramp.host import console as terminal
 from offramp.host import workers
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         report = image_report(image, evaluations)
     print_image_plan(report, console)
     with terminal.shown_progress(console, args.verbose) as progress:
-        report = build_firmware(image, evaluations, report, args.output, options, progress)
+        report = build_firmware(image, evaluations, report, args.output, options, progress, report_page)
     print_image_results(report, console)
     for one in report.models:
         if one.verified and options.images:

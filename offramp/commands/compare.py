@@ -13,7 +13,7 @@ from rich.text import Text
 
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
-from offramp.comparison.page_maker import page_maker
+from offramp.comparison.page import comparison_page
 from offramp.comparison.read import read_layout
 from offramp.configs.errors import InputError
 from offramp.configs.records import json_text
@@ -32,22 +32,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     accepted = "a spec (YAML), a plan (JSON), the folder of a build, or of a corpus case (the vendor tool's layout)"
     parser.add_argument("layouts", nargs="+", type=Path, metavar="LAYOUT", help=accepted)
-    parser.add_argument("-o", "--output", type=Path, metavar="HTML", help="write a page with pictures of the memories")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="HTML",
+        help="write a page that shows all of it",
+    )
     terminal.add_arguments(parser, json="all measures")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
     console = terminal.make_console(args)
-    if args.output:
-        page_maker()
     if len(args.layouts) > len(LETTERS):
         raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
     with terminal.shown_progress(console, args.verbose) as progress:
-        layouts = [read_layout(path, progress) for path in args.layouts]
+        layouts = [read_layout(path, progress, bool(args.output)) for path in args.layouts]
     print_comparison(layouts, console)
     if args.output:
-        write_text(args.output, page_maker()(layouts))
+        write_text(args.output, comparison_page(layouts))
         console.print(f"written: {args.output}")
     terminal.print_json(comparison_json(layouts), args)
     return 0

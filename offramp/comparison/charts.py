@@ -1,57 +1,44 @@
-"""Charts as SVG to be put into a page: their colours are those of the page, light or dark, their text is text."""
+"""Charts of a page: cycles of layers as bars, and accuracy against cost."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import log
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from matplotlib.transforms import Affine2D, Bbox
+from markupsafe import Markup
 
 from offramp.comparison.layouts import Layout, Point, front
 from offramp.comparison.measures import mark_estimate
 from offramp.comparison.palette import HUES, look
+from offramp.comparison.svg import (
+    CHARACTER,
+    INK,
+    PAPER,
+    SIZE,
+    Rectangle,
+    drawing,
+    line,
+    marks,
+    number,
+    overlap,
+    powers,
+    text,
+)
 from offramp.host.output import shown
 
-# Colours that stand for the page's variables until the SVG is written.
-INK, FAINT, PAPER = "#010203", "#040506", "#070809"
-VARIABLES = {INK: "var(--ink)", FAINT: "var(--line)", PAPER: "var(--paper)"}
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-WIDTH = 5.4  # inches; at 72 dots narrow enough for a phone, so that text stays readable there
-BAR = 0.24  # inches of height per layer
+WIDTH = 390.0  # narrow enough for a phone, so that text stays readable there
+BAR = 17.0  # height per layer
 LOGARITHMIC = 5  # from this ratio of the largest to the smallest cost on
-FINE = 200  # up to this ratio the axis has 2 and 5 between powers of ten
-STAR, DOT = (16, 16), (7, 7)  # sizes of points, in typographic points
+HEIGHT = 290.0  # of a chart of points
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 14.0, 40.0  # around its ground
+STAR, DOT = 16.0, 7.0  # sizes of points
 # Places of a label from its point, the best first. A chosen point is larger.
-OFFSETS = ((0, 14), (-17, 0), (17, 0), (-15, 11), (15, 11), (15, -11), (-15, -11), (0, -14), (-28, 0), (28, 0), (0, 26))
+OFFSETS = ((0, -14), (-17, 0), (17, 0), (-15, -11), (15, -11), (15, 11), (-15, 11), (0, 14), (-28, 0), (28, 0))
 FEW = 12  # so many points can all have labels
 START, END = 7, 10  # characters that a long name is cut to
-CHARACTER = 6.3  # typographic points that a character takes, and
-NUMBERS = 104  # all that is written at the end of a bar
-
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 11,
-    "hatch.linewidth": 0.8,
-    "text.parse_math": False,  # names come from files; a $ is a $
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "grid.color": FAINT,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+NUMBERS = 108  # all that is written at the end of a bar
+FIVE = ((0, -9), (2.6, -3), (9, -2.8), (4, 1.8), (5.6, 8.4), (0, 4.4), (-5.6, 8.4), (-4, 1.8), (-9, -2.8), (-2.6, -3))
 
 
 @dataclass(frozen=True)
@@ -70,121 +57,166 @@ class Scale:
     characters: int
 
 
+@dataclass(frozen=True)
+class Ground:
+    """Where a chart of points has its values. `low`, `high`: (cost, accuracy in percent) at its edges; `logarithmic`:
+    the scale of costs."""
+
+    low: tuple[float, float]
+    high: tuple[float, float]
+    logarithmic: bool
+
+    @property
+    def text(self) -> str:
+        """For the page's script."""
+        return " ".join(map(str, (*self.low, *self.high, int(self.logarithmic))))
+
+    def x(self, cost: float) -> float:
+        low, high = self.low[0], self.high[0]
+        part = log(cost / low) / log(high / low) if self.logarithmic else (cost - low) / (high - low)
+        return LEFT + part * (WIDTH - LEFT - RIGHT)
+
+    def y(self, percent: float) -> float:
+        part = (percent - self.low[1]) / (self.high[1] - self.low[1])
+        return HEIGHT - BOTTOM - part * (HEIGHT - BOTTOM - TOP)
+
+
 def common_scale(layouts: Sequence[Layout]) -> Scale:
     """For charts whose bars are to be compared."""
     layers = [layer for layout in layouts for layer in layout.layers]
     return Scale(max(layer.cycles for layer in layers), max(len(_short(layer.name)) for layer in layers))
 
 
-def cycles_chart(layout: Layout, scale: Scale, name: str) -> str:
+def cycles_chart(layout: Layout, scale: Scale, name: str) -> Markup:
     """Cycles of every layer as bars, first layer on top. `name`: unique in the page."""
-    style = STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}
-    with matplotlib.rc_context(style):
-        height = 0.75 + BAR * len(layout.layers)
-        figure = Figure(figsize=(WIDTH, height))
-        left, width = 16 + CHARACTER * scale.characters, 72 * WIDTH
-        figure.subplots_adjust(left / width, 0.65 / height, 1 - 4 / width, 1 - 0.05 / height)
-        axes = figure.add_subplot()
-        _bars(axes, layout)
-        axes.set_xlim(0, scale.cycles * (width - left) / (width - left - NUMBERS))
-        axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.xaxis.set_major_formatter(_number)
-        axes.set_xlabel("cycles")
-        return _svg(figure, name)
-
-
-def _bars(axes: Axes, layout: Layout) -> None:
+    left, bottom = 12 + CHARACTER * scale.characters, BAR * len(layout.layers)
+    per_cycle = (WIDTH - left - NUMBERS) / scale.cycles
+    parts = [_patterns(name)]
+    for mark in marks(0, scale.cycles, 4):
+        x = left + mark * per_cycle
+        parts += [line(x, 0, x, bottom + 3), text(x, bottom + 11, number(mark), "middle")]
     stages = [layer.stage for layer in layout.layers]
-    looks = [look(stage, number - stages.index(stage)) for number, stage in enumerate(stages)]
-    numbers = range(len(looks))
-    axes.barh(
-        numbers,
-        [layer.cycles for layer in layout.layers],
-        color=[one.fill for one in looks],
-        hatch=[one.hatch for one in looks],
-        edgecolor=PAPER,
-        linewidth=0,
-    )
-    axes.set_yticks(numbers, [_short(layer.name) for layer in layout.layers])
-    axes.set_ylim(len(looks) - 0.5, -0.5)
-    for number, layer in enumerate(layout.layers):
+    for position, layer in enumerate(layout.layers):
+        y, width = position * BAR + BAR / 2, layer.cycles * per_cycle
+        own = look(layer.stage, position - stages.index(layer.stage))
+        parts.append(text(left - 6, y, _short(layer.name), "end"))
+        for fill in (own.fill, f"url(#{name}-{own.pattern})"):
+            parts.append(_bar(left, y, width, fill))
         share = layer.cycles / layout.stage_cycles
-        text = f"{mark_estimate(f'{layer.cycles:,}', layer.estimated)} ({'<1%' if share < 0.01 else f'{share:.0%}'})"
-        axes.annotate(text, (layer.cycles, number), (4, 0), textcoords="offset points", va="center", size=10)
+        told = f"{mark_estimate(f'{layer.cycles:,}', layer.estimated)} ({'<1%' if share < 0.01 else f'{share:.0%}'})"
+        parts.append(text(left + width + 4, y, told, "start", ' font-size="10"'))
+    parts += [line(left, 0, left, bottom + 3, INK), text((left + WIDTH) / 2, bottom + 26, "cycles", "middle")]
+    return drawing(WIDTH, bottom + 34, parts, name)
 
 
-def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> str:
-    """Accuracy against cost: each layout's front as a line, the chosen points as stars, hollow what is behind."""
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
-        axes = figure.add_subplot()
-        for position, family in enumerate(families):
-            _family(axes, family, position, energy)
-        _scale(axes, [_cost(point, energy) for family in families for point in family.points])
-        axes.margins(0.12)
-        axes.set_ylim(top=min(axes.get_ylim()[1], 100))
-        axes.set_xlabel(f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated")
-        axes.set_ylabel("accuracy (%)")
-        figure.draw_without_rendering()  # so that the places of points can be read
-        _label(axes, families, energy)
-        return _svg(figure, name)
+def _bar(x: float, y: float, width: float, fill: str) -> Markup:
+    half = 0.4 * BAR
+    return Markup(f'<rect x="{x:.4g}" y="{y - half:.4g}" width="{width:.4g}" height="{2 * half:.4g}" fill="{fill}"/>')
 
 
-def _scale(axes: Axes, costs: Sequence[float]) -> None:
-    ratio = max(costs) / min(costs) if min(costs) > 0 else 1
-    if ratio > LOGARITHMIC:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < FINE else (1,)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+def _patterns(name: str) -> Markup:
+    """Those of the palette, drawn over a colour."""
+    shapes = {"plain": "M0 0", "stripes": "M-1 7L7 -1", "dots": "M3 3h.1", "bars": "M3 0V6"}
+    drawn = (
+        f'<pattern id="{name}-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
+        f'<path d="{path}" stroke="{PAPER}" stroke-linecap="round" stroke-width="{2 if kind == "dots" else 1}"/>'
+        "</pattern>"
+        for kind, path in shapes.items()
+    )
+    return Markup(f"<defs>{''.join(drawn)}</defs>")
+
+
+def ground_of(points: Sequence[tuple[float, float]]) -> Ground:
+    """Room for points of (cost, accuracy in percent), a little on all sides, and none above 100 %."""
+    costs, rights = [cost for cost, _ in points], [right for _, right in points]
+    low, high = min(costs), max(costs)
+    logarithmic = low > 0 and high / low > LOGARITHMIC
+    wide = max(max(rights) - min(rights), 0.5) * 0.15
+    if logarithmic:
+        factor = (high / low) ** 0.1
+        left, right = low / factor, high * factor
     else:
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(_number)
+        left, right = 0.0, high * 1.1 or 1.0
+    return Ground((left, max(min(rights) - wide, 0)), (right, min(max(rights) + wide, 100)), logarithmic)
 
 
-def _family(axes: Axes, family: Family, position: int, energy: bool) -> None:
-    color, marker = HUES[position % len(HUES)], MARKERS[position % len(MARKERS)]
-    best = front(family.points, energy)
-    costs = [_cost(point, energy) for point in best]
-    axes.step(costs, [100 * point.accuracy for point in best], where="post", color=color, linewidth=1.5)
+def axes(ground: Ground, energy: bool) -> list[Markup]:
+    """The frame of a chart of points, with marks."""
+    parts = []
+    (left, low), (right, high) = ground.low, ground.high
+    for mark in powers(left, right) if ground.logarithmic else marks(left, right, 5):
+        x = ground.x(mark)
+        parts += [line(x, TOP, x, HEIGHT - BOTTOM + 3), text(x, HEIGHT - BOTTOM + 12, number(mark), "middle")]
+    for mark in marks(low, high, 6):
+        y = ground.y(mark)
+        parts += [line(LEFT - 3, y, WIDTH - RIGHT, y), text(LEFT - 6, y, f"{mark:g}", "end")]
+    parts += [line(LEFT, TOP, LEFT, HEIGHT - BOTTOM, INK), line(LEFT, HEIGHT - BOTTOM, WIDTH, HEIGHT - BOTTOM, INK)]
+    cost = f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated"
+    parts.append(text((LEFT + WIDTH) / 2, HEIGHT - 10, cost, "middle"))
+    middle = (HEIGHT - BOTTOM + TOP) / 2
+    parts.append(text(10, middle, "accuracy (%)", "middle", f' transform="rotate(-90 10 {middle:.4g})"'))
+    return parts
+
+
+def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> Markup:
+    """Accuracy against cost: each layout's front as a line, the chosen points as stars, hollow what is behind."""
+    ground = ground_of([(_cost(point, energy), 100 * point.accuracy) for one in families for point in one.points])
+    parts = axes(ground, energy)
+    for position, family in enumerate(families):
+        parts += _family(ground, family, position, energy)
+    return drawing(WIDTH, HEIGHT, [*parts, *_labels(ground, families, energy)], name)
+
+
+def _family(ground: Ground, family: Family, position: int, energy: bool) -> list[Markup]:
+    color, best = HUES[position % len(HUES)], front(family.points, energy)
+    places = [(ground.x(_cost(point, energy)), ground.y(100 * point.accuracy)) for point in best]
+    parts = [stairs(places, color)]
     for point in family.points:
-        place = (_cost(point, energy), 100 * point.accuracy)
-        known = point in best or point.chosen
-        axes.plot(
-            *place,
-            marker="*" if point.chosen else marker,
-            color=color,
-            markersize=17 if point.chosen else 7,
-            fillstyle="full" if known else "none",
-            clip_on=False,  # all of a point at 100 %
-        )
+        x, y = ground.x(_cost(point, energy)), ground.y(100 * point.accuracy)
+        parts.append(_point(x, y, color, position, point.chosen, point in best))
+    return parts
 
 
-def _label(axes: Axes, families: Sequence[Family], energy: bool) -> None:
+def stairs(places: Sequence[tuple[float, float]], color: str) -> Markup:
+    """A line that is level up to the next point."""
+    path = "".join(f"H{x:.4g}V{y:.4g}" for x, y in places[1:])
+    return Markup(f'<path d="M{places[0][0]:.4g} {places[0][1]:.4g}{path}" stroke="{color}" fill="none"/>')
+
+
+def _point(x: float, y: float, color: str, shape: int, chosen: bool, best: bool) -> Markup:
+    """A star, or a shape that families take in turn: told apart without colours."""
+    shapes = ("M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0Z", "M-3 -3H3V3H-3Z", "M0 -4L4 3H-4Z", "M0 -4L4 0L0 4L-4 0Z")
+    star = "M" + "L".join(f"{dx} {dy}" for dx, dy in FIVE) + "Z"
+    path = star if chosen else shapes[shape % len(shapes)]
+    fill = color if chosen or best else PAPER
+    return Markup(f'<path transform="translate({x:.4g} {y:.4g})" d="{path}" fill="{fill}" stroke="{color}"/>')
+
+
+def _labels(ground: Ground, families: Sequence[Family], energy: bool) -> list[Markup]:
     """Letter and number beside points, chosen ones first; one that would cover another or a point is left out."""
     named = [
-        (f"{family.letter}{number + 1}", point, point.chosen or (len(family.points) <= FEW and point in best))
+        (f"{family.letter}{place + 1}", point, point.chosen or (len(family.points) <= FEW and point in best))
         for family, best in ((family, front(family.points, energy)) for family in families)
-        for number, point in enumerate(family.points)
+        for place, point in enumerate(family.points)
     ]
-    places = [(_cost(point, energy), 100 * point.accuracy) for _, point, _ in named]
-    dots = axes.transData.transform(places) * 72 / axes.figure.dpi
-    taken = [_around(dot, STAR if point.chosen else DOT) for dot, (_, point, _) in zip(dots, named, strict=True)]
-    ground = axes.bbox.frozen().transformed(Affine2D().scale(72 / axes.figure.dpi))
-    order = sorted(range(len(named)), key=lambda number: not named[number][1].chosen)
-    for number in order:
-        text, _, wanted = named[number]
-        size = (7 * len(text), 12)
-        for offset in OFFSETS if wanted else ():
-            box = _around(dots[number] + offset, size)
-            if ground.contains(*box.min) and ground.contains(*box.max) and not box.count_overlaps(taken):
-                axes.annotate(text, places[number], offset, textcoords="offset points", ha="center", va="center")
+    dots = [(ground.x(_cost(point, energy)), ground.y(100 * point.accuracy)) for _, point, _ in named]
+    taken = [_around(*dot, *(STAR if one.chosen else DOT,) * 2) for dot, (_, one, _) in zip(dots, named, strict=True)]
+    parts = []
+    for place in sorted(range(len(named)), key=lambda place: not named[place][1].chosen):
+        label, _, wanted = named[place]
+        for dx, dy in OFFSETS if wanted else ():
+            x, y = dots[place][0] + dx, dots[place][1] + dy
+            box = _around(x, y, 7.5 * len(label), SIZE + 4)
+            inside = box[0] > LEFT and box[1] > 0 and box[2] < WIDTH and box[3] < HEIGHT - BOTTOM
+            if inside and not overlap(box, taken):
+                parts.append(text(x, y, label, "middle"))
                 taken.append(box)
                 break
+    return parts
 
 
-def _around(center: tuple[float, float], size: tuple[float, float]) -> Bbox:
-    return Bbox.from_bounds(center[0] - size[0] / 2, center[1] - size[1] / 2, *size)
+def _around(x: float, y: float, width: float, height: float) -> Rectangle:
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
 def _cost(point: Point, energy: bool) -> float:
@@ -195,27 +227,3 @@ def _short(name: str) -> str:
     """Long names lose their middle: they begin with the network and end with the layer."""
     name = shown(name)
     return name if len(name) <= START + 3 + END else f"{name[:START]}...{name[-END:]}"
-
-
-def _number(value: float, _: object) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:g}"
-
-
-def _svg(figure: Figure, name: str) -> str:
-    """The picture without what a page does not need: prologue, metadata, background, size. Identifiers get a prefix."""
-    figure.patch.set_visible(False)
-    for axes in figure.axes:
-        axes.patch.set_visible(False)
-    file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = file.getvalue()
-    text = text[text.index("<svg ") :]
-    text = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"font-family: [^;]*;", "", text)
-    text = re.sub(r'^<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'href="#', f'href="#{name}-', text)
-    text = text.replace("url(#", f"url(#{name}-")
-    for color, variable in VARIABLES.items():
-        text = text.replace(color, variable)
-    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,25 +18,31 @@ class Statement:
     sentence: str
 
 
-def headline(report: Report, main: str) -> tuple[Statement, ...]:
-    """Cost against the main network alone, accuracy against it, the guarantee, and what was verified.
+def headline(report: Report, main: str, clock_hz: int) -> tuple[Statement, ...]:
+    """Cost against the main network alone, accuracy against it, the guarantee, who leaves where, what was verified, and
+    how far figures can be trusted.
 
-    `main`: the name of the network that the chain replaces.
+    `main`: the name of the network that the chain replaces. `clock_hz`: of the accelerator.
     """
-    statements = [_cycles(report, main), _energy(report, main)]
+    statements = [_cycles(report, main, clock_hz), _energy(report, main)]
     if report.accuracy and report.accuracy.against:
         statements.append(_accuracy(report.accuracy, main))
         statements.append(_guarantee(report))
-    return (*(statement for statement in statements if statement), verified_statement(report.verified))
+    statements += [_leaving(report), verified_statement(report.verified), trust_statement([report])]
+    return tuple(statement for statement in statements if statement)
 
 
-def _cycles(report: Report, main: str) -> Statement | None:
+def _cycles(report: Report, main: str, clock_hz: int) -> Statement | None:
     cycles = report.cycles
     if cycles.mean is None or cycles.ratio is None:
         return None
     tag = "" if cycles.tag == "simulated" else f" ({cycles.tag})"
-    what = f"cycles of an inference: {cycles.mean:,.0f} in the mean, {cycles.worst:,} at worst"
-    return Statement(times(cycles.ratio, "fewer"), f"{what}; {main} alone takes {cycles.full:,}{tag}")
+
+    def timed(count: float) -> str:
+        return f"{count:,.0f} ({count * 1e3 / clock_hz:.2f} ms)"
+
+    what = f"cycles of an inference: {timed(cycles.mean)} in the mean, {timed(cycles.worst)} at worst"
+    return Statement(times(cycles.ratio, "fewer"), f"{what}; {main} alone takes {timed(cycles.full)}{tag}")
 
 
 def _energy(report: Report, main: str) -> Statement | None:
@@ -71,6 +78,24 @@ def _guarantee(report: Report) -> Statement:
         return Statement("no guarantee", "of the accuracy on new data: the spec asks for none (`risk`)")
     promise = f"that accuracy falls by at most {in_points(risk.accuracy_drop)} on new data"
     return Statement(f"{1 - risk.delta:.0%} guarantee", f"{promise}; tested on {risk.images:,} images")
+
+
+def _leaving(report: Report) -> Statement | None:
+    """Who leaves where."""
+    shares = [(stage.name, stage.share) for stage in report.stages if stage.share is not None]
+    if len(shares) < 2:
+        return None
+    listed = ", ".join(f"{share:.1%} at {name}" for name, share in shares)
+    return Statement(f"{1 - shares[-1][1]:.1%} leave early", f"of the test images: {listed}")
+
+
+def trust_statement(reports: Sequence[Report]) -> Statement:
+    """What the figures are: none is measured."""
+    runs = sorted({stage.cycles_tag for report in reports for stage in report.stages})
+    whole = sorted({report.cycles.tag for report in reports})
+    energy = sorted({report.energy.tag for report in reports})
+    parts = [f"cycles of the accelerator are {' or '.join(runs)}", f"those of a whole inference {' or '.join(whole)}"]
+    return Statement("no board", f"{', '.join(parts)}, energy {' or '.join(energy)}; nothing was measured")
 
 
 def verified_statement(verified: Verified | None) -> Statement:

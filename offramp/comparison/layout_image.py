@@ -10,20 +10,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from offramp.comparison.headline import Statement, verified_statement
+from offramp.comparison.facts import Facts
+from offramp.comparison.headline import Statement, trust_statement, verified_statement
 from offramp.comparison.layout_plan import layout_of_plan
 from offramp.comparison.layouts import Layout, SwitchUse, WeightUse
 from offramp.pipeline.images import PlannedImage
 from offramp.pipeline.report import EntryReport, ImageReport
 
 
-def layout_of_image(image: PlannedImage, report: ImageReport, kind: str, path: str) -> Layout:
-    """The layout of an image, with the figures of its report."""
+def layout_of_image(
+    image: PlannedImage, report: ImageReport, kind: str, path: str, models: Sequence[Facts] = ()
+) -> Layout:
+    """The layout of an image, with the figures of its report. `models`: what a page says of each of them."""
     own = [layout_of_plan(made, one, kind, path) for made, one in zip(image.models, report.models, strict=True)]
     if len(own) == 1:
-        return own[0]
+        return replace(own[0], models=tuple(models))
     named = [_named(layout, one.name) for layout, one in zip(own, report.models, strict=True)]
-    return replace(_joined(named, report), name=report.name, headline=_headline(report))
+    return replace(_joined(named, report), name=report.name, headline=_headline(report), models=tuple(models))
 
 
 def _named(layout: Layout, model: str) -> Layout:
@@ -107,4 +110,5 @@ def _headline(report: ImageReport) -> tuple[Statement, ...]:
     how = "not all resident" if report.reload else "all resident"
     resident = Statement(f"{len(report.models)} models", f"in one image, {how}: {names}")
     switch = f"written to go from one model to another; at most {most:,} registers are"
-    return resident, Statement(f"{words:,} weight and bias words", switch), verified_statement(report.verified)
+    written = Statement(f"{words:,} weight and bias words", switch)
+    return resident, written, verified_statement(report.verified), trust_statement(report.models)

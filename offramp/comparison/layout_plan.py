@@ -52,7 +52,7 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         accuracy=report.accuracy.staged if report.accuracy else None,
         points=(),
         points_data="test data",
-        headline=headline(report, made.chain.slots[-1].network),
+        headline=headline(report, made.chain.slots[-1].network, made.device.clocks["cnn_hz"]),
     )
     if report.choice:
         data, note = "data that the stages were chosen on", _choice_note(report.choice)

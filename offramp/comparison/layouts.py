@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from offramp.comparison.facts import Facts
 from offramp.comparison.headline import Statement
 from offramp.configs.device import Column, Device, Word
 
@@ -123,7 +124,7 @@ class Layout:
 
     `mean_cycles`, `mean_energy` (uJ): of an inference over the test data; they and `accuracy` are None if unknown.
     `points`: what could have been chosen, on the data set `points_data`; `points_note`: what limited the choice.
-    `headline`: what a plan of ours is worth.
+    `headline`: what a plan of ours is worth. `models`: what else is known of its models, where a page is to be made.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Layout:
     points_data: str
     points_note: str = ""
     headline: tuple[Statement, ...] = ()
+    models: tuple[Facts, ...] = ()
 
     @property
     def weight_bytes(self) -> int:

@@ -1,7 +1,9 @@
-"""The page of `offramp compare`: one HTML file that needs no other. All text from files is escaped."""
+"""The page of a build and of `offramp compare`: one HTML file that needs no other. All text from files is escaped."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from markupsafe import Markup
 from offramp.comparison.charts import Family, Scale, common_scale, cycles_chart, pareto_chart
 from offramp.comparison.layouts import LETTERS, Layout, Point, front
 from offramp.comparison.measures import UNKNOWN, mark_estimate, rows_of, stage_names
+from offramp.comparison.model_views import ModelView, model_view
 from offramp.comparison.palette import Look, look
 from offramp.comparison.pictures import (
     Picture,
@@ -25,6 +28,8 @@ from offramp.comparison.pictures import (
 from offramp.host.output import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("pictures.js", "outcomes.js", "trial.js")
+STRICT = '"use strict";\n'
 SHOWN_POINTS = 12  # in a table; the chart shows all
 WORD_STEP = 1024  # data memory is drawn up to a multiple of it
 
@@ -60,6 +65,7 @@ class View:
     cycles: Markup
     mean: str
     layers: tuple[LayerRow, ...]
+    models: tuple[ModelView, ...]
 
 
 @dataclass(frozen=True)
@@ -85,15 +91,26 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    style, script = _text("page.css"), "".join((STRICT, *map(_text, SCRIPTS)))
     return environment.get_template("page.html.j2").render(
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+        style=Markup(style),
+        script=Markup(script),
+        hashes={"style": _hash(style), "script": _hash(script)},
         views=views,
         rows=rows_of(layouts),
         words=words,
         charts=_pareto_charts(views),
         points=[(view, *_point_rows(view)) for view in views if view.layout.points],
     )
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _plain(value: object) -> object:
@@ -112,7 +129,7 @@ def _pareto_charts(views: Sequence[View]) -> list[tuple[str, Markup]]:
         ]
         for energy, cost in enumerate(("cycles", "energy")):
             chart = pareto_chart(families, bool(energy), f"front{kind}{energy}")
-            charts.append((f"Accuracy on the {data} against {cost}", Markup(chart)))
+            charts.append((f"Accuracy on the {data} against {cost}", chart))
     return charts
 
 
@@ -126,9 +143,10 @@ def _view(letter: str, layout: Layout, scale: Scale, words: int) -> View:
         weights=weight_picture(layout, letter),
         data=data_picture(layout, letter, words),
         bias=bias_picture(layout, letter),
-        cycles=Markup(cycles_chart(layout, scale, f"cycles{letter}")),
+        cycles=cycles_chart(layout, scale, f"cycles{letter}"),
         mean=_mean_text(layout),
         layers=tuple(_layer_row(layout, number) for number in range(len(layout.layers))),
+        models=tuple(model_view(layout, number, f"{letter}{number}") for number in range(len(layout.models))),
     )
 
 

@@ -15,21 +15,20 @@ INPUT_FILL = "#767676"  # no stage's
 # Blue, vermilion, bluish green, reddish purple: M. Okabe and K. Ito, "Color Universal Design".
 HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 SHADES = (0.155, 0.205, 0.260)  # relative luminance of neighbouring layers
-PATTERNS = ("plain", "stripes", "dots", "bars")  # classes of page.css
-HATCHES = ("", "///", "...", "|||")  # the same in charts
+PATTERNS = ("plain", "stripes", "dots", "bars")  # classes of page.css, patterns of charts
 
 
 @dataclass(frozen=True)
 class Look:
-    """Fill and label colour, name of the pattern, hatch of the same pattern."""
+    """Fill and label colour, name of the pattern."""
 
     fill: str
     label: str
     pattern: str
-    hatch: str
 
 
-INPUT_LOOK = Look(INPUT_FILL, WHITE, PATTERNS[0], HATCHES[0])
+INPUT_LOOK = Look(INPUT_FILL, WHITE, PATTERNS[0])
+FREE_LOOK = Look("transparent", BLACK, "free")  # of what nothing lies in
 
 
 def look(stage: int, layer: int) -> Look:
@@ -37,7 +36,7 @@ def look(stage: int, layer: int) -> Look:
     hue, pattern = stage % len(HUES), (stage + stage // len(HUES)) % len(PATTERNS)
     fill = with_luminance(HUES[hue], SHADES[layer % len(SHADES)])
     label = max((WHITE, BLACK), key=lambda color: contrast(color, fill))
-    return Look(fill, label, PATTERNS[pattern], HATCHES[pattern])
+    return Look(fill, label, PATTERNS[pattern])
 
 
 def contrast(one: str, other: str) -> float:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from offramp.comparison.layouts import BiasUse, DataUse, Layout, WeightUse
-from offramp.comparison.palette import INPUT_LOOK, Look, look
+from offramp.comparison.palette import FREE_LOOK, INPUT_LOOK, Look, look
+from offramp.comparison.svg import marks, number
 
 LANE = 1.6  # rem; height of a lane without blocks
 STEP_TICKS = 12  # at most so many steps are named below the picture
@@ -53,7 +54,8 @@ class Tick:
 
 @dataclass(frozen=True)
 class Picture:
-    """`title`: the picture in words, for screen readers. `height` in rem. `across`, `down`: what the axes count."""
+    """`title`: the picture in words, for screen readers. `height` in rem. `across`, `down`: what the axes count.
+    `free`: where nothing lies, as far as that is drawn."""
 
     title: str
     across: str
@@ -62,6 +64,7 @@ class Picture:
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
     blocks: tuple[Block, ...]
+    free: tuple[Block, ...] = ()
 
 
 def layer_looks(layout: Layout) -> tuple[Look, ...]:
@@ -98,6 +101,7 @@ def weight_picture(layout: Layout, letter: str) -> Picture:
         lanes=lanes,
         ticks=ticks(sizes.columns, 4),
         blocks=tuple(map(block, sorted(layout.weights, key=lambda one: one.layers))),
+        free=free_weights(layout),
     )
 
 
@@ -121,6 +125,7 @@ def bias_picture(layout: Layout, letter: str) -> Picture:
         lanes=tuple(Lane(f"{quadrant}", quadrant * step, step) for quadrant in range(sizes.quadrants)),
         ticks=ticks(sizes.bias_bytes, 4),
         blocks=tuple(map(block, layout.biases)),
+        free=free_biases(layout),
     )
 
 
@@ -163,6 +168,49 @@ def data_picture(layout: Layout, letter: str, words: int) -> Picture:
     )
 
 
+def free_weights(layout: Layout) -> tuple[Block, ...]:
+    """Runs of columns in which nothing lies, of neighbouring processors with the same ones together."""
+    sizes = layout.sizes
+
+    def gaps(processor: int) -> tuple[tuple[int, int], ...]:
+        used = [(one.start, one.columns) for one in layout.weights if one.processors >> processor & 1]
+        return unused(used, sizes.columns)
+
+    found = []
+    for own, group in groupby(range(sizes.processors), key=gaps):
+        processors = tuple(group)
+        top, height = 100 * processors[0] / sizes.processors, 100 * len(processors) / sizes.processors
+        for start, length in own:
+            size = sizes.column_bytes * length * len(processors)
+            label = f"free: columns {span(start, length)}, processors {ranges(processors)}, {size:,} bytes"
+            box = Box(100 * start / sizes.columns, top, 100 * length / sizes.columns, height)
+            found.append(Block("free", "", label, FREE_LOOK, (box,)))
+    return tuple(found)
+
+
+def free_biases(layout: Layout) -> tuple[Block, ...]:
+    """Bytes of each quadrant in which nothing lies."""
+    sizes, found = layout.sizes, []
+    for quadrant in range(sizes.quadrants):
+        used = [(one.start, one.length) for one in layout.biases if one.quadrant == quadrant]
+        for start, length in unused(used, sizes.bias_bytes):
+            label = f"free: quadrant {quadrant}, bytes {span(start, length)}"
+            left, width = 100 * start / sizes.bias_bytes, 100 * length / sizes.bias_bytes
+            box = Box(left, 100 * quadrant / sizes.quadrants, width, 100 / sizes.quadrants)
+            found.append(Block("free", "", label, FREE_LOOK, (box,)))
+    return tuple(found)
+
+
+def unused(used: Iterable[tuple[int, int]], size: int) -> tuple[tuple[int, int], ...]:
+    """Start and length of the gaps between some runs, which may overlap, from 0 to `size`."""
+    found, end = [], 0
+    for start, length in (*sorted(used), (size, 0)):
+        if start > end:
+            found.append((end, start - end))
+        end = max(end, start + length)
+    return tuple(found)
+
+
 def layer_label(layout: Layout, layer: int) -> str:
     """Name and stage."""
     one = layout.layers[layer]
@@ -195,6 +243,11 @@ def _step_ticks(layout: Layout) -> tuple[Tick, ...]:
 def ticks(size: int, parts: int) -> tuple[Tick, ...]:
     """Marks at equal distances from 0 to `size`."""
     return tuple(Tick(f"{size * part // parts:,}", 100 * part / parts) for part in range(parts + 1))
+
+
+def ticks_of_range(size: int) -> tuple[Tick, ...]:
+    """Marks at round numbers from 0 to `size`."""
+    return tuple(Tick(number(mark), 100 * mark / size) for mark in marks(0, size, 6))
 
 
 def runs(numbers: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from offramp.simulator.board.core import require_board
 from offramp.simulator.board.elf import require_elftools
 from offramp.simulator.board.objects import require_capstone
 
+MakePage = Callable[[PlannedImage, Sequence[Evaluation | None], ImageReport], str]
 IMAGES = 200  # test images that go through the emulator unless told otherwise
 
 
@@ -66,8 +67,10 @@ def build_firmware(
     output: Path,
     options: BuildOptions,
     progress: Progress,
+    page: MakePage,
 ) -> ImageReport:
-    """Write the folder `output`: firmware, ELF, registers, plan and report. It appears only if every answer is right.
+    """Write the folder `output`: firmware, ELF, registers, plan, report and page. It appears only if every answer is
+    right.
 
     `evaluations`: of each model's test data; `report`: of the plans; returned with what was compiled and verified.
     """
@@ -82,6 +85,8 @@ def build_firmware(
         # The folder takes its final place only now, but the plan's paths are relative to that place.
         write_text(folder / "plan.json", image_plan_json(image.plan, output))
         write_text(folder / "report.json", image_report_json(report))
+        progress.step("drawing the page of the report")
+        write_text(folder / "report.html", page(image, evaluations, report))
     return report
 
 

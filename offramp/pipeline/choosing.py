@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+import numpy as np
+
 from offramp.codegen.lower import Lowered, lower
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import IN_ORDER, calibration_data, chain_budget
+from offramp.pipeline.judged import Judged
 from offramp.pipeline.warnings import data_warnings
 from offramp.planner.allocation.budget import Budget, checking, energy_budget
 from offramp.planner.allocation.place import place
@@ -21,6 +24,7 @@ from offramp.planner.chain.sources import Sources, load_compared
 from offramp.planner.exits.best import ByMeasure
 from offramp.planner.exits.calibrate import Calibrated
 from offramp.planner.exits.candidates import (
+    CandidateProfile,
     Candidates,
     Early,
     chains_of,
@@ -30,6 +34,7 @@ from offramp.planner.exits.candidates import (
 )
 from offramp.planner.exits.choice import Choice
 from offramp.planner.exits.choose import Cost, choose
+from offramp.planner.exits.frontier import Bools
 from offramp.planner.hardware.cycles import START_CYCLES, Cycles
 from offramp.planner.hardware.energy import Energy, core_energy
 from offramp.planner.ir.chain import with_threshold
@@ -140,8 +145,9 @@ class Builder:
 
 def choose_plan(
     spec: AutoSpec, sources: Sources, device: Device, progress: Progress, tasks: Executor = IN_PROCESS
-) -> tuple[Plan, Lowered]:
-    """The plan with the best chain, and its programs. OfframpError lists everything that prevents it."""
+) -> tuple[Plan, Lowered, Judged]:
+    """The plan with the best chain, its programs, and its stages on the data that it was chosen on. OfframpError lists
+    everything that prevents it."""
     candidates = load_candidates(spec, sources, device)
     if spec.choice.delta is not None and candidates.rolling:
         raise InputError(Diagnostic(spec.choice.where, IN_ORDER))
@@ -164,10 +170,22 @@ def choose_plan(
         raise InputError(Diagnostic(spec.choice.where, str(error))) from error
     plan, lowered = _plan(choice, candidates, builder.built, compared)
     assert plan.calibration is not None
-    drop = spec.choice.accuracy_drop
-    return replace(
-        plan, calibration=replace(plan.calibration, accuracy_drop=drop, warnings=data_warnings(data))
-    ), lowered
+    calibration = replace(plan.calibration, accuracy_drop=spec.choice.accuracy_drop, warnings=data_warnings(data))
+    return replace(plan, calibration=calibration), lowered, _judged(spec, choice, profiles, full)
+
+
+def _judged(spec: AutoSpec, choice: Choice, profiles: Sequence[CandidateProfile], full: Bools) -> Judged:
+    """The chosen stages, with the measures that were chosen."""
+    by_name = {one.candidate.name: one for one in profiles}
+    early = [by_name[name] for name in choice.chosen.stages[:-1]]
+    measures = [spec.choice.measures.index(one) for one in choice.chosen.measures]
+    confidence = [one.confidence[measure] for one, measure in zip(early, measures, strict=True)]
+    shape = (len(early), len(full))
+    return Judged(
+        np.array(confidence, np.uint32).reshape(shape),
+        np.array([one.groups_met for one in early], np.int64).reshape(shape),
+        np.stack([*(one.right for one in early), full]),
+    )
 
 
 def built_chain(setting: Setting, early: Early) -> Built:

@@ -12,6 +12,7 @@ from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError, Where
 from offramp.host.progress import Progress
 from offramp.pipeline.choosing import choose_plan
+from offramp.pipeline.judged import Judged
 from offramp.pipeline.planning import (
     CHOOSING_AGAIN,
     Planned,
@@ -114,10 +115,12 @@ def _names(specs: list[ManualSpec | AutoSpec]) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class _Draft:
-    """A spec whose stages are known. `chosen`: the plan of the model alone, where they were open."""
+    """A spec whose stages are known. `chosen`: the plan of the model alone, where they were open; `judged`: what it was
+    chosen on."""
 
     part: Part
-    chosen: Plan | None
+    chosen: Plan | None = None
+    judged: Judged | None = None
 
     @property
     def spec(self) -> ManualSpec:
@@ -128,9 +131,9 @@ def _draft(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, task
     progress.step(f"reading networks and checkpoints of {spec.name}")
     sources = read_sources(spec, device)
     if isinstance(spec, ManualSpec):
-        return _Draft(Part(spec, sources), None)
-    plan, _ = choose_plan(spec, sources, device, progress, tasks)
-    return _Draft(Part(plan.spec, sources), plan)
+        return _Draft(Part(spec, sources))
+    plan, _, judged = choose_plan(spec, sources, device, progress, tasks)
+    return _Draft(Part(plan.spec, sources), plan, judged)
 
 
 def _placed(
@@ -155,7 +158,7 @@ def _placed(
         reached = [reached_stages(made.plan) for made in models]
         together = place_together(chains, device, demands=_demands(drafts, chains, reached))
         again = _planned(together, drafts, compared)
-        models = [_as_before(made, known.plan) for made, known in zip(again, models, strict=True)]
+        models = [_as_before(made, known.plan, known.judged) for made, known in zip(again, models, strict=True)]
     return PlannedImage(ImagePlan(name, tuple(made.plan for made in models), together.objectives), tuple(models))
 
 
@@ -187,12 +190,13 @@ def _as_chosen(draft: _Draft, made: Planned) -> Planned:
     assert draft.chosen
     placed = made.plan.placed.with_chain(_with_thresholds(made.chain, draft.chosen))
     made = replace(made, plan=replace(made.plan, placed=placed), lowered=replace(made.lowered, placed=placed))
-    return _as_before(made, draft.chosen)
+    return _as_before(made, draft.chosen, draft.judged)
 
 
-def _as_before(made: Planned, known: Plan) -> Planned:
+def _as_before(made: Planned, known: Plan, judged: Judged | None) -> Planned:
     """The model with what is known of how it was chosen."""
-    return replace(made, plan=replace(made.plan, calibration=known.calibration, choice=known.choice))
+    plan = replace(made.plan, calibration=known.calibration, choice=known.choice)
+    return replace(made, plan=plan, judged=judged)
 
 
 def _with_thresholds(chain: Chain, known: Plan) -> Chain:

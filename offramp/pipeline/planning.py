@@ -13,6 +13,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import IN_ORDER, calibration_data, chain_budget
 from offramp.pipeline.choosing import choose_plan
+from offramp.pipeline.judged import Judged, judge
 from offramp.pipeline.warnings import data_warnings, earlyexit_warnings
 from offramp.planner.allocation.budget import Budget, energy_budget
 from offramp.planner.allocation.place import place
@@ -25,7 +26,7 @@ from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
 from offramp.planner.plan import Plan
 from offramp.planner.reference.exits import by_class, class_numbers, right_answers
-from offramp.planner.reference.profile import profile_answers
+from offramp.planner.reference.profile import Answers, profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.dataset import DataSet
@@ -37,12 +38,14 @@ CHOOSING_AGAIN = "choosing what is written again, by how often stages are reache
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """A plan with its register programs, and the cycles and energy of its stages, switches and ways to leave."""
+    """A plan with its register programs, and the cycles and energy of its stages, switches and ways to leave.
+    `judged`: its stages on the data that thresholds were chosen on, where that was done just now."""
 
     plan: Plan
     lowered: Lowered
     cycles: Budget[Cycles]
     energy: Budget[Energy]
+    judged: Judged | None = None
 
     @property
     def chain(self) -> Chain:
@@ -54,10 +57,10 @@ class Planned:
         return self.plan.placed.requirements.device
 
 
-def planned(plan: Plan, lowered: Lowered) -> Planned:
+def planned(plan: Plan, lowered: Lowered, judged: Judged | None = None) -> Planned:
     """The plan with what its programs cost."""
     cycles = chain_budget(lowered)
-    return Planned(plan, lowered, cycles, energy_budget(plan.placed, cycles))
+    return Planned(plan, lowered, cycles, energy_budget(plan.placed, cycles), judged)
 
 
 def make_plan(spec: ManualSpec | AutoSpec, device: Device, progress: Progress, tasks: Executor = IN_PROCESS) -> Planned:
@@ -88,7 +91,7 @@ def calibrated(spec: ManualSpec, made: Planned, progress: Progress, tasks: Execu
         return found
     progress.step(CHOOSING_AGAIN)
     lowered = lower(place(found.chain, found.device, reached=reached_stages(found.plan), source=spec.reload or FLASH))
-    return planned(replace(found.plan, placed=lowered.placed), lowered)
+    return planned(replace(found.plan, placed=lowered.placed), lowered, found.judged)
 
 
 def with_thresholds_of(spec: ManualSpec, made: Planned, progress: Progress, tasks: Executor) -> Planned:
@@ -96,12 +99,13 @@ def with_thresholds_of(spec: ManualSpec, made: Planned, progress: Progress, task
     if spec.calibration is None:
         return made
     progress.step("calibrating thresholds")
-    found = _calibrate(spec, spec.calibration, made, tasks)
+    found, answered, right = _calibrate(spec, spec.calibration, made, tasks)
     early = zip(made.chain.exits, found.thresholds, strict=False)
     thresholds = {stage.name: by_class(one, _meaning(made.chain, stage)) for stage, one in early}
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())
-    return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed))
+    judged = judge(placed.requirements.chain, answered.classes, answered.confidence, right)
+    return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed), judged=judged)
 
 
 def reached_stages(plan: Plan) -> tuple[int, ...]:
@@ -137,7 +141,10 @@ def _profile(
     return StageProfile(stage.rule.measure, confidence, correct, cycles, group, groups)
 
 
-def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Executor) -> Calibrated:
+def _calibrate(
+    spec: ManualSpec, goal: Calibration, made: Planned, tasks: Executor
+) -> tuple[Calibrated, Answers, npt.NDArray[np.bool_]]:
+    """Thresholds, and what they were chosen on: answers of all stages, and which are right, (stages, N)."""
     chain = made.chain
     if goal.delta is not None and chain.buffers:
         raise InputError(Diagnostic(goal.where, IN_ORDER))
@@ -156,4 +163,4 @@ def _calibrate(spec: ManualSpec, goal: Calibration, made: Planned, tasks: Execut
     except ValueError as error:
         raise InputError(Diagnostic(goal.where, str(error))) from error
     said = (*data_warnings(data), *earlyexit_warnings(spec, chain, answered, right, found.thresholds))
-    return replace(found, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=said)
+    return replace(found, against=goal.against, accuracy_drop=goal.accuracy_drop, warnings=said), answered, right

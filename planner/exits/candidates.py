@@ -87,6 +87,14 @@ class CandidateProfile:
         found = [to_scores(rule.measure, values) for rule, values in rules]
         return tuple(one if self.leaves is None else np.where(self.leaves, one, NEVER) for one in found)
 
+    @property
+    def groups_met(self) -> Ints:
+        """Which of the stage's thresholds an image has to meet, (N,); NO_ANSWER where it cannot leave."""
+        if self.group is not None:
+            return self.group
+        leaves = np.ones(len(self.right), bool) if self.leaves is None else self.leaves
+        return np.where(leaves, 0, NO_ANSWER)
+
     def exits(self) -> tuple[tuple[Ints, ...], ...]:
         """The scores by threshold: of all images, or for each class that means an answer of its own images."""
         scores = self.scores()

@@ -37,7 +37,7 @@ from offramp.planner.exits.pool import make_pool
 from offramp.planner.exits.search import Place, Search
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
-_FIXED = "fixed sequence of all thresholds, exact binomial"
+FIXED = "fixed sequence of all thresholds, exact binomial"
 _LEARNED = "fixed sequence learned on a third of the images, exact binomial"
 _LEARN = 3  # one image of so many learns the order of the tests
 _LOSSES = (1.0, 0.5, 0.0)  # as parts of the most that are allowed: where the order of tests is searched for
@@ -132,13 +132,23 @@ def certify_chains(
         _enough(count, count, rate, delta)
         passed = list(_by_measure(images, single, chains[single], rate, delta))
         return tuple(one for _, one in sorted(passed, key=lambda pair: pair[0]))
-    order = np.random.default_rng(0).permutation(count)
-    learn, test = np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
+    learn, test = _parted(count)
     allowed = _enough(len(test), count, rate, delta)
     known = dict(chains)
     sequence = _learned(images.only(learn), known, rate, learning)
     found = _test(images.only(test), known, _Family(sequence, allowed), rate, delta)
     return tuple(sorted(found, key=lambda one: _cost(_exits(images, known[one.chain], one.settings), one.settings)))
+
+
+def _parted(count: int) -> tuple[Ints, Ints]:
+    """Images that learn an order of tests, and those that test."""
+    order = np.random.default_rng(0).permutation(count)
+    return np.sort(order[::_LEARN]), np.sort(np.delete(order, np.s_[::_LEARN]))
+
+
+def images_that_test(count: int, tested: int) -> Ints:
+    """Which of `count` images a guarantee was tested on, given how many."""
+    return np.arange(count) if tested == count else _parted(count)[1]
 
 
 def _single(chains: Mapping[int, ChainCosts]) -> int | None:
@@ -187,7 +197,7 @@ def _by_measure(
             cost = leaving * by_exit[0] + (count - leaving) * by_exit[1]
             settings = (ThresholdSetting(measure, int(scores[order[ends[tested]]])),)
             p = p_value(own, count, rate)
-            yield cost, Certified(chain, settings, Guarantee(rate, delta, _FIXED, count, own, allowed, p, tested + 1))
+            yield cost, Certified(chain, settings, Guarantee(rate, delta, FIXED, count, own, allowed, p, tested + 1))
 
 
 def _test(

@@ -19,6 +19,7 @@ layers), model 12,204 us; faceid 14,001 us, model 13,896 us. In both the load ta
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from offramp.configs.device import Device
 from offramp.planner.hardware.cycles import Cycles
@@ -47,8 +48,8 @@ def load_cycles(device: Device, network: Network, packed: bool = False) -> Cycle
     once = device.instructions[name] * (1 if network.fifo else runs)
     instructions = once + ceil_div(device.instructions[f"{name}_100_words"] * words, 100)
     if network.fifo:
-        return _cycles(device, instructions, words * device.costs["fifo_wait_ns"], FIFO)
-    return _cycles(device, instructions, words * device.costs["bus_wait_ns"], BUS)
+        return _cycles(device, instructions, words, "fifo_wait_ns", FIFO)
+    return _work(device, instructions, words)
 
 
 def _hwc_runs(hw: HwLayer, device: Device) -> set[tuple[int, int, int]]:
@@ -67,7 +68,7 @@ def added_by_load(load: Cycles, layers: Iterable[tuple[HwLayer, Cycles]]) -> Cyc
     streaming = [(hw, cost.cycles) for hw, cost in layers if hw.layer.streaming]
     rows_left = sum(ceil_div(cycles * (hw.pad[0] + 1), hw.pooled[0]) for hw, cycles in streaming)
     added = load.cycles + rows_left - sum(cycles for _, cycles in streaming)
-    return Cycles(max(added, 0), load.tag, load.source)
+    return replace(load, cycles=max(added, 0))
 
 
 def start_cycles(device: Device, quadrants: int) -> Cycles:
@@ -115,7 +116,8 @@ def fetch_cycles(device: Device, size: int, bytes_per_second: int | None) -> Cyc
     reading = ceil_div(size * 10**9, bytes_per_second) if bytes_per_second else 0
     instructions = ceil_div(device.instructions["external_100_words"] * words, 100)
     nanoseconds = ceil_div(instructions * 10**9, device.clocks["core_hz"]) + reading
-    return Cycles(ceil_div(nanoseconds * device.clocks["cnn_hz"], 10**9), "estimated", FETCH if reading else CHECKED)
+    cycles = ceil_div(nanoseconds * device.clocks["cnn_hz"], 10**9)
+    return Cycles(cycles, "estimated", FETCH if reading else CHECKED, instructions)
 
 
 def _counted(device: Device, name: str, unit: str, number: int) -> int:
@@ -123,12 +125,13 @@ def _counted(device: Device, name: str, unit: str, number: int) -> int:
 
 
 def _work(device: Device, instructions: int, accesses: int) -> Cycles:
-    return _cycles(device, instructions, accesses * device.costs["bus_wait_ns"], BUS)
+    return _cycles(device, instructions, accesses, "bus_wait_ns", BUS)
 
 
-def _cycles(device: Device, instructions: int, waiting_ns: int, source: str) -> Cycles:
-    nanoseconds = ceil_div(instructions * 10**9, device.costs["core_hz"]) + waiting_ns
-    return Cycles(core_time(nanoseconds, device), "estimated", source)
+def _cycles(device: Device, instructions: int, accesses: int, wait: str, source: str) -> Cycles:
+    """`wait`: the cost of an access, by its name in the device file."""
+    nanoseconds = ceil_div(instructions * 10**9, device.costs["core_hz"]) + accesses * device.costs[wait]
+    return Cycles(core_time(nanoseconds, device), "estimated", source, instructions, accesses)
 
 
 def core_time(nanoseconds: int, device: Device) -> int:

@@ -26,11 +26,14 @@ STREAMING = f"{MODEL}, in which streaming layers take turns"
 
 @dataclass(frozen=True)
 class Cycles:
-    """Cycles of the accelerator's clock, how far the number can be trusted, and where it comes from."""
+    """Cycles of the accelerator's clock, how far the number can be trusted, and where it comes from. `instructions`,
+    `accesses`: of the core, those on the bus to the accelerator, as far as the cycles are made from them."""
 
     cycles: int
     tag: Tag
     source: str
+    instructions: int = 0
+    accesses: int = 0
 
     @property
     def amount(self) -> int:
@@ -82,7 +85,8 @@ def sum_cycles(parts: Iterable[Cycles]) -> Cycles:
     if not given:
         return Cycles(0, "simulated", MODEL)
     guessed = next((part for part in given if part.estimate), given[0])
-    return Cycles(sum(part.cycles for part in given), guessed.tag, guessed.source)
+    counts = sum(part.instructions for part in given), sum(part.accesses for part in given)
+    return Cycles(sum(part.cycles for part in given), guessed.tag, guessed.source, *counts)
 
 
 def _fetch(hw: HwLayer, passes: int) -> tuple[int, int, int]:

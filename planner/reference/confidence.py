@@ -76,15 +76,15 @@ def to_threshold(measure: Measure, real_value: float, fraction_bits: int) -> int
 
     ValueError if it does not fit 32 bits.
     """
-    largest = ((1 << 32) - 1) / _unit(measure, fraction_bits)
+    largest = ((1 << 32) - 1) / unit(measure, fraction_bits)
     if not 0 <= real_value <= largest:
         raise ValueError(f"a threshold of {real_value:g} is outside 0..{largest:g}")
-    return round(real_value * _unit(measure, fraction_bits))
+    return round(real_value * unit(measure, fraction_bits))
 
 
 def to_real(measure: Measure, value: int, fraction_bits: int) -> float:
     """Inverse of `to_threshold`: a confidence or threshold in logits, as a probability, or in nats."""
-    return value / _unit(measure, fraction_bits)
+    return value / unit(measure, fraction_bits)
 
 
 def to_q16(temperature: float) -> int:
@@ -94,7 +94,8 @@ def to_q16(temperature: float) -> int:
     return round(temperature * Q16)
 
 
-def _unit(measure: Measure, fraction_bits: int) -> int:
+def unit(measure: Measure, fraction_bits: int) -> int:
+    """How much of a confidence's integer unit is 1 in real units."""
     return 1 << fraction_bits if measure == "margin" else Q16
 
 

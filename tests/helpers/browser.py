@@ -82,9 +82,26 @@ class Tab:
 
     def press(self, key: str) -> None:
         """Press and release a key by its DOM name, such as Tab or ArrowRight."""
-        codes = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
-        for kind in ("rawKeyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key])
+        codes = {"Tab": 9, "Enter": 13, "Space": 32, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
+        text = {"Enter": "\r", "Space": " "}.get(key, "")
+        name = " " if key == "Space" else key
+        for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
+            more = {"text": text} if kind == "keyDown" else {}
+            number = codes[key]
+            self.call("Input.dispatchKeyEvent", type=kind, key=name, code=key, windowsVirtualKeyCode=number, **more)
+
+    def write(self, text: str) -> None:
+        """Put text into the field that has the focus."""
+        self.call("Input.insertText", text=text)
+
+    def click(self, element: str, part: float = 0.5) -> None:
+        """Click an element, given as an expression, at a part of its width."""
+        place = self.run(
+            f"(() => {{ const one = {element}; one.scrollIntoView({{block: 'center'}}); const box ="
+            f" one.getBoundingClientRect(); return [box.left + box.width * {part}, box.top + box.height / 2]; }})()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 
     def picture(self, file: Path) -> None:
         """Keep the whole page as PNG."""

@@ -101,14 +101,10 @@ def test_a_number_of_images_that_is_none_is_refused(images: Any, tmp_path: Path)
 
 
 def test_what_is_not_installed_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("offramp.comparison.page", "offramp.comparison.charts"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    for module in ("unicorn", "elftools", "elftools.elf.elffile", "matplotlib"):
+    for module in ("unicorn", "elftools", "elftools.elf.elffile"):
         monkeypatch.setitem(sys.modules, module, None)
     spec = write_staged(tmp_path)
     with pytest.raises(offramp.InputError, match=r"^pyelftools is needed"):
         offramp.build(spec, tmp_path / "out")
     with pytest.raises(offramp.InputError, match=r"^unicorn is needed"):
         offramp.simulate(tmp_path, np.zeros((1, 4, 6, 6), np.int8))
-    with pytest.raises(offramp.InputError, match=r"^the page needs matplotlib"):
-        offramp.compare(spec).page()

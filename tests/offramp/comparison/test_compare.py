@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -21,7 +20,6 @@ from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import rows_of
 from offramp.comparison.page import comparison_page
 from offramp.configs.device import load_device
-from offramp.configs.extras import install_command
 from offramp.host.build_folder import MANIFEST, manifest_of
 from offramp.host.console import make_console
 from offramp.pipeline.evaluate import evaluate_plan
@@ -234,18 +232,6 @@ def test_more_layouts_than_letters_are_refused(spec: Path, capsys: pytest.Captur
     assert "27 layouts; at most 26 are compared" in capsys.readouterr().err
 
 
-def test_without_the_plotting_library_no_page_is_begun(
-    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for module in ("offramp.comparison.page", "offramp.comparison.charts"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert main(["compare", str(spec), "-o", str(tmp_path / "page.html")]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert f"the page needs matplotlib; {install_command('page')}" in printed.err
-
-
 def cells_of(name: str, *layouts: Layout) -> list[tuple[str, str, bool]]:
     row = next(row for row in rows_of(layouts) if row.name == name)
     return [(cell.text, cell.change, cell.differs) for cell in row.cells]
@@ -375,7 +361,7 @@ def test_the_headline_of_a_build_has_its_figures(build: Path) -> None:
     report = read_report(build / "report.json")
     assert report.accuracy and report.accuracy.staged and report.accuracy.full
     assert report.cycles.ratio and report.cycles.mean
-    statements = headline(report, "main")
+    statements = headline(report, "main", 50_000_000)
     assert [one.figure for one in statements] == [
         f"{report.cycles.ratio:.2f} times fewer"
         if report.cycles.ratio >= 1
@@ -383,16 +369,30 @@ def test_the_headline_of_a_build_has_its_figures(build: Path) -> None:
         f"{report.energy.ratio or 0:.2f} times less",
         f"{100 * (report.accuracy.staged - report.accuracy.full):+.2f} points",
         "no guarantee",
+        f"{report.stages[0].share or 0:.1%} leave early",
         "not verified",
+        "no board",
     ]
-    assert f"{report.cycles.mean:,.0f} in the mean" in statements[0].sentence
-    verified = replace(report, verified=Verified(20, 0, 1, 1))
-    assert headline(verified, "main")[-1].figure == "20 verified"
-    assert headline(replace(report, verified=Verified(20, 3, 1, 1)), "main")[-1].figure == "WRONG"
-    without = replace(report, accuracy=None, cycles=replace(report.cycles, mean=None, ratio=None))
-    assert [one.figure for one in headline(replace(without, energy=replace(report.energy, mean_uj=None)), "main")] == [
-        "not verified"
-    ]
+    mean, worst = report.cycles.mean, report.cycles.worst
+    assert (
+        f"{mean:,.0f} ({mean / 50_000:.2f} ms) in the mean, {worst:,} ({worst / 50_000:.2f} ms)"
+        in statements[0].sentence
+    )
+    assert "energy estimated; nothing was measured" in statements[-1].sentence
+
+
+@pytest.mark.parametrize(("mismatches", "figure"), [(0, "20 verified"), (3, "WRONG")])
+def test_the_headline_says_what_was_verified(build: Path, mismatches: int, figure: str) -> None:
+    report = replace(read_report(build / "report.json"), verified=Verified(20, mismatches, 1, 1))
+    assert headline(report, "main", 50_000_000)[-2].figure == figure
+
+
+def test_the_headline_leaves_out_what_is_not_known(build: Path) -> None:
+    report = read_report(build / "report.json")
+    stages = tuple(replace(one, share=None) for one in report.stages)
+    cycles, energy = replace(report.cycles, mean=None, ratio=None), replace(report.energy, mean_uj=None)
+    without = replace(report, accuracy=None, stages=stages, cycles=cycles, energy=energy)
+    assert [one.figure for one in headline(without, "main", 50_000_000)] == ["not verified", "no board"]
 
 
 def test_test_and_calibration_results_share_no_axis() -> None:

@@ -106,8 +106,8 @@ def test_texts_in_charts_do_not_cover_each_other(tab: Tab, tmp_path: Path) -> No
     for chart in tab.run(texts):
         assert {"A1", "B1"} <= {text for text, *_ in chart}  # chosen
         assert sum(text[0] in "AB" for text, *_ in chart) >= 6
-        for (_, left, right, top, bottom), (_, *other) in combinations(chart, 2):
-            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top
+        for (one, left, right, top, bottom), (two, *other) in combinations(chart, 2):
+            assert right <= other[0] or other[1] <= left or bottom <= other[2] or other[3] <= top, (one, two)
 
 
 @pytest.mark.parametrize("width", [1280, 375])
@@ -139,7 +139,7 @@ def test_blocks_are_reached_and_read_by_keyboard(tab: Tab, page: Path) -> None:
     assert tab.run("document.activeElement.getBoundingClientRect().left") >= 0
     tab.press("Enter")
     assert tab.run("document.activeElement.id") == "main"
-    for _ in range(20):
+    for _ in range(40):
         tab.press("Tab")
         if tab.run("document.activeElement.matches('#data .block')"):
             break

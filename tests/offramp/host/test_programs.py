@@ -110,7 +110,6 @@ def test_builds_with_it_leave_nothing(
         ("unicorn", ["build", "{spec}", "-o", "{out}"]),
         ("elftools", ["build", "{spec}", "-o", "{out}", "--images", "0"]),
         ("capstone", ["build", "{spec}", "-o", "{out}", "--images", "0"]),
-        ("matplotlib", ["compare", "{spec}", "-o", "{out}"]),
     ],
 )
 def test_a_missing_library_is_found_before_the_planning(tmp_path: Path, module: str, words: list[str]) -> None:

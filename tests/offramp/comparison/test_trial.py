@@ -1,0 +1,167 @@
+"""Thresholds that are tried by hand, without a browser: stops, lines for the spec, p-values, the best that is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.comparison.facts import Facts, facts_of
+from offramp.comparison.fronts import front_of
+from offramp.comparison.trial import CALIBRATION, TEST, Trial, p_values
+from offramp.pipeline.evaluate import Evaluation, evaluate_plan
+from offramp.pipeline.judged import judged_again
+from offramp.pipeline.planning import Planned
+from offramp.planner.exits.guarantee import p_value
+from offramp.planner.ir.chain import Chain, with_threshold
+from offramp.planner.reference.profile import exit_indices
+from tests.helpers.plans import plan_of
+from tests.helpers.specs import FRONT, TINY, write_spec
+from tests.helpers.trials import LABELS, three_stages
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["three stages", "by class"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    return plan_of(three_stages(tmp_path_factory.mktemp("trial"), per_class=request.param))
+
+
+@pytest.fixture(scope="module")
+def evaluation(made: Planned) -> Evaluation:
+    found = evaluate_plan(made.plan)
+    assert found
+    return found
+
+
+@pytest.fixture(scope="module")
+def trial(made: Planned, evaluation: Evaluation) -> Trial:
+    found = facts_of(made, evaluation).trial
+    assert isinstance(found, Trial)
+    return found
+
+
+def chain_with(made: Planned, trial: Trial, positions: list[int]) -> Chain:
+    """The plan's chain with the thresholds of a setting."""
+    limits = [one.stops[at] for one, at in zip(trial.sliders, positions, strict=True)]
+    stages = {}
+    for number, stage in enumerate(made.chain.exits[:-1]):
+        own = tuple(limit for one, limit in zip(trial.sliders, limits, strict=True) if one.stage == number)
+        stages[stage.name] = own if stage.rule.by_class else own[0]
+    return with_threshold(made.chain, stages)
+
+
+def test_levels_say_who_leaves_where_at_every_stop(made: Planned, evaluation: Evaluation, trial: Trial) -> None:
+    """As the chain itself does with these thresholds, on the test data."""
+    found = next(one for one in trial.sets if one.name == TEST)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        positions = [int(rng.integers(len(one.stops))) for one in trial.sliders]
+        expected = exit_indices(chain_with(made, trial, positions), evaluation.profiled)
+        assert (found.leaving(positions) == expected).all()
+
+
+def test_sliders_go_from_nobody_to_everybody_past_the_plan(made: Planned, trial: Trial) -> None:
+    for images in trial.sets:
+        last = len(trial.stages) - 1
+        assert (images.leaving([0] * len(trial.sliders)) == last).all()
+        assert (images.leaving([len(one.stops) - 1 for one in trial.sliders]) == 0).all()
+    rules = [stage.rule for stage in made.chain.exits[:-1]]
+    planned = [limit for rule in rules for limit in rule.by_class or [rule.threshold]]
+    assert [one.stops[one.planned] for one in trial.sliders] == planned
+    assert [one.label for one in trial.sliders if one.label] in ([], list(LABELS))
+
+
+def test_the_planned_setting_has_the_figures_of_the_plan(made: Planned, trial: Trial) -> None:
+    """Those of the calibration, and of the test behind its guarantee."""
+    known, images = made.plan.calibration, next(one for one in trial.sets if one.name == CALIBRATION)
+    assert known and known.risk and trial.risk
+    leaving = images.leaving([one.planned for one in trial.sliders])
+    right = images.right[leaving, np.arange(len(leaving))]
+    assert np.array(trial.cycles)[leaving].mean() == pytest.approx(known.mean_cycles)
+    assert right.mean() == pytest.approx(known.accuracy.staged)
+    assert tuple((leaving == stage).mean() for stage in range(len(trial.stages))) == pytest.approx(known.shares)
+    assert images.tested == known.risk.images == 200
+    assert (images.right[-1] & ~right)[: images.tested].sum() == known.risk.losses
+    assert trial.risk.p_values[known.risk.losses] == known.risk.p_value
+
+
+def test_what_was_calibrated_just_now_is_what_a_plan_that_is_read_gives(made: Planned) -> None:
+    again = judged_again(made.plan, made.device)
+    assert again and made.judged
+    for name in ("confidence", "group", "right"):
+        assert (getattr(again, name) == getattr(made.judged, name)).all()
+
+
+def test_the_lines_of_the_spec_make_the_same_stages(made: Planned, trial: Trial) -> None:
+    assert trial.lines
+    text = trial.lines.texts[0]
+    for number, after in zip(trial.lines.sliders, trial.lines.texts[1:], strict=True):
+        slider = trial.sliders[number]
+        text += f"{slider.stops[slider.planned] / slider.unit}{after}"
+    path = Path(made.plan.spec.where.file)
+    before = path.read_text(encoding="utf-8").split("calibrate:")[0]
+    other = path.with_name("copied.yaml")
+    other.write_text(before + text, encoding="utf-8")
+    copied = plan_of(other)
+    assert [stage.exit for stage in copied.chain.exits[:-1]] == [stage.exit for stage in made.chain.exits[:-1]]
+    assert [stage.name for stage in copied.chain.stages] == [stage.name for stage in made.chain.stages]
+    assert copied.plan.placed.placement.weights == made.plan.placed.placement.weights
+
+
+@pytest.mark.parametrize(("images", "rate"), [(1, 0.5), (30, 0.3), (500, 0.01), (6667, 0.002)])
+def test_the_table_of_p_values_is_the_tools(images: int, rate: float) -> None:
+    found = p_values(images, rate)
+    for losses in {*range(min(images, 200)), images // 2, images - 1}:
+        assert found[min(losses, len(found) - 1)] == p_value(losses, images, rate)
+
+
+def test_the_best_settings_are_no_worse_than_the_planned_one(trial: Trial) -> None:
+    images = next(one for one in trial.sets if one.name == CALIBRATION)
+    reached = front_of(trial, images, trial.cycles)
+    leaving = images.leaving([one.planned for one in trial.sliders])
+    cost = float(np.array(trial.cycles)[leaving].mean())
+    right = float(images.right[leaving, np.arange(len(leaving))].mean())
+    assert any(mean <= cost and share >= right for mean, share in reached)
+    assert list(reached) == sorted(reached) and len({share for _, share in reached}) == len(reached)
+
+
+def test_given_thresholds_are_tried_on_the_test_data_only(tmp_path: Path) -> None:
+    made = plan_of(write_spec(tmp_path, FRONT))
+    found = facts_of(made, evaluate_plan(made.plan))
+    assert isinstance(found.trial, Trial) and found.reached is None
+    assert [one.name for one in found.trial.sets] == [TEST] and found.trial.risk is None
+    assert found.reasons.how == ("The spec names the stages and gives their thresholds: nothing was chosen.",)
+
+
+def test_what_cannot_be_tried_says_why(tmp_path: Path) -> None:
+    alone = plan_of(write_spec(tmp_path, TINY.spec("stages: [{network: main}]\n", main="")))
+    assert facts_of(alone, evaluate_plan(alone.plan)).trial == "There is one stage, so there is no threshold."
+    made = plan_of(write_spec(tmp_path, FRONT))
+    assert facts_of(made, None).trial == "The spec names no data on which it is known what is right."
+
+
+def test_ways_take_what_the_budget_says(made: Planned, evaluation: Evaluation) -> None:
+    facts = facts_of(made, evaluation)
+    assert tuple(way.cycles for way in facts.ways) == made.cycles.cost_by_exit
+    first = facts.ways[0].parts
+    assert first[0].name == "load the input" and first[0].accesses > 0 and first[0].instructions > first[0].accesses
+    assert [part.layer for part in facts.ways[-1].parts if part.layer is not None] == list(range(facts.layer_count))
+    assert all(part.source and part.tag for part in facts.ways[-1].parts)
+
+
+def test_samples_are_the_surest_the_least_sure_and_the_wrong(made: Planned, evaluation: Evaluation) -> None:
+    facts: Facts = facts_of(made, evaluation)
+    for stage, found in enumerate(facts.samples):
+        here = np.flatnonzero(evaluation.exit_index == stage)
+        assert found.images == len(here)
+        kinds = dict(found.kinds)
+        if not found.images:
+            assert kinds == {}
+            continue
+        rule = made.chain.exits[stage].exit
+        assert rule and evaluation.right is not None
+        sure = [one.confidence for one in (*kinds["surest"], *reversed(kinds["least sure"]))]
+        assert sure == sorted(sure, key=lambda one: one or 0.0, reverse=rule.measure != "entropy")
+        assert not any(one.right for one in kinds["wrong"])
+        assert found.confusion and sum(map(sum, found.confusion.counts)) == len(here)
+        assert sum(one.count for one in found.confusion.mistakes) == (~evaluation.right[stage][here]).sum()
