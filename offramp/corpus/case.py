@@ -46,6 +46,7 @@ def load_case(folder: Path, device: Device) -> Case:
             avg_pool_rounding="--avg-pool-rounding" in arguments,
             output_width=_number(arguments, "--output-width"),
             stop_after=_number(arguments, "--stop-after"),
+            start_layer=_number(arguments, "--start-layer") or 0,
         )
         pixels = _int8(sample)
         shape = Shape(*pixels.shape)
@@ -77,7 +78,7 @@ def _case_weights(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[LayerWeights,
         out, inputs, rows, cols = (*weights.shape, 1, 1)[:4]
         shape = (out, inputs, rows, cols)
         bias = _int8(arrays[f"b{index}"]) if f"b{index}" in arrays else None
-        shift = int(arrays["output_shift"][index]) - (8 - int(bits))
+        shift = int(arrays["output_shift"][index]) - (8 - abs(int(bits)))
         found.append(
             LayerWeights(
                 name=f"w{index}",

@@ -53,10 +53,25 @@ class Placement:
     write_gap: int
 
 
+@dataclass(frozen=True)
+class Modes:
+    """What only some devices can do. `tcalc` None: as `readahead` implies it."""
+
+    bypass: bool
+    calcx4: bool
+    readahead: bool
+    tcalc: bool | None
+    read_gap: int
+
+
 @dataclass(frozen=True, eq=False)
 class LayerDescription:
-    """A layer as the YAML states it. None: not stated, and the default depends on other layers or the weights."""
+    """A layer as the YAML states it. None: not stated, and the default depends on other layers or the weights.
 
+    `number`: its place in the file, by which other layers refer to it. `index`: its place among the layers that run.
+    """
+
+    number: int
     index: int
     entry: Entry
     name: str | None
@@ -77,15 +92,16 @@ class LayerDescription:
     in_crop: tuple[int, int]
     out_channels: int | None
     output: bool
+    modes: Modes
 
     @property
     def label(self) -> str:
-        return f"layer {self.index} ({self.name})" if self.name else f"layer {self.index}"
+        return f"layer {self.number} ({self.name})" if self.name else f"layer {self.number}"
 
     @property
     def takes_weights(self) -> bool:
         """The layer has weights of its own in a checkpoint."""
-        return self.op != "passthrough" and self.convolution.weight_source is None and not self.entry["bypass"]
+        return self.op != "passthrough" and self.convolution.weight_source is None and not self.modes.bypass
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +147,7 @@ def _read_layer(index: int, entry: Entry, problems: list[Diagnostic]) -> LayerDe
     op, function = entry["op"]
     eltwise = entry["eltwise"] or function
     layer = LayerDescription(
+        number=index,
         index=index,
         entry=entry,
         name=entry["name"],
@@ -157,6 +174,13 @@ def _read_layer(index: int, entry: Entry, problems: list[Diagnostic]) -> LayerDe
         in_crop=entry["in_crop"],
         out_channels=entry["out_channels"],
         output=entry["output"],
+        modes=Modes(
+            bypass=bool(entry["bypass"]),
+            calcx4=bool(entry["calcx4"]),
+            readahead=bool(entry["readahead"]),
+            tcalc=entry["tcalc"],
+            read_gap=entry["in_skip"] or 0,
+        ),
     )
     _check_layer(layer, problems)
     return layer
@@ -257,12 +281,11 @@ def find_buffer(description: Description, reference: int | str) -> RollingBuffer
 
 
 def find_layer(description: Description, reference: int | str) -> int | None:
-    """Number of the layer that `reference` names (-1 for the network's input), None if there is none."""
+    """Index of the layer that `reference` names (-1 for the network's input), None if there is none that runs."""
     if isinstance(reference, int):
-        return reference if -1 <= reference < len(description.layers) else None
+        places = {layer.number: layer.index for layer in description.layers}
+        return -1 if reference == -1 else places.get(reference)
     if reference.lower() == "input":
         return -1
-    for layer in description.layers:
-        if layer.name and layer.name.lower() == reference.lower():
-            return layer.index
-    return None
+    named = (layer.index for layer in description.layers if layer.name and layer.name.lower() == reference.lower())
+    return next(named, None)

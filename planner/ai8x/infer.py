@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.buffer_windows import buffer_read, buffer_written, read_buffer, write_buffer
@@ -12,9 +14,13 @@ from offramp.planner.ai8x.description import Description, LayerDescription, find
 from offramp.planner.ai8x.reading import read_layers, refuse
 from offramp.planner.ai8x.unsupported import square_pool_stride
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
-from offramp.planner.hardware.hw_layer import WORD_BYTES, lowest_processors, passes_of
+from offramp.planner.hardware.hw_layer import BYTE_BITS, WORD_BYTES, lowest_processors, passes_of, window_reach
 from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, RollingBuffer, Shape
 from offramp.planner.rules.docstrings import message_of
+
+
+BINARY = -1  # `weight_bits` of weights that are -1 and +1
+BYPASS_SHIFT = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +54,7 @@ def _infer(stated: LayerDescription, done: Sequence[Layer], inference: Inference
         read = read_layers(stated, inputs, done, inference.input_shape)
     in_shape = read.shape
     pool, pooled = _pooled(stated, in_shape)
-    weights = _weights(stated, inference)
+    weights = _weights(stated, in_shape, inference)
     out_shape = _out_shape(stated, weights, in_shape, pooled)
     passes = passes_of(in_shape.channels, inference.device)[0]
     crop_bytes = WORD_BYTES * passes * stated.operands * read.crop[0]
@@ -90,20 +96,49 @@ def _infer(stated: LayerDescription, done: Sequence[Layer], inference: Inference
         crop=read.crop,
         source=buffer.name if buffer else None,
         target=write_buffer(stated, into, out_shape, inference.device) if into else None,
+        groups=stated.convolution.groups,
+        binary=_is_binary(stated, weights),
+        bypass=stated.modes.bypass,
+        pool_dilation=stated.pooling.dilation,
+        read_gap=stated.modes.read_gap,
+        calcx4=stated.modes.calcx4,
+        readahead=stated.modes.readahead,
+        tcalc=_tcalc(stated, passes),
     )
 
 
-def _weights(stated: LayerDescription, inference: Inference) -> WeightShape | None:
+def _is_binary(stated: LayerDescription, weights: WeightShape | None) -> bool:
+    bits = stated.convolution.weight_bits or (weights and weights.bits)
+    return stated.op != "passthrough" and bits == BINARY
+
+
+def _tcalc(stated: LayerDescription, passes: int) -> bool:
+    """As the YAML says, else where a layer with several passes reads ahead."""
+    implied = stated.modes.readahead and passes > 1
+    return implied if stated.modes.tcalc is None else stated.modes.tcalc
+
+
+def _weights(stated: LayerDescription, shape: Shape, inference: Inference) -> WeightShape | None:
     if stated.op == "passthrough":
         return None
+    if stated.modes.bypass:
+        return _bypass_weights(stated, shape)
     if stated.index not in inference.weights:
         found = "its number of output channels is not known"
         raise refuse(stated, "op", f"{found}; give a checkpoint, its `output_processors`, or --classes")
     return inference.weights[stated.index]
 
 
+def _bypass_weights(stated: LayerDescription, shape: Shape) -> LayerWeights:
+    """Kernels of ones. By default sums come out as they are, which takes an `output_shift` of 7."""
+    inputs = shape.channels // stated.convolution.groups
+    sizes = (stated.out_channels or shape.channels, inputs, *stated.convolution.kernel)
+    ones = np.ones(sizes, np.int8)
+    return LayerWeights(name="bypass", shape=sizes, bits=BYTE_BITS, output_shift=BYPASS_SHIFT, weights=ones)
+
+
 def _weight_bits(stated: LayerDescription, weights: WeightShape | None) -> int:
-    """As the YAML says, else as the weights' source says, else 8. Binary weights (refused elsewhere) count as 1 bit."""
+    """As the YAML says, else as the weights' source says, else 8. Binary weights have 1 bit."""
     if stated.op == "passthrough":
         return 8
     return abs(stated.convolution.weight_bits or (weights and weights.bits) or 8)
@@ -174,8 +209,9 @@ def _pooled(stated: LayerDescription, shape: Shape) -> tuple[tuple[int, int], tu
     if stated.pooling.stride != (step, step) and shape.cols > 1 and not square_pool_stride(stated):
         found = f"`pool_stride: [{step}, {stated.pooling.stride[1]}]` of an input of {shape}"
         raise refuse(stated, "pool_stride", f"{found}. {message_of(square_pool_stride, {})}")
-    rows = (shape.rows - window[0]) // step + 1
-    cols = shape.cols if stated.op == "conv1d" else (shape.cols - window[1]) // step + 1
+    down, across = window_reach(window, stated.pooling.dilation)
+    rows = (shape.rows - down) // step + 1
+    cols = shape.cols if stated.op == "conv1d" else (shape.cols - across) // step + 1
     if rows < 1 or cols < 1:
         key = "avg_pool" if stated.pooling.average else "max_pool"
         message = f"a pooling window of {window[0]}x{window[1]} does not fit an input of {shape}"

@@ -11,6 +11,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ai8x.checkpoint import Checkpoint, layer_weights, load_checkpoint
 from offramp.planner.ai8x.description import Description, LayerDescription, find_layer, read_description
 from offramp.planner.ai8x.infer import Inference, infer_layers
+from offramp.planner.ai8x.order import in_order
 from offramp.planner.ai8x.parts import attached_heads, layers_of, listed, unused_layers
 from offramp.planner.ai8x.unsupported import check_description
 from offramp.planner.ai8x.weights import LayerWeights, WeightShape
@@ -44,14 +45,16 @@ DATASETS: Mapping[str, KnownData] = {
 class Options:
     """The options of the vendor's tool that change the network.
 
-    `output_width`: of the last layer; `stop_after`: index of the last layer that is kept; `no_bias`: layers whose
-    biases are dropped; `classes`: output channels of the last layer where no weights give them.
+    `output_width`: of the last layer; `stop_after`: number of the last layer that is kept, `start_layer`: of the first
+    one that runs; `no_bias`: layers whose biases are dropped; `classes`: output channels of the last layer where no
+    weights give them.
     """
 
     fifo: bool = False
     avg_pool_rounding: bool = False
     output_width: int | None = None
     stop_after: int | None = None
+    start_layer: int = 0
     no_bias: frozenset[int] = frozenset()
     classes: int | None = None
 
@@ -110,7 +113,11 @@ def infer_network(
         return None, problems + (check_description(description, device) if description else ())
     problems = check_description(description, device)
     shape, missing = _input_shape(description, input_shape)
-    last = len(description.layers) - 1 if options.stop_after is None else options.stop_after
+    try:
+        description = in_order(description, options.start_layer, device)
+    except InputError as error:
+        return None, problems + error.problems
+    last = _last(description, options)
     found, wrong = _assign(description, source, last, options)
     problems += missing + wrong
     if shape is None:
@@ -140,6 +147,12 @@ def infer_network(
     return network, problems + wrong
 
 
+def _last(description: Description, options: Options) -> int:
+    """Index of the last layer that is kept."""
+    found = None if options.stop_after is None else find_layer(description, options.stop_after)
+    return len(description.layers) - 1 if found is None else found
+
+
 def _input_shape(description: Description, given: Shape | None) -> tuple[Shape | None, tuple[Diagnostic, ...]]:
     known = DATASETS.get(description.dataset.lower())
     if shape := given or (known.shape if known else None):
@@ -153,6 +166,7 @@ def _assign(
 ) -> tuple[dict[int, WeightShape], tuple[Diagnostic, ...]]:
     """Weights by layer index: in order to the layers that take some, and copied where `weight_source` says so."""
     wanted = [layer for layer in description.layers[: last + 1] if layer.takes_weights]
+    wanted.sort(key=lambda layer: layer.number)
     problems: list[Diagnostic] = []
     found: dict[int, WeightShape]
     if source is None:

@@ -22,12 +22,18 @@ BYTE_BITS = 8
 WORD_BYTES = 4  # of data memory; one byte for each processor of an instance
 SQUARE = 9  # taps of a 3x3 kernel
 CENTRE = 4  # the tap in its middle
+AT_ONCE = 4  # outputs of a layer with `calcx4`
 
 Kind = Literal["conv3x3", "conv1x1", "conv1d", "flatten", "transposed", "passthrough"]
 
 
 def ceil_div(value: int, by: int) -> int:
     return -(-value // by)
+
+
+def window_reach(window: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns from the first to the last sample of a pooling window."""
+    return (window[0] - 1) * dilation[0] + 1, (window[1] - 1) * dilation[1] + 1
 
 
 def whole_instances(count: int, device: Device) -> int:
@@ -118,24 +124,40 @@ class HwLayer:
 
     @property
     def kernels(self) -> int:
-        """Kernels of each enabled processor."""
-        return self.slots * self.kernel_passes if self.weights is not None else 0
+        """Kernels of each enabled processor. A depthwise layer has one for each channel."""
+        slots = 1 if self.layer.depthwise else self.slots
+        return slots * self.kernel_passes if self.weights is not None else 0
+
+    @property
+    def at_once(self) -> int:
+        """Outputs that are computed at once, each with kernels from a physical memory of its own."""
+        return AT_ONCE if self.layer.calcx4 else 1
 
     @property
     def columns(self) -> int:
-        """Kernel columns of each enabled processor."""
-        return columns_of(self.kernels, self.taps, self.layer.weight_bits, self.device)
+        """Kernel columns of each enabled processor, in each physical memory that outputs at once take kernels from."""
+        return columns_of(self.kernels // self.at_once, self.taps, self.layer.weight_bits, self.device)
+
+    @property
+    def broadcast(self) -> bool:
+        """A depthwise layer that writes each channel for the processor that reads it."""
+        return self.layer.depthwise and self.processors == self.output_processors
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of weight memory, in all enabled processors together."""
-        return self.columns * self.processors.bit_count() * self.device.memories["weights"].word_bytes
+        columns = self.columns * self.at_once * self.processors.bit_count()
+        return columns * self.device.memories["weights"].word_bytes
 
     @property
     def bias_bytes(self) -> int:
-        """Bytes of bias memory: one for each output slot. A layer whose biases are all zero has none."""
+        """Bytes of bias memory: one for each output slot; of a depthwise layer, in each of its quadrants, one for each
+        processor of a quadrant and pass. A layer whose biases are all zero has none."""
         bias = self.layer.bias
-        return self.slots if bias is not None and bool(np.any(bias)) else 0
+        if bias is None or not bool(np.any(bias)):
+            return 0
+        depthwise = self.device.geometry.processors_per_quadrant * self.passes
+        return depthwise if self.layer.depthwise else self.slots
 
     @property
     def word_factor(self) -> int:
@@ -161,13 +183,20 @@ class HwLayer:
     def input_words(self) -> int:
         """Words of each instance that the layer reads, from RPTR_BASE on."""
         pixels = self.layer.in_shape.pixels
-        return ceil_div(pixels, WORD_BYTES) if self.layer.data_format == "CHW" else pixels * self.passes * self.operands
+        if self.layer.data_format == "CHW":
+            return ceil_div(pixels, WORD_BYTES)
+        return pixels * self.pixel_words - self.operands * self.layer.read_gap
+
+    @property
+    def pixel_words(self) -> int:
+        """Words from a pixel to the next one that the layer reads, in HWC format."""
+        return self.passes * self.operands * (self.layer.read_gap + 1)
 
     @property
     def cropped_words(self) -> tuple[int, int]:
         """Words of each instance that lie in front of and behind those, of the same tensor or rolling buffer."""
         front, behind = self.layer.crop
-        return front * self.passes * self.operands, behind * self.passes * self.operands
+        return front * self.pixel_words, behind * self.pixel_words
 
     @property
     def output_words(self) -> int:
@@ -209,9 +238,8 @@ def map_layer(layer: Layer, network: Network, device: Device) -> HwLayer:
         return _stretch(plain) if fits_stretched(layer, device) else _fold_dilation(plain)
     if kind == "conv1x1" and layer.op == "conv2d" and _next_to_streaming(layer, network):
         return _centre(plain)
-    if kind == "passthrough" and layer.operands > 1 and passes > 1 and not (passes == 2 and layer.operands == 2):
-        return replace(plain, folded=True)
-    return plain
+    several = kind == "passthrough" and layer.operands > 1 and passes > 1 and not passes == layer.operands == 2
+    return replace(plain, folded=several and "eltwise_passes" not in device.features)
 
 
 def fits_stretched(layer: Layer, device: Device) -> bool:
@@ -244,7 +272,7 @@ def _taps(layer: Layer, kind: Kind) -> int:
 
 def _flat_weights(layer: Layer, kind: Kind) -> npt.NDArray[np.int8] | None:
     """Weights as (out, in, taps); a flattening layer's as (out, channel * pixels + pixel, 1), as PyTorch has them."""
-    if layer.weights is None or kind == "passthrough":
+    if layer.weights is None or kind == "passthrough" or layer.bypass:
         return None
     return layer.weights.reshape(layer.weights.shape[0], layer.weights.shape[1], -1)
 

@@ -34,7 +34,7 @@ def trails(hw: HwLayer, read: Word, write: Word) -> bool:
     nothing = next_row < 0
     next_row, next_col = np.where(nothing, 0, next_row), np.where(nothing, 0, next_col)
     pixel = (next_row * hw.cols + next_col) * layer.pool_stride
-    needed = read + pixel * hw.passes * hw.operands
+    needed = read + pixel * hw.pixel_words
     output = np.arange(len(row))
     last = write + (((output + 1) * hw.expansion - 1) * (layer.write_gap + 1) + 1) * hw.word_factor - 1
     return bool(np.all((last < needed) | (next_row >= rows)))

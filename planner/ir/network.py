@@ -107,6 +107,14 @@ class Layer:
     crop: tuple[int, int] = (0, 0)  # pixels of the input in front of and behind those that it reads
     source: str | None = None  # the rolling buffer that it reads instead of a tensor
     target: Window | None = None  # where in a rolling buffer its output goes
+    groups: int = 1  # 1, or as many as channels: a depthwise convolution
+    binary: bool = False  # the weights, of 1 bit, are -1 and +1 instead of -1 and 0
+    bypass: bool = False  # `weights` are all 1, and take no memory
+    pool_dilation: tuple[int, int] = (1, 1)
+    read_gap: int = 0  # words that lie between those of two pixels and are not read
+    calcx4: bool = False  # four outputs at once
+    readahead: bool = False
+    tcalc: bool = False
 
     @property
     def label(self) -> str:
@@ -116,6 +124,10 @@ class Layer:
     @property
     def has_weights(self) -> bool:
         return self.op != "passthrough"
+
+    @property
+    def depthwise(self) -> bool:
+        return self.groups > 1
 
     @property
     def in_features(self) -> int:

@@ -173,9 +173,10 @@ def _pool(layer: Layer, data: Tensor, rounding: bool) -> Tensor:
     stride = layer.pool_stride
     if rows == cols == stride == 1:
         return data
-    last_row, last_col = data.shape[2] - rows, data.shape[3] - cols
+    down, across = layer.pool_dilation
+    height, width = stride * (layer.pooled[0] - 1) + 1, stride * (layer.pooled[1] - 1) + 1
     taps = [
-        data[:, :, row : last_row + row + 1 : stride, col : last_col + col + 1 : stride]
+        data[:, :, row * down : row * down + height : stride, col * across : col * across + width : stride]
         for row in range(rows)
         for col in range(cols)
     ]
@@ -201,6 +202,8 @@ def _accumulate(layer: Layer, data: Tensor) -> npt.NDArray[np.int32]:
     spread = tuple((k - 1) * layer.dilation + 1 for k in layer.kernel)
     windows = np.lib.stride_tricks.sliding_window_view(padded, spread, axis=(2, 3))
     windows = windows[..., :: layer.dilation, :: layer.dilation]
+    if layer.depthwise:
+        return _depthwise(layer, windows)
     n, _, rows, cols = windows.shape[:4]
     columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(weights[0].size, n * rows * cols)
     sums = np.matmul(weights.reshape(out, -1).astype(dtype), columns).astype(np.int32)
@@ -208,6 +211,16 @@ def _accumulate(layer: Layer, data: Tensor) -> npt.NDArray[np.int32]:
         sums += BIAS_SCALE * layer.bias.astype(np.int32)[:, None]
     images: npt.NDArray[np.int32] = sums.reshape(out, n, rows, cols).transpose(1, 0, 2, 3)
     return images
+
+
+def _depthwise(layer: Layer, windows: npt.NDArray[Floating]) -> npt.NDArray[np.int32]:
+    """Each channel with its own kernel, plus bias. `windows`: (N, channels, rows, cols, kernel rows, kernel cols)."""
+    assert layer.weights is not None
+    kernels = layer.weights[:, 0].astype(windows.dtype)
+    sums = np.einsum("nchwij,cij->nchw", windows, kernels).astype(np.int32)
+    if layer.bias is not None:
+        sums += BIAS_SCALE * layer.bias.astype(np.int32)[:, None, None]
+    return sums
 
 
 def _padded(layer: Layer, data: Tensor, dtype: type[Floating]) -> npt.NDArray[Floating]:

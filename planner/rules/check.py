@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from offramp.configs.device import Device
@@ -11,12 +11,27 @@ from offramp.planner.hardware.hw_layer import passes_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain
 from offramp.planner.ir.cuts import boundaries
 from offramp.planner.ir.network import Layer, Network
+from offramp.planner.rules.abilities import (
+    ABILITY_RULES,
+    conv1d_padding,
+    depthwise_bias,
+    depthwise_groups,
+    depthwise_processors,
+    depthwise_wide,
+    eltwise_bias,
+    four_outputs,
+    pool_dilation_reach,
+    pool_dilation_windows,
+    read_gap_once,
+    readahead_memories,
+    streamed_passthrough,
+)
 from offramp.planner.rules.buffers import BUFFER_RULES
 from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.rules.inputs import INPUT_RULES
 from offramp.planner.rules.memory import MEMORY_RULES
-from offramp.planner.rules.operators import OPERATOR_RULES
-from offramp.planner.rules.streams import STREAM_RULES
+from offramp.planner.rules.operators import OPERATOR_RULES, eltwise_passes, passthrough_pooling
+from offramp.planner.rules.streams import STREAM_RULES, streaming_padding
 
 LayerRule = Callable[[Layer, Network, Device], str | None]
 NetworkRule = Callable[[Network, Device], str | None]
@@ -56,15 +71,51 @@ def streaming_rows(network: Network, device: Device) -> str | None:
     return f"{used} words" if used > device.memories["tram"].words else None
 
 
+def binary_alike(network: Network, device: Device) -> str | None:
+    """Weights of 1 bit are either all 0 and -1 or all -1 and +1 (binary)."""
+    kinds = {layer.binary for layer in network.layers if layer.has_weights and layer.weight_bits == 1}
+    return "both kinds of 1-bit weights" if len(kinds) > 1 else None
+
+
 GROUPS: tuple[tuple[str, tuple[LayerRule, ...]], ...] = (
     ("Operators", OPERATOR_RULES),
     ("Data, weights and processors", MEMORY_RULES),
     ("Inputs from other layers", INPUT_RULES),
     ("Rolling data buffers", BUFFER_RULES),
     ("Streaming and FIFO input", STREAM_RULES),
+    ("Abilities that not every device has", ABILITY_RULES),
 )
 LAYER_RULES = tuple(rule for _, rules in GROUPS for rule in rules)
-NETWORK_RULES: tuple[NetworkRule, ...] = (layer_count, quadrant_zero, streaming_rows)
+NETWORK_RULES: tuple[NetworkRule, ...] = (layer_count, quadrant_zero, streaming_rows, binary_alike)
+
+# Rules that a feature of the device lifts, and rules that only devices with a feature, or with a limit, have.
+LIFTED: Mapping[LayerRule | NetworkRule, str] = {
+    eltwise_passes: "eltwise_passes",
+    passthrough_pooling: "passthrough_passes",
+    streaming_padding: "unpadded_streams",
+}
+NEEDED: Mapping[LayerRule | NetworkRule, str] = {
+    depthwise_groups: "depthwise",
+    depthwise_processors: "depthwise",
+    depthwise_wide: "depthwise",
+    depthwise_bias: "depthwise",
+    four_outputs: "calcx4",
+    pool_dilation_reach: "pool_dilation",
+    pool_dilation_windows: "pool_dilation",
+    read_gap_once: "read_gap",
+    readahead_memories: "readahead",
+    eltwise_bias: "eltwise_passes",
+    streamed_passthrough: "unpadded_streams",
+    conv1d_padding: "conv1d_pad_channels",
+    binary_alike: "binary_weights",
+}
+
+
+def holds_for(rule: LayerRule | NetworkRule, device: Device) -> bool:
+    """Whether a device has a rule."""
+    needed = NEEDED.get(rule)
+    known = needed is None or needed in device.features or needed in device.limits
+    return known and LIFTED.get(rule) not in device.features
 
 
 def check_chain(chain: Chain, device: Device) -> tuple[Diagnostic, ...]:
@@ -83,12 +134,13 @@ def check_network(network: Network, device: Device, head: bool = False) -> tuple
     numbers = numbers_of(device)
     problems = []
     for network_rule in NETWORK_RULES:
-        asked = network.layers and not (head and network_rule is quadrant_zero)
+        asked = network.layers and holds_for(network_rule, device) and not (head and network_rule is quadrant_zero)
         found = network_rule(network, device) if asked else None
         if found:
             problems.append(Diagnostic(network.where, f"{found}. {message_of(network_rule, numbers)}"))
+    layer_rules = [rule for rule in LAYER_RULES if holds_for(rule, device)]
     for layer in network.layers:
-        for rule in LAYER_RULES:
+        for rule in layer_rules:
             found = rule(layer, network, device)
             if found:
                 label = f"layer {layer.index} ({layer.name})" if layer.name else f"layer {layer.index}"

@@ -23,6 +23,7 @@ def numbers_of(device: Device) -> dict[str, int]:
         "columns": memories["weights"].words,
         "column_bytes": memories["weights"].word_bytes,
         "tram_words": memories["tram"].words,
+        "data_bank_bytes": memories["data"].bank_words * memories["data"].word_bytes,
     }
 
 

@@ -169,7 +169,8 @@ def source_gaps(layer: Layer, network: Network, device: Device) -> str | None:
     in_turn = layer.join == "channels" and (
         layer.operands > 1 or _share_processors(producers) or passes_of(layer.in_shape.channels, device)[0] > 1
     )
-    expected = len(producers) - 1 if len(producers) > 1 and in_turn else 0
+    parts = len(producers) if len(producers) > 1 and in_turn else 1
+    expected = parts * (layer.read_gap + 1) - 1
     gaps = sorted({producer.write_gap for producer in producers})
     placed = all(producer.out_offset is not None for producer in producers)
     wrong = [gap for gap in gaps if gap != expected and (gap or placed)]

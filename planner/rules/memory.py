@@ -31,7 +31,8 @@ def input_memory(layer: Layer, network: Network, device: Device) -> str | None:
     on: 4 bytes for each pixel, pass and operand, or 1 byte for each pixel in CHW format."""
     pixels = layer.in_shape.pixels
     passes = passes_of(layer.in_shape.channels, device)[0]
-    size = pixels if layer.data_format == "CHW" else WORD_BYTES * pixels * passes * layer.operands
+    words = pixels * passes * layer.operands * (layer.read_gap + 1)
+    size = pixels if layer.data_format == "CHW" else WORD_BYTES * words
     wrong = not layer.streaming and size + (layer.in_offset or 0) > device.instance_bytes
     return f"an input of {layer.in_shape} ({size} bytes) at {layer.in_offset or 0:#x}" if wrong else None
 
@@ -73,8 +74,8 @@ def write_step(layer: Layer, network: Network, device: Device) -> str | None:
 
 def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None:
     """The kernels of a layer fit the {columns} columns of {column_bytes} bytes that each processor has: one kernel for
-    each output channel and input pass (flattening: and pixel)."""
-    if not layer.has_weights:
+    each output channel and input pass (flattening: and pixel; depthwise: for each input pass)."""
+    if not layer.has_weights or layer.bypass:
         return None
     taps = layer.kernel[0] * layer.kernel[1]
     if layer.dilation > 1:
@@ -82,6 +83,7 @@ def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None
     passes, per_pass = passes_of(layer.out_shape.channels, device)
     kernels = passes * per_pass * passes_of(layer.in_shape.channels, device)[0]
     kernels *= layer.in_shape.pixels if layer.flatten else 1
+    kernels = passes if layer.depthwise else kernels
     columns = ceil_div(kernels * taps * layer.weight_bits, BYTE_BITS * device.memories["weights"].word_bytes)
     return f"{kernels} kernels ({columns} columns)" if columns > device.common_columns(layer.processors) else None
 
