@@ -10,8 +10,9 @@ from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Tens
 from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pack_bias, pack_weights
 from offramp.configs.device import Column, Device, Processor
 from offramp.planner.allocation.place import Placed
-from offramp.planner.allocation.requirements import streaming_bias_lead
-from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div, set_bits
+from offramp.planner.allocation.requirements import bias_lead, depthwise_bias
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div, quadrants_of, set_bits
+from offramp.planner.hardware.weight_memories import copies_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Segment, TensorId
 
 
@@ -57,8 +58,10 @@ def _runs(layers: Iterable[tuple[Placed, Collection[str]]]) -> tuple[WeightRun, 
         for slot in placed.requirements.chain.slots:
             if slot.name in names and slot.name in placed.placement.weights:
                 start = placed.placement.weights[slot.name]
-                for processor, data in pack_weights(placed.requirements.layer(slot)).items():
-                    columns.setdefault(processor, {})[start] = data
+                hw = placed.requirements.layer(slot)
+                for bank, further in enumerate(copies_of(hw)):
+                    for processor, data in pack_weights(hw, bank).items():
+                        columns.setdefault(processor, {})[start + further] = data
     return tuple(merge_runs(columns))
 
 
@@ -79,11 +82,13 @@ def _bias_runs(layers: Iterable[tuple[Placed, Collection[str]]]) -> tuple[BiasRu
     for placed, names in layers:
         device = placed.requirements.device
         for slot in placed.requirements.chain.slots:
-            place = placed.placement.biases.get(slot.name)
-            if place is not None and slot.name in names:
-                stage = placed.requirements.stage_of[slot.writes]
-                data = pack_bias(placed.requirements.layer(slot), streaming_bias_lead(stage, slot))
-                runs.append(BiasRun(device.bias_address(place.quadrant, place.start), data.view(np.int8)))
+            hw, stage = placed.requirements.layer(slot), placed.requirements.stage_of[slot.writes]
+            for quadrant in range(device.geometry.quadrants):
+                place = placed.bias(slot, quadrant)
+                name = depthwise_bias(slot.name, quadrant) if hw.layer.depthwise else slot.name
+                if place is not None and name in names:
+                    data = pack_bias(hw, bias_lead(stage, slot, device), quadrant)
+                    runs.append(BiasRun(device.bias_address(quadrant, place.start), data.view(np.int8)))
     return tuple(sorted(runs, key=lambda run: run.address))
 
 
@@ -130,7 +135,7 @@ def _chw_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
 
 def _hwc_runs(hw: HwLayer, base: int, device: Device) -> tuple[InputRun, ...]:
     lanes = device.geometry.processors_per_instance
-    stride = hw.passes * hw.operands
+    stride = hw.pixel_words
     words: dict[tuple[int, int], list[int]] = {}
     for operand in range(hw.operands):
         for channel in range(hw.layer.in_shape.channels):
@@ -171,7 +176,8 @@ def reload_words(placed: Placed, segment: Segment) -> tuple[int, int]:
     for slot in segment.slots:
         hw = placed.requirements.layer(slot)
         if hw.columns:
-            weights += hw.processors.bit_count() * (1 + ceil_div(hw.columns * column_bytes, WORD_BYTES))
-        if slot.name in placed.placement.biases:
-            biases += hw.bias_bytes + streaming_bias_lead(segment.stage, slot)
+            weights += hw.processors.bit_count() * (1 + ceil_div(hw.all_columns * column_bytes, WORD_BYTES))
+        if hw.bias_bytes:
+            quadrants = len(list(quadrants_of(hw.processors, hw.device))) if hw.layer.depthwise else 1
+            biases += quadrants * (hw.bias_bytes + bias_lead(segment.stage, slot, hw.device))
     return weights, biases

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from offramp.codegen.lower_common import Registers
 from offramp.codegen.lower_slots import network_of, reads_fifo, slot_registers
+from offramp.codegen.lower_window import reset_registers
 from offramp.codegen.program import Fields, Key, RegisterProgram, Switching, switching
 from offramp.codegen.segments import in_segments
+from offramp.configs.device import Device
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import quadrants_of
 from offramp.planner.ir.chain import Segment, Slot
@@ -34,7 +37,11 @@ def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
     """The same for the models of an image. What does not belong to a layer slot - the FIFO and its frames - is zero in
     the stages of a model that does not use it, if another one does."""
     models = [in_segments(placed) for placed in models]
-    programs = [[lower_segment(placed, one) for one in placed.requirements.chain.segments] for placed in models]
+    firsts = first_slots(models)
+    programs = [
+        [lower_segment(placed, one, first) for one, first in zip(placed.requirements.chain.segments, own, strict=True)]
+        for placed, own in zip(models, firsts, strict=True)
+    ]
     common = sorted({key for own in programs for program in own for key in program.settings if key.layer < 0})
     zero: dict[Key, Fields] = {key: {} for key in common} if len(models) > 1 else {}
     found = []
@@ -44,24 +51,54 @@ def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
     return tuple(found)
 
 
-def lower_segment(placed: Placed, segment: Segment) -> RegisterProgram:
-    """The registers of one run: every register of every slot it uses, in every quadrant that its stage uses, and
-    LCNT_MAX."""
+def first_slots(models: Sequence[Placed]) -> list[list[int]]:
+    """The first layer slot of every run of the models. Where a run can begin with any, each run has slots of its own as
+    long as there are some, so that a switch writes next to nothing; runs that read the FIFO begin with slot 0."""
+    device = models[0].requirements.device
+    runs = [(placed, one.slots) for placed in models for one in placed.requirements.chain.segments]
+    lengths = [placed.requirements.positions(slots)[-1] + 1 for placed, slots in runs]
+    begins = [0] * len(runs)
+    fifo = [reads_fifo(placed, slots) for placed, slots in runs]
+    free = max((length for length, first in zip(lengths, fifo, strict=True) if first), default=0)
+    for index, length in enumerate(lengths):
+        if fifo[index] or "start_slot" not in device.features:
+            continue
+        begins[index] = free if free + length <= device.geometry.layers else 0
+        free = begins[index] + length
+    found = iter(begins)
+    return [[next(found) for _ in placed.requirements.chain.segments] for placed in models]
+
+
+def lower_segment(placed: Placed, segment: Segment, first: int = 0) -> RegisterProgram:
+    """The registers of one run that begins with slot `first`: every register of every slot it uses, in every quadrant
+    that its stage uses, and LCNT_MAX."""
     device = placed.requirements.device
     quadrants = placed.requirements.quadrants(segment.stage)
     slots = segment.slots
+    positions = tuple(first + one for one in placed.requirements.positions(slots))
     settings: dict[Key, Fields] = {}
-    for index, slot in enumerate(slots):
+    for position, slot in zip(positions, slots, strict=True):
         for quadrant in quadrants:
             values = slot_registers(placed, slots, slot, quadrant)
-            for register in device.layer_registers():
-                if index < register.layers:
-                    settings[Key(quadrant, index, register.name)] = values.get(register.name, {})
+            settings |= _slot_settings(values, quadrant, position, device)
+            if slot.writes in placed.requirements.resets:
+                reset = reset_registers(values) if quadrant == quadrants[0] else {}
+                settings |= _slot_settings(reset, quadrant, position - 1, device)
     for quadrant in quadrants:
-        settings[Key(quadrant, -1, "LCNT_MAX")] = {"last_layer": len(slots) - 1}
+        settings[Key(quadrant, -1, "LCNT_MAX")] = {"last_layer": positions[-1]} | (
+            {"first_layer": first} if first else {}
+        )
     if reads_fifo(placed, slots):
         settings |= _fifo_settings(placed, slots, quadrants)
-    return RegisterProgram(segment.name, quadrants, len(slots), settings, _control(placed, slots))
+    return RegisterProgram(segment.name, quadrants, positions, settings, _control(placed, slots))
+
+
+def _slot_settings(values: Registers, quadrant: int, position: int, device: Device) -> dict[Key, Fields]:
+    return {
+        Key(quadrant, position, register.name): values.get(register.name, {})
+        for register in device.layer_registers()
+        if position < register.layers
+    }
 
 
 def _control(placed: Placed, slots: Sequence[Slot]) -> Fields:
@@ -69,6 +106,7 @@ def _control(placed: Placed, slots: Sequence[Slot]) -> Fields:
     fifo = reads_fifo(placed, slots)
     streams = any(slot.layer.streaming for slot in slots)
     return {
+        **_more_control(placed, slots),
         "clock_enable": 1,
         "express": 1,
         "pool_round": int(network_of(placed, slots).avg_pool_rounding),
@@ -76,6 +114,17 @@ def _control(placed: Placed, slots: Sequence[Slot]) -> Fields:
         "stream": int(streams),
         "circular": int(streams),
     }
+
+
+def _more_control(placed: Placed, slots: Sequence[Slot]) -> Fields:
+    """Fields that only some devices have: binary weights, and CHW data for a streaming layer."""
+    first = slots[0].layer
+    wanted = {
+        "binary_weights": any(slot.layer.binary for slot in slots),
+        "stream_chw": first.streaming and first.data_format == "CHW",
+    }
+    known = placed.requirements.device.registers["CTRL"].by_name
+    return {name: int(value) for name, value in wanted.items() if name in known}
 
 
 def fifo_ports(placed: Placed) -> tuple[int, ...]:
@@ -88,6 +137,7 @@ def _fifo_settings(placed: Placed, slots: Sequence[Slot], quadrants: tuple[int, 
     hw = placed.requirements.layer(slots[0])
     words = {"words": hw.input_words}
     enable = sum(1 << port for port in fifo_ports(placed))
-    fifo = {"almost_full": 2, "almost_empty": 2, "couple": 1, "enable": enable}
+    couple = int(placed.requirements.device.layer_form == "image")
+    fifo = {"almost_full": 2, "almost_empty": 2, "couple": couple, "enable": enable}
     frames: dict[Key, Fields] = {Key(quadrant, -1, "IFRM"): words for quadrant in quadrants}
     return {**frames, Key(0, -1, "FIFO_CTRL"): fifo}

@@ -29,21 +29,23 @@ class WeightRun:
     data: Bytes
 
 
-def pack_weights(hw: HwLayer) -> dict[Processor, Bytes]:
-    """Kernel columns of a layer for each of its processors: uint8 (columns, bytes of a column).
+def pack_weights(hw: HwLayer, bank: int = 0) -> dict[Processor, Bytes]:
+    """Kernel columns of a layer for each of its processors: uint8 (columns, bytes of a column). `bank`: of a layer that
+    computes several outputs at once, the number of the physical memory that they are for.
 
     Slots without an output channel, and channels that a ragged last pass lacks, get zeros: what lies there must not
     depend on another network's weights.
     """
     assert hw.weights is not None
-    kernels = _kernels(hw)
+    kernels = _kernels(hw, bank)
     bits = hw.layer.weight_bits
     width = hw.device.memories["weights"].word_bytes
     stream = np.zeros((len(kernels), hw.columns * width), np.uint8)
-    positions = np.arange(hw.kernels)
+    positions = np.arange(kernels.shape[1])
     base = positions * bits // BYTE_BITS * hw.taps
     shift = (positions * bits % BYTE_BITS).astype(np.uint8)
-    values = (kernels.view(np.uint8) & np.uint8((1 << bits) - 1)) << shift[None, :, None]
+    codes = (kernels < 0).astype(np.uint8) if hw.layer.binary else kernels.view(np.uint8) & np.uint8((1 << bits) - 1)
+    values = codes << shift[None, :, None]
     for tap in range(hw.taps):
         index = base + hw.taps - 1 - tap
         for part in range(BYTE_BITS // bits):
@@ -52,9 +54,14 @@ def pack_weights(hw: HwLayer) -> dict[Processor, Bytes]:
     return {processor: columns[place] for place, processor in enumerate(set_bits(hw.processors))}
 
 
-def _kernels(hw: HwLayer) -> npt.NDArray[np.int8]:
-    """Kernels by processor in the order of the kernel counter: int8 (processors, kernels, taps)."""
+def _kernels(hw: HwLayer, bank: int) -> npt.NDArray[np.int8]:
+    """Kernels by processor in the order of the kernel counter: int8 (processors, kernels, taps). Of outputs at once
+    each physical memory has every fourth."""
     assert hw.weights is not None
+    if hw.layer.depthwise:
+        own_kernels = np.zeros((hw.passes * hw.per_pass, hw.taps), np.int8)
+        own_kernels[: len(hw.weights)] = hw.weights[:, 0]
+        return np.ascontiguousarray(own_kernels.reshape(hw.passes, hw.per_pass, hw.taps).swapaxes(0, 1))
     outputs = np.array([hw.slot_of(channel) for channel in range(hw.weights.shape[0])])
     kernels = np.zeros((hw.per_pass, hw.slots, hw.pixels, hw.passes, hw.taps), np.int8)
     for channel in range(hw.layer.in_shape.channels):
@@ -64,7 +71,7 @@ def _kernels(hw: HwLayer) -> npt.NDArray[np.int8]:
         else:
             own = hw.weights[:, channel : channel + 1]  # (out, 1, taps)
         kernels[place, outputs, :, input_pass] = own
-    return kernels.reshape(hw.per_pass, hw.kernels, hw.taps)
+    return np.ascontiguousarray(kernels[:, bank :: hw.at_once]).reshape(hw.per_pass, -1, hw.taps)
 
 
 def merge_runs(runs: Mapping[Processor, Mapping[Column, Bytes]]) -> Iterator[WeightRun]:
@@ -93,12 +100,33 @@ def express_words(data: Bytes) -> npt.NDArray[np.uint32]:
     return padded.view(">u4").astype(np.uint32)
 
 
-def pack_bias(hw: HwLayer, lead: int = 0) -> Bytes:
-    """Bias bytes of a layer, one for each output slot, after `lead` dummies; zeros where a slot has no channel."""
+def pack_bias(hw: HwLayer, lead: int = 0, quadrant: int = 0) -> Bytes:
+    """Bias bytes of a layer, one for each output slot, after `lead` dummies; zeros where a slot has no channel. Of a
+    depthwise layer those of one quadrant."""
     assert hw.layer.bias is not None
+    if hw.layer.depthwise:
+        return _depthwise_bias(hw, quadrant)
     data = np.zeros(hw.slots, np.int8)
     data[[hw.slot_of(channel) for channel in range(len(hw.layer.bias))]] = hw.layer.bias
     return np.concatenate([np.zeros(lead, np.int8), data]).view(np.uint8)
+
+
+def _depthwise_bias(hw: HwLayer, quadrant: int) -> Bytes:
+    """A byte for each processor of a quadrant and pass: in the order of the places in a word, then of the instances,
+    where each processor writes for itself; else in the order of the processors, from the first one of the first
+    quadrant on (izer kbias.py)."""
+    assert hw.layer.bias is not None
+    width, lanes = hw.device.geometry.processors_per_quadrant, hw.device.geometry.processors_per_instance
+    processors = set_bits(hw.processors)
+    first = processors[0] % width if processors[0] // width == quadrant else 0
+    data = np.zeros((hw.passes, width), np.int8)
+    for channel, bias in enumerate(hw.layer.bias):
+        input_pass, place = divmod(channel, hw.per_pass)
+        own, unit = divmod(processors[place], width)
+        at = unit % lanes * lanes + unit // lanes if hw.broadcast else unit - first
+        if own == quadrant:
+            data[input_pass, at] = bias
+    return data.reshape(-1).view(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,13 +72,15 @@ def _stage(lowered: Lowered, index: int, segment: Segment) -> ProbeStage:
 
 def _layers(lowered: Lowered, index: int, segment: Segment) -> list[ProbeLayer]:
     count = lowered.placed.requirements.device.registers["LCNT_MAX"]
+    program = lowered.programs[index]
+    whole = program.settings[Key(program.quadrants[0], -1, "LCNT_MAX")]
     layers = []
     slots = segment.slots
     for layer, slot in enumerate(slots):
         following = slots[layer + 1] if layer + 1 < len(slots) else None
         streams_to = following if following and following.layer.streaming else None
         result = None if streams_to else tensor_layout(lowered.placed, slot.writes)
-        limit = count.encode({"last_layer": layer})
+        limit = count.encode({**whole, "last_layer": program.positions[layer]})
         layers.append(ProbeLayer(index, layer, slot, limit, result, streams_to))
     return layers
 

@@ -29,14 +29,19 @@ Fields = Mapping[str, int]
 class RegisterProgram:
     """Everything a stage needs in registers, zeros included: `settings` for its slots in its quadrants.
 
-    `control` holds the CTRL fields while the stage runs, without those of the start sequence.
+    `positions`: the layer slot of each of its layers. `control` holds the CTRL fields while the stage runs, without
+    those of the start sequence.
     """
 
     name: str
     quadrants: tuple[int, ...]
-    layers: int
+    positions: tuple[int, ...]
     settings: Mapping[Key, Fields]
     control: Fields
+
+    @property
+    def layers(self) -> int:
+        return len(self.positions)
 
     def encode(self, device: Device) -> dict[Key, int]:
         """32-bit values of all registers."""

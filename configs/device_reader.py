@@ -34,12 +34,19 @@ FEATURES = (
     "bypass",
     "calcx4",
     "depthwise",
+    "eltwise_passes",
+    "free_starts",
     "links",
+    "passthrough_passes",
+    "plain_biases",
     "pool_dilation",
+    "pool_reset",
     "read_gap",
     "readahead",
     "snoop",
+    "start_slot",
     "tcalc",
+    "unpadded_streams",
 )
 
 

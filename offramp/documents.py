@@ -1,8 +1,8 @@
 """The parts of the documentation that are made from the code, all written by `python -m offramp.documents`.
 
-docs/SUPPORTED.md comes from the rules of the device; the tables of keys in README.md, docs/CHOOSING.md and
-docs/TRAIN.md, between `<!-- NAME -->` and `<!-- end -->`, from the readers' tables; the questions of docs/SILICON.md
-from those that are asked; the listings of docs/TOUR.md from running the code above them.
+docs/SUPPORTED.md, and its like for other devices, come from the rules of the device; the tables of keys in README.md,
+docs/CHOOSING.md and docs/TRAIN.md, between `<!-- NAME -->` and `<!-- end -->`, from the readers' tables; the questions
+of docs/SILICON.md from those that are asked; the listings of docs/TOUR.md from running the code above them.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import DEFAULT, Device, device_names, load_device
 from offramp.configs.schema import Items, Key, Kind, Section
 from offramp.listings import with_listings
 from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.yaml_keys import LAYER_KEYS, TOP_KEYS
-from offramp.planner.rules.check import GROUPS, NETWORK_RULES
+from offramp.planner.rules.check import GROUPS, NETWORK_RULES, LayerRule, NetworkRule, holds_for
 from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.spec.keys import CHOICE_KEYS, MANUAL_KEYS
 from offramp.planner.spec.models import MODELS_KEYS
@@ -64,8 +64,10 @@ writes ones with integers, and they have no place for `output_shift`.
 def supported_page(device: Device) -> str:
     """The page's text, Markdown."""
     numbers = numbers_of(device)
-    parts = [_HEAD.format(device=device.name), _section("Network", NETWORK_RULES, numbers)]
-    parts += [_section(title, rules, numbers) for title, rules in GROUPS]
+    groups: tuple[tuple[str, Sequence[LayerRule | NetworkRule]], ...] = (("Network", NETWORK_RULES), *GROUPS)
+    held = [(title, [rule for rule in rules if holds_for(rule, device)]) for title, rules in groups]
+    parts = [_HEAD.format(device=device.name)]
+    parts += [_section(title, rules, numbers) for title, rules in held if rules]
     asked: tuple[Callable[..., Any], ...] = (*features.NETWORK_RULES, *features.LAYER_RULES)
     refused = [rule for rule in asked if features.FEATURES.get(rule) not in device.features]
     parts.append(_section("What a description can ask for and will not get", refused, numbers))
@@ -135,7 +137,13 @@ def documents(device: Device) -> dict[Path, str]:
     pages = {ROOT / name: with_tables((ROOT / name).read_text(encoding="utf-8")) for name in _WITH_TABLES}
     silicon = ROOT / "docs" / "SILICON.md"
     pages[silicon] = with_questions(silicon.read_text(encoding="utf-8"), device)
-    return {ROOT / "docs" / "SUPPORTED.md": supported_page(device), **pages}
+    supported = {_supported(name): supported_page(load_device(name)) for name in device_names()}
+    return {**supported, **pages}
+
+
+def _supported(device: str) -> Path:
+    """The page of what networks may contain on a device."""
+    return ROOT / "docs" / ("SUPPORTED.md" if device == DEFAULT else f"SUPPORTED-{device}.md")
 
 
 def tour() -> dict[Path, str]:

@@ -17,7 +17,7 @@ from offramp.configs.device import Column, Device
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 from offramp.corpus.case import Case, load_case
 from offramp.corpus.registers import Image, field, vendor_image
-from offramp.planner.allocation.requirements import MemoryRequirements, requirements_of, streaming_bias_lead
+from offramp.planner.allocation.requirements import MemoryRequirements, bias_lead, requirements_of
 from offramp.planner.hardware.energy import layer_energy
 from offramp.planner.ir.chain import INPUT_TENSOR, TensorId, whole
 from offramp.planner.ir.network import Network
@@ -138,7 +138,7 @@ def _biases(image: Image, requirements: MemoryRequirements) -> tuple[BiasUse, ..
             layer=number,
             quadrant=quadrant,
             start=field(image, Key(quadrant, slot.layer.index, "POST"), "bias_start", device),
-            length=requirements.layer(slot).slots + streaming_bias_lead(stage, slot),
+            length=requirements.layer(slot).slots + bias_lead(stage, slot, requirements.device),
         )
         for number, slot in enumerate(stage.slots)
         for quadrant in range(device.geometry.quadrants)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ def load_case(folder: Path, device: Device) -> Case:
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Damaged(Diagnostic(Where(str(folder)), f"is not a whole case, or damaged: {error!r}")) from error
     network = load_network(folder / "network.yaml", device, weights=weights, input_shape=shape, options=options)
+    if "--calcx4" in arguments:
+        network = replace(network, layers=tuple(replace(layer, calcx4=True) for layer in network.layers))
     return Case(folder.name, network, pixels, meta, "--overlap-data" in arguments)
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from offramp.configs.device import Device
+from offramp.configs.device import Device, device_names, load_device
 from offramp.configs.errors import Damaged, InputError, OfframpError
 from offramp.corpus import cases
 from offramp.corpus.case import load_case
 from offramp.corpus.explained import Explanation, Programs, load_explanations
-from offramp.corpus.registers import Difference, differences, our_image, vendor_image
+from offramp.corpus.registers import Difference, differences, in_our_slots, our_image, slot_order, vendor_image
 from offramp.corpus.synth import place_case
 from offramp.host.console import make_console
-from offramp.pipeline.devices import device_of_case, stated_device
+from offramp.pipeline.devices import device_of_case
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
         unexplained += bool(result.unexplained)
         explained += bool(result.explained) and not result.unexplained
         equal += not (result.explained or result.unexplained or result.refused)
-    for explanation in load_explanations(stated_device(args.device)):
+    devices = map(load_device, device_names())
+    for explanation in dict.fromkeys(one for device in devices for one in load_explanations(device)):
         if fields[explanation]:
             where = f"{', '.join(explanation.fields)}: {fields[explanation]} differ, cases: {affected[explanation]}"
             console.print(f"{where}. {explanation.reason}", markup=False)
@@ -82,7 +83,10 @@ def diff_case(folder: Path, device: Device) -> Comparison:
     try:
         case = load_case(folder, device)
         placed = place_case(case, device)
-        programs = Programs(placed, our_image(placed), vendor_image(folder, device), case.meta["izer_args"])
+        theirs = vendor_image(folder, device)
+        order = slot_order(theirs, device)
+        theirs = in_our_slots(theirs, order, device.geometry.layers)
+        programs = Programs(placed, our_image(placed), theirs, case.meta["izer_args"], order)
     except Damaged:
         raise
     except OfframpError as error:

@@ -25,12 +25,14 @@ EXPLAINED_FILE = Path(__file__).with_name("diff_explained.yaml")
 
 @dataclass(frozen=True, eq=False)
 class Programs:
-    """Our registers and the vendor's for the same network. `arguments`: of the vendor's tool."""
+    """Our registers and the vendor's for the same network, in our layer slots. `arguments`: of the vendor's tool;
+    `order`: its own slots in the order in which they run."""
 
     placed: Placed
     ours: Image
     theirs: Image
     arguments: Sequence[str]
+    order: Sequence[int] = ()
 
     @property
     def device(self) -> Device:
@@ -56,8 +58,8 @@ def kernels_moved(programs: Programs, difference: Difference) -> bool:
     taps = programs.placed.requirements.layer(slot).taps
     counts = set()
     for image in programs.images:
-        start = field(image, Key(quadrant, layer, "MCNT"), "start", programs.device)
-        counts.add(field(image, Key(quadrant, layer, "MCNT"), "last", programs.device) - start)
+        start, last = kernel_range(image, quadrant, layer, programs.device)
+        counts.add(last - start)
         first_byte = start // 8 * taps + field(image, Key(quadrant, layer, "ONED"), "start_byte", programs.device)
         column_bytes = programs.device.memories["weights"].word_bytes
         if not taps or start % 8 or first_byte % column_bytes:
@@ -65,9 +67,25 @@ def kernels_moved(programs: Programs, difference: Difference) -> bool:
     return len(counts) == 1
 
 
+def kernel_range(image: Image, quadrant: int, layer: int, device: Device) -> tuple[int, int]:
+    """Counters of a layer's first and last kernel."""
+    first, last = ("MCNT", "MCNT") if "MCNT" in device.registers else ("MCNT2", "MCNT1")
+    start = field(image, Key(quadrant, layer, first), "start", device)
+    return start, field(image, Key(quadrant, layer, last), "last", device)
+
+
+def four_outputs(programs: Programs, difference: Difference) -> bool:
+    """A layer that computes four outputs at once, with as many kernels in OCHAN."""
+    quadrant, layer, _ = difference.key
+    counts = {field(image, Key(quadrant, layer, "OCHAN"), "last", programs.device) for image in programs.images}
+    enabled = [field(image, Key(quadrant, layer, "POST"), "four_outputs", programs.device) for image in programs.images]
+    return all(enabled) and len(counts) == 1
+
+
 def bias_moved(programs: Programs, difference: Difference) -> bool:
-    """Both layers have a bias, each in one quadrant."""
-    return all(len(_bias_quadrants(image, difference.key.layer, programs.device)) == 1 for image in programs.images)
+    """Both layers have a bias, each in one quadrant, or in the same ones."""
+    ours, theirs = (_bias_quadrants(image, difference.key.layer, programs.device) for image in programs.images)
+    return len(ours) == len(theirs) == 1 or (bool(ours) and ours == theirs)
 
 
 def _bias_quadrants(image: Image, layer: int, device: Device) -> tuple[int, ...]:
@@ -108,6 +126,22 @@ def tensor_moved(programs: Programs, difference: Difference) -> bool:
     return set(shifts) == {shift}
 
 
+def idle_quadrant(programs: Programs, difference: Difference) -> bool:
+    """The layer has no processors in this quadrant, in either program."""
+    enable = difference.key._replace(name="EN")
+    return not any(field(image, enable, "processors", programs.device) for image in programs.images)
+
+
+def slots_in_order(programs: Programs, difference: Difference) -> bool:
+    """The vendor's program runs as many slots, which are compared in the order in which they run; ours from 0 on."""
+    limit = Key(difference.key.quadrant, -1, "LCNT_MAX")
+    return field(programs.ours, limit, "last_layer", programs.device) + 1 == len(programs.order)
+
+
+def _told(argument: str) -> Condition:
+    return lambda programs, difference: argument in programs.arguments and not difference.ours
+
+
 def plain_loading(programs: Programs, difference: Difference) -> bool:
     """The vendor's tool was told to load weights in the plain way."""
     return "--no-mexpress" in programs.arguments and (difference.ours, difference.theirs) == (1, 0)
@@ -121,7 +155,22 @@ def unused_powered_down(programs: Programs, difference: Difference) -> bool:
 
 CONDITIONS: dict[str, Condition] = {
     function.__name__: function
-    for function in (kernels_moved, bias_moved, only_bias_sources, tensor_moved, plain_loading, unused_powered_down)
+    for function in (
+        kernels_moved,
+        four_outputs,
+        bias_moved,
+        only_bias_sources,
+        tensor_moved,
+        idle_quadrant,
+        slots_in_order,
+        plain_loading,
+        unused_powered_down,
+    )
+} | {
+    "no_pipeline": _told("--no-pipeline"),
+    "external_ready": _told("--ext-rdy"),
+    "one_shot": _told("--one-shot"),
+    "snoop_loop": _told("--snoop-loop"),
 }
 
 
@@ -148,14 +197,15 @@ def load_explanations(device: Device, path: Path = EXPLAINED_FILE) -> tuple[Expl
     problems: list[Diagnostic] = []
     if set(data) != {"explained"} or not isinstance(data["explained"], list):
         raise InputError(Diagnostic(data.where, f"keys {', '.join(data)}; a list `explained` is expected"))
-    explanations = tuple(_explanation(entry, device, problems) for entry in data["explained"])
+    own = [entry for entry in data["explained"] if entry.get("form", device.layer_form) == device.layer_form]
+    explanations = tuple(_explanation(entry, device, problems) for entry in own)
     if problems:
         raise InputError(problems)
     return explanations
 
 
 def _explanation(entry: LineMap, device: Device, problems: list[Diagnostic]) -> Explanation:
-    if set(entry) != {"fields", "when", "reason"}:
+    if set(entry) - {"form"} != {"fields", "when", "reason"}:
         raise InputError(Diagnostic(entry.where, f"keys {', '.join(entry)}; fields, when and reason are expected"))
     for name in entry["fields"]:
         register, _, part = name.partition(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,31 @@ def vendor_image(case: Path, device: Device) -> Image:
     """Registers when the program of a corpus case has just started the accelerator. Damaged if it is."""
     program = read_program(case)
     return _image((write for phase in PHASES for write in _phase(program, phase)), device)
+
+
+def in_our_slots(theirs: Image, order: Sequence[int], count: int) -> Image:
+    """The vendor's registers with its layer slots numbered from 0 on in the order in which they run; slots that do not
+    run come behind those. `count`: slots of the device."""
+    rest = (slot for slot in range(count) if slot not in order)
+    places = {slot: place for place, slot in enumerate((*order, *rest))}
+    return {key._replace(layer=places.get(key.layer, key.layer)): value for key, value in theirs.items()}
+
+
+def slot_order(image: Image, device: Device) -> tuple[int, ...]:
+    """The slots of a run as LCNT_MAX and NXTLYR of the first quadrant say, in the order in which they run."""
+    limits = Key(0, -1, "LCNT_MAX")
+    last = field(image, limits, "last_layer", device)
+    if "start_slot" not in device.features:
+        return tuple(range(last + 1))
+    slot, order = field(image, limits, "first_layer", device), list[int]()
+    while slot not in order and slot < device.geometry.layers:
+        order.append(slot)
+        following = Key(0, slot, "NXTLYR")
+        if slot == last or field(image, following, "stop", device):
+            break
+        linked = field(image, following, "link", device)
+        slot = field(image, following, "next", device) if linked else slot + 1
+    return tuple(order)
 
 
 def _phase(program: Mapping[str, Any], phase: str) -> list[tuple[int, int]]:

@@ -18,7 +18,6 @@ from offramp.planner.hardware.hw_layer import BYTE_BITS, WORD_BYTES, lowest_proc
 from offramp.planner.ir.network import INPUT, Layer, ProcessorMap, RollingBuffer, Shape
 from offramp.planner.rules.docstrings import message_of
 
-
 BINARY = -1  # `weight_bits` of weights that are -1 and +1
 BYPASS_SHIFT = 7
 

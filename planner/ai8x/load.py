@@ -117,6 +117,9 @@ def infer_network(
         description = in_order(description, options.start_layer, device)
     except InputError as error:
         return None, problems + error.problems
+    if options.fifo and options.start_layer:
+        message = "a network whose input comes through the FIFO begins with layer 0"
+        problems += (Diagnostic(description.where, f"it is to begin with layer {options.start_layer}; {message}"),)
     last = _last(description, options)
     found, wrong = _assign(description, source, last, options)
     problems += missing + wrong
@@ -149,8 +152,8 @@ def infer_network(
 
 def _last(description: Description, options: Options) -> int:
     """Index of the last layer that is kept."""
-    found = None if options.stop_after is None else find_layer(description, options.stop_after)
-    return len(description.layers) - 1 if found is None else found
+    last = None if options.stop_after is None else find_layer(description, options.stop_after)
+    return len(description.layers) - 1 if last is None else last
 
 
 def _input_shape(description: Description, given: Shape | None) -> tuple[Shape | None, tuple[Diagnostic, ...]]:

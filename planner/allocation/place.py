@@ -11,13 +11,14 @@ from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible
 from offramp.planner.allocation.reload import FLASH, Reload, reload_price, with_reload
 from offramp.planner.allocation.requirements import (
     MemoryRequirements,
+    depthwise_bias,
     placement_problem,
     requirements_of,
 )
 from offramp.planner.allocation.suggest import Alternative, nearest
 from offramp.planner.ir.chain import Chain, Segment, Slot, TensorId
 from offramp.planner.placement.check import check
-from offramp.planner.placement.problem import Placement, Problem
+from offramp.planner.placement.problem import BiasPlace, Placement, Problem
 from offramp.planner.placement.solve import solve
 from offramp.planner.spec.spec import ReloadSpec
 
@@ -52,6 +53,12 @@ class Placed:
         """Start column of a layer's kernels; 0 for a layer without any."""
         owner = self.requirements.kernels.get(slot.name)
         return self.placement.weights[owner] if owner else 0
+
+    def bias(self, slot: Slot, quadrant: int) -> BiasPlace | None:
+        """Where a quadrant has biases of a layer; None if it has none."""
+        depthwise = self.requirements.layer(slot).layer.depthwise
+        place = self.placement.biases.get(depthwise_bias(slot.name, quadrant) if depthwise else slot.name)
+        return place if place and place.quadrant == quadrant else None
 
     def base(self, tensor: TensorId) -> Word:
         return self.bases[tensor]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from offramp.configs.errors import OfframpError
-from offramp.planner.allocation.requirements import MemoryRequirements, streaming_bias_lead
+from offramp.planner.allocation.requirements import MemoryRequirements, bias_lead
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div
 from offramp.planner.ir.cuts import segment_cuts
 from offramp.planner.placement.answer import Impossible, Undecided
@@ -166,8 +166,8 @@ def uses_of(requirements: MemoryRequirements, often: Frequency) -> Uses:
         hw = requirements.layer(slot)
         if slot.name in users:
             weights[slot.name] = use(users[slot.name], weight_words(hw))
-        if hw.bias_bytes:
-            length = hw.bias_bytes + streaming_bias_lead(requirements.stage_of[slot.writes], slot)
+        if hw.bias_bytes and not hw.layer.depthwise:  # those of depthwise layers stay
+            length = hw.bias_bytes + bias_lead(requirements.stage_of[slot.writes], slot, requirements.device)
             biases[slot.name] = use([slot.name], length)
     return Uses(*({name: one for name, one in kind.items() if one} for kind in (weights, biases)))
 
@@ -186,7 +186,7 @@ def external_bytes(requirements: MemoryRequirements, names: Iterable[str]) -> in
 def weight_words(hw: HwLayer) -> int:
     """Words that hold a layer's kernels as they are sent."""
     column_bytes = hw.device.memories["weights"].word_bytes
-    return hw.processors.bit_count() * ceil_div(hw.columns * column_bytes, WORD_BYTES)
+    return hw.processors.bit_count() * ceil_div(hw.all_columns * column_bytes, WORD_BYTES)
 
 
 def _parts(requirements: MemoryRequirements) -> dict[str, int]:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 
-from offramp.configs.device import Device
+from offramp.configs.device import Device, Word
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.groups import Group, Tensor, group_of, read_together
 from offramp.planner.hardware.cycles import late_start_cycles
-from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, instances_of, map_layer, passes_of, quadrants_of
+from offramp.planner.hardware.hw_layer import (
+    AT_ONCE,
+    WORD_BYTES,
+    HwLayer,
+    ceil_div,
+    instances_of,
+    map_layer,
+    passes_of,
+    quadrants_of,
+)
 from offramp.planner.hardware.streaming import buffer_words
 from offramp.planner.hardware.trailing import trails
+from offramp.planner.hardware.weight_memories import copies_of, rooms_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
 from offramp.planner.ir.network import ProcessorMap, RollingBuffer
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, Step, WeightBlock
@@ -50,6 +60,22 @@ class MemoryRequirements:
         }
 
     @cached_property
+    def resets(self) -> frozenset[TensorId]:
+        """Layers with a slot in front that resets the pooling: those that average right after a layer with operands,
+        where the device needs it (izer `avgpool_reset_layer`)."""
+        needed = "pool_reset" in self.device.features
+        return frozenset(
+            slot.writes
+            for before, slot in pairwise(self.chain.slots)
+            if needed and before.layer.operands > 1 and slot.layer.pool_average and slot.layer.pool != (1, 1)
+        )
+
+    def positions(self, slots: Sequence[Slot]) -> tuple[int, ...]:
+        """The layer slots of a run's layers, its first slot being 0; in between are those that reset."""
+        extra = accumulate(int(slot.writes in self.resets) for slot in slots)
+        return tuple(index + before for index, before in enumerate(extra))
+
+    @cached_property
     def stage_of(self) -> dict[TensorId, Stage]:
         return {slot.writes: stage for stage in self.chain.stages for slot in stage.slots}
 
@@ -74,29 +100,56 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
     """The placement problem of a chain. `overlap`: tensors may share words, as the user says."""
     device = requirements.device
     weights, biases = [], []
+    kernels = [requirements.layer(slot) for slot in requirements.chain.slots if requirements.layer(slot).columns]
+    common = device.common_columns(_union(hw.processors for hw in kernels))
     for slot in requirements.chain.slots:
         hw = requirements.layer(slot)
         if requirements.kernels.get(slot.name) == slot.name:
             users = [other for other in requirements.chain.slots if requirements.kernels.get(other.name) == slot.name]
             networks = requirements.chain.networks
             penalty = sum(late_start_cycles(other.layer, networks[other.network], device) for other in users)
-            weights.append(WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where, penalty))
-        if hw.bias_bytes:
-            stage = requirements.stage_of[slot.writes]
-            length = hw.bias_bytes + streaming_bias_lead(stage, slot)
-            extended = hw.kind == "flatten" and hw.kernel_passes > device.limits["passes"]
-            biases.append(BiasBlock(slot.name, length, requirements.quadrants(stage), extended, slot.layer.where))
+            block = WeightBlock(slot.name, hw.processors, hw.columns, None, slot.layer.where, penalty)
+            weights.append(replace(block, rooms=rooms_of(hw, common), copies=copies_of(hw)))
+        biases += _bias_blocks(requirements, slot)
     return Problem(
         weights=tuple(weights),
         biases=tuple(biases),
         data=tuple(_buffer_of(requirements, group) for group in requirements.groups),
-        # What longer weight memories have beyond the shortest one in use stays free.
-        columns=device.common_columns(_union(block.processors for block in weights)),
+        columns=common,
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
         data_words=device.memories["data"].words,
-        overlaps=_all_pairs(_transient(requirements)) if overlap else _trailing(requirements),
+        overlaps=_all_pairs(_transient(requirements)) if overlap else _trailing(requirements) | _woven(requirements),
+        bias_multiple=bias_multiple(device),
     )
+
+
+def _bias_blocks(requirements: MemoryRequirements, slot: Slot) -> list[BiasBlock]:
+    """The biases of a layer: a block in one of the stage's quadrants or, depthwise, one in each of its own."""
+    hw, device = requirements.layer(slot), requirements.device
+    stage = requirements.stage_of[slot.writes]
+    if not hw.bias_bytes:
+        return []
+    multiple = bias_multiple(device)
+    length = ceil_div(hw.bias_bytes + bias_lead(stage, slot, device), multiple) * multiple
+    where = slot.layer.where
+    if hw.layer.depthwise:
+        quadrants = quadrants_of(hw.processors, device)
+        return [BiasBlock(depthwise_bias(slot.name, one), length, (one,), where=where) for one in quadrants]
+    at_zero = hw.kind == "flatten" and hw.kernel_passes > device.limits["passes"]
+    at_zero = at_zero and "plain_biases" not in device.features
+    return [BiasBlock(slot.name, length, requirements.quadrants(stage), at_zero, where)]
+
+
+def depthwise_bias(layer: str, quadrant: int) -> str:
+    """Name of a depthwise layer's bias block in a quadrant."""
+    return f"{layer}@{quadrant}"
+
+
+def bias_multiple(device: Device) -> int:
+    """What start and length of bias blocks are a multiple of: where outputs can be computed at once, biases are counted
+    in as many."""
+    return AT_ONCE if "calcx4" in device.features else 1
 
 
 def kernel_key(hw: HwLayer) -> tuple[object, ...]:
@@ -106,9 +159,11 @@ def kernel_key(hw: HwLayer) -> tuple[object, ...]:
     return hw.processors, hw.layer.weight_bits, hw.passes, hw.pixels, slots, hw.weights.shape, hw.weights.tobytes()
 
 
-def streaming_bias_lead(stage: Stage, slot: Slot) -> int:
-    """Dummy bias bytes in front of a layer's own: a streaming layer 0 counts one ahead (izer kbias.py)."""
-    return 1 if slot is stage.slots[0] and slot.layer.streaming else 0
+def bias_lead(stage: Stage, slot: Slot, device: Device) -> int:
+    """Dummy bias bytes in front of a layer's own: on some devices a streaming layer 0 counts one ahead (izer
+    kbias.py)."""
+    ahead = slot is stage.slots[0] and slot.layer.streaming and "plain_biases" not in device.features
+    return 1 if ahead else 0
 
 
 def _layout_problems(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> list[Diagnostic]:
@@ -177,7 +232,7 @@ def _output_tensor(chain: Chain, device: Device, slot: Slot, layer: HwLayer) -> 
     base = device.instance_of(layer.first_slot)
     top = device.instance_of(layer.output_processors.bit_length() - 1)
     instances = tuple(range(base, top + 1))
-    if layer.kind == "passthrough":
+    if layer.kind == "passthrough" or layer.layer.depthwise:
         instances = instances_of(layer.output_processors, device)
     kept = chain.keep_offsets[slot.network] and slot.layer.out_offset is not None and slot.into is None
     offset = slot.layer.out_offset // WORD_BYTES if kept and slot.layer.out_offset is not None else None
@@ -250,6 +305,26 @@ def _trailing(requirements: MemoryRequirements) -> frozenset[frozenset[str]]:
         if placed and trails(requirements.layer(slot), source.offset or 0, written.offset or 0):
             pairs.add(frozenset((source.id, written.id)))
     return frozenset(pairs)
+
+
+def _woven(requirements: MemoryRequirements) -> frozenset[frozenset[str]]:
+    """Pairs of tensors that the YAML places in each other's write gaps, where one of them is read with a gap."""
+    gaps = any(slot.layer.read_gap for slot in requirements.chain.slots)
+    placed = {}
+    for slot in requirements.chain.slots if gaps else ():
+        offset = requirements.tensors[slot.writes].offset
+        if slot.layer.write_gap and offset is not None:
+            placed[slot.writes] = _written_words(requirements.layer(slot), offset)
+    return frozenset(
+        frozenset((one, other)) for one, other in combinations(placed, 2) if not placed[one] & placed[other]
+    )
+
+
+def _written_words(hw: HwLayer, base: Word) -> set[Word]:
+    """Words of each instance that a layer writes, from `base` on."""
+    step = hw.word_factor * (hw.layer.write_gap + 1)
+    words = range(hw.out_rows * hw.out_cols * hw.expansion)
+    return {base + step * word + part for word in words for part in range(hw.word_factor)}
 
 
 def _transient(requirements: MemoryRequirements) -> list[str]:

@@ -24,8 +24,14 @@ def furthest_ends(placed: Placed, stage: Stage) -> tuple[int, ...]:
     for first in reversed(range(len(slots))):
         later = ends[first + 1] if first + 1 < len(slots) else len(slots)
         others = [at for at in range(first + 1, len(slots)) if apart and apart[first][at]]
-        ends[first] = min(first + most, later, *others)
+        within = _within(placed, slots[first:], most)
+        ends[first] = min(first + within, later, *others)
     return tuple(ends)
+
+
+def _within(placed: Placed, slots: Sequence[Slot], most: int) -> int:
+    """How many layers, from the first one on, have slots in one run."""
+    return sum(position < most for position in placed.requirements.positions(slots))
 
 
 def cuts_at(chain: Chain, stage: Stage, names: Collection[str], device: Device) -> tuple[int, ...] | None:

@@ -62,6 +62,8 @@ def layer_cycles(layer: Layer, network: Network, device: Device, kernel_start: C
 
 def late_start_cycles(layer: Layer, network: Network, device: Device) -> int:
     """Cycles that a layer takes longer for each column that its kernels start above 0."""
+    if "free_starts" in device.features:
+        return 0
     return layer_cycles(layer, network, device, 1).cycles - layer_cycles(layer, network, device).cycles
 
 
@@ -149,7 +151,7 @@ def _convolution(hw: HwLayer, kernel_start: Column) -> int:
 
     cycles = pad_rows * pad_row + filling * filling_row
     cycles += (window.rows - filling) * row(pixel) + pad_rows * row(pad_pixel)
-    cycles += _pad_penalty(hw, window) * kernel_start
+    cycles += 0 if "free_starts" in hw.device.features else _pad_penalty(hw, window) * kernel_start
     extended = hw.layer.flatten and hw.kernel_passes > hw.device.limits["passes"]
     return cycles + 1 if extended else cycles
 

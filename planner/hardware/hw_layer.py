@@ -139,6 +139,11 @@ class HwLayer:
         return columns_of(self.kernels // self.at_once, self.taps, self.layer.weight_bits, self.device)
 
     @property
+    def all_columns(self) -> int:
+        """Kernel columns of each enabled processor, in all physical memories."""
+        return self.columns * self.at_once
+
+    @property
     def broadcast(self) -> bool:
         """A depthwise layer that writes each channel for the processor that reads it."""
         return self.layer.depthwise and self.processors == self.output_processors
@@ -146,8 +151,7 @@ class HwLayer:
     @property
     def weight_bytes(self) -> int:
         """Bytes of weight memory, in all enabled processors together."""
-        columns = self.columns * self.at_once * self.processors.bit_count()
-        return columns * self.device.memories["weights"].word_bytes
+        return self.all_columns * self.processors.bit_count() * self.device.memories["weights"].word_bytes
 
     @property
     def bias_bytes(self) -> int:

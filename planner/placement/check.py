@@ -51,9 +51,12 @@ def only_known_blocks(problem: Problem, placement: Placement) -> Iterator[Violat
 def weights_inside(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """Kernels lie inside the weight memory of a processor."""
     for block, start in _placed_weights(problem, placement):
-        if start < 0 or start + block.columns > problem.columns:
+        rooms = block.rooms or ((0, problem.columns),)
+        if not any(low <= start and start + block.columns <= high for low, high in rooms):
             found = f"weights {label(block)} occupy columns {start}..{start + block.columns - 1}"
-            yield Violation("weights_inside", f"{found}; a processor has columns 0..{problem.columns - 1}")
+            allowed = " or ".join(f"{low}..{high - 1}" for low, high in rooms)
+            where = f"they may have columns {allowed}" if block.rooms else f"a processor has columns {allowed}"
+            yield Violation("weights_inside", f"{found}; {where}")
 
 
 def weight_start_multiple(problem: Problem, placement: Placement) -> Iterator[Violation]:
@@ -89,6 +92,15 @@ def bias_inside(problem: Problem, placement: Placement) -> Iterator[Violation]:
         if place and (place.start < 0 or place.start + block.length > problem.bias_bytes):
             found = f"biases {label(block)} occupy bytes {place.start}..{place.start + block.length - 1}"
             yield Violation("bias_inside", f"{found}; a quadrant has bytes 0..{problem.bias_bytes - 1}")
+
+
+def bias_start_multiple(problem: Problem, placement: Placement) -> Iterator[Violation]:
+    """Biases start at a multiple of the device's."""
+    for block in problem.biases:
+        place = placement.biases.get(block.name)
+        if place and place.start % problem.bias_multiple:
+            found = f"biases {label(block)} start at byte {place.start}"
+            yield Violation("bias_start_multiple", f"{found}; it must be a multiple of {problem.bias_multiple}")
 
 
 def bias_quadrant_allowed(problem: Problem, placement: Placement) -> Iterator[Violation]:
@@ -167,7 +179,7 @@ def data_disjoint(problem: Problem, placement: Placement) -> Iterator[Violation]
 def objectives_true(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """Stated objectives are those of the placement, and not below the bounds that it claims."""
     placed = _placed_weights(problem, placement)
-    highest = max((start + block.columns for block, start in placed), default=0)
+    highest = max((start + block.copies[-1] + block.columns for block, start in placed), default=0)
     lost = sum(block.penalty * start for block, start in placed)
     found = {CYCLES: lost, HIGHEST: highest}
     if [objective.name for objective in placement.objectives] != list(found):
@@ -189,6 +201,7 @@ RULES: tuple[Callable[[Problem, Placement], Iterator[Violation]], ...] = (
     weight_start_fixed,
     weights_disjoint,
     bias_inside,
+    bias_start_multiple,
     bias_quadrant_allowed,
     bias_at_zero,
     biases_disjoint,
@@ -223,10 +236,11 @@ def _apart(one: WeightBlock | BiasBlock, other: WeightBlock | BiasBlock) -> bool
 def _weight_bitmap(problem: Problem, block: WeightBlock, start: int) -> Bitmap:
     """Bool (processors, columns): what the block occupies."""
     processors = max((other.processors.bit_length() for other in problem.weights), default=0)
-    bitmap = np.zeros((processors, problem.columns), dtype=bool)
+    columns = max([problem.columns, *(high for other in problem.weights for _, high in other.rooms)])
+    bitmap = np.zeros((processors, columns), dtype=bool)
     for processor in range(processors):
-        if block.processors >> processor & 1:
-            bitmap[processor, max(start, 0) : max(start + block.columns, 0)] = True
+        for copy in block.copies if block.processors >> processor & 1 else ():
+            bitmap[processor, max(start + copy, 0) : max(start + copy + block.columns, 0)] = True
     return bitmap
 
 

@@ -15,6 +15,7 @@ from offramp.planner.placement.conflicts import weight_items
 from offramp.planner.placement.interval_problem import DEFAULT_LIMITS, Limits
 from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.problem import CYCLES, HIGHEST, Objective, Problem, WeightBlock
+from offramp.planner.placement.rooms import in_rooms, restricted
 
 Starts = tuple[Column, ...]
 
@@ -30,6 +31,8 @@ class Columns:
 def place_columns(problem: Problem, limits: Limits) -> Answer[Columns]:
     """The best starts of the problem's weight blocks, as far as `limits` of each search allow. Deterministic."""
     blocks = problem.weights
+    if any(restricted(block, problem) for block in blocks):
+        return _in_rooms(problem, limits)
     at_zero = tuple(replace(block, start=0) if block.penalty and block.start is None else block for block in blocks)
     answer = arrange(weight_items(at_zero, problem), limits)
     if isinstance(answer, Found):
@@ -37,15 +40,37 @@ def place_columns(problem: Problem, limits: Limits) -> Answer[Columns]:
         lost = lost_cycles(blocks, found.in_order)  # of fixed blocks only
         objectives = (Objective(CYCLES, lost, lost), Objective(HIGHEST, found.end, found.bound))
         return Found(Columns(found.in_order, objectives))
+    if any(block.rooms for block in blocks):
+        return _in_rooms(problem, limits)
     if at_zero == blocks:
         return answer
     answer = arrange(weight_items(blocks, problem), limits, lowest=False)
     return Found(_least_loss(problem, answer.value.in_order, limits)) if isinstance(answer, Found) else answer
 
 
+def _in_rooms(problem: Problem, limits: Limits) -> Answer[Columns]:
+    answer = in_rooms(problem.weights, problem, limits)
+    if not isinstance(answer, Found):
+        return answer
+    least = max((block.top for block in problem.weights), default=0)
+    lost, highest = objectives_of(problem.weights, answer.value)
+    return Found(Columns(answer.value, (lost, replace(highest, bound=least))))
+
+
+def start_columns(blocks: Sequence[WeightBlock], problem: Problem, limits: Limits, lowest: bool) -> Answer[Starts]:
+    """Starts for some blocks, in their order. `lowest`: with the lowest highest end, as far as `limits` allow."""
+    if not any(restricted(block, problem) for block in blocks):
+        answer = arrange(weight_items(blocks, problem), limits, lowest)
+        if isinstance(answer, Found):
+            return Found(answer.value.in_order)
+        if not any(block.rooms for block in blocks):
+            return answer
+    return in_rooms(blocks, problem, limits)
+
+
 def weights_fit(problem: Problem) -> bool:
     """Whether start columns are found for all kernels on the processors that they have."""
-    return isinstance(arrange(weight_items(problem.weights, problem), DEFAULT_LIMITS, lowest=False), Found)
+    return isinstance(start_columns(problem.weights, problem, DEFAULT_LIMITS, lowest=False), Found)
 
 
 def objectives_of(blocks: Sequence[WeightBlock], starts: Sequence[Column]) -> tuple[Objective, Objective]:
@@ -60,7 +85,7 @@ def lost_cycles(blocks: Sequence[WeightBlock], starts: Sequence[Column]) -> int:
 
 def highest_column(blocks: Sequence[WeightBlock], starts: Sequence[Column]) -> Column:
     """Columns in use in the fullest processor, counted from 0."""
-    return max((start + block.columns for block, start in zip(blocks, starts, strict=True)), default=0)
+    return max((start + block.top for block, start in zip(blocks, starts, strict=True)), default=0)
 
 
 def _least_loss(problem: Problem, starts: Starts, limits: Limits) -> Columns:

@@ -78,7 +78,7 @@ def reloaded_weights(
     model = _model(candidates)
     units = -(-problem.columns // problem.start_multiple)
     for blocks in _by_processor(problem.weights):
-        sizes = {block.name: -(-block.columns // problem.start_multiple) for block in blocks}
+        sizes = {block.name: -(-block.all_columns // problem.start_multiple) for block in blocks}
         for time in _times(candidates):
             model.cp.add(_held(sizes, model, time) <= units)
     for choice in refused:

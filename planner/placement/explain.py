@@ -9,6 +9,7 @@ from offramp.configs.errors import Diagnostic
 from offramp.planner.placement.answer import Answer, Impossible, Undecided
 from offramp.planner.placement.biases import all_quadrants, place_biases
 from offramp.planner.placement.cliques import clique_bound, clique_cover
+from offramp.planner.placement.columns import start_columns
 from offramp.planner.placement.conflicts import collide, data_items, weight_items
 from offramp.planner.placement.interval_problem import Bits, Items, Limits, members
 from offramp.planner.placement.intervals import arrange
@@ -47,6 +48,9 @@ def core(
     proved to be placeable. `items_of`: their items (`conflicts`)."""
 
     def place(some: Sequence[Conflicting]) -> Answer[object]:
+        weights = [block for block in some if isinstance(block, WeightBlock)]
+        if weights:
+            return start_columns(weights, problem, limits, lowest=False)
         return arrange(items_of(some, problem), limits, lowest=False)
 
     items = items_of(blocks, problem)
@@ -168,5 +172,6 @@ def _heaviest(blocks: Sequence[Conflicting], items: Items) -> list[Conflicting]:
     everything = (1 << len(blocks)) - 1
     cliques = clique_cover(items, everything)
     clique = max(cliques, key=lambda clique: clique_bound(items, clique))
-    chosen = clique if clique_bound(items, clique) > items.capacity else everything
+    rooms = any(isinstance(block, WeightBlock) and block.rooms for block in blocks)
+    chosen = clique if clique_bound(items, clique) > items.capacity and not rooms else everything
     return [blocks[item] for item in members(chosen)]

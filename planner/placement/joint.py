@@ -15,9 +15,8 @@ import numpy as np
 
 from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
-from offramp.planner.placement.conflicts import weight_items
+from offramp.planner.placement.columns import start_columns
 from offramp.planner.placement.interval_problem import Limits
-from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.joint_problem import Board, Loads
 from offramp.planner.placement.problem import WeightBlock
 
@@ -56,8 +55,8 @@ def place_jointly(board: Board, limits: Limits) -> Answer[Joint]:
 
 def _arranged(board: Board, choice: Sequence[int], limits: Limits, by: Literal["levelling", "solver"]) -> Joint | None:
     bases = {bundle.name: bundle.bases[one] for bundle, one in zip(board.bundles, choice, strict=True)}
-    answer = arrange(weight_items(board.blocks(bases), board.problem), limits)
-    return Joint(bases, answer.value.in_order, by) if isinstance(answer, Found) else None
+    answer = start_columns(board.blocks(bases), board.problem, limits, lowest=True)
+    return Joint(bases, answer.value, by) if isinstance(answer, Found) else None
 
 
 def over_area(board: Board) -> bool:

@@ -41,7 +41,7 @@ class Board:
         return -(-self.problem.columns // self.problem.start_multiple)
 
     def units(self, block: WeightBlock) -> int:
-        return -(-block.columns // self.problem.start_multiple)
+        return -(-block.columns // self.problem.start_multiple) * len(block.copies)
 
     @cached_property
     def loads(self) -> tuple[Loads, ...]:

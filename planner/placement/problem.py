@@ -19,7 +19,11 @@ Life = frozenset[int]  # parts of the chains in the order of their runs
 
 @dataclass(frozen=True)
 class WeightBlock:
-    """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map.
+    """Kernels of one layer: `columns` kernel columns from one start column in every processor of the map, and as many
+    from each of `copies` columns further.
+
+    `rooms`: ranges of columns, [from, to), in one of which the first of them lie; none: they lie within the columns of
+    the problem.
 
     `penalty`: cycles that an inference loses for each column that the start lies above 0. `life`: of kernels that are
     written again whenever they are needed, the parts of the chains during which they are there; None of those that are
@@ -33,6 +37,18 @@ class WeightBlock:
     where: Where | None = None
     penalty: int = 0
     life: Life | None = None
+    rooms: tuple[tuple[Column, Column], ...] = ()
+    copies: tuple[Column, ...] = (0,)
+
+    @property
+    def all_columns(self) -> int:
+        """Columns of a processor that it takes."""
+        return self.columns * len(self.copies)
+
+    @property
+    def top(self) -> Column:
+        """Columns from the start column to behind the last one."""
+        return self.copies[-1] + self.columns
 
 
 @dataclass(frozen=True)
@@ -73,11 +89,12 @@ class Problem:
     weights: tuple[WeightBlock, ...]
     biases: tuple[BiasBlock, ...]
     data: tuple[Buffer, ...]
-    columns: int  # kernel columns of a processor
+    columns: int  # kernel columns that all processors have
     start_multiple: int  # of a weight block's start column
     bias_bytes: int  # of a quadrant
     data_words: int  # of an instance
     overlaps: frozenset[frozenset[str]] = frozenset()  # pairs of data blocks that the user allows to share words
+    bias_multiple: int = 1  # of a bias block's start byte, and of their lengths
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,12 @@ class Objective:
     @property
     def optimal(self) -> bool:
         return self.value == self.bound
+
+
+def inside(block: WeightBlock, start: Column, problem: Problem) -> bool:
+    """Whether a weight block that starts at a column lies where it may."""
+    rooms = block.rooms or ((0, problem.columns),)
+    return any(low <= start and start + block.columns <= high for low, high in rooms)
 
 
 CYCLES = "cycles lost to late starts"  # sum over weight blocks of penalty x start

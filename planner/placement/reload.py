@@ -14,10 +14,9 @@ from typing import TypeVar
 
 from offramp.planner.placement.answer import Answer, Found, Undecided
 from offramp.planner.placement.biases import place_biases
-from offramp.planner.placement.conflicts import weight_items
+from offramp.planner.placement.columns import start_columns
 from offramp.planner.placement.cpsat_reload import Candidates, Chosen, Reloadable, reloaded_biases, reloaded_weights
 from offramp.planner.placement.interval_problem import Limits
-from offramp.planner.placement.intervals import arrange
 from offramp.planner.placement.problem import BiasBlock, Life, Problem, WeightBlock
 
 Block = TypeVar("Block", WeightBlock, BiasBlock)
@@ -28,7 +27,7 @@ NOTHING = Chosen({}, 0, 0)
 
 def choose_weights(problem: Problem, candidates: Candidates, limits: Limits) -> Answer[Chosen]:
     """The weight blocks to be written again; none if all can be resident."""
-    if isinstance(arrange(weight_items(problem.weights, problem), limits, lowest=False), Found):
+    if isinstance(start_columns(problem.weights, problem, limits, lowest=False), Found):
         return Found(NOTHING)
     refused: list[Chosen] = []
     bound: int | None = None  # None: that of the next choice holds, as all before it were proved impossible
@@ -37,7 +36,8 @@ def choose_weights(problem: Problem, candidates: Candidates, limits: Limits) -> 
         if not isinstance(answer, Found):
             return answer if bound is None else Undecided()
         chosen = answer.value
-        placed = arrange(weight_items(with_lives(problem.weights, candidates, chosen), problem), limits, lowest=False)
+        blocks = with_lives(problem.weights, candidates, chosen)
+        placed = start_columns(blocks, problem, limits, lowest=False)
         if isinstance(placed, Found):
             return Found(chosen if bound is None else replace(chosen, bound=bound))
         if isinstance(placed, Undecided) and bound is None:

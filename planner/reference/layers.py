@@ -217,7 +217,7 @@ def _depthwise(layer: Layer, windows: npt.NDArray[Floating]) -> npt.NDArray[np.i
     """Each channel with its own kernel, plus bias. `windows`: (N, channels, rows, cols, kernel rows, kernel cols)."""
     assert layer.weights is not None
     kernels = layer.weights[:, 0].astype(windows.dtype)
-    sums = np.einsum("nchwij,cij->nchw", windows, kernels).astype(np.int32)
+    sums: npt.NDArray[np.int32] = np.einsum("nchwij,cij->nchw", windows, kernels).astype(np.int32)
     if layer.bias is not None:
         sums += BIAS_SCALE * layer.bias.astype(np.int32)[:, None, None]
     return sums

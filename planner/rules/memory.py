@@ -74,7 +74,7 @@ def write_step(layer: Layer, network: Network, device: Device) -> str | None:
 
 def kernel_columns(layer: Layer, network: Network, device: Device) -> str | None:
     """The kernels of a layer fit the {columns} columns of {column_bytes} bytes that each processor has: one kernel for
-    each output channel and input pass (flattening: and pixel; depthwise: for each input pass)."""
+    each output channel and input pass (flattening: and pixel)."""
     if not layer.has_weights or layer.bypass:
         return None
     taps = layer.kernel[0] * layer.kernel[1]

@@ -68,7 +68,7 @@ def _listed(writes: tuple[BusWrite, ...]) -> str:
 
 def test_text_shows_fields_that_are_not_zero() -> None:
     settings = {Key(0, 0, "RCNT"): {"last": 9, "pad": 0}, Key(0, -1, "LCNT_MAX"): {"last_layer": 0}}
-    text = RegisterProgram("a", (0,), 1, settings, {"clock_enable": 1, "fifo": 0}).text()
+    text = RegisterProgram("a", (0,), (0,), settings, {"clock_enable": 1, "fifo": 0}).text()
     assert text.splitlines() == [
         "stage a: quadrants [0], 1 layers",
         "control clock_enable=1",
@@ -78,7 +78,7 @@ def test_text_shows_fields_that_are_not_zero() -> None:
 
 
 def test_a_field_that_does_not_fit_is_refused() -> None:
-    program = RegisterProgram("a", (0,), 1, {Key(0, 0, "RCNT"): {"last": 1024}}, {})
+    program = RegisterProgram("a", (0,), (0,), {Key(0, 0, "RCNT"): {"last": 1024}}, {})
     with pytest.raises(ValueError, match=r"last = 1024 does not fit 10 bits"):
         program.encode(DEVICE)
 
@@ -93,7 +93,7 @@ def programs(draw: st.DrawFn) -> tuple[RegisterProgram, ...]:
         keys = [Key(quadrant, slot, name) for quadrant in quadrants for slot in range(layers) for name in NAMES]
         first = {name: DEVICE.registers[name].fields[0].name for name in NAMES}
         fields = {key: {first[key.name]: draw(st.integers(0, 3))} for key in keys}
-        made.append(RegisterProgram(str(number), quadrants, layers, fields, {}))
+        made.append(RegisterProgram(str(number), quadrants, tuple(range(layers)), fields, {}))
     return tuple(made)
 
 
@@ -167,7 +167,7 @@ def test_switches_of_three_stages_lead_on_and_back() -> None:
 
 
 def program(**control: int) -> RegisterProgram:
-    return RegisterProgram("a", (0, 2), 1, {}, {"clock_enable": 1, "express": 1, **control})
+    return RegisterProgram("a", (0, 2), (0,), {}, {"clock_enable": 1, "express": 1, **control})
 
 
 def controls(writes: tuple[BusWrite, ...]) -> list[tuple[int, dict[str, int]]]:

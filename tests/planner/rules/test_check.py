@@ -18,6 +18,7 @@ from offramp.planner.ai8x import unsupported as features
 from offramp.planner.ai8x.load import Options, read_network
 from offramp.planner.ai8x.weights import parse_shapes
 from offramp.planner.ir.network import INPUT, Layer, Network, Shape
+from offramp.planner.rules import abilities as rules_abilities
 from offramp.planner.rules import buffers as rules_buffers
 from offramp.planner.rules import check as capability
 from offramp.planner.rules import inputs as rules_inputs
@@ -100,7 +101,8 @@ def test_every_rule_of_the_modules_is_applied() -> None:
         (rules_inputs, applied),
         (rules_buffers, applied),
         (rules_stream, applied),
-        (capability, applied | {"check_network", "check_chain"}),
+        (rules_abilities, applied),
+        (capability, applied | {"check_network", "check_chain", "holds_for"}),
         (features, asked | {"check_description"}),
     ):
         own = {

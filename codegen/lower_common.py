@@ -1,0 +1,64 @@
+"""What the registers of a layer slot are made of, whatever form they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from offramp.codegen.program import Fields
+from offramp.configs.device import Device
+from offramp.planner.allocation.place import Placed
+from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, quadrant_slice, quadrants_of
+from offramp.planner.ir.chain import Slot
+
+COUNTER_UNIT = 8  # steps of the kernel counter for the bytes of one kernel
+
+Registers = dict[str, Fields]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What differs between devices whose registers of layers count differently (`Device.layer_form`).
+
+    `geometry`: size, padding, pooling and row buffer. `kernels`: which kernels, from a slot's placement. `modes`:
+    further fields of LCTRL0 and POST. `streams`: registers of FIFO input and streaming layers, of layer `index` of a
+    run, if it reads the FIFO.
+    """
+
+    geometry: Callable[[HwLayer], Registers]
+    kernels: Callable[[Placed, Slot, HwLayer], Registers]
+    modes: Callable[[HwLayer], Registers]
+    streams: Callable[[Sequence[HwLayer], int, bool], Registers]
+
+
+def low_passes(device: Device) -> int:
+    """The most that LCTRL1 holds of passes - 1; flattening layers have more bits in POST."""
+    return device.registers["LCTRL1"].by_name["passes"].limit
+
+
+def row_memory(hw: HwLayer) -> Fields:
+    """TPTR of a layer that does not stream."""
+    if hw.kind == "flatten":
+        extra = hw.kernel_passes - 1
+        return {"start": extra, "last": 2 * extra + 1} if extra > low_passes(hw.device) else {}
+    transposed = hw.kind == "transposed"
+    pad = 2 - hw.pad[1] if transposed else hw.pad[1]
+    words = (2 * hw.pooled[1] if transposed else hw.pooled[1]) + 2 * pad - 3
+    return {"last": max(0, words) if transposed or hw.kind == "conv3x3" else 0}
+
+
+def time_slots(hw: HwLayer) -> int:
+    """Steps in which the fullest quadrant writes one pixel and pass: words of a pass-through layer; a depthwise one
+    takes a step for each place in a word, or for each processor if it writes for others than its own."""
+    device = hw.device
+    lanes = device.geometry.processors_per_instance
+    most = max(quadrant_slice(hw.processors, q, device).bit_count() for q in quadrants_of(hw.processors, device))
+    if hw.layer.depthwise:
+        return (min(most, lanes) if hw.broadcast else most) * hw.word_factor
+    return ceil_div(most, lanes)
+
+
+def kernel_unit(placed: Placed, slot: Slot, hw: HwLayer) -> tuple[int, int]:
+    """The counter of the first kernel, and the bytes of its unit that lie in front of it."""
+    unit, byte = divmod(placed.kernel_start(slot) * hw.device.memories["weights"].word_bytes, hw.taps)
+    return unit * COUNTER_UNIT, byte
