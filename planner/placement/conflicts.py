@@ -14,7 +14,7 @@ def weight_items(blocks: Sequence[WeightBlock], problem: Problem) -> Items:
         tuple(block.columns for block in blocks),
         tuple(block.start for block in blocks),
         tuple(
-            bits_of(i for i, other in enumerate(blocks) if other is not block and _meet(block, other))
+            bits_of(i for i, other in enumerate(blocks) if other is not block and meet(block, other))
             for block in blocks
         ),
         tuple((block.processors & -block.processors).bit_length() for block in blocks),
@@ -23,7 +23,8 @@ def weight_items(blocks: Sequence[WeightBlock], problem: Problem) -> Items:
     )
 
 
-def _meet(one: WeightBlock, other: WeightBlock) -> bool:
+def meet(one: WeightBlock, other: WeightBlock) -> bool:
+    """Whether two blocks may not share a column."""
     return bool(one.processors & other.processors) and not may_share(one.life, other.life)
 
 

@@ -9,10 +9,10 @@ from ortools.sat.python import cp_model
 
 from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible, Undecided
+from offramp.planner.placement.conflicts import meet
 from offramp.planner.placement.cpsat_solver import SOLVED, solve_model
 from offramp.planner.placement.interval_problem import Limits
 from offramp.planner.placement.problem import Problem, WeightBlock
-from offramp.planner.placement.rooms import meet
 
 
 def starts_in_rooms(blocks: Sequence[WeightBlock], problem: Problem, limits: Limits) -> Answer[tuple[Column, ...]]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible
+from offramp.planner.placement.conflicts import meet
 from offramp.planner.placement.interval_problem import Limits
-from offramp.planner.placement.problem import Problem, WeightBlock, inside, may_share
+from offramp.planner.placement.problem import Problem, WeightBlock, inside
 
 Starts = tuple[Column, ...]
 
@@ -72,8 +73,3 @@ def _denied(block: WeightBlock, start: Column, taken: Sequence[tuple[Column, Col
     return any(
         start + copy < high and low < start + copy + block.columns for low, high in taken for copy in block.copies
     )
-
-
-def meet(one: WeightBlock, other: WeightBlock) -> bool:
-    """Whether two blocks may not share a column."""
-    return bool(one.processors & other.processors) and not may_share(one.life, other.life)

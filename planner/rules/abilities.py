@@ -15,6 +15,7 @@ from offramp.planner.hardware.hw_layer import (
     quadrant_slice,
     quadrants_of,
     set_bits,
+    whole_instances,
     window_reach,
 )
 from offramp.planner.ir.network import INPUT, Layer, Network
@@ -72,6 +73,20 @@ def four_outputs(layer: Layer, network: Network, device: Device) -> str | None:
     wrong = wrong or (bool(processors) and (processors[0] % AT_ONCE or (processors[-1] + 1) % AT_ONCE))
     found = f"{layer.out_shape.channels} output channels on processors {layer.output_processors:#018x}"
     return found if wrong else None
+
+
+def binary_passes(layer: Layer, network: Network, device: Device) -> str | None:
+    """Binary weights are never 0. Where channels do not fill the last of several passes, 0 must lie in place of the
+    others: it does behind convolutions with other weights, and in the network's input where each four processors have
+    a channel in the last pass."""
+    passes, per_pass = passes_of(layer.in_shape.channels, device)
+    rest = layer.in_shape.channels - (passes - 1) * per_pass
+    if not layer.binary or layer.depthwise or rest == per_pass:
+        return None
+    producers = [network.layers[index] for index in layer.inputs if index != INPUT]
+    zero = all(one.has_weights and not (one.binary or one.bypass or one.depthwise) for one in producers)
+    zero = zero and (INPUT not in layer.inputs or whole_instances(rest, device) == per_pass)
+    return None if zero else f"{layer.in_shape.channels} channels in {passes} passes of {per_pass}"
 
 
 def pool_dilation_reach(layer: Layer, network: Network, device: Device) -> str | None:
@@ -152,6 +167,7 @@ ABILITY_RULES = (
     depthwise_wide,
     depthwise_bias,
     four_outputs,
+    binary_passes,
     pool_dilation_reach,
     pool_dilation_windows,
     read_gap_once,

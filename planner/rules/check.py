@@ -13,6 +13,7 @@ from offramp.planner.ir.cuts import boundaries
 from offramp.planner.ir.network import Layer, Network
 from offramp.planner.rules.abilities import (
     ABILITY_RULES,
+    binary_passes,
     conv1d_padding,
     depthwise_bias,
     depthwise_groups,
@@ -100,6 +101,7 @@ NEEDED: Mapping[LayerRule | NetworkRule, str] = {
     depthwise_wide: "depthwise",
     depthwise_bias: "depthwise",
     four_outputs: "calcx4",
+    binary_passes: "binary_weights",
     pool_dilation_reach: "pool_dilation",
     pool_dilation_windows: "pool_dilation",
     read_gap_once: "read_gap",

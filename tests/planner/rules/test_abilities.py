@@ -179,6 +179,7 @@ BORDERS: list[tuple[str, Network, Network]] = [
     ("eltwise_bias", one(**ADD), only(one(**ADD), bias=np.ones(4, np.int8))),
     ("conv1d_padding", long_1d(64, 1), long_1d(68, 1)),
     ("conv1d_padding", long_1d(68, 0), long_1d(128, 2)),
+    ("binary_passes", one(104, weight_bits=1, binary=True), one(100, weight_bits=1, binary=True)),
     ("binary_alike", bits(), bits(binary=True)),
 ]
 
