@@ -1,8 +1,10 @@
-"""Every legal cut of corpus networks as two stages: how many give the unsplit network's answer, with junk all around.
+"""Every legal cut of corpus networks as two stages: how many give the unsplit network's answer, with junk all around,
+and what the switches between them write.
 
     python -m bench.cuts [CASE ...] [--free] [--workers N]
 
-Default: all `net-*` and `syn-*` cases of ../shared/corpus. --free: processors and offsets are the planner's choice.
+Default: all `net-*` and `syn-*` cases of ../shared/corpus; a case says its device in meta.json. --free: processors and
+offsets are the planner's choice.
 """
 
 from __future__ import annotations
@@ -13,19 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from bench.absent import absent
 from offramp.corpus.cases import find_cases  # first, before numpy: it sets how many threads BLAS starts
 
 import numpy as np  # isort: skip
 
-from offramp.configs.device import load_device
+from offramp.codegen.lower import lower
+from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.corpus.case import Case, load_case
-from offramp.corpus.cuts import Answer, judge_cut
+from offramp.corpus.cuts import Answer, judge_both_ways
 from offramp.corpus.synth import forget_places
 from offramp.host.workers import executor
+from offramp.pipeline.devices import device_of_case
+from offramp.planner.allocation.place import place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
+from offramp.planner.ir.chain import cut
 from offramp.planner.ir.cuts import boundaries, legal_cuts
 from offramp.planner.tasks.executor import apply
 
@@ -34,12 +41,14 @@ CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One network. `failed`: a line for each cut that fails; `refused`: why there is no network to cut."""
+    """One network. `failed`: a line for each cut that fails; `writes`: of each switch, on and back; `refused`: why
+    there is no network to cut."""
 
     name: str
     boundaries: int = 0
     cuts: int = 0
     failed: tuple[str, ...] = ()
+    writes: tuple[int, ...] = ()
     refused: str = ""
 
 
@@ -69,15 +78,19 @@ def _summary(found: Sequence[Outcome], seconds: float) -> int:
     whole = sum(not outcome.failed for outcome in split)
     print(f"{cuts} legal cuts among {places} layer boundaries of {len(split)} networks, {seconds:.0f} s")
     print(f"{cuts - failed} cuts pass, {failed} failed; all cuts pass in {whole} of {len(split)} networks")
+    writes = sorted(count for outcome in found for count in outcome.writes)
+    if writes:
+        print(f"a switch writes {writes[0]} to {writes[-1]} registers, {median(writes):g} in the median")
     return 1 if failed else 0
 
 
 def judge_case(folder: Path, free: bool) -> Outcome:
     """Every legal cut of a case on its sample, twice: configured from junk, and switched."""
     try:
-        case = load_case(folder, load_device())
+        device = device_of_case(folder)
+        case = load_case(folder, device)
         if free:
-            network = complete(forget_places(case.network), load_device(), no_columns_occupied(load_device()))
+            network = complete(forget_places(case.network), device, no_columns_occupied(device))
             case = replace(case, network=network, overlap=False)
     except OfframpError as error:
         return Outcome(folder.name, refused=str(error.problems[0]))
@@ -85,16 +98,22 @@ def judge_case(folder: Path, free: bool) -> Outcome:
     final = np.load(folder / "outputs.npz", allow_pickle=False)["final"].astype(np.int32)
     answer = final.reshape(shape.channels, shape.rows, shape.cols)
     cuts = legal_cuts(case.network)
-    lines = (f"cut after layer {after}: {reason}" for after in cuts for reason in _judge(case, after, answer))
-    return Outcome(folder.name, len(boundaries(case.network)), len(cuts), tuple(lines))
+    judged = [_judge(case, after, answer, device) for after in cuts]
+    lines = [f"cut after layer {after}: {'; '.join(bad)}" for after, (bad, _) in zip(cuts, judged, strict=True) if bad]
+    writes = tuple(count for _, own in judged for count in own)
+    return Outcome(folder.name, len(boundaries(case.network)), len(cuts), tuple(lines), writes)
 
 
-def _judge(case: Case, after: int, answer: Answer) -> tuple[str, ...]:
+def _judge(case: Case, after: int, answer: Answer, device: Device) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """What is wrong with a cut, and what its switches write."""
     try:
-        problems = judge_cut(case.network, after, [case.sample] * 2, [answer] * 2, load_device(), case.overlap)
+        placed = place(cut("network", case.network, after), device, case.overlap)
+        switching = lower(placed).switching
+        writes = tuple(len(switching.transition(*pair)) for pair in ((0, 1), (1, 0)))
+        rng = np.random.default_rng(after)
+        return judge_both_ways(placed, [case.sample] * 2, [answer] * 2, rng), writes
     except OfframpError as error:
-        problems = (str(error),)
-    return ("; ".join(problems),) if problems else ()
+        return (str(error),), ()
 
 
 if __name__ == "__main__":
