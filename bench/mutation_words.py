@@ -196,7 +196,8 @@ def power(device: Device) -> bool:
     """The power-up of generated code (izer cnn_enable) gives access to the quadrants that it names and no others."""
     for used in range(16):
         accelerator = Accelerator(device)
-        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, Clock(device)), lambda text: None)
+        clock = Clock(device)
+        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, clock), lambda text: None, clock)
         sequence = ((0xC, 0xF), (0x4, used), (0x0, used), (0x8, ~used & 0xF), (0xC, 0))
         for offset, value in sequence:
             peripherals.write(GCFR + offset, 4, value)
@@ -209,7 +210,8 @@ def reset(device: Device) -> bool:
     """A pulse of GCFR.reg3 clears the registers of the quadrants that it names, one bit each."""
     for quadrant in range(4):
         accelerator = Accelerator(device)
-        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, Clock(device)), lambda text: None)
+        clock = Clock(device)
+        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, clock), lambda text: None, clock)
         for offset, value in ((0x0, 0xF), (0x8, 0)):
             peripherals.write(GCFR + offset, 4, value)
         for other in range(4):

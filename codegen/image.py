@@ -30,6 +30,7 @@ from offramp.codegen.image_tables import (
     word_field,
     words_field,
 )
+from offramp.configs.clock_tree import ClockSetting
 from offramp.configs.device import Device
 from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.chain import ExitRule
@@ -98,7 +99,7 @@ def _header(firmware: Firmware, device: Device, size: int, spans: Mapping[str, S
         word_field("quadrants", quadrant_mask(firmware.quadrants)),
         word_field("all_quadrants", quadrant_mask(range(device.geometry.quadrants))),
         number_field("clock_source", firmware.clock.source),
-        number_field("clock_divider", firmware.clock.divider),
+        number_field("clock_divider", clock_dividers(firmware.clock)),
         word_field("done", device.registers["CTRL"].encode({"done": 1})),
         word_field("fifo_stat", device.register_address("FIFO_STAT")),
         number_field("column_bytes", device.memories["weights"].word_bytes),
@@ -249,6 +250,11 @@ def _bias_lines(suffix: str, runs: Sequence[BiasRun], tables: Tables) -> list[Li
 
 def _run_of_bytes(address: int, span: Span) -> Line:
     return row((word(address), listed(map(number, span))), (address, *span))
+
+
+def clock_dividers(clock: ClockSetting) -> int:
+    """The divider while a stage runs in the lowest byte, and above it the bits that differ while none runs."""
+    return clock.divider | (clock.divider ^ clock.idle) << 8
 
 
 def quadrant_mask(quadrants: Iterable[int]) -> int:

@@ -19,6 +19,8 @@ TITLES = {
     "aon": "Always-on control",
     "quadrant": "Quadrants",
     "layer": "Layer slots of the quadrants",
+    "stream": "Streams of the quadrants' first layer slots",
+    "snoop": "Snoop units of the quadrants",
     "gcfr": "Power and reset of the quadrants, outside the accelerator",
 }
 

@@ -23,14 +23,17 @@ _TEMPLATES = {  # of the files, with the identifier of the firmware for ID
     "README.txt": "README.txt.j2",
     "project.mk": "project.mk.j2",
     "include/ID_image.h": "image.h.j2",
+    "include/offramp_device.h": "offramp_device.h.j2",
     "src/ID_image.c": "image.c.j2",
     "src/ID_samples.c": "samples.c.j2",
     "src/main.c": "main.c.j2",
     "shim/cnn.h": "cnn.h.j2",
     "emulator/board_device.h": "board_device.h.j2",
     "emulator/board_image.h": "board_image.h.j2",
+    "emulator/link.ld": "link.ld.j2",
 }
 
+_CLEARING = ("src/offramp_clear.c",)
 _EXTERNAL = (  # of firmwares with weights outside flash
     "include/offramp_external.h",
     "src/offramp_external.c",
@@ -46,22 +49,30 @@ def render(firmware: Firmware, device: Device) -> dict[str, str]:
         raise CheckFailed([Diagnostic(None, f"firmware {firmware.name}: {text}") for text in found])
     image = lay_out(firmware, device)
     _check_size(firmware, len(image.data), device.core["flash_bytes"])
-    static = {name: text for name, text in static_files().items() if _belongs(name, firmware)}
+    static = {name: text for name, text in static_files().items() if _belongs(name, firmware, device)}
     files = {**static, "include/cnn_regs.h": register_header(device)}
     values = _values(firmware, image, device)
     for name, template in _TEMPLATES.items():
-        if _belongs(name, firmware):
+        if _belongs(name, firmware, device):
             files[name.replace("ID", firmware.identifier)] = c_templates().get_template(template).render(values)
     return dict(sorted(files.items()))
 
 
-def _belongs(name: str, firmware: Firmware) -> bool:
-    """Whether a file is part of a firmware: not all have the probe, the vendor's names, or weights outside flash."""
+def _belongs(name: str, firmware: Firmware, device: Device) -> bool:
+    """Whether a file is part of a firmware: not all have the probe, the vendor's names, weights outside flash, or what
+    only some devices can do."""
+    if name in _CLEARING:
+        return clears_registers(device)
     if name.startswith("probe/"):
         return has_probe(firmware)
     if name.startswith("shim/"):
         return _has_shim(firmware)
     return firmware.external or name not in _EXTERNAL
+
+
+def clears_registers(device: Device) -> bool:
+    """Whether the device has a command that clears the registers of a quadrant."""
+    return "clear" in device.registers["TEST"].by_name
 
 
 def has_probe(firmware: Firmware) -> bool:
@@ -112,6 +123,9 @@ def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
         "words": input_words,
         "run_channels": _run_channels,
         "hex": hex,
+        "pll": device.clock_tree.pll,
+        "power_wait_us": device.core.get("power_wait_us", 0),
+        "clears": clears_registers(device),
     }
 
 

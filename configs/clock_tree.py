@@ -11,12 +11,15 @@ class ClockSource:
     """What can drive the accelerator's clock. `code`: its value in the source field of the clock register.
 
     Either `hz`, a frequency that does not follow the core's, or `core_divider`: the core's clock divided by it.
+    `idle_divider`: of a PLL, which has to be switched on and waited for, what its clock is divided by at least while
+    the accelerator does not run; 0 of other sources.
     """
 
     name: str
     code: int
     hz: int
     core_divider: int
+    idle_divider: int = 0
 
     def frequency(self, core_hz: int) -> int | None:
         """Hz at a core clock; None if that is no whole number."""
@@ -27,10 +30,11 @@ class ClockSource:
 
 @dataclass(frozen=True)
 class ClockSetting:
-    """Values of the clock register's fields: source and divider."""
+    """Values of the clock register's fields: source and divider. `idle`: the divider's while nothing runs."""
 
     source: int
     divider: int
+    idle: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class ClockTree:
     sources: tuple[ClockSource, ...]
     dividers: Mapping[int, int]
 
+    @property
+    def pll(self) -> ClockSource | None:
+        """The source that is a PLL, if the device has one."""
+        return next((source for source in self.sources if source.idle_divider), None)
+
     def core_frequencies(self) -> tuple[int, ...]:
         """All core clocks in whole Hz, the highest first."""
         powers = [1 << power for power in range(self.most_divider.bit_length())]
@@ -58,5 +67,6 @@ class ClockTree:
             hz = source.frequency(core_hz)
             for divider, code in sorted(self.dividers.items()):
                 if hz is not None and hz % divider == 0:
-                    found.setdefault(hz // divider, ClockSetting(source.code, code))
+                    idle = self.dividers[max(divider, source.idle_divider)]
+                    found.setdefault(hz // divider, ClockSetting(source.code, code, idle))
         return dict(sorted(found.items(), reverse=True))

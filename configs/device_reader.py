@@ -124,6 +124,7 @@ _CLOCK_SOURCE_KEYS = (
     Key("code", _NUMBER, "Value of the source's field.", required=True),
     Key("hz", _NUMBER, "Hz of a source that does not follow the core."),
     Key("core_divider", _NUMBER, "Of a source that follows the core: what its clock is divided by."),
+    Key("idle_divider", _NUMBER, "Of a PLL: what divides it, at least, while the accelerator does not run."),
 )
 CNN_CLOCK_KEYS = (
     Key("sources", Section((), others=Section(_CLOCK_SOURCE_KEYS)), "Sources of the clock, by name.", required=True),
@@ -236,6 +237,10 @@ def read_clock_tree(core: Entry, cnn: Entry) -> ClockTree:
     dividers = cnn["dividers"]
     if wrong := [name for name in dividers.stated if not name.isdecimal() or int(name) == 0]:
         raise InputError(Diagnostic(dividers.at(wrong[0]), f"`{wrong[0]}`; what the clock is divided by is expected"))
+    idle = [source for source in sources if source.idle_divider and str(source.idle_divider) not in dividers.stated]
+    if idle:
+        found = f"source {idle[0].name}: `idle_divider` {idle[0].idle_divider}"
+        raise InputError(Diagnostic(cnn["sources"].where, f"{found} is none of `dividers`"))
     return ClockTree(
         oscillators=numbers(core["oscillators"]),
         most_divider=core["most_divider"],
@@ -245,10 +250,10 @@ def read_clock_tree(core: Entry, cnn: Entry) -> ClockTree:
 
 
 def _clock_source(name: str, entry: Entry) -> ClockSource:
-    hz, divider = entry["hz"], entry["core_divider"]
+    hz, divider, idle = entry["hz"], entry["core_divider"], entry["idle_divider"]
     if bool(hz) == bool(divider):
         raise InputError(Diagnostic(entry.where, f"source {name}: one of `hz` and `core_divider` is expected, above 0"))
-    return ClockSource(name, entry["code"], hz or 0, divider or 0)
+    return ClockSource(name, entry["code"], hz or 0, divider or 0, idle or 0)
 
 
 def read_energy_error(entry: Entry) -> EnergyError:

@@ -42,6 +42,14 @@ class Clock:
         """Cycles of the core since power-up."""
         return self._now
 
+    @property
+    def core_hz(self) -> int:
+        return self._core_hz
+
+    def run_accelerator_at(self, hz: int) -> None:
+        """Change the accelerator's clock; what runs already ends when it would have."""
+        self._cnn_hz = hz
+
     def core_cycles(self, cnn_cycles: int) -> int:
         """Cycles of the core in which the accelerator does some of its own."""
         return -(-cnn_cycles * self._core_hz // self._cnn_hz)

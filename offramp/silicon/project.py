@@ -19,7 +19,7 @@ MAIN = "src/main.c"
 LIMIT = 1_000_000_000  # instructions of all questions on the virtual board; some 100 million are needed
 _CODEGEN = Path(offramp.codegen.__path__[0])
 # Of any firmware's emulator/.
-_SHARED = ("link.ld", "library.c", "reset.c", "reset.h", "semihosting.c", "semihosting.h")
+_SHARED = ("library.c", "reset.c", "reset.h", "semihosting.c", "semihosting.h")
 _TEMPLATES = {
     "README.txt": "README.txt.j2",
     "project.mk": "project.mk.j2",
@@ -91,6 +91,7 @@ def project_files(questions: Sequence[Question], device: Device) -> dict[str, st
     files = _static(_CODEGEN / "silicon", ("src", "include", "emulator"))
     shared = _static(_CODEGEN / "static", ("emulator",))
     files |= {f"emulator/{name}": shared[f"emulator/{name}"] for name in _SHARED}
+    files["emulator/link.ld"] = c_templates().get_template("link.ld.j2").render(device=device, hex=hex)
     files["Makefile"] = c_templates().get_template("Makefile.j2").render(external=False, probe=False)
     found = script(questions)
     templates = c_templates(_CODEGEN / "silicon" / "templates")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offramp.configs.device import Device
+from offramp.simulator.board.cnn_clock import IPLL_CTRL, PCLKDIV, CnnClock
 from offramp.simulator.clock import Clock
 
 Words = NDArray[np.uint32]
@@ -93,15 +94,19 @@ class AcceleratorPort:
 
 
 class Peripherals:
-    """Power, reset and isolation of the accelerator's quadrants; what the serial port sends goes to `say`; other
-    registers just keep what is written."""
+    """Power, reset and isolation of the accelerator's quadrants, and where the device has a PLL its clock; what the
+    serial port sends goes to `say`; other registers just keep what is written."""
 
-    def __init__(self, device: Device, port: AcceleratorPort, say: Callable[[str], None]) -> None:
+    def __init__(self, device: Device, port: AcceleratorPort, say: Callable[[str], None], clock: Clock) -> None:
         names = ("GCFR_POWER", "GCFR_MASK", "GCFR_ISOLATE", "GCFR_RESET")
         self._gcfr = {device.register_address(name): device.registers[name] for name in names}
         everything = (1 << device.geometry.quadrants) - 1
         self._state = {"GCFR_POWER": 0, "GCFR_MASK": 0, "GCFR_ISOLATE": everything, "GCFR_RESET": 0}
         self._words: dict[int, int] = {}
+        self._clock = clock
+        self._cnn_clock = CnnClock(device, clock) if device.clock_tree.pll else None
+        self._wait = device.core.get("power_wait_us", 0) * clock.core_hz // 10**6
+        self._powered_at = 0
         self._port = port
         self._say = say
         port.accelerator.power(0)
@@ -113,16 +118,32 @@ class Peripherals:
             self._say(chr(value & 0x7F))
             return
         if register is None:
-            self._words[address] = value
+            if self._cnn_clock and address in (IPLL_CTRL, PCLKDIV):
+                self._port.flush()
+                self._cnn_clock.write(address, value)
+            else:
+                self._words[address] = value
             return
         self._port.flush()
-        self._state[register.name] = register.decode(value)["quadrants"]
+        self._switch(register.name, register.decode(value)["quadrants"])
         state = self._state
         self._port.accelerator.power(state["GCFR_POWER"] & ~state["GCFR_ISOLATE"], state["GCFR_MASK"])
         self._port.accelerator.reset(state["GCFR_RESET"])
 
+    def _switch(self, name: str, quadrants: int) -> None:
+        """Change one of the power registers. ValueError where quadrants are connected before their power is stable."""
+        if name == "GCFR_POWER" and quadrants & ~self._state[name]:
+            self._powered_at = self._clock.now
+        connected = self._state["GCFR_ISOLATE"] & ~quadrants & self._state["GCFR_POWER"]
+        passed = self._clock.now - self._powered_at
+        if name == "GCFR_ISOLATE" and connected and passed < self._wait:
+            raise ValueError(f"isolation ends {passed} cycles after power came; {self._wait} have to pass")
+        self._state[name] = quadrants
+
     def read(self, address: int, size: int) -> int:
         del size
+        if self._cnn_clock and address in (IPLL_CTRL, PCLKDIV):
+            return self._cnn_clock.read(address)
         if address in self._gcfr:
             register = self._gcfr[address]
             return register.encode({"quadrants": self._state[register.name]})

@@ -101,7 +101,7 @@ class Core:
         core = device.core
         engine.mem_map(core["flash"], core["flash_bytes"], unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
         engine.mem_map(core["sram"], core["sram_bytes"], unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE)
-        peripherals = Peripherals(device, self._port, self._host.say)
+        peripherals = Peripherals(device, self._port, self._host.say, self._clock)
         for base, size, target in (
             (core["accelerator"], core["accelerator_bytes"], self._port),
             (PERIPHERALS, PERIPHERALS_BYTES, peripherals),

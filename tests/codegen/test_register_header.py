@@ -12,7 +12,7 @@ import pytest
 
 from offramp.codegen.register_header import register_header
 from offramp.codegen.render import render
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import Device, device_names, load_device
 from tests.helpers.devices import VARIANTS
 from tests.helpers.devices import changed as changed_device
 from tests.helpers.firmware_builds import COMPILERS
@@ -108,9 +108,9 @@ def assertions(device: Device) -> list[str]:
 
 
 @pytest.mark.parametrize("compiler", COMPILERS[:1])
-@pytest.mark.parametrize("variant", ["as it is", *VARIANTS])
+@pytest.mark.parametrize("variant", [*device_names(), *VARIANTS])
 def test_it_says_what_the_device_file_says(variant: str, compiler: str, tmp_path: Path) -> None:
-    device = changed_device(VARIANTS[variant]) if variant in VARIANTS else load_device()
+    device = changed_device(VARIANTS[variant]) if variant in VARIANTS else load_device(variant)
     lines = [f'_Static_assert({text}, "{number}");' for number, text in enumerate(assertions(device))]
     assert len(lines) > 1000
     source = '#include "cnn_regs.h"\n' + "\n".join(lines) + "\nextern int nothing;\n"

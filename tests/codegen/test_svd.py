@@ -12,7 +12,7 @@ from cmsis_svd.parser import SVDParser
 from lxml import etree
 
 from offramp.codegen.svd import svd_text
-from offramp.configs.device import Device
+from offramp.configs.device import Device, device_names, load_device
 from tests.helpers.devices import VARIANTS
 from tests.helpers.devices import changed as changed_device
 from tests.helpers.small_firmware import DEVICE
@@ -42,9 +42,9 @@ def registers(found: Any) -> dict[int, tuple[str, int, int, Any]]:
     return places
 
 
-@pytest.mark.parametrize("variant", ["as it is", *VARIANTS])
+@pytest.mark.parametrize("variant", [*device_names(), *VARIANTS])
 def test_it_has_every_register_and_no_other(variant: str, tmp_path: Path) -> None:
-    device = changed_device(VARIANTS[variant]) if variant in VARIANTS else DEVICE
+    device = changed_device(VARIANTS[variant]) if variant in VARIANTS else load_device(variant)
     found = registers(parsed(device, tmp_path))
     expected = {address: (place.name, place.quadrant, place.unit) for address, place in device.register_places()}
     assert {address: entry[:3] for address, entry in found.items()} == expected

@@ -3,7 +3,11 @@
 #include "offramp_port.h"
 #include "semihosting.h"
 
-/* Global control registers (MSDK gcr_regs.h): peripheral clock divider and peripheral clocks that are off. */
+/* Global control registers (MSDK gcr_regs.h): PLL, peripheral clock divider and peripheral clocks that are off. */
+#define PLL_CONTROL 0x40000010u
+#define PLL_ON 1u
+#define PLL_READY 2u
+#define CLOCK_LOOKS 100000u
 #define PERIPHERAL_DIVIDER 0x40000018u
 #define CNN_DIVIDER_AT 14u
 #define CNN_SOURCE_AT 17u
@@ -22,6 +26,10 @@
 #define COUNTER_ON 1u
 #define CYCLE_COUNTER 0xE0001004u
 
+/* Of a wait: a round has at least so many. */
+#define INSTRUCTIONS_OF_A_ROUND 3u
+#define SOME_ROUNDS 20000u
+
 static void set_bits(uint32_t address, uint32_t bits)
 {
     uint32_t value = offramp_reg_read(address);
@@ -30,15 +38,87 @@ static void set_bits(uint32_t address, uint32_t bits)
     }
 }
 
+static void set_clock(uint32_t source, uint32_t divider)
+{
+    offramp_reg_write(PERIPHERAL_DIVIDER, (offramp_reg_read(PERIPHERAL_DIVIDER) & ~CNN_CLOCK_FIELDS) |
+                                              (divider << CNN_DIVIDER_AT) | (source << CNN_SOURCE_AT));
+}
+
+#if OFFRAMP_PLL
+static uint32_t clock_source;
+static uint32_t clock_divider; /* as offramp_header_t has it */
+
+static uint32_t divider_of(uint32_t dividers, bool runs)
+{
+    return (runs ? dividers : dividers ^ (dividers >> 8)) & 0xFFu;
+}
+
+static void start_source(uint32_t source)
+{
+    if (source == OFFRAMP_PLL_SOURCE) {
+        set_bits(PLL_CONTROL, PLL_ON);
+    }
+}
+
+/* An instruction is a cycle on the emulator, which counts them in pieces: more than are needed. */
+static void wait_for_power(void)
+{
+    uint32_t rounds = BOARD_CORE_HZ / 1000000u * OFFRAMP_POWER_WAIT_US / INSTRUCTIONS_OF_A_ROUND + SOME_ROUNDS;
+    for (uint32_t i = 0u; i < rounds; i++) {
+        __asm__ volatile("nop");
+    }
+}
+
+static void select_clock(uint32_t source, uint32_t divider)
+{
+    clock_source = source;
+    clock_divider = divider;
+    if (source == OFFRAMP_PLL_SOURCE) {
+        for (uint32_t i = 0u; (i < CLOCK_LOOKS) && ((offramp_reg_read(PLL_CONTROL) & PLL_READY) == 0u); i++) {
+        }
+    }
+    set_clock(source, divider_of(divider, false));
+}
+
+void offramp_port_run(bool runs)
+{
+    set_clock(clock_source, divider_of(clock_divider, runs));
+}
+
+static void stop_source(void)
+{
+    offramp_reg_write(PLL_CONTROL, offramp_reg_read(PLL_CONTROL) & ~PLL_ON);
+}
+#else
+static void start_source(uint32_t source)
+{
+    (void)source;
+}
+
+static void wait_for_power(void)
+{
+}
+
+static void select_clock(uint32_t source, uint32_t divider)
+{
+    set_clock(source, divider);
+}
+
+static void stop_source(void)
+{
+}
+#endif
+
 void offramp_port_power_on(uint32_t quadrants, uint32_t all, uint32_t source, uint32_t divider)
 {
+    start_source(source);
     offramp_reg_write(BOARD_GCFR_RESET, all);
     offramp_reg_write(BOARD_GCFR_MASK, quadrants);
     offramp_reg_write(BOARD_GCFR_POWER, quadrants);
+    wait_for_power();
     offramp_reg_write(BOARD_GCFR_ISOLATE, all & ~quadrants);
     offramp_reg_write(BOARD_GCFR_RESET, 0u);
-    offramp_reg_write(PERIPHERAL_DIVIDER, (offramp_reg_read(PERIPHERAL_DIVIDER) & ~CNN_CLOCK_FIELDS) |
-                                              (divider << CNN_DIVIDER_AT) | (source << CNN_SOURCE_AT));
+    select_clock(source, divider);
     offramp_port_clock(true);
 }
 
@@ -52,6 +132,7 @@ void offramp_port_power_off(uint32_t all, bool keep)
         offramp_reg_write(BOARD_GCFR_MASK, 0u);
     }
     offramp_reg_write(BOARD_GCFR_RESET, 0u);
+    stop_source();
 }
 
 void offramp_port_clock(bool on)

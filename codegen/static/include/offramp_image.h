@@ -151,7 +151,7 @@ typedef struct {
     uint32_t quadrants;     /* powered; bit q is quadrant q */
     uint32_t all_quadrants; /* of the device */
     uint32_t clock_source;  /* fields of the clock register */
-    uint32_t clock_divider;
+    uint32_t clock_divider; /* bits 7:0; while no stage runs, bits 15:8 of it are inverted */
     uint32_t done;      /* bit of a control register */
     uint32_t fifo_stat; /* address of the FIFO's status */
     uint32_t column_bytes;

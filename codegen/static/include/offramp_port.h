@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "offramp_device.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -46,7 +48,7 @@ static inline void offramp_port_unlock(volatile uint32_t *taken)
 }
 
 /* Power, reset and clock of the accelerator. Bit q of `quadrants` is quadrant q of `all`; `source` and `divider` are
- * the values of the clock register's fields. */
+ * the values of the clock register's fields, the latter as offramp_header_t has it. */
 void offramp_port_power_on(uint32_t quadrants, uint32_t all, uint32_t source, uint32_t divider);
 
 /* Power off, of the weight memories too unless `keep`. */
@@ -54,6 +56,16 @@ void offramp_port_power_off(uint32_t all, bool keep);
 
 /* The accelerator's clock alone. */
 void offramp_port_clock(bool on);
+
+/* The clock's divider for a stage that runs, or for none, where the two may differ. */
+#if OFFRAMP_PLL
+void offramp_port_run(bool runs);
+#else
+static inline void offramp_port_run(bool runs)
+{
+    (void)runs;
+}
+#endif
 
 /* The accelerator's interrupt in the interrupt controller; what was pending before it is switched on is dropped. */
 void offramp_port_interrupt(bool on);
@@ -63,7 +75,7 @@ void offramp_port_interrupt(bool on);
 uint32_t offramp_port_cycles(void);
 
 /* For the demonstration only: the core's clock and cache, once, before anything else; text for the console. `core_hz`:
- * what one of the oscillators (100 and 60 MHz) gives, divided by a power of two. The SDK's part of it uses SysTick while
+ * what one of the oscillators gives, divided by a power of two. The SDK's part of it uses SysTick while
  * it waits, and gives it back. */
 void offramp_port_start(uint32_t core_hz);
 void offramp_port_print(const char *text);

@@ -53,6 +53,22 @@ static void forget_contents(void)
     offramp_runtime.answered = false;
 }
 
+/* Registers as after a reset, before anything is loaded. What is kept of weights might not survive it. */
+static bool begin_empty(const offramp_header_t *image, bool keep_weights)
+{
+    bool ready = true;
+    offramp_apply(&image->init);
+#if OFFRAMP_CLEARS_REGISTERS
+    if (!keep_weights) {
+        ready = offramp_clear_registers(image->quadrants);
+        offramp_apply(&image->init);
+    }
+#else
+    (void)keep_weights;
+#endif
+    return ready && offramp_has_power();
+}
+
 static offramp_status_t check_loaded(void)
 {
     offramp_status_t status = OFFRAMP_OK;
@@ -74,8 +90,7 @@ offramp_status_t offramp_load_block(bool keep_weights)
     forget_contents();
     offramp_port_power_off(image->all_quadrants, keep_weights);
     offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
-    offramp_apply(&image->init);
-    if (offramp_has_power()) {
+    if (begin_empty(image, keep_weights)) {
         offramp_load_contents(&image->contents, keep_weights);
         status = check_loaded();
     }

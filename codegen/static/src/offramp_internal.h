@@ -103,6 +103,12 @@ static inline uint8_t offramp_column_byte(uint32_t address, uint32_t index)
     return (uint8_t)(word >> (8u * ((0u - index) & 3u)));
 }
 
+/* Layers, streams and snoop units of some quadrants as after a reset, and no biases; what else there is may be lost. False
+ * if that does not come to its end. */
+#if OFFRAMP_CLEARS_REGISTERS
+bool offramp_clear_registers(uint32_t quadrants);
+#endif
+
 /* Checks; each is true if what is there is what should be. */
 bool offramp_image_intact(const offramp_image_t *image);
 bool offramp_guards_hold(const offramp_span_t *guards);

@@ -125,6 +125,7 @@ static offramp_status_t start(void)
         }
         offramp_runtime.started_at = offramp_now();
         offramp_runtime.moved_at = offramp_runtime.started_at;
+        offramp_port_run(true);
         offramp_apply(&stage->start);
     }
     return status;
@@ -265,6 +266,7 @@ static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *r
 {
     offramp_status_t status = OFFRAMP_BUSY;
     offramp_apply(&stage->stop);
+    offramp_port_run(false);
     if (offramp_runtime.options.interrupt) {
         offramp_port_interrupt(false);
     }
