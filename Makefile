@@ -25,7 +25,7 @@ help:
 	@echo "make applications   2,000 random applications with everything at once (half an hour)"
 	@echo "make faults    faults and 20,000 inferences on the virtual board (ten minutes); writes docs/FAULTS.md"
 	@echo "make misra     the C that ships under cppcheck and its MISRA addon; writes docs/MISRA.md"
-	@echo "make mutation  move every field of the simulator's device file; show which checks notice"
+	@echo "make mutation  move every field of the simulator's device files; show which checks notice"
 
 $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
@@ -100,6 +100,7 @@ applications: install
 
 mutation: install
 	$(BIN)/python -m bench.mutation
+	$(BIN)/python -m bench.mutation --device MAX78002
 
 faults: install
 	$(BIN)/python -m bench.faults --workers $(JOBS)

@@ -1,14 +1,14 @@
 """Mutation report: which wrong bits of the device file, and which wrong arithmetic, the checks notice.
 
-    python -m bench.mutation [--corpus CORPUS] [--workers N]
+    python -m bench.mutation [--device NAME] [--corpus CORPUS] [--workers N]
 
 Every field of every register is moved by a bit up and down, made a bit wider and a bit narrower, for the simulator
 alone; programs are made from the right file or come from the vendor's tool. Each mutant meets the checks of
 `bench.mutation_checks` until one fails. Then every arithmetic rule is replaced by a plausible mistake.
 
 A field counts as killed if something notices every change of it. Exit code 1 if fewer than 95 % of the fields are
-killed, if no program notices that a field moves and `mutation_reasons.yaml` does not say why, if a reason there is not
-needed, or if a mistake in the arithmetic goes unnoticed.
+killed, if no program notices that a field moves and the device's `mutation_reasons*.yaml` does not say why, if a reason
+there is not needed, or if a mistake in the arithmetic goes unnoticed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pathlib import Path
 
 from bench.mutants import KINDS, Mutant, mutants, mutate
 from bench.mutation_checks import TABLE, WITNESSES, all_checks, first_failure
-from bench.mutation_rules import RULES
-from offramp.configs.device import load_device
+from bench.mutation_rules import Rule
+from bench.mutation_suites import DEFAULT, SUITES, Suite
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.configs.lines import load_yaml
 from offramp.host.console import make_console
@@ -34,8 +34,7 @@ from offramp.host.workers import executor
 from offramp.planner.tasks.executor import apply
 
 ROOT = Path(__file__).parents[1]
-CORPUS = ROOT.parent / "shared" / "corpus"
-REASONS = Path(__file__).with_name("mutation_reasons.yaml")
+SHARED = ROOT.parent / "shared"
 TARGET = 0.95  # share of fields that have to be noticed
 
 LETTERS = dict(zip(WITNESSES, "VNPT", strict=True)) | {None: "-"}
@@ -68,15 +67,16 @@ class FieldResult:
         return f"{self.name:32}" + "".join(f"{letter:^7}" for letter in letters)
 
 
-def witness_of(work: tuple[Path | None, Mutant | int]) -> str | None:
-    """The strongest witness that notices a mutant of the device, or a mistake in the arithmetic (its number)."""
-    corpus, mutant = work
-    checks = all_checks(corpus)
+def witness_of(work: tuple[str, Path | None, Mutant | int]) -> str | None:
+    """The strongest witness that notices a mutant of a device, or a mistake in the arithmetic (its number)."""
+    device, corpus, mutant = work
+    suite = SUITES[device]
+    checks = all_checks(corpus, suite)
     if isinstance(mutant, Mutant):
-        found = first_failure(checks, mutate(load_device(), mutant))
+        found = first_failure(checks, mutate(suite.right, mutant))
     else:
-        with RULES[mutant].broken():
-            found = first_failure(checks, load_device())
+        with suite.rules[mutant].broken():
+            found = first_failure(checks, suite.right)
     return found.witness if found else None
 
 
@@ -88,10 +88,11 @@ def field_results(found: Mapping[Mutant, str | None]) -> tuple[FieldResult, ...]
     return tuple(FieldResult(name, noticed) for name, noticed in fields.items())
 
 
-def load_reasons(path: Path = REASONS) -> dict[str, str]:
+def load_reasons(path: Path | None = None, suite: Suite = DEFAULT) -> dict[str, str]:
     """Field -> why no program notices that it has moved. InputError for an unknown field or one that stands twice."""
+    path = path or suite.reasons
     data = load_yaml(path, path.name)
-    known = {mutant.place for mutant in mutants(load_device())}
+    known = {mutant.place for mutant in mutants(suite.right)}
     reasons: dict[str, str] = {}
     problems = []
     for entry in data["reasons"]:
@@ -105,7 +106,12 @@ def load_reasons(path: Path = REASONS) -> dict[str, str]:
     return reasons
 
 
-def report(fields: Sequence[FieldResult], mistakes: Sequence[str | None], reasons: Mapping[str, str]) -> int:
+def report(
+    fields: Sequence[FieldResult],
+    mistakes: Sequence[str | None],
+    reasons: Mapping[str, str],
+    rules: Sequence[Rule] = DEFAULT.rules,
+) -> int:
     """Print the tables and the summary; the exit code."""
     console = make_console()
     console.print(LEGEND, markup=False)
@@ -113,7 +119,7 @@ def report(fields: Sequence[FieldResult], mistakes: Sequence[str | None], reason
     for field in fields:
         console.print(field.line, markup=False)
     console.print()
-    for rule, witness in zip(RULES, mistakes, strict=True):
+    for rule, witness in zip(rules, mistakes, strict=True):
         console.print(f"{LETTERS[witness]}  {rule}", markup=False)
     weak = [field.name for field in fields if not (field.verified and field.killed)]
     console.print("\nFields that may be moved without any program noticing, or changed without anything noticing:")
@@ -154,23 +160,26 @@ def _print_summary(fields: Sequence[FieldResult], mistakes: Sequence[str | None]
 def main() -> int:
     """Run all mutants; the exit code."""
     parser = argparse.ArgumentParser("python -m bench.mutation", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--corpus", type=Path, default=CORPUS, help=f"default {CORPUS.relative_to(ROOT.parent)}")
+    parser.add_argument("--device", choices=SUITES, default=DEFAULT.device, help=f"default {DEFAULT.device}")
+    parser.add_argument("--corpus", type=Path, help="the vendor's programs for it (default: beside the checkout)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     args = parser.parse_args()
-    corpus = args.corpus if args.corpus.is_dir() else None
+    suite = SUITES[args.device]
+    folder = args.corpus or SHARED / suite.corpus
+    corpus = folder if folder.is_dir() else None
     if corpus is None:
-        print(f"no corpus at {args.corpus}: without the vendor's programs")
-    failing = [check.name for check in all_checks(corpus) if check.fails(load_device())]
+        print(f"no corpus at {folder}: without the vendor's programs")
+    failing = [check.name for check in all_checks(corpus, suite) if check.fails(suite.right)]
     if failing:
         print(f"fail without any mutation: {', '.join(failing)}", file=sys.stderr)
         return 1
     begin = time.monotonic()
-    changes = list(mutants(load_device()))
-    work: list[tuple[Path | None, Mutant | int]] = [(corpus, one) for one in (*changes, *range(len(RULES)))]
+    changes = list(mutants(suite.right))
+    work = [(suite.device, corpus, one) for one in (*changes, *range(len(suite.rules)))]
     with executor(args.workers) as tasks:
         found = tasks.map(apply, witness_of, work)
     fields = field_results(dict(zip(changes, found[: len(changes)], strict=True)))
-    code = report(fields, found[len(changes) :], load_reasons())
+    code = report(fields, found[len(changes) :], load_reasons(suite=suite), suite.rules)
     print(f"{len(work)} mutants in {time.monotonic() - begin:.0f} s", file=sys.stderr)
     return code
 

@@ -22,12 +22,12 @@ Bytes = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Rule:
-    """A function of the simulator (`module`, `name`) and a wrong one in its place."""
+    """A function of the simulator (`module`, `name`), or a table of functions, and a wrong one in its place."""
 
     mistake: str
     module: Any
     name: str
-    wrong: Callable[..., Any]
+    wrong: Any
 
     def __str__(self) -> str:
         return f"{self.module.__name__.removeprefix('simulator.')}.{self.name}: {self.mistake}"

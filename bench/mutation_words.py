@@ -7,6 +7,8 @@ mistake of their source, and nothing runs; the report keeps it apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bench.mutation_networks import prepared
@@ -87,11 +89,16 @@ NEEDED_LAYER_BITS = {5: "master", 11: "global_write"}
 
 def field_bits(device: Device) -> bool:
     """The device's registers have fields of these bits, and no others."""
+    return bits_are(device, FIELD_BITS)
+
+
+def bits_are(device: Device, table: Mapping[int, str]) -> bool:
+    """Whether the fields of a device are those of a table, by address."""
     found = {}
     for register in device.registers.values():
         bits = {(field.low + field.width - 1, field.low) for field in register.fields}
         found[device.register_address(register.name)] = bits
-    return found == {address: {_ends(field) for field in bits.split()} for address, bits in FIELD_BITS.items()}
+    return found == {address: {_ends(field) for field in bits.split()} for address, bits in table.items()}
 
 
 def _ends(bits: str) -> tuple[int, int]:
@@ -103,28 +110,33 @@ def _ends(bits: str) -> tuple[int, int]:
 def switches(device: Device) -> bool:
     """A start with a switch that the model does not know is refused, by the switch's name."""
     return all(
-        f"CTRL.{name} is 1;" in _refusal(Accelerator(device), CTRL, CLOCK | 1 | 1 << bit)
+        f"CTRL.{name} is 1;" in refusal(Accelerator(device), CTRL, CLOCK | 1 | 1 << bit)
         for bit, name in REFUSED_SWITCHES.items()
     )
 
 
 def layer_switches(device: Device) -> bool:
     """A layer with LCTRL0 bits that the model does not know, or without those that it needs, is refused by name."""
+    return layer_bits(device, LAYER + 0x580, CTRL)
+
+
+def layer_bits(device: Device, lctrl0: int, ctrl: int) -> bool:
+    """The same, with the addresses of the registers."""
     needed = sum(1 << bit for bit in NEEDED_LAYER_BITS)
     words = {bit: needed | 1 << bit for bit in REFUSED_LAYER_BITS} | {
         bit: needed & ~(1 << bit) for bit in NEEDED_LAYER_BITS
     }
     for bit, word in words.items():
         accelerator = Accelerator(device)
-        accelerator.write(LAYER + 0x580, word)
+        accelerator.write(lctrl0, word)
         name = (REFUSED_LAYER_BITS | NEEDED_LAYER_BITS)[bit]
         value = 1 << bit if name == "share_group" else word >> bit & 1
-        if f"LCTRL0.{name} is {value};" not in _refusal(accelerator, CTRL, CLOCK | 1):
+        if f"LCTRL0.{name} is {value};" not in refusal(accelerator, ctrl, CLOCK | 1):
             return False
     return True
 
 
-def _refusal(accelerator: Accelerator, address: int, value: int) -> str:
+def refusal(accelerator: Accelerator, address: int, value: int) -> str:
     """What the model says about a write; nothing if it takes it."""
     try:
         accelerator.write(address, value)

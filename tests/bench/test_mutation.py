@@ -11,11 +11,14 @@ from bench.mutants import Mutant, mutants, mutate
 from bench.mutation import FieldResult, field_results, load_reasons, report
 from bench.mutation_checks import NETWORK, PROGRAM, TABLE, VENDOR, all_checks, first_failure
 from bench.mutation_rules import RULES, Rule
+from bench.mutation_suites import SUITES
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 
 DEVICE = load_device()
 OWN = all_checks(None)
+SUITE_78002 = SUITES["MAX78002"]
+OWN_78002 = all_checks(None, SUITE_78002)
 NOTICED: list[str | None] = [VENDOR] * len(RULES)
 
 
@@ -58,6 +61,32 @@ def test_every_mutant_is_another_device_without_overlaps() -> None:
 
 def test_nothing_fails_without_a_mutant() -> None:
     assert [check.name for check in OWN if check.fails(DEVICE)] == []
+
+
+def test_nothing_fails_without_a_mutant_of_the_other_device() -> None:
+    assert [check.name for check in OWN_78002 if check.fails(SUITE_78002.right)] == []
+
+
+def test_reasons_of_the_other_device_name_its_fields() -> None:
+    assert "STRM0.fifo_go" in load_reasons(suite=SUITE_78002)
+
+
+@pytest.mark.parametrize(
+    ("mutant", "witness"),
+    [
+        (Mutant("RCNT", "row_step", "up"), PROGRAM),
+        (Mutant("SNOOP2_C1", "link", "up"), PROGRAM),
+        (Mutant("SNOOP1_AM", "data_memory", "down"), PROGRAM),
+        (Mutant("TEST", "clear", "up"), PROGRAM),
+        (Mutant("NXTLYR", "next", "up"), PROGRAM),
+        (Mutant("STRM0", "fifo_go", "up"), TABLE),
+    ],
+    ids=str,
+)
+def test_mutants_of_the_other_device_are_noticed(mutant: Mutant, witness: str) -> None:
+    found = first_failure(OWN_78002, mutate(SUITE_78002.right, mutant))
+    assert found is not None
+    assert found.witness == witness
 
 
 def test_no_vendor_program_fails_without_a_mutant(corpus: Path) -> None:
