@@ -85,7 +85,7 @@ documents: install
 	$(BIN)/python -m offramp.documents
 
 bench: install
-	failed=0; for script in build simulator placement switch cycles instructions energy_fit choose candidates workers thresholds coverage stock reloads; do $(BIN)/python -m bench.$$script || failed=1; done; exit $$failed
+	failed=0; for script in build simulator placement switch cycles instructions energy_fit choose candidates workers thresholds coverage stock reloads page; do $(BIN)/python -m bench.$$script || failed=1; done; exit $$failed
 
 train: install
 	cd examples/mnist && ../../$(BIN)/python train.py

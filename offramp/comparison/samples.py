@@ -15,7 +15,7 @@ from offramp.planner.exits.frontier import to_scores
 from offramp.planner.reference.confidence import to_real
 from offramp.planner.spec.dataset import DataSet
 
-EACH = 6  # inputs of a kind
+EACH = 5  # inputs of a kind
 KINDS = ("surest", "least sure", "wrong")
 MOST_ANSWERS = 12  # in a table; of more, the most frequent mistakes are listed
 MISTAKES = 12
