@@ -180,7 +180,9 @@ def _family(ground: Ground, family: Family, position: int, energy: bool) -> list
 def stairs(places: Sequence[tuple[float, float]], color: str) -> Markup:
     """A line that is level up to the next point."""
     path = "".join(f"H{x:.4g}V{y:.4g}" for x, y in places[1:])
-    return Markup(f'<path d="M{places[0][0]:.4g} {places[0][1]:.4g}{path}" stroke="{color}" stroke-width="1.5" fill="none"/>')
+    return Markup(
+        f'<path d="M{places[0][0]:.4g} {places[0][1]:.4g}{path}" stroke="{color}" stroke-width="1.5" fill="none"/>'
+    )
 
 
 def _point(x: float, y: float, color: str, shape: int, chosen: bool, best: bool) -> Markup:

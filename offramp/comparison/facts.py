@@ -59,5 +59,5 @@ def _reached(trial: Trial) -> Reached | None:
     found = next((one for one in trial.sets if one.name == CALIBRATION), None)
     if found is None:
         return None
-    energy = front_of(trial, found, trial.picojoules)
+    energy = front_of(trial, found, trial.picojoules) if any(trial.picojoules) else ()
     return Reached(front_of(trial, found, trial.cycles), tuple((cost / 10**6, right) for cost, right in energy))

@@ -52,6 +52,7 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         accuracy=report.accuracy.staged if report.accuracy else None,
         points=(),
         points_data="test data",
+        device=made.device.name,
         headline=headline(report, made.chain.slots[-1].network, made.device.clocks["cnn_hz"]),
     )
     if report.choice:

@@ -56,6 +56,7 @@ def layout_of_case(folder: Path, device: Device) -> Layout:
         accuracy=None,
         points=(),
         points_data="",
+        device=device.name,
     )
 
 

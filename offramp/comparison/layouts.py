@@ -120,7 +120,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Layout:
-    """`kind` and `path`: what was read. `steps`: names of the steps that data live through; step 0 loads the input.
+    """`kind` and `path`: what was read; `device`: what it is for. `steps`: names of the steps that data live through,
+    the first of which loads the input.
 
     `mean_cycles`, `mean_energy` (uJ): of an inference over the test data; they and `accuracy` are None if unknown.
     `points`: what could have been chosen, on the data set `points_data`; `points_note`: what limited the choice.
@@ -146,6 +147,7 @@ class Layout:
     points_note: str = ""
     headline: tuple[Statement, ...] = ()
     models: tuple[Facts, ...] = ()
+    device: str = ""
 
     @property
     def weight_bytes(self) -> int:

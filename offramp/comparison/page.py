@@ -59,6 +59,7 @@ class View:
     stages: tuple[tuple[str, Look], ...]
     ways: str  # stages with the share that leaves at each
     free: str
+    words: int  # of each data memory that are drawn
     weights: Picture
     data: Picture
     bias: Picture
@@ -81,7 +82,7 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         raise ValueError("there is nothing to compare")
     scale = common_scale(layouts)
     highest = max(layout.highest_word for layout in layouts)
-    words = min(-(-highest // WORD_STEP) * WORD_STEP, layouts[0].sizes.words)
+    words = -(-highest // WORD_STEP) * WORD_STEP
     views = [_view(letter, layout, scale, words) for letter, layout in zip(LETTERS, layouts, strict=False)]
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -98,7 +99,6 @@ def comparison_page(layouts: Sequence[Layout]) -> str:
         hashes={"style": _hash(style), "script": _hash(script)},
         views=views,
         rows=rows_of(layouts),
-        words=words,
         charts=_pareto_charts(views),
         points=[(view, *_point_rows(view)) for view in views if view.layout.points],
     )
@@ -140,8 +140,9 @@ def _view(letter: str, layout: Layout, scale: Scale, words: int) -> View:
         stages=tuple((stage.name, look(number, 0)) for number, stage in enumerate(layout.stages)),
         ways=stage_names(layout),
         free=_free_text(layout),
+        words=min(words, layout.sizes.words),
         weights=weight_picture(layout, letter),
-        data=data_picture(layout, letter, words),
+        data=data_picture(layout, letter, min(words, layout.sizes.words)),
         bias=bias_picture(layout, letter),
         cycles=cycles_chart(layout, scale, f"cycles{letter}"),
         mean=_mean_text(layout),

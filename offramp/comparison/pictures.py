@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from offramp.comparison.layouts import BiasUse, DataUse, Layout, WeightUse
+from offramp.comparison.layouts import WORD_BYTES, BiasUse, DataUse, Layout, WeightUse
 from offramp.comparison.palette import FREE_LOOK, INPUT_LOOK, Look, look
 from offramp.comparison.svg import marks, number
 
@@ -165,6 +165,7 @@ def data_picture(layout: Layout, letter: str, words: int) -> Picture:
         lanes=lanes,
         ticks=_step_ticks(layout),
         blocks=tuple(map(block, layout.data)),
+        free=free_data(layout, groups, places, words),
     )
 
 
@@ -197,6 +198,22 @@ def free_biases(layout: Layout) -> tuple[Block, ...]:
             label = f"free: quadrant {quadrant}, bytes {span(start, length)}"
             left, width = 100 * start / sizes.bias_bytes, 100 * length / sizes.bias_bytes
             box = Box(left, 100 * quadrant / sizes.quadrants, width, 100 / sizes.quadrants)
+            found.append(Block("free", "", label, FREE_LOOK, (box,)))
+    return tuple(found)
+
+
+def free_data(
+    layout: Layout, groups: Sequence[Sequence[int]], places: Sequence[tuple[float, float]], words: int
+) -> tuple[Block, ...]:
+    """Words of instances in which nothing lies at any step. `places`: top and height of each group of instances, which
+    have their first `words` drawn."""
+    found = []
+    for group, (top, height) in zip(groups, places, strict=True):
+        used = [(max(one.start, 0), one.words) for one in layout.data if group[0] in one.instances]
+        for start, length in unused(used, words):
+            size = WORD_BYTES * length * len(group)
+            label = f"free at all steps: words {span(start, length)} of instances {ranges(group)}, {size:,} bytes"
+            box = Box(0, top + height * start / words, 100, height * length / words)
             found.append(Block("free", "", label, FREE_LOOK, (box,)))
     return tuple(found)
 

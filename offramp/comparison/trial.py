@@ -76,7 +76,8 @@ class Risk:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """All that trying thresholds of a model takes. Costs by stage at which an inference leaves: cycles, and picojoules.
+    """All that trying thresholds of a model takes. Costs by stage at which an inference leaves: cycles, and picojoules,
+    all 0 where there is no model of the device's energy.
     `accuracy_drop`: the limit on the calibration data in points; None without one. `against`: what is right there."""
 
     stages: tuple[str, ...]

@@ -180,8 +180,11 @@ function rowsOf(trial, set, tried, planned) {
     ["against the last stage alone", (one) => `${points(one)} points`],
     ["mean cycles", (one) => `~${whole(one.cycles / set.images)}`],
     ["mean time", (one) => `~${time(one.cycles / set.images)}`],
-    ["mean energy", (one) => `~${(one.picojoules / set.images / 1e6).toFixed(2)} uJ`],
     ["worst cycles", (one) => `~${whole(one.worst)}`],
   ];
+  if (trial.picojoules.some((one) => one > 0)) {
+    const last = measures.length - 1; // worst cycles
+    measures.splice(last, 0, ["mean energy", (one) => `~${(one.picojoules / set.images / 1e6).toFixed(2)} uJ`]);
+  }
   return measures.map(([name, show]) => [name, show(tried), show(planned)]);
 }

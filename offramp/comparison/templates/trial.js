@@ -65,14 +65,13 @@ function setUpTrial(root) {
     trial.sets.forEach((set, at) => {
       const tried = outcomeOf(trial, set, positions);
       fill(only(root, `table[data-set="${at}"]`, HTMLElement), rowsOf(trial, set, tried, before[at]));
-      for (const [energy, costs] of [
-        ["0", (/** @type {Outcome} */ one) => one.cycles],
-        ["1", (/** @type {Outcome} */ one) => one.picojoules / 1e6],
-      ]) {
-        const chart = charts.filter((one) => one.dataset.energy === energy)[at];
-        const cost = /** @type {(one: Outcome) => number} */ (costs);
-        movePoint(chart, ".planned", cost(before[at]) / set.images, (100 * before[at].right) / set.images);
-        movePoint(chart, ".live", cost(tried) / set.images, (100 * tried.right) / set.images);
+      for (const energy of [false, true]) {
+        const chart = charts.filter((one) => one.dataset.energy === `${Number(energy)}`)[at];
+        if (!chart) continue;
+        const cost = (/** @type {Outcome} */ one) => (energy ? one.picojoules / 1e6 : one.cycles) / set.images;
+        const percent = (/** @type {Outcome} */ one) => (100 * one.right) / set.images;
+        movePoint(chart, ".planned", cost(before[at]), percent(before[at]));
+        movePoint(chart, ".live", cost(tried), percent(tried));
       }
     });
     const verdict = verdictOf(trial, positions);

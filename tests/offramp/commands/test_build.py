@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import offramp
 from offramp.cli import main
 from offramp.codegen.load_images import weight_chunks
 from offramp.commands.build import parse_images
@@ -87,9 +88,24 @@ def test_an_accuracy_says_of_how_many_images_it_is(built: Path, capsys: pytest.C
 def test_a_build_holds_everything(built: Path) -> None:
     assert sorted(path.name for path in built.parent.iterdir() if path.name.startswith(("out", ".out"))) == ["out"]
     names = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
-    assert {"plan.json", "report.json", "firmware.elf", "firmware/src/tiny_image.c", "firmware/README.txt"} <= names
+    assert {
+        "plan.json",
+        "report.json",
+        "report.html",
+        "firmware.elf",
+        "firmware/src/tiny_image.c",
+        "firmware/README.txt",
+    } <= names
     assert {f"registers/{stage}.txt" for stage in ("front", "main-first", "main")} <= names
     assert (built / "registers" / "main.txt").read_text().startswith("stage main: quadrants [0], 3 layers\n")
+
+
+def test_a_build_leaves_a_page(built: Path) -> None:
+    """What `compare` shows of it, without its path; small, and of this build."""
+    page = (built / "report.html").read_text(encoding="utf-8")
+    assert page == offramp.compare(built).page().replace(str(built), "")
+    assert len(page.encode()) <= 2_000_000 and str(built.parent) not in page
+    assert f"{TINY.images} verified" in page and "<h2>Try a threshold</h2>" in page
 
 
 def test_the_report_holds_what_is_documented(built: Path) -> None:

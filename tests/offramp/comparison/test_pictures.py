@@ -9,7 +9,15 @@ import pytest
 
 from offramp.comparison.page import TEMPLATES
 from offramp.comparison.palette import INPUT_LOOK, contrast, look, luminance, with_luminance
-from offramp.comparison.pictures import data_picture, instance_groups, ranges, runs, weight_picture
+from offramp.comparison.pictures import (
+    bias_picture,
+    data_picture,
+    instance_groups,
+    ranges,
+    runs,
+    unused,
+    weight_picture,
+)
 from tests.helpers.layouts import small_layout
 
 
@@ -68,3 +76,23 @@ def test_stages_differ_in_pattern_and_colour() -> None:
 def test_a_colour_gets_the_luminance_asked_for(wanted: float) -> None:
     assert luminance(with_luminance("#0072b2", wanted)) == pytest.approx(wanted, abs=0.005)
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_what_is_free_is_what_nothing_lies_in() -> None:
+    layout = small_layout()
+    free = weight_picture(layout, "A").free
+    area = sum(box.width * box.height for one in free for box in one.boxes) / 100**2
+    assert area == pytest.approx(1 - 10 * 8 / (768 * 64))
+    assert free[0].label == "free: columns 0-3, processors 0-3, 144 bytes"
+    assert [one.label for one in bias_picture(layout, "A").free][1:3] == [
+        "free: quadrant 1, bytes 0-7",
+        "free: quadrant 1, bytes 24-511",
+    ]
+    labels = [one.label for one in data_picture(layout, "A", 8192).free]
+    assert labels[0] == "free at all steps: words 50-7999 of instances 0, 31,800 bytes"
+    assert labels[-1] == "free at all steps: words 0-8191 of instances 3-15, 425,984 bytes"
+
+
+def test_gaps_between_runs_that_overlap() -> None:
+    assert unused([(2, 3), (4, 4)], 10) == ((0, 2), (8, 2))
+    assert unused([], 3) == ((0, 3),) and unused([(0, 3)], 3) == ()

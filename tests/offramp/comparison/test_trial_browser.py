@@ -353,3 +353,37 @@ def test_nothing_moves_where_that_is_not_wanted(tab: Tab, case: Case) -> None:
     assert tab.run(duration) != "0s"
     tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
     assert tab.run(duration) == "0s"
+
+
+def test_without_a_model_of_energy_nothing_is_said_of_it(tab: Tab, case: Case, tmp_path: Path) -> None:
+    made = replace(case.made, energy=replace(case.made.energy, **nothing(case.made)))
+    facts = facts_of(made, case.evaluation)
+    page = tmp_path / "page.html"
+    page.write_text(comparison_page([replace(case.layout, models=(facts,))]), encoding="utf-8")
+    tab.open(page, 1280)
+    assert tab.run("document.querySelectorAll('.trial .chart').length") == 2
+    assert tab.run("document.querySelectorAll('.trial input[type=radio]').length") == 0
+    assert "energy" not in tab.run("document.querySelector('#try').innerText")
+    tab.run(f"{SLIDERS}[0].focus()")
+    tab.press("Home")
+    assert tab.run("document.querySelector('.results td').textContent") == "0.00%"
+
+
+def nothing(made: Planned) -> dict[str, Any]:
+    """Energy of all parts, 0."""
+    names = ("loads", "starts", "stages", "inside", "checks", "forward", "back")
+    return {name: tuple(replace(one, picojoules=0) for one in getattr(made.energy, name)) for name in names}
+
+
+def test_two_layouts_have_trials_of_their_own(tab: Tab, case: Case, by_class: Case, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(comparison_page([case.layout, by_class.layout]), encoding="utf-8")
+    tab.open(page, 390)
+    ids = tab.run("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))
+    verdicts = "[...document.querySelectorAll('.verdict')].map(one => one.textContent.split(/[: ]/)[0])"
+    assert tab.run(verdicts) == ["As", "As"]
+    tab.run(f"{SLIDERS}[2].focus()")
+    tab.press("Home")
+    assert tab.run(verdicts) == ["As", "Tried"]
+    assert tab.run("document.documentElement.scrollWidth") <= 390
