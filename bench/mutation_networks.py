@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offramp.configs.device import Device, load_device
+from offramp.configs.device import DEFAULT, Device, load_device
 from offramp.corpus.direct import ModelRunner, run_all
 from offramp.planner.allocation.place import Placed, place
 from offramp.planner.ir.chain import whole
@@ -165,18 +165,18 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 
 
 @cache
-def prepared(name: str) -> tuple[Placed, NDArray[np.int8], NDArray[Any]]:
-    """A network placed, a random input, and what the integer reference makes of it."""
+def prepared(name: str, device: str = DEFAULT) -> tuple[Placed, NDArray[np.int8], NDArray[Any]]:
+    """A network placed on a device, by its name; a random input, and what the integer reference makes of it."""
     network = NETWORKS[name]()
     shape = network.input_shape
     x = np.random.default_rng(7).integers(-128, 128, (shape.channels, shape.rows, shape.cols)).astype(np.int8)
     expected = run_network(network, x[None])[network.layers[-1].index][0]
-    return place(whole("network", network), load_device()), x, expected
+    return place(whole("network", network), load_device(device)), x, expected
 
 
 def network_check(name: str, device: Device) -> bool:
     """Whether a simulator with this device file runs the network's program to the reference's answer."""
-    placed, x, expected = prepared(name)
+    placed, x, expected = prepared(name, device.name)
     machine = ModelRunner(placed, Accelerator(device))
     machine.load()
     return bool(np.array_equal(run_all(machine, [x])[0], expected))

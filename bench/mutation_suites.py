@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import mutation_words, mutation_words_78002
+from bench import mutation_tables_78002, mutation_words, mutation_words_78002
 from bench.mutation_networks import NETWORKS
 from bench.mutation_rules import RULES, Rule
 from bench.mutation_rules_78002 import RULES as RULES_78002
@@ -131,9 +131,9 @@ SUITES: Mapping[str, Suite] = {
         device="MAX78002",
         corpus="corpus78002",
         cases=CASES_78002,
-        networks=(),
+        networks=tuple(NETWORKS),
         programs=mutation_words_78002.PROGRAMS,
-        tables=mutation_words_78002.TABLES,
+        tables=mutation_tables_78002.TABLES,
         rules=RULES_78002,
         answering=_ANSWERING | _COUNTERS,
         reasons=_REASONS.with_name("mutation_reasons_78002.yaml"),

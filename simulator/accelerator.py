@@ -1,4 +1,4 @@
-"""The MAX78000's CNN accelerator behind its bus: what software writes and reads, and nothing else."""
+"""The CNN accelerator behind its bus: what software writes and reads, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from offramp.simulator.memory import WORD_BYTES, DataMemory
 from offramp.simulator.noise import Noise
 from offramp.simulator.registers import RegisterFile
 from offramp.simulator.runner import Runner
+from offramp.simulator.self_tests import SPARED, check_clear, test_status
 from offramp.simulator.start import decode_run
 from offramp.simulator.storage import Storage
 
 Words = NDArray[np.uint32]
-CLEARED = (0x18, 0x1C)  # TEST.select with TEST.clear: registers, and biases too (izer, MSDK)
-SELF_TESTS = ("data", "mask", "tram", "bias")  # memories in TEST's fields
 
 
 class Accelerator:
@@ -132,7 +131,7 @@ class Accelerator:
         if place.name == "CTRL":
             self.runner.look()
         value = self.registers.read(place.name, place.quadrant, place.unit)
-        return value | self._test_status(value) if place.name == "TEST" else value
+        return value | test_status(self.device.registers["TEST"], value) if place.name == "TEST" else value
 
     def read_block(self, addresses: Words) -> Words:
         """The same as `read` of each address in order: uint32 of the same length."""
@@ -270,26 +269,10 @@ class Accelerator:
     def _clear(self, quadrant: int, select: int) -> None:
         """TEST.clear: layer, stream and snoop registers, IFRM and LCNT_MAX become 0. Whether it spares the memories is
         not known: their content is undefined then."""
-        if select not in CLEARED:
-            known = " and ".join(f"{one:#x}" for one in CLEARED)
-            raise AcceleratorError(
-                f"quadrant {quadrant}: TEST.select is {select:#x} with clear; only {known} are known"
-            )
-        self.registers.reset(quadrant, spared=("CTRL", "SRAM", "TEST"))
+        check_clear(quadrant, select)
+        self.registers.reset(quadrant, SPARED)
         self.storage.forget(quadrant)
         self.storage.forget_weights(quadrant)
-
-    def _test_status(self, value: int) -> int:
-        """Status bits of TEST: a test is done as soon as it is asked for, and never fails."""
-        register = self.device.registers["TEST"]
-        fields = register.decode(value)
-        status: dict[str, int] = {}
-        for kind in ("bist", "zero"):
-            asked = [fields.get(f"{memory}_{kind}", 0) for memory in SELF_TESTS]
-            status |= {f"{memory}_{kind}_done": done for memory, done in zip(SELF_TESTS, asked, strict=True)}
-            status[f"{kind}_done"] = int(any(asked))
-        status["clear_done"] = fields.get("clear", 0)
-        return register.encode({name: value for name, value in status.items() if name in register.by_name})
 
     # Start
 

@@ -74,11 +74,13 @@ def test_reasons_of_the_other_device_name_its_fields() -> None:
 @pytest.mark.parametrize(
     ("mutant", "witness"),
     [
-        (Mutant("RCNT", "row_step", "up"), PROGRAM),
+        (Mutant("RCNT", "row_step", "up"), NETWORK),
+        (Mutant("OCHAN", "last", "down"), NETWORK),
         (Mutant("SNOOP2_C1", "link", "up"), PROGRAM),
         (Mutant("SNOOP1_AM", "data_memory", "down"), PROGRAM),
         (Mutant("TEST", "clear", "up"), PROGRAM),
         (Mutant("NXTLYR", "next", "up"), PROGRAM),
+        (Mutant("LCTRL0", "bypass", "down"), PROGRAM),
         (Mutant("STRM0", "fifo_go", "up"), TABLE),
     ],
     ids=str,

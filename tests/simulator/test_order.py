@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from offramp.simulator.errors import AcceleratorError, UndecidedError
-from tests.helpers.accelerator_programs import Fields, get, load_pixels, put, read_pixels
+from tests.helpers.accelerator_programs import Fields, changed, get, load_kernels, load_pixels, put, read_pixels
 from tests.helpers.window_programs import (
     OUTPUT,
     SNOOP_SWITCHES,
+    convolution,
     copy,
     loaded,
     put_slot,
@@ -141,6 +143,38 @@ def test_sum_and_largest_value_go_on_from_what_is_there() -> None:
     assert get(accelerator, "SNOOP1_ACC")["sum"] == 10 + 44 + 86 + 86
     assert get(accelerator, "SNOOP1_MAX")["data"] == 86
     assert get(accelerator, "SNOOP1_AM") == {"word": OUTPUT + 2, "data_memory": 1}
+
+
+@pytest.mark.parametrize(("above", "slots"), [(-1, [0, 3]), (0, [0, 3]), (1, [0, 1, 2])])
+def test_some_logit_reaches_a_threshold(above: int, slots: list[int]) -> None:
+    """32-bit results in four instances of a quadrant, one of them the largest, some negative: slot 3 if one is at least
+    `above` the largest, else on with slot 1. HIT, MAX and AM say how many, which and where."""
+    accelerator = loaded(1, 4)
+    load_pixels(accelerator, np.array([[100, -7, 30, -90]], dtype=np.int8))
+    for processor in range(4):
+        load_kernels(accelerator, processor, 0, np.full((16, 9), processor, dtype=np.int8) * _signs())
+    fields = changed(convolution(1, 1, 4, 16), LCTRL0={"wide": 1}, NXTLYR={"next": 3, "link": 1}, TPTR={"last": 0})
+    for slot, layer in {0: fields, 1: copy(1, 1), 2: copy(1, 1), 3: copy(1, 1) | {"NXTLYR": {"stop": 1}}}.items():
+        put_slot(accelerator, slot, layer)
+    logits = (0 * 100 - 7 + 60 - 270) * _signs()[:, 4].astype(np.int64)
+    largest = int(logits.max())
+    unit = watching(largest + above, link=1, data_compare=5, record_maximum=1)
+    ends = {"A1": unit["A1"], "A2": {"word": OUTPUT + 3 * 0x8000 + 3, "data_memory": 1}, "D2": {"data": 0x7FFFFFFF}}
+    put_snoop(accelerator, "SNOOP1", unit | ends | {"HIT": {}})
+    assert run(accelerator, 0, 2, SNOOP_SWITCHES) == slots
+    hits = int((logits >= largest + above).sum())
+    assert get(accelerator, "SNOOP1_HIT")["count"] == hits
+    assert get(accelerator, "SNOOP1_MAX")["data"] == (largest if hits else 0)
+    first = int(logits.argmax())
+    where = OUTPUT + first // 4 * 0x8000 + first % 4
+    assert get(accelerator, "SNOOP1_AM")["word"] == (where if hits else 0)
+
+
+def _signs() -> NDArray[np.int8]:
+    """(outputs, taps): outputs 5 and 11 give the negated sum."""
+    signs = np.ones((16, 9), dtype=np.int8)
+    signs[[5, 11]] = -1
+    return signs
 
 
 def test_signs_are_not_known() -> None:
