@@ -8,6 +8,7 @@ from offramp.configs.device import Device
 from offramp.simulator.config import Depthwise, Kernel, LayerConfig
 from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.form import LayerFields, LayerForm
+from offramp.simulator.memory import WORD_BYTES
 from offramp.simulator.store import placements
 
 # What a quadrant may have for itself; everything else steps the array and must agree (izer backend/max7800x.py).
@@ -99,6 +100,8 @@ def check_layer(
         _check_pass_through(config, fields, per_quadrant, device)
     _check_parallel(config, device, first)
     _check_writes(config, device)
+    if config.input.ahead and not config.streaming:
+        _check_read_ahead(config, device)
 
 
 def _check_writes(config: LayerConfig, device: Device) -> None:
@@ -121,6 +124,23 @@ def _check_writes(config: LayerConfig, device: Device) -> None:
                     "slots; WPTR_BASE, WPTR_MOFF, WPTR_TOFF, WPTR_CHOFF and LCTRL1.write_step must keep them apart"
                 )
             others.append(word)
+
+
+def _check_read_ahead(config: LayerConfig, device: Device) -> None:
+    """What is read ahead and what is written lie in different physical memories of an instance (README)."""
+    size = device.memories["data"].bank_words
+    read = _banks(config.input.word, config.input.words, size)
+    read_from = {device.instance_of(processor) for processor in config.processors}
+    reach = (config.out_pixels - 1) * config.output.pixel_step + (WORD_BYTES if config.output.wide else 1)
+    for place in (place for writer in config.writers for place in placements(config, writer, device)):
+        if place.instance in read_from and read & _banks(place.word, reach, size):
+            found = f"word {config.input.word}, and {place.word} of instance {place.instance} is written"
+            allowed = f"different physical memories, of {size} words, with LCTRL0.read_ahead"
+            raise field_error(config.layer, "RPTR_BASE.word", found, allowed)
+
+
+def _banks(first: int, words: int, size: int) -> set[int]:
+    return set(range(first // size, (first + words - 1) // size + 1))
 
 
 def _check_eltwise(config: LayerConfig, fields: LayerFields) -> None:

@@ -130,6 +130,10 @@ class Sequencer:
         The hardware reuses a few words in a circle; as every word is read before it is overwritten, the values are the
         same. The words of the circle themselves are undefined afterwards.
         """
+        chw = layers[0].streaming and layers[0].input.parallel
+        if run.stream_chw is not None and run.stream_chw != chw:
+            what = "streams CHW data" if chw else "does not stream CHW data"
+            raise AcceleratorError(f"CTRL.stream_chw is {int(run.stream_chw)}; layer {layers[0].layer} {what}")
         if not run.fifo:
             if any(config.streaming for config in layers):
                 raise AcceleratorError(

@@ -210,6 +210,23 @@ def test_what_does_not_fit_or_is_not_known_is_refused(
         run_layer(accelerator, changed(fields, **change))
 
 
+def test_what_is_read_ahead_lies_in_another_physical_memory() -> None:
+    accelerator, image = with_image(4)
+    ahead = changed(copy(ROWS, COLS), LCTRL0={"read_ahead": 1})
+    run_layer(accelerator, ahead)
+    assert (read_pixels(accelerator, PIXELS, 4, OUTPUT) == image.reshape(-1, 4)).all()
+    with pytest.raises(
+        AcceleratorError, match=r"RPTR_BASE.word is word 0, and 4095 of instance 0 is written; different"
+    ):
+        run_layer(accelerator, changed(ahead, WPTR_BASE={"pointer": OUTPUT - 1}))
+
+
+def test_the_switch_for_a_stream_of_chw_data_has_to_be_right() -> None:
+    accelerator, _ = with_image(4)
+    with pytest.raises(AcceleratorError, match=r"CTRL.stream_chw is 1; layer 0 does not stream CHW data"):
+        run_layer(accelerator, copy(ROWS, COLS), stream_chw=1)
+
+
 def test_biases_of_later_passes_that_no_source_places() -> None:
     accelerator = loaded(2 * PIXELS, 8)
     moving = changed(depthwise(ROWS, COLS, 8, moving=True), LCTRL1={"passes": 1, "write_step": 1}, OCHAN={"last": 15})
