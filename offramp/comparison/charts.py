@@ -37,6 +37,7 @@ STAR, DOT = 16.0, 7.0  # sizes of points
 OFFSETS = ((0, -14), (-17, 0), (17, 0), (-15, -11), (15, -11), (15, 11), (-15, 11), (0, 14), (-28, 0), (28, 0))
 FEW = 12  # so many points can all have labels
 START, END = 7, 10  # characters that a long name is cut to
+SHADE = "rgb(0 0 0 / 0.5)"  # of patterns, as in page.css
 NUMBERS = 108  # all that is written at the end of a bar
 FIVE = ((0, -9), (2.6, -3), (9, -2.8), (4, 1.8), (5.6, 8.4), (0, 4.4), (-5.6, 8.4), (-4, 1.8), (-9, -2.8), (-2.6, -3))
 
@@ -116,10 +117,10 @@ def _bar(x: float, y: float, width: float, fill: str) -> Markup:
 
 def _patterns(name: str) -> Markup:
     """Those of the palette, drawn over a colour."""
-    shapes = {"plain": "M0 0", "stripes": "M-1 7L7 -1", "dots": "M3 3h.1", "bars": "M3 0V6"}
+    shapes = {"plain": "M0 0", "stripes": "M-1 -1L7 7", "dots": "M3 3h.1", "bars": "M3 0V6"}
     drawn = (
         f'<pattern id="{name}-{kind}" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="{path}" stroke="{PAPER}" stroke-linecap="round" stroke-width="{2 if kind == "dots" else 1}"/>'
+        f'<path d="{path}" stroke="{SHADE}" stroke-linecap="round" stroke-width="{2 if kind == "dots" else 1}"/>'
         "</pattern>"
         for kind, path in shapes.items()
     )

@@ -19,7 +19,7 @@ from offramp.comparison.trial import CALIBRATION, Slider, Trial
 from offramp.comparison.trial_chart import TrialChart, trial_chart
 from offramp.comparison.ways import Part, Way
 
-WAY = 2.2  # rem; height of a lane
+WAY, LOWEST = 2.2, 5.5  # rem; height of a lane, and of all of them at least
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _ways(layout: Layout, ways: Sequence[Way], model: int, key: str) -> Picture:
     lanes = tuple(Lane(f"{lane + 1}", 100 * lane / len(ways), 100 / len(ways)) for lane in range(len(ways)))
     title = "one answer in time, to scale"
     marks = ticks_of_range(longest)
-    return Picture(title, "cycles from the input on", "way to leave", WAY * len(ways), lanes, marks, tuple(blocks))
+    height = max(WAY * len(ways), LOWEST)
+    return Picture(title, "cycles from the input on", "way to leave", height, lanes, marks, tuple(blocks))
 
 
 def _told(part: Part, way: Way, begin: int) -> str:

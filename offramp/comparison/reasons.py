@@ -59,10 +59,9 @@ def _chain(stages: Sequence[str], reason: str, best: OutcomeRecord | None) -> Ch
 
 
 def _chosen(choice: ChoiceRecord) -> tuple[str, ...]:
-    found = [
-        f"{' > '.join(choice.chosen.stages)} was chosen out of {len(choice.candidates):,} candidates on "
-        f"{choice.images:,} images, {_method(choice.method, choice.gap)}.",
-    ]
+    names, count = " > ".join(choice.chosen.stages), len(choice.candidates)
+    many = f"{count:,} candidate{'s' if count != 1 else ''}"
+    found = [f"{names} was chosen out of {many} on {choice.images:,} images, {_method(choice.method, choice.gap)}."]
     if choice.runner_up:
         one = choice.runner_up
         more = one.mean_cycles / choice.chosen.mean_cycles - 1
