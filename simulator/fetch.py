@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from offramp.configs.device import Device
 from offramp.simulator import arithmetic
-from offramp.simulator.config import Kernel, LayerConfig, Pooling, Quadrant
+from offramp.simulator.config import Input, Kernel, LayerConfig, Pooling, Quadrant
 from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.memory import WORD_BYTES, BiasMemory, DataMemory, WeightMemory
 
@@ -68,7 +68,7 @@ def fetch_pixels(
     undefined = _undefined(memory, config, device, processors)
     if source.parallel:
         return Pixels(_planes(memory.bytes, config, device, processors), undefined)
-    words = np.ascontiguousarray(memory.words[instances][:, source.index].T)
+    words = np.ascontiguousarray(_taken(memory.words, instances, source).T)
     lanes = words.view(np.int8)
     group = device.geometry.processors_per_instance
     column = {instance: index * group for index, instance in enumerate(instances)}
@@ -77,6 +77,12 @@ def fetch_pixels(
         lanes = lanes[:, wanted]
     shape = (source.rows, source.cols, source.passes, source.operands, len(processors))
     return Pixels(lanes.reshape(shape), undefined)
+
+
+def _taken(words: NDArray[np.uint32], instances: list[int], source: Input) -> NDArray[np.uint32]:
+    """The words of a layer's input in some instances: (instances, words)."""
+    index = source.index
+    return words[instances, index] if isinstance(index, slice) else words[np.ix_(np.array(instances), index)]
 
 
 def _planes(lanes: NDArray[Any], config: LayerConfig, device: Device, processors: tuple[int, ...]) -> NDArray[Any]:
@@ -105,7 +111,7 @@ def _undefined(
     masks = np.array(list(lanes.values()), dtype=np.uint32)[:, None]
     if source.parallel:
         masks &= np.uint32(0x01010101)
-    found = memory.word_valid[list(lanes)][:, source.index]
+    found = _taken(memory.word_valid, list(lanes), source)
     if ((found & masks) == masks).all():
         return None
     rows, cols = _covered(config.pooling, 0, source.rows), _covered(config.pooling, 1, source.cols)
