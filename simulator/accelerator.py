@@ -178,6 +178,8 @@ class Accelerator:
     def reset(self, quadrants: int) -> None:
         """Clear the registers of a set of quadrants (bit mask), of all: the shared ones too. Memories stay."""
         everything = (1 << self.device.geometry.quadrants) - 1
+        if quadrants:
+            self.runner.forget()
         if quadrants & everything == everything:
             self.registers.reset_shared()
             self._fifos.reset()
@@ -271,6 +273,7 @@ class Accelerator:
         not known: their content is undefined then."""
         check_clear(quadrant, select)
         self.registers.reset(quadrant, SPARED)
+        self.runner.forget()
         self.storage.forget(quadrant)
         self.storage.forget_weights(quadrant)
 

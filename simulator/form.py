@@ -29,11 +29,11 @@ class LayerForm:
     """How to read the registers of a layer slot.
 
     `own_fields`: (register, field) that quadrants may have for themselves beside those that always are; `check`: single
-    fields, AcceleratorError for what the accelerator does not do or what is not known of it; `idle`: whether a quadrant
-    does not take part in a layer; `counter`: of the first kernel; `distance`: to the last kernel's counter, and what
-    that is called; `bias_unit`: bytes that POST.bias_start counts; `bias_skew`: whether a streaming layer 0 counts
-    biases from one on; `one_shot`: whether CTRL.one_shot is known to end a run after a layer; `stream`: what the stream
-    registers of one of the layers of a run must be.
+    fields, AcceleratorError for what the accelerator does not do or what is not known of it; `idle`: whether a
+    quadrant does not take part in a layer; `counter`: of the first kernel; `distance`: to the last kernel's
+    counter, and what that is called; `bias_unit`: bytes that POST.bias_start counts; `bias_skew`: whether a
+    streaming layer 0 counts biases from one on; `one_shot`: whether CTRL.one_shot is known to run a layer at each
+    start; `stream`: what the stream registers of one of the layers of a run must be.
     """
 
     own_fields: Collection[tuple[str, str]]

@@ -18,10 +18,10 @@ MOST_ROUNDS = 64  # times that a run may go through as many slots as there are
 
 
 class Order:
-    """The slots of one run. `conditional`: those whose links a snoop unit decides about."""
+    """The slots of one run from `first` on. `conditional`: those whose links a snoop unit decides about."""
 
-    def __init__(self, registers: RegisterFile, run: Run, conditional: Collection[int]) -> None:
-        self.first, self._last = run.first, registers.field("LCNT_MAX", "last_layer", run.master)
+    def __init__(self, registers: RegisterFile, run: Run, conditional: Collection[int], first: int) -> None:
+        self.first, self._last = first, registers.field("LCNT_MAX", "last_layer", run.master)
         self._registers, self._run, self._conditional = registers, run, conditional
         self._layers = registers.device.geometry.layers
         self._count = 0

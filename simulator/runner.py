@@ -65,6 +65,15 @@ class Runner:
             if self._clock and self._done:
                 self._clock.cancel(self._done)
 
+    @property
+    def unfinished(self) -> bool:
+        """A run with CTRL.one_shot has layers left, of which the next start runs one."""
+        return self._sequencer.unfinished
+
+    def forget(self) -> None:
+        """Registers are cleared: no run goes on."""
+        self._sequencer.forget()
+
     def spoil(self) -> None:
         """What the last run has written becomes undefined."""
         self._sequencer.spoil()
@@ -79,7 +88,8 @@ class Runner:
             self._clock.wait_for(self._done)
 
     def _execute(self, run: Run, frame: Frame) -> None:
-        self.layers_run = []
+        if not (run.one_shot and self.unfinished):
+            self.layers_run = []
         self.cycles = self._sequencer.run(run, frame, self._finished)
         if self._clock is None:
             self._show_done(run)

@@ -12,7 +12,7 @@ from offramp.simulator.config import Kernel, LayerConfig, Run
 from offramp.simulator.cycles import LayerCycles, RunCycles, layer_cycles
 from offramp.simulator.decode import decode_layer
 from offramp.simulator.depthwise import ChannelKernels, fetch_channel_kernels, run_depthwise
-from offramp.simulator.errors import AcceleratorError, UndecidedError, field_error
+from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.fetch import Kernels, fetch_kernels
 from offramp.simulator.forms import form_of
 from offramp.simulator.layer import Memories, run_layer
@@ -43,11 +43,14 @@ class Sequencer:
         self._channels: dict[LayerConfig, tuple[tuple[int, int], tuple[ChannelKernels, ...]]] = {}
         self._cycles: dict[LayerConfig, LayerCycles] = {}
         self._last: list[LayerConfig] = []
+        self._next: int | None = None  # of a run with CTRL.one_shot that has layers left
 
     def run(self, run: Run, frame: Frame, finished: Callable[[int], None]) -> RunCycles:
-        """Execute the layers of a run; `finished(layer)` is called when a layer's results are in memory."""
+        """Execute the layers of a run; `finished(layer)` is called when a layer's results are in memory. With
+        CTRL.one_shot it is one layer, and the next start goes on."""
         units = read_units(self._registers, run)
-        order = Order(self._registers, run, {unit.layer for unit in units if unit.does("link")})
+        first = run.first if self._next is None or not run.one_shot else self._next
+        order = Order(self._registers, run, {unit.layer for unit in units if unit.does("link")}, first)
         self._last, layers = [], [self._config(layer, run) for layer in order.without_snoop()]
         streams = self._streams(layers, run, frame)
         self._fill(layers[0], streams.get(0, self._data), frame)
@@ -59,11 +62,19 @@ class Sequencer:
             self._execute(config, Memories(source, target))
             finished(layer)
             layer = order.following(layer, self._watch(units, config, target, run))
-            if run.one_shot and layer is not None:
-                raise UndecidedError(
-                    f"layer {config.layer}: CTRL.one_shot is 1; what the next start does is not modelled"
-                )
+            if run.one_shot:
+                break
+        self._next = layer
         return self._run_cycles(self._last)
+
+    @property
+    def unfinished(self) -> bool:
+        """A run with CTRL.one_shot has layers left."""
+        return self._next is not None
+
+    def forget(self) -> None:
+        """Registers are cleared: the next start begins with the first layer."""
+        self._next = None
 
     def _execute(self, config: LayerConfig, memories: Memories) -> None:
         if config.kernel and config.kernel.depthwise:
@@ -134,6 +145,8 @@ class Sequencer:
         if run.stream_chw is not None and run.stream_chw != chw:
             what = "streams CHW data" if chw else "does not stream CHW data"
             raise AcceleratorError(f"CTRL.stream_chw is {int(run.stream_chw)}; layer {layers[0].layer} {what}")
+        if run.fifo and run.one_shot:
+            raise AcceleratorError("CTRL.one_shot and CTRL.fifo are 1; not modelled together")
         if not run.fifo:
             if any(config.streaming for config in layers):
                 raise AcceleratorError(

@@ -75,8 +75,10 @@ def _judge(accelerator: Accelerator, meta: Meta, program: Arrays, answers: tuple
     if "--snoop-loop" in meta.get("izer_args", ()):
         program = _without_loop(program, accelerator.device)
     try:
-        for phase in (*meta["phase_order"], "isr"):
+        for phase in meta["phase_order"]:
             play(accelerator, program, phase)
+        _play_on(accelerator, program)
+        play(accelerator, program, "isr")
         if not accelerator.layers_run:
             return ("the program never runs the accelerator",)
         found = (*watch.problems, *_compare_expected(accelerator, expected), *watch.final())
@@ -85,6 +87,15 @@ def _judge(accelerator: Accelerator, meta: Meta, program: Arrays, answers: tuple
         return (*watch.problems, *_judge_undecided(accelerator, meta, program, expected, error))
     except OfframpError as error:
         return (*watch.problems, str(error))
+
+
+def _play_on(accelerator: Accelerator, program: Arrays) -> None:
+    """With CTRL.one_shot firmware starts again after each layer."""
+    for _ in range(accelerator.device.geometry.layers):
+        if not accelerator.runner.unfinished:
+            return
+        play(accelerator, program, "isr")
+        play(accelerator, program, "start")
 
 
 def _judge_undecided(

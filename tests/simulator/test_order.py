@@ -185,13 +185,18 @@ def test_signs_are_not_known() -> None:
         run(accelerator, switches=SNOOP_SWITCHES)
 
 
-def test_one_shot_runs_one_layer() -> None:
+def test_one_shot_runs_one_layer_at_each_start() -> None:
     accelerator = loaded()
     for slot in (0, 1):
         put_slot(accelerator, slot, COPY)
     assert run(accelerator, switches={"one_shot": 1}) == [0]
-    with pytest.raises(UndecidedError, match=r"layer 0: CTRL.one_shot is 1; what the next start does is not modelled"):
-        run(accelerator, 0, 1, {"one_shot": 1})
+    for slots in ([0], [0, 1], [0]):
+        assert run(accelerator, 0, 1, {"one_shot": 1}) == slots
+    assert accelerator.runner.unfinished
+    assert run(accelerator, 0, 1) == [0, 1] and not accelerator.runner.unfinished
+    run(accelerator, 0, 1, {"one_shot": 1})
+    accelerator.reset(1)
+    assert not accelerator.runner.unfinished
 
 
 @pytest.mark.parametrize(("select", "known"), [(0x18, True), (0x1C, True), (0x10, False)])
