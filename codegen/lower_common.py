@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from offramp.codegen.program import Fields
 from offramp.configs.device import Device
 from offramp.planner.allocation.place import Placed
-from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, quadrant_slice, quadrants_of
+from offramp.planner.hardware.hw_layer import HwLayer
 from offramp.planner.ir.chain import Slot
 
 COUNTER_UNIT = 8  # steps of the kernel counter for the bytes of one kernel
@@ -45,17 +45,6 @@ def row_memory(hw: HwLayer) -> Fields:
     pad = 2 - hw.pad[1] if transposed else hw.pad[1]
     words = (2 * hw.pooled[1] if transposed else hw.pooled[1]) + 2 * pad - 3
     return {"last": max(0, words) if transposed or hw.kind == "conv3x3" else 0}
-
-
-def time_slots(hw: HwLayer) -> int:
-    """Steps in which the fullest quadrant writes one pixel and pass: words of a pass-through layer; a depthwise one
-    takes a step for each place in a word, or for each processor if it writes for others than its own."""
-    device = hw.device
-    lanes = device.geometry.processors_per_instance
-    most = max(quadrant_slice(hw.processors, q, device).bit_count() for q in quadrants_of(hw.processors, device))
-    if hw.layer.depthwise:
-        return (min(most, lanes) if hw.broadcast else most) * hw.word_factor
-    return ceil_div(most, lanes)
 
 
 def kernel_unit(placed: Placed, slot: Slot, hw: HwLayer) -> tuple[int, int]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from offramp.codegen.lower_common import Form, Registers, low_passes, time_slots
+from offramp.codegen.lower_common import Form, Registers, low_passes
 from offramp.codegen.lower_image import IMAGE
 from offramp.codegen.lower_window import WINDOW
 from offramp.codegen.program import Fields
 from offramp.configs.device import Device, Word
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import BYTE_BITS, HwLayer, instances_of, quadrant_slice, quadrants_of, set_bits
+from offramp.planner.hardware.time_slots import time_slots
 from offramp.planner.ir.chain import INPUT_TENSOR, Slot
 from offramp.planner.ir.network import Network
 

@@ -6,11 +6,12 @@ between windows.
 
 from __future__ import annotations
 
-from offramp.codegen.lower_common import COUNTER_UNIT, Form, Registers, kernel_unit, row_memory, time_slots
+from offramp.codegen.lower_common import COUNTER_UNIT, Form, Registers, kernel_unit, row_memory
 from offramp.codegen.lower_window_streams import stream_registers
 from offramp.codegen.program import Fields
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import BYTE_BITS, HwLayer
+from offramp.planner.hardware.time_slots import time_slots
 from offramp.planner.ir.chain import Slot
 
 

@@ -47,7 +47,8 @@ def _rank(best: OutcomeRecord | None, choice: ChoiceRecord) -> tuple[int, float]
 
 def _figures(one: OutcomeRecord) -> tuple[str, str, str, str, str]:
     early = f"{1 - one.shares[-1]:.1%}"
-    return _rules(one), early, f"{one.accuracy:.2%}", f"{one.mean_cycles:,.0f}", f"{one.mean_energy_uj:,.1f}"
+    energy = "-" if one.mean_energy_uj is None else f"{one.mean_energy_uj:,.1f}"
+    return _rules(one), early, f"{one.accuracy:.2%}", f"{one.mean_cycles:,.0f}", energy
 
 
 def _rules(one: OutcomeRecord) -> str:
@@ -97,7 +98,7 @@ def _spread(points: Sequence[OutcomeRecord], quantity: str, chosen: OutcomeRecor
 
 
 def _mean(one: OutcomeRecord, quantity: str) -> float:
-    return one.mean_cycles if quantity == "cycles" else one.mean_energy_uj
+    return one.mean_cycles if quantity == "cycles" else one.mean_energy_uj or 0.0
 
 
 def _table(title: str, columns: Sequence[str], left: int) -> Table:

@@ -131,8 +131,10 @@ def print_costs(costs: Costs, console: Console) -> None:
     rates = f"core {clocks['core_hz'] / 10**6:g} MHz, accelerator {clocks['cnn_hz'] / 10**6:g} MHz"
     console.print(_layer_table(costs, f"{costs.name}: {rates}"))
     console.print(_overhead_table(costs))
-    console.print(f"energy above idle (idle power: {costs.device.energy['idle_uw'] / 1000:g} mW, published: {IDLE})")
-    console.print(_energy_error_text(costs.device), highlight=False)
+    if costs.device.energy:
+        idle = f"{costs.device.energy['idle_uw'] / 1000:g} mW"
+        console.print(f"energy above idle (idle power: {idle}, published: {IDLE})")
+        console.print(_energy_error_text(costs.device), highlight=False)
     if costs.note:
         console.print(costs.note, highlight=False)
     for kind, parts in _sources(costs).items():
@@ -177,10 +179,14 @@ def _row(table: Table, name: str, part: tuple[Cycles, Energy, int | None, int], 
         _share(cycles.cycles, costs.cycles.cycles),
         f"{cycles.microseconds(costs.device):,.1f}",
         "" if processors is None else str(processors),
-        f"~{energy.microjoules:,.2f}",
+        _microjoules(energy, 2),
         _share(energy.picojoules, costs.energy.picojoules),
         _share(macs, _macs(costs)),
     )
+
+
+def _microjoules(energy: Energy, digits: int) -> str:
+    return f"~{energy.microjoules:,.{digits}f}" if energy.known else "-"
 
 
 def _macs(costs: Costs) -> int:
@@ -198,11 +204,11 @@ def _tagged(cycles: Cycles) -> str:
 def _overhead_table(costs: Costs) -> Table:
     table = _table("besides", ("", "when", "tag", "cycles", "us", "uJ"), 3)
     for one in costs.overheads:
-        time, energy = f"{one.cycles.microseconds(costs.device):,.1f}", f"~{one.energy.microjoules:,.3f}"
+        time, energy = f"{one.cycles.microseconds(costs.device):,.1f}", _microjoules(one.energy, 3)
         table.add_row(one.name, one.when, one.cycles.tag, _tagged(one.cycles), time, energy)
     table.add_section()
     for answer in costs.answers:
-        time, energy = f"{answer.cycles.microseconds(costs.device):,.1f}", f"~{answer.energy.microjoules:,.3f}"
+        time, energy = f"{answer.cycles.microseconds(costs.device):,.1f}", _microjoules(answer.energy, 3)
         table.add_row(f"answer: {answer.name}", "in all", answer.cycles.tag, _tagged(answer.cycles), time, energy)
     return table
 
@@ -213,8 +219,10 @@ def _sources(costs: Costs) -> dict[str, list[str]]:
     parts += [overhead.cycles for overhead in costs.overheads]
     parts += [one.energy for one in costs.layers]
     parts += [one.energy for one in costs.overheads]
-    found: dict[str, list[str]] = {"simulated": [], "published": [], "estimated (~)": []}
+    marked = {"estimated": "estimated (~)", "unverified": "unverified (~)"}
+    kinds = ("simulated", "published", "estimated (~)", "unverified (~)", "unknown")
+    found: dict[str, list[str]] = {kind: [] for kind in kinds}
     for part in parts:
-        named = found["estimated (~)" if part.tag == "estimated" else part.tag]
+        named = found[marked.get(part.tag, part.tag)]
         named += [source for source in part.source.split("; ") if source not in named]
     return {kind: sources for kind, sources in found.items() if sources}

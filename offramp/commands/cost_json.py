@@ -39,11 +39,17 @@ def costs_json(costs: Costs) -> dict[str, Any]:
         "answers": [_answer(answer, costs.device) for answer in costs.answers],
         "energy_error": _energy_error_json(costs.device),
         "note": costs.note,
-        "idle": {"uw": costs.device.energy["idle_uw"], "tag": "published", "source": IDLE},
+        "idle": _idle(costs.device),
     }
 
 
-def _energy_error_json(device: Device) -> dict[str, Any]:
+def _idle(device: Device) -> dict[str, Any] | None:
+    return {"uw": device.energy["idle_uw"], "tag": "published", "source": IDLE} if device.energy else None
+
+
+def _energy_error_json(device: Device) -> dict[str, Any] | None:
+    if not device.energy:
+        return None
     rows, middle, largest = energy_error(device)
     worst = {"error": largest.permille / 1000, "row": largest.row, "source": largest.source}
     return {"rows": rows, "median": middle, "largest": worst}
@@ -54,7 +60,7 @@ def _totals(cycles: Cycles, energy: Energy, device: Device) -> dict[str, Any]:
     return {
         "time_us": cycles.microseconds(device),
         "time": {"tag": cycles.tag, "source": cycles.source},
-        "energy_uj": energy.microjoules,
+        "energy_uj": energy.microjoules if energy.known else None,
         "energy": {"tag": energy.tag, "source": energy.source},
     }
 

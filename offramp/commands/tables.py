@@ -93,7 +93,7 @@ def _stages(report: Report) -> Table:
             _shortened(stage.layers),
             rule,
             f"{stage.cycles:,} ({stage.cycles_tag})",
-            f"{stage.energy_uj:.2f}",
+            _microjoules(stage.energy_uj),
         )
     return table
 
@@ -195,9 +195,9 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
         table.add_row(f"leaves at {stage.name}", *shares, "", "")
     table.add_section()
     cycles, energy = report.cycles, report.energy
-    mean = (f"{cycles.mean:,.0f}" if cycles.mean else "-", f"{energy.mean_uj:.2f}" if energy.mean_uj else "-")
+    mean = (f"{cycles.mean:,.0f}" if cycles.mean else "-", _microjoules(energy.mean_uj))
     table.add_row(f"staged, mean (worst {cycles.worst:,})", "", _percent(accuracy.staged), "", *mean)
-    full = (f"{cycles.full:,}", f"{energy.full_uj:.2f}")
+    full = (f"{cycles.full:,}", _microjoules(energy.full_uj))
     table.add_row("the last network alone", "", _percent(accuracy.full), "", *full)
     points = _points(accuracy)
     table.add_row("staged against alone", "", points, "", times(cycles.ratio, "fewer"), times(energy.ratio, "less"))
@@ -205,9 +205,14 @@ def _results(report: Report, accuracy: AccuracyReport) -> Table:
     only = f"the accelerator only, {only} against {cycles.accelerator_full:,}"
     table.add_row(only, "", "", "", times(cycles.accelerator_ratio, "fewer"), "")
     for one in report.alone:
-        alone = (f"{one.cycles:,}", f"{one.energy_uj:.2f}")
+        alone = (f"{one.cycles:,}", _microjoules(one.energy_uj))
         table.add_row(f"for comparison: {one.name} alone", "", _percent(one.accuracy), "", *alone)
     return table
+
+
+def _microjoules(value: float | None) -> str:
+    """`-` where there is no energy model of the device, or nothing that it could be the mean of."""
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _points(accuracy: AccuracyReport) -> str:

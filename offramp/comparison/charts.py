@@ -223,7 +223,7 @@ def _around(x: float, y: float, width: float, height: float) -> Rectangle:
 
 
 def _cost(point: Point, energy: bool) -> float:
-    return point.energy if energy else point.cycles
+    return (point.energy or 0.0) if energy else point.cycles
 
 
 def _short(name: str) -> str:

@@ -83,7 +83,8 @@ def _layer(placed: Placed, slot: Slot, stage: int) -> LayerUse:
     network, start = placed.requirements.chain.networks[slot.network], placed.kernel_start(slot)
     cycles = layer_cycles(slot.layer, network, placed.requirements.device, start)
     energy = layer_energy(slot.layer, network, placed.requirements.device, start)
-    return LayerUse(slot.name, slot.layer.index, stage, cycles.cycles, cycles.estimate, energy.microjoules)
+    spent = energy.microjoules if energy.known else None
+    return LayerUse(slot.name, slot.layer.index, stage, cycles.cycles, cycles.estimate, spent)
 
 
 def weight_uses(placed: Placed) -> tuple[WeightUse, ...]:
@@ -187,14 +188,15 @@ def _named(stages: Sequence[str], rules: Iterable[tuple[str | None, float | None
 def _known_points(made: Planned, report: Report) -> tuple[Point, ...]:
     """All leaving at one stage, the chain, the last network alone, and networks named for comparison."""
     accuracy, mean, mean_energy = report.accuracy, report.cycles.mean, report.energy.mean_uj
-    if accuracy is None or accuracy.staged is None or accuracy.full is None or mean is None or mean_energy is None:
+    if accuracy is None or accuracy.staged is None or accuracy.full is None or mean is None:
         return ()
     points = []
     several = len(report.stages) > 1
     costs = zip(report.stages, made.cycles.cost_by_exit, made.energy.cost_by_exit, strict=True)
     for stage, cycles, energy in costs if several else ():
         if stage.accuracy_alone is not None:
-            points.append(Point(f"all leave at {stage.name}", stage.accuracy_alone, cycles, energy / 10**6, False))
+            spent = energy / 10**6 if made.device.energy else None
+            points.append(Point(f"all leave at {stage.name}", stage.accuracy_alone, cycles, spent, False))
     points.append(Point(f"as planned: {_planned_settings(report.stages)}", accuracy.staged, mean, mean_energy, True))
     if several:
         name = f"{made.chain.slots[-1].network} alone"

@@ -1,7 +1,7 @@
 """The layout of a corpus case: where the vendor tool's own program puts things.
 
-Kernel blocks are what the layers' counters say (MCNT, ONED, EN), biases what POST says, tensors and cycles what the
-tool recorded (meta.json); the network itself gives sizes and lifetimes.
+Kernel blocks are what the layers' counters say (ONED, EN, and MCNT or MCNT1 and MCNT2), biases what POST says, tensors
+and cycles what the tool recorded (meta.json); the network itself gives sizes and lifetimes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from offramp.comparison.layouts import WORD_BYTES, BiasUse, DataUse, LayerUse, L
 from offramp.configs.device import Column, Device
 from offramp.configs.errors import Damaged, Diagnostic, InputError, Where
 from offramp.corpus.case import Case, load_case
+from offramp.corpus.explained import kernel_range
 from offramp.corpus.registers import Image, field, vendor_image
 from offramp.planner.allocation.requirements import MemoryRequirements, bias_lead, requirements_of
 from offramp.planner.hardware.energy import layer_energy
-from offramp.planner.ir.chain import INPUT_TENSOR, TensorId, whole
+from offramp.planner.ir.chain import INPUT_TENSOR, Slot, TensorId, whole
 from offramp.planner.ir.network import Network
 
 WEIGHT_BITS = (8, 1, 2, 4)  # by POST.weight_size
@@ -78,7 +79,7 @@ def vendor_weights(image: Image, layers: int, device: Device) -> tuple[WeightUse
         for quadrant in range(device.geometry.quadrants):
             enabled = field(image, Key(quadrant, layer, "EN"), "kernels", device)
             if enabled:
-                span = _columns(image, Key(quadrant, layer, "MCNT"), device)
+                span = _columns(image, Key(quadrant, layer, "ONED"), device)
                 maps[span] = maps.get(span, 0) | enabled << quadrant * device.geometry.processors_per_quadrant
         for (start, columns), processors in maps.items():
             blocks.setdefault((processors, start, columns), []).append(layer)
@@ -94,16 +95,16 @@ def kernel_starts(weights: Iterable[WeightUse]) -> dict[int, Column]:
     return starts
 
 
-def _columns(image: Image, counter: Key, device: Device) -> tuple[int, int]:
+def _columns(image: Image, oned: Key, device: Device) -> tuple[int, int]:
     """(first column, number of columns) of a layer's kernels in a quadrant.
 
     The counter advances by the weight bits per kernel, in units of 8 for the bytes of one kernel (izer
     backend/max7800x.py, "Configure mask count").
     """
-    oned, post = counter._replace(name="ONED"), counter._replace(name="POST")
+    post = oned._replace(name="POST")
     size = field(image, oned, "width", device) or KERNEL_BYTES
     bits = WEIGHT_BITS[field(image, post, "weight_size", device)]
-    start, last = (field(image, counter, name, device) for name in ("start", "last"))
+    start, last = kernel_range(image, oned.quadrant, oned.layer, device)
     first = (start >> 3) * size + field(image, oned, "start_byte", device)
     kernels = (last - start) // bits + 1
     end = first + -(-kernels * bits // 8) * size
@@ -124,7 +125,7 @@ def _layers(
             stage=0,
             cycles=cycles[slot.layer.index]["cycles"],
             estimated=cycles[slot.layer.index]["streaming_estimate"],
-            energy=layer_energy(slot.layer, network, requirements.device, starts.get(slot.layer.index, 0)).microjoules,
+            energy=_energy(slot, network, requirements.device, starts),
         )
         for slot in chain.slots
     )
@@ -169,3 +170,8 @@ def _data(requirements: MemoryRequirements, layers: list[Mapping[str, Any]]) -> 
         )
         for name, tensor in requirements.tensors.items()
     )
+
+
+def _energy(slot: Slot, network: Network, device: Device, starts: Mapping[int, Column]) -> float | None:
+    found = layer_energy(slot.layer, network, device, starts.get(slot.layer.index, 0))
+    return found.microjoules if found.known else None

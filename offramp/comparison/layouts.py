@@ -35,14 +35,15 @@ class Sizes:
 
 @dataclass(frozen=True)
 class LayerUse:
-    """A layer in the order of execution. `cycles` of the accelerator's clock; `energy` above idle in uJ, estimated."""
+    """A layer in the order of execution. `cycles` of the accelerator's clock; `energy` above idle in uJ, estimated,
+    None where there is no model."""
 
     name: str
     number: int  # in the network's YAML
     stage: int
     cycles: int
     estimated: bool
-    energy: float
+    energy: float | None
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,13 @@ class SwitchUse:
 
 @dataclass(frozen=True)
 class Point:
-    """A way to use the networks: accuracy (fraction of 1), mean cycles and energy (uJ) of an inference."""
+    """A way to use the networks: accuracy (fraction of 1), mean cycles and energy (uJ; None where there is no
+    model) of an inference."""
 
     name: str
     accuracy: float
     cycles: float
-    energy: float
+    energy: float | None
     chosen: bool
 
 
@@ -208,9 +210,10 @@ class Layout:
         return tuple(layer.cycles * (1 - sum(left[: layer.stage])) for layer in self.layers)
 
     @property
-    def layer_energy(self) -> float:
-        """Microjoules of the accelerator if an inference runs through all stages."""
-        return sum(layer.energy for layer in self.layers)
+    def layer_energy(self) -> float | None:
+        """Microjoules of the accelerator if an inference runs through all stages; None where there is no model."""
+        known = [layer.energy for layer in self.layers if layer.energy is not None]
+        return sum(known) if len(known) == len(self.layers) else None
 
     @property
     def worst_cycles(self) -> int | None:
@@ -251,10 +254,11 @@ def front(points: Sequence[Point], energy: bool = False) -> tuple[Point, ...]:
     """Points that no other beats in accuracy without losing in cycles (or energy), cheapest first."""
 
     def cost(point: Point) -> float:
-        return point.energy if energy else point.cycles
+        return (point.energy or 0.0) if energy else point.cycles
 
+    known = [point for point in points if not energy or point.energy is not None]
     best: list[Point] = []
-    for point in sorted(points, key=lambda one: (cost(one), -one.accuracy, one.name)):
+    for point in sorted(known, key=lambda one: (cost(one), -one.accuracy, one.name)):
         if not best or point.accuracy > best[-1].accuracy:
             best.append(point)
     return tuple(best)

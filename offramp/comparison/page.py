@@ -128,6 +128,8 @@ def _pareto_charts(views: Sequence[View]) -> list[tuple[str, Markup]]:
             if view.layout.points and view.layout.points_data == data
         ]
         for energy, cost in enumerate(("cycles", "energy")):
+            if energy and any(point.energy is None for one in families for point in one.points):
+                continue
             chart = pareto_chart(families, bool(energy), f"front{kind}{energy}")
             charts.append((f"Accuracy on the {data} against {cost}", chart))
     return charts
@@ -190,7 +192,7 @@ def _layer_row(layout: Layout, number: int) -> LayerRow:
         look=layer_looks(layout)[number],
         cycles=mark_estimate(f"{layer.cycles:,}", layer.estimated),
         mean=mark_estimate(f"{means[number]:,.0f}", layer.estimated) if means else UNKNOWN,
-        energy=f"~{layer.energy:,.2f}",
+        energy=UNKNOWN if layer.energy is None else f"~{layer.energy:,.2f}",
         weights="; ".join(weights) or "none",
         bias="; ".join(biases) or "none",
         output="; ".join(outputs),

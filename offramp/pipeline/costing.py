@@ -15,8 +15,8 @@ from offramp.pipeline.networks import completed
 from offramp.pipeline.planning import Planned
 from offramp.planner.allocation.budget import Budget, alone_budget, alone_energy, energy_budget, loading
 from offramp.planner.hardware.core import load_cycles, weight_load_cycles
-from offramp.planner.hardware.cycles import Cycles, layer_cycles, run_cycles, sum_cycles
-from offramp.planner.hardware.energy import Energy, core_energy, layer_energy, run_energy
+from offramp.planner.hardware.cycles import Cycles, Tag, layer_cycles, run_cycles, sum_cycles
+from offramp.planner.hardware.energy import UNKNOWN, Energy, core_energy, layer_energy, run_energy
 from offramp.planner.hardware.hw_layer import WORD_BYTES, map_layer, with_processors
 from offramp.planner.ir.network import Layer, Network
 from offramp.planner.reference.confidence import gives_logits
@@ -172,8 +172,10 @@ def _loading(
 def _answers(names: Sequence[str], budget: Budget[Cycles], energy: Budget[Energy]) -> tuple[AnswerCost, ...]:
     """Inferences by where they leave."""
     source = "the sum of its parts"
+    tag: Tag = "unverified" if sum_cycles(budget.parts).tag == "unverified" else "estimated"
+    known = all(part.known for part in energy.parts)
     return tuple(
-        AnswerCost(name, Cycles(cycles, "estimated", source), Energy(picojoules, "estimated", source))
+        AnswerCost(name, Cycles(cycles, tag, source), Energy(picojoules, "estimated", source) if known else UNKNOWN)
         for name, cycles, picojoules in zip(names, budget.cost_by_exit, energy.cost_by_exit, strict=True)
     )
 

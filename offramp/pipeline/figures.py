@@ -37,6 +37,7 @@ from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.reload import Reload
 from offramp.planner.allocation.together import problem_together
 from offramp.planner.chain.answers import class_labels
+from offramp.planner.hardware.cycles import sum_cycles
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
 from offramp.planner.ir.chain import ExitRule, Segment, Stage
 from offramp.planner.ir.measure import NO_ANSWER
@@ -108,7 +109,7 @@ def _alone(made: Planned, costs: Mapping[str, AloneCost], evaluation: Evaluation
             name=name,
             accuracy=accuracy_of(network, evaluation.data, answer_count(made.plan.spec, made.chain)),
             cycles=costs[name].cycles.cost_by_exit[0],
-            energy_uj=costs[name].energy.cost_by_exit[0] / 10**6,
+            energy_uj=costs[name].energy.cost_by_exit[0] / 10**6 if made.device.energy else None,
         )
         for name, network in made.plan.compared.items()
     )
@@ -125,7 +126,7 @@ def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageRep
         accuracy_alone=evaluation.accuracy_alone(index) if evaluation else None,
         cycles=made.cycles.stages[index].cycles,
         cycles_tag=made.cycles.stages[index].tag,
-        energy_uj=made.energy.stages[index].microjoules,
+        energy_uj=made.energy.stages[index].microjoules if made.device.energy else None,
         weight_columns=fullest_processor(layers),
         weight_bytes=weight_bytes(layers),
         bias_bytes=sum(layer.bias_bytes for layer in layers),
@@ -340,19 +341,20 @@ def _cycles(made: Planned, full_cost: AloneCost, evaluation: Evaluation | None) 
         accelerator_mean=accelerator,
         accelerator_full=alone.stages[0].cycles,
         accelerator_ratio=alone.stages[0].cycles / accelerator if accelerator else None,
-        tag="estimated" if any(one.estimate for one in parts) else "simulated",
+        tag=sum_cycles(parts).tag,
         sources=tuple(sorted({one.source for one in parts})),
     )
 
 
 def _energy(made: Planned, full_cost: AloneCost, evaluation: Evaluation | None) -> EnergyReport:
     energy = made.energy
-    mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation else None
-    full = full_cost.energy.cost_by_exit[0] / 10**6
+    known = bool(made.device.energy)
+    mean = energy.mean(evaluation.exit_index) / 10**6 if evaluation and known else None
+    full = full_cost.energy.cost_by_exit[0] / 10**6 if known else None
     return EnergyReport(
         mean_uj=mean,
         full_uj=full,
-        ratio=full / mean if mean else None,
-        tag="estimated",
+        ratio=full / mean if mean and full else None,
+        tag=energy.parts[0].tag,
         source="; ".join(dict.fromkeys(part.source for part in energy.parts)),
     )

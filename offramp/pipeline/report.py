@@ -60,7 +60,7 @@ class StageReport:
     accuracy_alone: float | None
     cycles: int
     cycles_tag: str
-    energy_uj: float
+    energy_uj: float | None
     weight_columns: int
     weight_bytes: int
     bias_bytes: int
@@ -103,10 +103,11 @@ class CyclesReport:
 
 @dataclass(frozen=True)
 class EnergyReport:
-    """Microjoules of one inference above idle, of the parts that `CyclesReport` counts. `ratio`: full_uj / mean_uj."""
+    """Microjoules of one inference above idle, of the parts that `CyclesReport` counts; None where there is no
+    energy model of the device. `ratio`: full_uj / mean_uj."""
 
     mean_uj: float | None
-    full_uj: float
+    full_uj: float | None
     ratio: float | None
     tag: str
     source: str
@@ -160,7 +161,7 @@ class AloneReport:
     name: str
     accuracy: float | None
     cycles: int
-    energy_uj: float
+    energy_uj: float | None
 
 
 @dataclass(frozen=True)

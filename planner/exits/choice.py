@@ -48,7 +48,7 @@ class Outcome:
             accuracy=self.accuracy,
             shares=tuple(count / self.images for count in self.exit_counts),
             mean_cycles=self.means["cycles"],
-            mean_energy_uj=self.means["energy"],
+            mean_energy_uj=self.means["energy"] or None,
         )
 
 

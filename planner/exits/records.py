@@ -20,7 +20,7 @@ class OutcomeRecord:
     accuracy: float
     shares: tuple[float, ...]
     mean_cycles: float
-    mean_energy_uj: float
+    mean_energy_uj: float | None  # None: there is no energy model of the device
 
     def __post_init__(self) -> None:
         """ValueError for what no outcome is."""
@@ -28,7 +28,7 @@ class OutcomeRecord:
             raise ValueError("each stage has a share, and each but the last a measure and a threshold")
         if not all(0 <= one <= 1 for one in (self.accuracy, *self.shares)):
             raise ValueError("accuracy and shares are from 0 to 1")
-        if self.mean_cycles <= 0 or self.mean_energy_uj <= 0:
+        if self.mean_cycles <= 0 or (self.mean_energy_uj is not None and self.mean_energy_uj <= 0):
             raise ValueError("means are above 0")
 
 

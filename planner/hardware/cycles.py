@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from offramp.configs.device import Column, Device
-from offramp.planner.hardware.hw_layer import HwLayer, ceil_div, map_layer, quadrant_slice, with_processors
+from offramp.planner.hardware.hw_layer import HwLayer, map_layer, with_processors
+from offramp.planner.hardware.time_slots import time_slots
 from offramp.planner.ir.network import Layer, Network
 
-Tag = Literal["simulated", "estimated", "published"]
+# unverified: of a model that nobody has held against the device; unknown: there is no model of it
+Tag = Literal["simulated", "estimated", "published", "unverified", "unknown"]
 
 START_CYCLES = 1  # of one run of the accelerator, whatever its layers
 MODEL = "cycle model of ai8x-synthesis latency.py"
 STREAMING = f"{MODEL}, in which streaming layers take turns"
+UNVERIFIED = f"{MODEL}, which is the MAX78000's; the vendor gives none for this device"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Cycles:
 
     @property
     def estimate(self) -> bool:
-        return self.tag == "estimated"
+        return self.tag in ("estimated", "unverified")
 
     def microseconds(self, device: Device) -> float:
         """At the device's clock."""
@@ -57,6 +60,8 @@ def layer_cycles(layer: Layer, network: Network, device: Device, kernel_start: C
     """
     hw = map_layer(with_processors(layer, device), network, device)
     cycles = _passthrough(hw) if hw.kind == "passthrough" else _convolution(hw, kernel_start)
+    if device.cycles == "unverified":
+        return Cycles(cycles, "unverified", UNVERIFIED)
     return Cycles(cycles, "estimated", STREAMING) if layer.streaming else Cycles(cycles, "simulated", MODEL)
 
 
@@ -76,7 +81,7 @@ def network_cycles(network: Network, device: Device, kernel_starts: Mapping[int,
 def run_cycles(layers: Iterable[Cycles]) -> Cycles:
     """Cycles of one run of the accelerator over some layers: their sum and the start."""
     parts = tuple(layers)
-    guessed = next((part for part in parts if part.estimate), None)
+    guessed = _least_sure(parts)
     total = START_CYCLES + sum(part.cycles for part in parts)
     return Cycles(total, guessed.tag, guessed.source) if guessed else Cycles(total, "simulated", MODEL)
 
@@ -86,9 +91,15 @@ def sum_cycles(parts: Iterable[Cycles]) -> Cycles:
     given = tuple(parts)
     if not given:
         return Cycles(0, "simulated", MODEL)
-    guessed = next((part for part in given if part.estimate), given[0])
+    guessed = _least_sure(given) or given[0]
     counts = sum(part.instructions for part in given), sum(part.accesses for part in given)
     return Cycles(sum(part.cycles for part in given), guessed.tag, guessed.source, *counts)
+
+
+def _least_sure(parts: Iterable[Cycles]) -> Cycles | None:
+    """The first part of an unverified model, else the first estimate; None if there is neither."""
+    guesses = [part for part in parts if part.estimate]
+    return min(guesses, key=lambda part: part.tag != "unverified", default=None)
 
 
 def _fetch(hw: HwLayer, passes: int) -> tuple[int, int, int]:
@@ -105,10 +116,7 @@ def _passthrough(hw: HwLayer) -> int:
     if hw.expansion > 1 and hw.layer.pool != (1, 1):
         passes = 2 * passes - 1
     _, data, _ = _fetch(hw, passes)
-    device = hw.device
-    quadrants = (quadrant_slice(hw.processors, one, device) for one in range(device.geometry.quadrants))
-    time_slots = max(ceil_div(quadrant.bit_count(), device.geometry.processors_per_instance) for quadrant in quadrants)
-    return hw.pooled[0] * hw.pooled[1] * (data + passes * time_slots)
+    return hw.pooled[0] * hw.pooled[1] * (data + passes * time_slots(hw))
 
 
 @dataclass(frozen=True)
@@ -141,8 +149,9 @@ def _convolution(hw: HwLayer, kernel_start: Column) -> int:
     sides = 2 * pad_cols * (pad_pixel + 1)
     pad_row = sides + repeats * window.cols * (pad_pixel + 1)
     filling_row = sides + repeats * window.cols * (pixel + 1)
-    produced = passes * window.out_cols * hw.slots
-    if hw.slots == 1 and passes == 1:
+    outputs = time_slots(hw) if hw.layer.depthwise else hw.slots // hw.at_once
+    produced = passes * window.out_cols * outputs
+    if outputs == 1 and passes == 1:
         produced += 1
 
     def row(fetch: int) -> int:

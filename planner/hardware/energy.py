@@ -16,6 +16,7 @@ from offramp.planner.hardware.hw_layer import ceil_div, map_layer, with_processo
 from offramp.planner.ir.network import Layer, Network
 
 LAYERS = "fit to the layers of cifar10 as ekut-es/netdeployonnx measured them on a MAX78000 EV kit"
+NO_MODEL = "there is no energy model of this device"
 CORE = "fit to the weight loads of AN7417 tables 4 and 5"
 
 
@@ -28,6 +29,11 @@ class Energy:
     source: str
 
     @property
+    def known(self) -> bool:
+        """Whether there is a model; `picojoules` are 0 without one."""
+        return self.tag != "unknown"
+
+    @property
     def amount(self) -> int:
         """The picojoules, as sums over costs of either kind name them."""
         return self.picojoules
@@ -37,11 +43,16 @@ class Energy:
         return self.picojoules / 10**6
 
 
+UNKNOWN = Energy(0, "unknown", NO_MODEL)
+
+
 def layer_energy(layer: Layer, network: Network, device: Device, kernel_start: Column = 0) -> Energy:
     """Energy of one layer, with the cycles that `layer_cycles` gives it. Independent of the clock.
 
     Processors of a streaming layer also take energy while it waits for its input: half as much again makes loading and
     inference of FaceID 418 uJ, published are 435 uJ (AN7417 table 5)."""
+    if not device.energy:
+        return UNKNOWN
     hw = map_layer(with_processors(layer, device), network, device)
     cycles = layer_cycles(layer, network, device, kernel_start).cycles
     cycles = ceil_div(3 * cycles, 2) if layer.streaming else cycles
@@ -60,10 +71,15 @@ def network_energy(network: Network, device: Device, kernel_starts: Mapping[int,
 
 
 def run_energy(layers: Iterable[Energy]) -> Energy:
-    return Energy(sum(layer.picojoules for layer in layers), "estimated", LAYERS)
+    parts = tuple(layers)
+    if not all(part.known for part in parts):
+        return UNKNOWN
+    return Energy(sum(part.picojoules for part in parts), "estimated", LAYERS)
 
 
 def core_energy(cycles: Cycles, device: Device) -> Energy:
     """Energy of the core while it loads, writes registers or checks results for a number of accelerator cycles."""
+    if not device.energy:
+        return UNKNOWN
     core_cycles = cycles.cycles * device.clocks["core_hz"] // device.clocks["cnn_hz"]
     return Energy(core_cycles * device.energy["core_cycle_fj"] // 1000, "estimated", CORE)

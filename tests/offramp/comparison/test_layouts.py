@@ -91,7 +91,7 @@ def test_points_are_what_is_known(layout: Layout) -> None:
     assert names == ["all leave at front", "all leave at main", planned, "main alone"]
     assert [point.chosen for point in layout.points] == [False, False, True, False]
     assert layout.points[1].accuracy == layout.points[3].accuracy
-    assert layout.points[1].energy > layout.points[3].energy  # the front stage runs too
+    assert (layout.points[1].energy or 0) > (layout.points[3].energy or 0) > 0  # the front stage runs too
 
 
 def test_a_network_alone_is_one_point(tmp_path: Path) -> None:
