@@ -21,7 +21,8 @@ def print_choice(choice: ChoiceRecord, console: Console) -> None:
         console.print(f"{one.name}: {one.reason}")
     console.print(_proof(choice))
     for quantity, points in choice.pareto.items():
-        console.print(_pareto(choice, quantity, points))
+        if quantity == "cycles" or choice.chosen.mean_energy_uj is not None:
+            console.print(_pareto(choice, quantity, points))
 
 
 def _chains(choice: ChoiceRecord) -> Table:

@@ -148,6 +148,9 @@ def choose_plan(
 ) -> tuple[Plan, Lowered, Judged]:
     """The plan with the best chain, its programs, and its stages on the data that it was chosen on. OfframpError lists
     everything that prevents it."""
+    if not device.energy and "energy" in (*spec.choice.weights, *(spec.choice.budget or ())):
+        found = f"there is no energy model of the {device.name}; only cycles can be minimised or be a budget there"
+        raise InputError(Diagnostic(spec.choice.where, found))
     candidates = load_candidates(spec, sources, device)
     if spec.choice.delta is not None and candidates.rolling:
         raise InputError(Diagnostic(spec.choice.where, IN_ORDER))
