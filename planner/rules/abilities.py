@@ -30,14 +30,17 @@ def depthwise_groups(layer: Layer, network: Network, device: Device) -> str | No
 
 
 def depthwise_processors(layer: Layer, network: Network, device: Device) -> str | None:
-    """The output processors of a depthwise convolution begin with one whose number is a multiple of {lanes}; so do its
-    processors, if those are others and lie in several quadrants."""
+    """The processors of a depthwise convolution are adjacent in each quadrant, and so are its output processors, which
+    begin with one whose number is a multiple of {lanes}; so do its processors, if those are others and lie in several
+    quadrants."""
     lanes = device.geometry.processors_per_instance
     own, others = layer.processors, layer.output_processors
     if not layer.depthwise or not own or not others:
         return None
     several = own != others and len(list(quadrants_of(own, device))) > 1
     wrong = set_bits(others)[0] % lanes or (several and set_bits(own)[0] % lanes)
+    parts = [set_bits(quadrant_slice(one, q, device)) for one in (own, others) for q in quadrants_of(one, device)]
+    wrong = wrong or any(bits[-1] - bits[0] + 1 != len(bits) for bits in parts)
     return f"processors {own:#018x}, output processors {others:#018x}" if wrong else None
 
 
@@ -73,6 +76,18 @@ def four_outputs(layer: Layer, network: Network, device: Device) -> str | None:
     wrong = wrong or (bool(processors) and (processors[0] % AT_ONCE or (processors[-1] + 1) % AT_ONCE))
     found = f"{layer.out_shape.channels} output channels on processors {layer.output_processors:#018x}"
     return found if wrong else None
+
+
+def bypass_once(layer: Layer, network: Network, device: Device) -> str | None:
+    """`bypass` takes at most {processors} input and {processors} output channels, and neighbouring output processors
+    from one on whose number is a multiple of {lanes}. Not known, and so not supported, is what it does elsewhere."""
+    several = max(passes_of(shape.channels, device)[0] for shape in (layer.in_shape, layer.out_shape)) > 1
+    bits = set_bits(layer.output_processors)
+    lanes = device.geometry.processors_per_instance
+    apart = bool(bits) and (bits[0] % lanes != 0 or bits[-1] - bits[0] + 1 != len(bits))
+    counts = f"{layer.in_shape.channels} input and {layer.out_shape.channels} output channels"
+    found = f"{counts}, output processors {layer.output_processors:#018x}"
+    return found if layer.bypass and (several or apart) else None
 
 
 def binary_passes(layer: Layer, network: Network, device: Device) -> str | None:
@@ -146,6 +161,12 @@ def eltwise_bias(layer: Layer, network: Network, device: Device) -> str | None:
     return f"`{layer.eltwise}` and biases" if layer.operands > 1 and biased else None
 
 
+def transposed_pooling(layer: Layer, network: Network, device: Device) -> str | None:
+    """Not known, and so not supported: pooling in front of a transposed convolution in the same layer."""
+    pooled = layer.pool != (1, 1) or layer.pool_stride > 1
+    return f"pooling of {layer.pool[0]}x{layer.pool[1]}" if layer.op == "convtranspose2d" and pooled else None
+
+
 def streamed_passthrough(layer: Layer, network: Network, device: Device) -> str | None:
     """Pass-through layers do not stream."""
     return "a pass-through layer with `streaming: true`" if layer.streaming and layer.op == "passthrough" else None
@@ -167,12 +188,14 @@ ABILITY_RULES = (
     depthwise_wide,
     depthwise_bias,
     four_outputs,
+    bypass_once,
     binary_passes,
     pool_dilation_reach,
     pool_dilation_windows,
     read_gap_once,
     readahead_memories,
     eltwise_bias,
+    transposed_pooling,
     streamed_passthrough,
     conv1d_padding,
 )

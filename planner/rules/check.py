@@ -14,6 +14,7 @@ from offramp.planner.ir.network import Layer, Network
 from offramp.planner.rules.abilities import (
     ABILITY_RULES,
     binary_passes,
+    bypass_once,
     conv1d_padding,
     depthwise_bias,
     depthwise_groups,
@@ -26,6 +27,7 @@ from offramp.planner.rules.abilities import (
     read_gap_once,
     readahead_memories,
     streamed_passthrough,
+    transposed_pooling,
 )
 from offramp.planner.rules.buffers import BUFFER_RULES
 from offramp.planner.rules.docstrings import message_of, numbers_of
@@ -89,7 +91,8 @@ GROUPS: tuple[tuple[str, tuple[LayerRule, ...]], ...] = (
 LAYER_RULES = tuple(rule for _, rules in GROUPS for rule in rules)
 NETWORK_RULES: tuple[NetworkRule, ...] = (layer_count, quadrant_zero, streaming_rows, binary_alike)
 
-# Rules that a feature of the device lifts, and rules that only devices with a feature, or with a limit, have.
+# Rules that a feature of the device lifts, and rules that only devices have with a feature, a limit or a form of the
+# layers' registers.
 LIFTED: Mapping[LayerRule | NetworkRule, str] = {
     eltwise_passes: "eltwise_passes",
     passthrough_pooling: "passthrough_passes",
@@ -101,6 +104,7 @@ NEEDED: Mapping[LayerRule | NetworkRule, str] = {
     depthwise_wide: "depthwise",
     depthwise_bias: "depthwise",
     four_outputs: "calcx4",
+    bypass_once: "bypass",
     binary_passes: "binary_weights",
     pool_dilation_reach: "pool_dilation",
     pool_dilation_windows: "pool_dilation",
@@ -108,6 +112,7 @@ NEEDED: Mapping[LayerRule | NetworkRule, str] = {
     readahead_memories: "readahead",
     eltwise_bias: "eltwise_passes",
     streamed_passthrough: "unpadded_streams",
+    transposed_pooling: "window",
     conv1d_padding: "conv1d_pad_channels",
     binary_alike: "binary_weights",
 }
@@ -116,7 +121,7 @@ NEEDED: Mapping[LayerRule | NetworkRule, str] = {
 def holds_for(rule: LayerRule | NetworkRule, device: Device) -> bool:
     """Whether a device has a rule."""
     needed = NEEDED.get(rule)
-    known = needed is None or needed in device.features or needed in device.limits
+    known = needed is None or needed in device.features or needed in device.limits or needed == device.layer_form
     return known and LIFTED.get(rule) not in device.features
 
 

@@ -1,0 +1,63 @@
+"""A spec for the MAX78002: switches that write next to nothing, cycles that nobody has verified, and no energy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from offramp.cli import main
+from offramp.configs.device import load_device
+from offramp.pipeline.evaluate import evaluate_plan
+from offramp.pipeline.figures import plan_report
+from offramp.pipeline.planning import Planned
+from tests.helpers.plans import plan_of
+from tests.helpers.specs import STAGED, write_staged
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Planned:
+    return plan_of(for_device(write_staged(tmp_path)), load_device("MAX78002"))
+
+
+def for_device(spec: Path) -> Path:
+    spec.write_text(spec.read_text(encoding="utf-8") + "device: MAX78002\n", encoding="utf-8")
+    return spec
+
+
+def test_a_switch_writes_lcnt_max_alone(planned: Planned) -> None:
+    switching, device = planned.lowered.switching, planned.device
+    for pair in ((0, 1), (1, 0)):
+        writes = switching.transition(*pair)
+        assert {found.name for write in writes if (found := device.locate(write.address))} == {"LCNT_MAX"}
+    first, second = planned.lowered.programs
+    assert second.positions[0] == first.positions[-1] + 1
+
+
+def test_cycles_are_unverified_and_energy_is_not_stated(planned: Planned) -> None:
+    report = plan_report(planned, evaluate_plan(planned.plan))
+    assert {stage.cycles_tag for stage in report.stages} == {"unverified"} == {report.cycles.tag}
+    assert any("gives none for this device" in source for source in report.cycles.sources)
+    assert [stage.energy_uj for stage in report.stages] == [None, None]
+    assert (report.energy.mean_uj, report.energy.full_uj, report.energy.ratio) == (None, None, None)
+    assert (report.energy.tag, report.energy.source) == ("unknown", "there is no energy model of this device")
+
+
+def test_costs_show_no_energy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = for_device(write_staged(tmp_path))
+    assert main(["cost", str(spec)]) == 0
+    shown = capsys.readouterr().out
+    assert "unverified (~):" in shown and "there is no energy model" in shown and "mW" not in shown
+
+
+def test_energy_cannot_be_minimised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "auto.yaml"
+    write_staged(tmp_path)
+    choose = "choose: {data: calibration, minimise: energy, accuracy_drop: 5}"
+    keys = f"exits: auto\nmain: main\ncandidates: [{{front: front}}]\n{choose}\n"
+    spec.write_text(STAGED.spec(keys, front="", main="") + "device: MAX78002\n", encoding="utf-8")
+    assert main(["plan", str(spec)]) == 2
+    told = capsys.readouterr().err
+    assert "auto.yaml:" in told and "there is no energy model of the MAX78002" in told
+    spec.write_text(spec.read_text(encoding="utf-8").replace("minimise: energy", "minimise: cycles"), encoding="utf-8")
+    assert main(["plan", str(spec)]) == 0
