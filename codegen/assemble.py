@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from offramp.codegen.firmware import DIGEST_BYTES, BusWrite, Firmware, Guard, KnownAnswer, Model, StageCode
+from offramp.codegen.hardware_exits import clear_writes, hit_address
 from offramp.codegen.load_images import (
     bias_runs,
     buffer_runs,
@@ -22,7 +23,7 @@ from offramp.codegen.lower_slots import reads_fifo
 from offramp.codegen.program import start_writes, stop_writes
 from offramp.configs.device import Device
 from offramp.planner.allocation.budget import segment_cycles
-from offramp.planner.hardware.cycles import Cycles
+from offramp.planner.hardware.cycles import Cycles, sum_cycles
 from offramp.planner.spec.clocks import clock_setting
 
 # Memory timing that the vendor's generated code sets: write-negative-voltage enable, read margin 3 (UG7456 27-13).
@@ -131,8 +132,14 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
     placed, program, states = lowered.placed, lowered.programs[index], lowered.switching
     device = placed.requirements.device
     segment = placed.requirements.chain.segments[index]
-    start = start_writes(program, device)
-    least, most = cycle_bounds(segment_cycles(placed, segment), device)
+    run = next(run for run in placed.requirements.chain.runs if index in run)
+    segments = placed.requirements.chain.segments
+    begins = start_writes(program, device)
+    start = (*clear_writes(placed, [segments[one] for one in run]), *begins) if index == run[0] else ()
+    # A run can end with any of its stages: not before those that it has run, not after all of them.
+    before, whole = ([one for one in run if one <= index], run) if len(run) > 1 else ((index,), (index,))
+    least, _ = cycle_bounds(sum_cycles(segment_cycles(placed, segments[one]) for one in before), device)
+    _, most = cycle_bounds(sum_cycles(segment_cycles(placed, segments[one]) for one in whole), device)
     last = index == len(lowered.programs) - 1
     chunks, outside = reloaded_chunks(placed, segment), placed.reload is not None and placed.reload.external
     return StageCode(
@@ -143,7 +150,7 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         restore=states.transition(index, 0) if index else (),
         start=start,
         stop=stop_writes(program, device),
-        control=control_guards(start, device),
+        control=control_guards(begins, device),
         least_cycles=least,
         most_cycles=most,
         result=tensor_layout(placed, segment.result),
@@ -154,4 +161,5 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         weights=() if outside else chunks,
         biases=reloaded_biases(placed, segment),
         external=chunks if outside else (),
+        hit=hit_address(placed, segment) if segment.exit and segment.exit.hardware else None,
     )

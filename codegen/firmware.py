@@ -97,7 +97,8 @@ class StageCode:
     exit: None if the result is not looked at. answers: of each class, negative for none; empty: classes are the
     answers; of a result that is not looked at, one at most. reads_fifo: the input is sent through the FIFO while the
     stage runs. answering: False of a segment that another one goes on from. weights, biases: written each time before
-    it starts; `external`: weights too, from a file outside flash.
+    it starts; `external`: weights too, from a file outside flash. `hit`: of a hardware exit, where matches are counted:
+    with none the next stage has run, too, and has no start of its own.
     """
 
     name: str
@@ -118,6 +119,7 @@ class StageCode:
     weights: tuple[Chunk, ...] = ()
     biases: tuple[BiasRun, ...] = ()
     external: tuple[Chunk, ...] = ()
+    hit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,11 @@ class Firmware:
         """The name as C writes it; all symbols and file names begin with it. Not one of the runtime's."""
         found = re.sub("[^A-Za-z0-9]", "_", self.name)
         return found if re.match("(?!offramp)[A-Za-z]", found) else f"model_{found}"
+
+    @property
+    def hardware(self) -> bool:
+        """Whether the accelerator decides about an exit."""
+        return any(stage.hit is not None for stage in self.stages)
 
     @property
     def external(self) -> bool:

@@ -20,7 +20,7 @@ from offramp.codegen.firmware import (
 )
 from offramp.configs.device import Device, Place
 from offramp.planner.hardware.hw_layer import WORD_BYTES
-from offramp.planner.ir.measure import MEASURES
+from offramp.planner.ir.measure import HARDWARE, MEASURES
 from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16
 
 WORD = 1 << 32
@@ -255,8 +255,10 @@ def _exit(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
         yield f"{what}: a measure, but another segment goes on from its result"
     if not 2 <= stage.result.shape[0] <= MAX_CLASSES or stage.result.shape[1:] != (1, 1):
         yield f"{what}: a result {stage.result.shape}; logits of 2..{MAX_CLASSES} classes, a single pixel, are expected"
-    if rule.measure not in MEASURES:
+    if rule.measure not in (*MEASURES, HARDWARE):
         yield f"{what}: measure `{rule.measure}`; one of {', '.join(MEASURES)} is expected"
+    if (rule.measure == HARDWARE) != (stage.hit is not None):
+        yield f"{what}: measure `{rule.measure}`; a hardware exit, and no other, has that and a count of matches"
     given = [one for one in (rule.threshold, *rule.by_class) if one is not None]
     if bool(given) == last or (rule.threshold is not None and rule.by_class):
         yield f"{what}: threshold {rule.threshold}; every stage but the last needs one, or one for each class"

@@ -37,11 +37,11 @@ from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import Measure
 
 MAGIC, FORMAT = 0x3152464F, 1  # "OFR1"
-MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2}
+MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2, "largest_logit": 3}
 NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
 BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold
-INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST = 1, 2, 1, 2
+INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST, STAGE_HARDWARE = 1, 2, 1, 2, 4
 HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 72, 160
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
@@ -165,11 +165,11 @@ def _stage(stage: StageCode, index: int, last: bool, outside: int, tables: Table
         word_field("done_address", tables.device.register_address("CTRL", stage.quadrants[0])),
         number_field("least_cycles", stage.least_cycles),
         number_field("most_cycles", stage.most_cycles),
-        number_field("flags", STAGE_READS_FIFO * stage.reads_fifo | STAGE_LAST * last),
+        number_field("flags", _flags(stage, last)),
         word_field("measure", MEASURE_CODES[rule.measure] if rule else NO_MEASURE, rule.measure if rule else "none"),
         number_field("threshold", _threshold(rule)),
         number_field("fraction_bits", rule.fraction_bits if rule else 0),
-        number_field("temperature_q16", rule.temperature_q16 if rule else 0),
+        number_field("temperature_q16", _temperature(stage)),
         span_field("classes", _classes(stage, index, tables)),
         number_field("result.channels", result.shape[0]),
         number_field("result.rows", result.shape[1]),
@@ -182,6 +182,17 @@ def _stage(stage: StageCode, index: int, last: bool, outside: int, tables: Table
         number_field("outside.words", len(words)),
         word_field("outside.crc", zlib.crc32(words.tobytes())),
     )
+
+
+def _flags(stage: StageCode, last: bool) -> int:
+    return STAGE_READS_FIFO * stage.reads_fifo | STAGE_LAST * last | STAGE_HARDWARE * (stage.hit is not None)
+
+
+def _temperature(stage: StageCode) -> int:
+    """Of the softmax; of a hardware exit, which has none, the address of its count."""
+    if stage.hit is not None:
+        return stage.hit
+    return stage.exit.temperature_q16 if stage.exit else 0
 
 
 def _threshold(rule: ExitRule | None) -> int:

@@ -10,7 +10,7 @@ from offramp.codegen.firmware import BiasRun, Chunk, InputLayout, InputRun, Tens
 from offramp.codegen.pack import Bytes, WeightRun, express_words, merge_runs, pack_bias, pack_weights
 from offramp.configs.device import Column, Device, Processor
 from offramp.planner.allocation.place import Placed
-from offramp.planner.allocation.requirements import bias_lead, depthwise_bias
+from offramp.planner.allocation.requirements import EXIT_WORD, bias_lead, depthwise_bias
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div, quadrants_of, set_bits
 from offramp.planner.hardware.weight_memories import copies_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Segment, TensorId
@@ -93,9 +93,11 @@ def _bias_runs(layers: Iterable[tuple[Placed, Collection[str]]]) -> tuple[BiasRu
 
 
 def buffer_runs(placed: Placed) -> tuple[WordRun, ...]:
-    """Where rolling buffers lie: a run for each of their data memory instances."""
+    """Where rolling buffers lie: a run for each of their data memory instances; and the word of a hardware exit."""
     device, tensors = placed.requirements.device, placed.requirements.tensors
-    return tuple(
+    word = placed.placement.data.get(EXIT_WORD)
+    own = () if word is None else (WordRun(device.data_address(0, word), 1),)
+    return own + tuple(
         WordRun(device.data_address(instance, placed.base(name)), tensors[name].words)
         for name in placed.requirements.chain.buffers
         for instance in tensors[name].instances

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from offramp.codegen.hardware_exits import in_runs
 from offramp.codegen.lower_common import Registers
 from offramp.codegen.lower_slots import network_of, reads_fifo, slot_registers
 from offramp.codegen.lower_window import reset_registers
@@ -45,7 +46,8 @@ def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
     common = sorted({key for own in programs for program in own for key in program.settings if key.layer < 0})
     zero: dict[Key, Fields] = {key: {} for key in common} if len(models) > 1 else {}
     found = []
-    for placed, own in zip(models, programs, strict=True):
+    for placed, separate in zip(models, programs, strict=True):
+        own = in_runs(placed, separate)
         whole = tuple(replace(program, settings=zero | dict(program.settings)) for program in own)
         found.append(Lowered(placed, whole, switching(whole, placed.requirements.device)))
     return tuple(found)
@@ -56,7 +58,11 @@ def first_slots(models: Sequence[Placed]) -> list[list[int]]:
     long as there are some, so that a switch writes next to nothing; runs that read the FIFO begin with slot 0."""
     device = models[0].requirements.device
     runs = [(placed, one.slots) for placed in models for one in placed.requirements.chain.segments]
-    lengths = [placed.requirements.positions(slots)[-1] + 1 for placed, slots in runs]
+    lengths = [
+        placed.requirements.positions(one.slots)[-1] + 1 + _stops(placed, number)
+        for placed in models
+        for number, one in enumerate(placed.requirements.chain.segments)
+    ]
     begins = [0] * len(runs)
     fifo = [reads_fifo(placed, slots) for placed, slots in runs]
     free = max((length for length, first in zip(lengths, fifo, strict=True) if first), default=0)
@@ -67,6 +73,11 @@ def first_slots(models: Sequence[Placed]) -> list[list[int]]:
         free = begins[index] + length
     found = iter(begins)
     return [[next(found) for _ in placed.requirements.chain.segments] for placed in models]
+
+
+def _stops(placed: Placed, segment: int) -> int:
+    """Slots behind a segment that a run ends with which leaves early: one behind the last segment of such a run."""
+    return int(any(len(run) > 1 and run[-1] == segment for run in placed.requirements.chain.runs))
 
 
 def lower_segment(placed: Placed, segment: Segment, first: int = 0) -> RegisterProgram:

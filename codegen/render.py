@@ -76,8 +76,8 @@ def clears_registers(device: Device) -> bool:
 
 
 def has_probe(firmware: Firmware) -> bool:
-    """It is for images with everything in flash."""
-    return not firmware.external
+    """It is for images with everything in flash, in whose runs the core decides what comes next."""
+    return not firmware.external and not firmware.hardware
 
 
 def _has_shim(firmware: Firmware) -> bool:
@@ -126,6 +126,7 @@ def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
         "pll": device.clock_tree.pll,
         "power_wait_us": device.core.get("power_wait_us", 0),
         "clears": clears_registers(device),
+        "hardware_exits": int("hardware_exits" in device.features),
     }
 
 

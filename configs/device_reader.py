@@ -36,6 +36,7 @@ FEATURES = (
     "depthwise",
     "eltwise_passes",
     "free_starts",
+    "hardware_exits",
     "links",
     "passthrough_passes",
     "plain_biases",

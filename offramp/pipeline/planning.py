@@ -24,6 +24,7 @@ from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
+from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
 from offramp.planner.reference.exits import by_class, class_numbers, right_answers
 from offramp.planner.reference.profile import Answers, profile_answers
@@ -105,7 +106,9 @@ def with_thresholds_of(spec: ManualSpec, made: Planned, progress: Progress, task
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())
     judged = judge(placed.requirements.chain, answered.classes, answered.confidence, right)
-    return replace(made, plan=plan, lowered=replace(made.lowered, placed=placed), judged=judged)
+    hardware = any(stage.rule.hardware for stage in made.chain.exits[:-1])  # thresholds are in registers
+    lowered = lower(placed) if hardware else replace(made.lowered, placed=placed)
+    return replace(made, plan=plan, lowered=lowered, judged=judged)
 
 
 def reached_stages(plan: Plan) -> tuple[int, ...]:
@@ -137,6 +140,8 @@ def _profile(
     meaning = _meaning(made.chain, stage)
     per_class = made.plan.spec.stages[index].exit.per_class
     group = meaning[classes] if per_class else np.minimum(meaning[classes], 0)
+    if stage.rule.hardware:
+        group = np.where(confidence > 0, group, NO_ANSWER)  # its threshold is above 0
     groups = int(meaning.max()) + 1 if per_class else 0
     return StageProfile(stage.rule.measure, confidence, correct, cycles, group, groups)
 

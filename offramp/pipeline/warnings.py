@@ -149,5 +149,7 @@ def _limits(rule: ExitRule, layer: Layer) -> tuple[float | None, float | None]:
     """
     if rule.measure == "margin":
         return (None if layer.output_width > 8 else 255 / 2**rule.fraction_bits), 0.0
+    if rule.hardware:
+        return None, None
     classes = layer.out_shape.channels
     return (1.0, 1 / classes) if rule.measure == "max_probability" else (None, log(classes))

@@ -45,7 +45,8 @@ class Budget(Generic[Cost]):
     `starts`: to start the accelerator. `stages`: the accelerator. `inside`: from the end of each segment but the last
     to the start of the next one. `checks`: from the end of the last one to the decision, or to a copy of a result that
     nothing decides by. `forward[i]`: registers, and what is not resident, rewritten to go from stage i to the next;
-    `back[i]`: to return from stage i to the first before the next inference.
+    `back[i]`: to return from stage i to the first before the next inference. A hardware exit takes no check; what the
+    core looks at where the run has ended there is in `back`.
     """
 
     loads: tuple[Cost, ...]
@@ -108,10 +109,10 @@ def cycle_budget(
     """Cycles of a chain. `inside`: register writes between the segments of each stage; `forward`, `back`: those of the
     switches, as in Budget."""
     requirements = placed.requirements
-    stages, device = requirements.chain.stages, requirements.device
+    stages = requirements.chain.stages
     return Budget(
         loads=tuple(loading(placed, stage) for stage in stages),
-        starts=tuple(start_cycles(device, len(requirements.quadrants(stage))) for stage in stages),
+        starts=tuple(_start(placed, stage) for stage in stages),
         stages=tuple(stage_cycles(placed, stage) for stage in stages),
         inside=tuple(_inside(placed, *one) for one in zip(stages, inside, strict=True)),
         checks=checking(placed),
@@ -119,8 +120,27 @@ def cycle_budget(
             switching_cycles(placed, writes, after.segments[0])
             for writes, after in zip(forward, stages[1:], strict=True)
         ),
-        back=tuple(switching_cycles(placed, writes, stages[0].segments[0]) for writes in back),
+        back=tuple(
+            sum_cycles([switching_cycles(placed, writes, stages[0].segments[0]), *_late_look(placed, stage)])
+            for writes, stage in zip(back, stages, strict=True)
+        ),
     )
+
+
+def _start(placed: Placed, stage: Stage) -> Cycles:
+    """Nothing behind a hardware exit: there the accelerator goes on by itself."""
+    requirements = placed.requirements
+    start = start_cycles(requirements.device, len(requirements.quadrants(stage)))
+    return start if requirements.chain.run_of(stage)[0] is stage else replace(start, cycles=0)
+
+
+def _late_look(placed: Placed, stage: Stage) -> tuple[Cycles, ...]:
+    """At the result of a hardware exit, which the core looks at only if the run has ended with it."""
+    return (_check(placed, stage),) if _decides_itself(stage) else ()
+
+
+def _decides_itself(stage: Stage) -> bool:
+    return isinstance(stage, ExitStage) and bool(stage.exit and stage.exit.hardware)
 
 
 def switching_cycles(placed: Placed, writes: int, after: Segment) -> Cycles:
@@ -186,15 +206,17 @@ def loading(placed: Placed, stage: Stage, packed: bool = False) -> Cycles:
 
 
 def checking(placed: Placed) -> tuple[Cycles, ...]:
-    """From the end of each stage to the decision, with the measures of its exit."""
-    return tuple(_check(placed, stage) for stage in placed.requirements.chain.stages)
+    """From the end of each stage to the decision, with the measures of its exit; of hardware exits nothing."""
+    looks = [(stage, _check(placed, stage)) for stage in placed.requirements.chain.stages]
+    return tuple(replace(look, cycles=0) if _decides_itself(stage) else look for stage, look in looks)
 
 
 def _check(placed: Placed, stage: Stage) -> Cycles:
     requirements = placed.requirements
     hw = requirements.hw[stage.result]
     rule = stage.exit if isinstance(stage, ExitStage) else None
-    return _look(requirements.device, rule.measure if rule else PLAIN_CHECK, hw, len(requirements.quadrants(stage)))
+    measure = rule.measure if rule and not rule.hardware else PLAIN_CHECK
+    return _look(requirements.device, measure, hw, len(requirements.quadrants(stage)))
 
 
 def _look(device: Device, measure: Measure, hw: HwLayer, quadrants: int) -> Cycles:

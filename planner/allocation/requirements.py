@@ -28,6 +28,8 @@ from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
 from offramp.planner.ir.network import ProcessorMap, RollingBuffer
 from offramp.planner.placement.problem import BiasBlock, Buffer, Problem, Step, WeightBlock
 
+EXIT_WORD = "exit"  # of the placement
+
 
 @dataclass(frozen=True, eq=False)
 class MemoryRequirements:
@@ -45,8 +47,9 @@ class MemoryRequirements:
     def quadrants(self, stage: Stage) -> tuple[int, ...]:
         """Quadrants that take part in a stage, in all of its segments. The first one always does: it collects sums and
         writes results. So what lies where does not depend on where a stage is cut."""
-        maps = [self.layer(slot).processors for slot in stage.slots]
-        maps.append(self.layer(stage.slots[-1]).output_processors)
+        together = self.chain.run_of(stage)
+        maps = [self.layer(slot).processors for one in together for slot in one.slots]
+        maps += [self.layer(one.slots[-1]).output_processors for one in together]
         return tuple(sorted({0} | {quadrant for bits in maps for quadrant in quadrants_of(bits, self.device)}))
 
     @cached_property
@@ -114,7 +117,7 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
     return Problem(
         weights=tuple(weights),
         biases=tuple(biases),
-        data=tuple(_buffer_of(requirements, group) for group in requirements.groups),
+        data=(*(_buffer_of(requirements, group) for group in requirements.groups), *_exit_word(requirements)),
         columns=common,
         start_multiple=device.weight_start_multiple,
         bias_bytes=device.memories["bias"].words,
@@ -122,6 +125,15 @@ def placement_problem(requirements: MemoryRequirements, overlap: bool = False) -
         overlaps=_all_pairs(_transient(requirements)) if overlap else _trailing(requirements) | _woven(requirements),
         bias_multiple=bias_multiple(device),
     )
+
+
+def _exit_word(requirements: MemoryRequirements) -> list[Buffer]:
+    """The word of the slot that ends a run at a hardware exit, in the first instance of the first quadrant; nothing
+    else may have it, whatever runs."""
+    chain = requirements.chain
+    _, exit_check = chain.steps
+    hardware = any(len(run) > 1 for run in chain.runs)
+    return [Buffer(EXIT_WORD, (0,), 1, 0, max(exit_check.values()), kept=True)] if hardware else []
 
 
 def _bias_blocks(requirements: MemoryRequirements, slot: Slot) -> list[BiasBlock]:
@@ -196,7 +208,8 @@ def _life(chain: Chain, tensor: TensorId) -> tuple[Step, Step]:
     through all that stream in the same stage."""
     written, exit_check = chain.steps
     uses = [written[slot.writes] for slot in chain.readers(tensor)]
-    uses += [exit_check[stage.name] for stage in chain.stages if stage.result == tensor]
+    # Of a hardware exit until the core looks, which is at the end of the run, whatever stage that ends with.
+    uses += [exit_check[chain.run_of(stage)[-1].name] for stage in chain.stages if stage.result == tensor]
     if tensor != INPUT_TENSOR and chain.producers[tensor].layer.output:
         uses.append(exit_check[next(s.name for s in chain.stages if chain.producers[tensor] in s.slots)])
     first, last = written[tensor], max([written[tensor], *uses])

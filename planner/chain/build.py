@@ -12,11 +12,19 @@ from offramp.planner.allocation.requirements import placement_problem, requireme
 from offramp.planner.chain.answers import answers_of, thresholds_of
 from offramp.planner.chain.assign_jointly import Maps, Part, maps_together
 from offramp.planner.chain.assign_processors import ColumnOccupancy, complete, no_columns_occupied
-from offramp.planner.chain.checks import check_buffers, check_gap, check_heads, check_inputs, check_results
+from offramp.planner.chain.checks import (
+    check_buffers,
+    check_gap,
+    check_hardware,
+    check_heads,
+    check_inputs,
+    check_results,
+)
 from offramp.planner.chain.ends import answering, answering_layers, needed, select
 from offramp.planner.chain.sources import NetworkSource, Sources, load
 from offramp.planner.ir.chain import Chain, ExitRule, ExitStage, Slot, TensorId, head_slots, slots_of, tensor_of
 from offramp.planner.ir.cuts import boundaries, legal_cuts
+from offramp.planner.ir.measure import HARDWARE
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.placement.answer import Found, Impossible
 from offramp.planner.placement.columns import weights_fit
@@ -128,6 +136,7 @@ def _build(
     check_inputs(spec, all_networks, used)
     check_results(spec, stages, all_networks)
     check_buffers(spec, stages)
+    check_hardware(spec, stages, all_networks)
     return Chain(all_networks, stages, keep)
 
 
@@ -308,6 +317,8 @@ def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
     bits = fraction_bits(final)
     try:
         threshold = None if exits.threshold is None else _threshold(exits, exits.threshold, bits)
+        if exits.measure == HARDWARE and threshold == 0:
+            raise ValueError(f"`at_least: {exits.threshold:g}` is 0 in units of the logits; it has to be above that")
         return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
     except ValueError as error:
         raise InputError(Diagnostic(exits.where, str(error))) from error

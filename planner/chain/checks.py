@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.chain.answers import class_labels
-from offramp.planner.ir.chain import ExitStage
+from offramp.planner.ir.chain import INPUT_TENSOR, ExitStage
+from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.ir.network import INPUT, Layer, Network
 from offramp.planner.spec.spec import ManualSpec, StageSpec
+
+WORD_BITS = 32
 
 
 def check_heads(spec: ManualSpec, used: Collection[str]) -> None:
@@ -118,3 +121,49 @@ def _check_result(
     if stage.exit and not stage.answers and classes != count:
         found = f"stage `{stage.name}` has {classes} classes, the last stage {count}"
         yield Diagnostic(entry.where, f"{found}; `answers` says what classes mean")
+
+
+HARDWARE_EXITS = 2  # of a chain: as many as there are snoop units
+
+
+def check_hardware(spec: ManualSpec, stages: Sequence[ExitStage], networks: Mapping[str, Network]) -> None:
+    """What a snoop unit can look at, and what stages of one run must have in common."""
+    decided = [index for index, stage in enumerate(stages) if stage.exit and stage.exit.hardware]
+    problems = []
+    for index in decided:
+        where = spec.stages[index].exit.where
+        problems += [
+            Diagnostic(where, f"the hardware exit of stage `{stages[index].name}`: {message}")
+            for message in _unsuited(spec, stages, networks, index)
+        ]
+    if len(decided) > HARDWARE_EXITS:
+        where = spec.stages[decided[HARDWARE_EXITS]].exit.where
+        problems.append(Diagnostic(where, f"{len(decided)} hardware exits; there are {HARDWARE_EXITS} snoop units"))
+    if problems:
+        raise InputError(problems)
+
+
+def _unsuited(
+    spec: ManualSpec, stages: Sequence[ExitStage], networks: Mapping[str, Network], index: int
+) -> Iterator[str]:
+    """What is wrong with a hardware exit of stage `index`, behind which the next one runs without the core."""
+    stage, after = stages[index], stages[index + 1]
+    final = next(slot.layer for slot in stage.slots if slot.writes == stage.result)
+    if final.output_width != WORD_BITS:
+        yield f"its logits have {final.output_width} bits; `output_width: {WORD_BITS}` is expected"
+    if stage.slots[-1].writes != stage.result:
+        yield "its logits are not what its last layer writes"
+    if NO_ANSWER in stage.answers:
+        yield "some of its classes mean no answer; a snoop unit does not know which class a logit is of"
+    if spec.reload:
+        yield "with `reload`, weights are written between stages, which takes the core"
+    if any(networks[slot.network].fifo for one in (stage, after) for slot in one.slots):
+        yield "the input comes through the FIFO, which the core fills"
+    if any(INPUT_TENSOR in slot.reads and slot.layer.data_format == "CHW" for slot in after.slots):
+        yield "the next stage reads the input as CHW, which the first layer of a run can only; HWC is possible"
+    first, second = ({networks[slot.network].avg_pool_rounding for slot in one.slots} for one in (stage, after))
+    if first != second:
+        yield "the next stage rounds otherwise (`avg_pool_rounding`), which is one setting of a run"
+    binary = [{slot.layer.binary for slot in one.slots if slot.layer.weight_bits == 1} for one in (stage, after)]
+    if len(binary[0] | binary[1]) > 1:
+        yield "the next stage has weights of 1 bit that mean something else, which is one setting of a run"

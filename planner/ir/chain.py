@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.measure import HARDWARE, Measure
 from offramp.planner.ir.network import INPUT, Layer, Network, RollingBuffer
 
 TensorId = str  # "input", "<network>/<layer index>", or of a rolling buffer "<network>:<its name>"
@@ -36,6 +36,11 @@ class ExitRule:
     def known(self) -> bool:
         """Whether there are thresholds."""
         return self.threshold is not None or bool(self.by_class)
+
+    @property
+    def hardware(self) -> bool:
+        """Whether the accelerator decides, and goes on by itself with what comes next."""
+        return self.measure == HARDWARE
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +184,24 @@ class Chain:
             step += 1
             exit_check[stage.name] = step
         return written, exit_check
+
+    @cached_property
+    def runs(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the segments of each start of the accelerator: behind a hardware exit it goes on by itself."""
+        found: list[list[int]] = []
+        goes_on = False
+        for number, segment in enumerate(self.segments):
+            if goes_on:
+                found[-1].append(number)
+            else:
+                found.append([number])
+            goes_on = bool(segment.exit and segment.exit.hardware)
+        return tuple(map(tuple, found))
+
+    def run_of(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stages that run together with a stage, with itself."""
+        numbers = next(run for run in self.runs if any(self.segments[one].stage is stage for one in run))
+        return tuple(self.segments[number].stage for number in numbers)
 
     @cached_property
     def buffers(self) -> dict[TensorId, RollingBuffer]:

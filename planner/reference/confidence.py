@@ -6,6 +6,7 @@ multiplied by a temperature with 16 fraction bits. Measures:
 margin           largest minus second largest logit, in the units of the logits; independent of the temperature
 max_probability  largest softmax probability, 16 fraction bits, 0..65536
 entropy          of the softmax, in nats, 16 fraction bits, 0..454266 (1024 classes)
+largest_logit    in the units of the logits, 0 if it is negative; of hardware exits, C has it in offramp_stage.c
 
 Softmax: with d = largest logit - logit, exp(-d) = 2**-e, e = d * log2(exp(1)) with 24 fraction bits; the upper five
 fraction bits of e index a table of 2**(-i/32), the rest goes into 1 - u + u*u/2. A class with e >= 28 counts as 0.
@@ -55,6 +56,9 @@ def confidence(
     if measure == "margin":
         ordered = np.partition(wide, -2, axis=1)
         return (ordered[:, -1] - ordered[:, -2]).astype(np.uint32)
+    if measure == "largest_logit":
+        largest: npt.NDArray[np.uint32] = np.maximum(wide.max(axis=1), 0).astype(np.uint32)
+        return largest
     below = (wide.max(axis=1, keepdims=True) - wide).astype(np.uint64)
     exponents, weights = _powers(below, fraction_bits, temperature_q16)
     if measure == "max_probability":
@@ -96,7 +100,7 @@ def to_q16(temperature: float) -> int:
 
 def unit(measure: Measure, fraction_bits: int) -> int:
     """How much of a confidence's integer unit is 1 in real units."""
-    return 1 << fraction_bits if measure == "margin" else Q16
+    return 1 << fraction_bits if measure in ("margin", "largest_logit") else Q16
 
 
 def _check(logits: Logits, fraction_bits: int, temperature_q16: int) -> None:

@@ -205,12 +205,21 @@ TEMPERATURE = Key(
     "Factor of the logits before the softmax: the reciprocal of the usual temperature.",
     default=1.0,
 )
+HARDWARE_KEYS = (
+    Key("at_least", number, "What some logit has to be for the run to end, in real units, above 0; or `calibrate` it."),
+)
 EXIT_KEYS = (
     Key(
         "confidence",
         one_of(MEASURES),
-        "`margin` (largest logit minus the second), `max_probability` or `entropy` (of the softmax, in nats).",
-        required=True,
+        "`margin` (largest logit minus the second), `max_probability` or `entropy` (of the softmax, in nats). An exit "
+        "has this or `hardware`.",
+    ),
+    Key(
+        "hardware",
+        Section(HARDWARE_KEYS),
+        "The accelerator decides, not the core, which sleeps: `{at_least: 12.5}`, or `{}` with `calibrate`. On devices "
+        "with snoop units; see Hardware exits.",
     ),
     Key(
         "threshold",

@@ -13,7 +13,7 @@ from offramp.configs.errors import InputError, Where
 from offramp.configs.files import is_file
 from offramp.configs.lines import load_yaml
 from offramp.configs.schema import Entry, read_entry
-from offramp.planner.ir.measure import MEASURES
+from offramp.planner.ir.measure import HARDWARE, MEASURES
 from offramp.planner.spec.auto import read_choice
 from offramp.planner.spec.clocks import impossible_clocks
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
@@ -43,7 +43,7 @@ def load_spec(path: Path, device: Device) -> ManualSpec | AutoSpec:
     automatic = "exits" in data
     entry = read_entry(data, AUTO_KEYS if automatic else MANUAL_KEYS, problems)
     common = _common(entry, path.parent, device, problems)
-    spec = _auto(entry, common, problems) if automatic else _manual(entry, common, problems)
+    spec = _auto(entry, common, problems) if automatic else _manual(entry, common, device, problems)
     if problems:
         raise InputError(sorted(problems, key=lambda problem: problem.where.line if problem.where else 0))
     return spec
@@ -90,12 +90,13 @@ def _auto(entry: Entry, common: dict[str, Any], problems: Problems) -> AutoSpec:
     return AutoSpec(choice=read_choice(entry, common["networks"], common["data"], problems), **common)
 
 
-def _manual(entry: Entry, common: dict[str, Any], problems: Problems) -> ManualSpec:
+def _manual(entry: Entry, common: dict[str, Any], device: Device, problems: Problems) -> ManualSpec:
     stages = _stages(entry, common["networks"], problems)
     if "calibrate" not in entry:
         stages = tuple(map(_with_earlyexit, stages))
     calibration = _calibration(entry, common["data"], problems)
     _check_thresholds(entry, problems)
+    check_hardware(entry, device, problems)
     return ManualSpec(stages=stages, calibration=calibration, **common)
 
 
@@ -167,6 +168,7 @@ def _stages(entry: Entry, networks: Collection[str], problems: Problems) -> tupl
     # The last stage reports the confidence of the first one's measure; alone, the one that needs no exponentials.
     if len(found) > 1:
         none = replace(found[0].exit, threshold=None, by_class=(), per_class=False, earlyexit=None)
+        none = replace(none, measure=MEASURES[0]) if none.measure == HARDWARE else none
         found[-1] = replace(found[-1], exit=none)
     return tuple(found)
 
@@ -201,6 +203,8 @@ def _exit(entry: Entry) -> ExitSpec:
     given = found["threshold"]
     by_class = tuple(given.items()) if isinstance(given, Mapping) else ()
     threshold = None if by_class else given
+    if found["hardware"]:
+        return ExitSpec(entry.at("exit"), HARDWARE, found["hardware"]["at_least"], 1.0)
     measure, temperature = found["confidence"] or MEASURES[0], found["temperature"]
     given = found["earlyexit_threshold"]
     return ExitSpec(entry.at("exit"), measure, threshold, temperature, by_class, found["per_class"], given)
@@ -214,9 +218,29 @@ def _calibration(entry: Entry, files: Collection[str], problems: Problems) -> Ca
     return Calibration(found.where, data, found["accuracy_drop"] or 0.0, read_delta(found, problems), found["against"])
 
 
+def _has_threshold(exits: Entry) -> bool:
+    return "threshold" in exits or bool(exits["hardware"] and "at_least" in exits["hardware"])
+
+
+def check_hardware(entry: Entry, device: Device, problems: Problems) -> None:
+    """Hardware exits are for devices with snoop units; nothing else of an exit goes with them."""
+    for found in (stage["exit"] for stage in entry["stages"] if stage and stage["exit"]):
+        if "hardware" not in found:
+            continue
+        place = found.at("hardware")
+        if "hardware_exits" not in device.features:
+            problems.wrong(place, f"`hardware`: the {device.name} has no snoop units; the core looks at `confidence`")
+        for key in found.stated:
+            if key != "hardware":
+                problems.wrong(found.at(key), f"`{key}`: an exit with `hardware` has no other key")
+
+
 def _check_thresholds(entry: Entry, problems: Problems) -> None:
     """Thresholds are given for all exits, or for none and a calibration chooses them."""
     exits = [stage["exit"] for stage in entry["stages"] if stage and stage["exit"]]
+    for found in exits:
+        if not {"confidence", "hardware"} & {*found.stated}:
+            problems.wrong(found.where, "`confidence` is missing, or `hardware` where the device has it")
     for found in (one for one in exits if "earlyexit_threshold" in one):
         place = found.at("earlyexit_threshold")
         if found["confidence"] != "entropy":
@@ -227,9 +251,10 @@ def _check_thresholds(entry: Entry, problems: Problems) -> None:
         for found in exits:
             if found["per_class"]:
                 problems.wrong(found.at("per_class"), "`per_class` is for `calibrate`; here give `{class: number}`")
-            if "threshold" not in found and "earlyexit_threshold" not in found:
-                problems.wrong(found.where, "`threshold` is missing; give one, or `calibrate` it on a data set")
+            if not _has_threshold(found) and "earlyexit_threshold" not in found:
+                key = "at_least" if found["hardware"] else "threshold"
+                problems.wrong(found.where, f"`{key}` is missing; give one, or `calibrate` it on a data set")
     elif not exits:
         problems.wrong(entry.at("calibrate"), "`calibrate` chooses thresholds of exits, but no stage has an `exit`")
-    elif any("threshold" in found for found in exits):
+    elif any(_has_threshold(found) for found in exits):
         problems.wrong(entry.at("calibrate"), "`calibrate` chooses all thresholds; remove it, or those that are given")

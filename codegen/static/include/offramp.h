@@ -150,11 +150,12 @@ void offramp_on_interrupt(void);
 
 /* A threshold at run time, in the unit of the stage's measure, for all of its classes that mean an answer; offramp_open
  * sets those of the plan. OFFRAMP_BY_CLASS, where the plan has different ones: each class its own. The last stage has
- * none. */
+ * none, and that of a hardware exit stays as it is. */
 #define OFFRAMP_BY_CLASS 0xFFFFFFFEu
 offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t threshold);
 
-/* Which stage answers: OFFRAMP_BY_CONFIDENCE, or that stage whatever it says (the last one: exits are off). */
+/* Which stage answers: OFFRAMP_BY_CONFIDENCE, or that stage whatever it says (the last one: exits are off). Of a model
+ * with hardware exits OFFRAMP_BY_CONFIDENCE only: OFFRAMP_E_ARGUMENT for others. */
 #define OFFRAMP_BY_CONFIDENCE UINT32_MAX
 offramp_status_t offramp_force_stage(uint32_t model, uint32_t stage);
 

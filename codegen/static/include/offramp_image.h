@@ -103,6 +103,7 @@ typedef struct {
 
 #define OFFRAMP_STAGE_READS_FIFO 1u
 #define OFFRAMP_STAGE_LAST 2u /* of its model */
+#define OFFRAMP_STAGE_HARDWARE 4u /* the accelerator decides: with no match, the next stage has run already */
 
 /* What a class means, and the threshold with which it does. */
 typedef struct {
@@ -125,13 +126,14 @@ typedef struct {
     uint32_t measure; /* offramp_measure_t, or OFFRAMP_NO_MEASURE */
     uint32_t threshold; /* or OFFRAMP_BY_CLASS */
     uint32_t fraction_bits;
-    uint32_t temperature_q16;
+    uint32_t temperature_q16; /* with OFFRAMP_STAGE_HARDWARE: address of the count of matches */
     offramp_span_t classes; /* none: classes are the answers, with the stage's threshold */
     offramp_tensor_t result;
     offramp_outside_t outside; /* written with `contents` */
 } offramp_stage_t;
 
 #define OFFRAMP_NO_MEASURE UINT32_MAX
+#define OFFRAMP_LARGEST_LOGIT 3u /* with OFFRAMP_STAGE_HARDWARE; 0 if it is negative */
 
 typedef struct {
     offramp_span_t registers; /* runs of all registers that any stage of the model uses */

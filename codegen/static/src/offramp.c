@@ -258,7 +258,7 @@ static offramp_status_t set_threshold(uint32_t model, uint32_t stage, uint32_t t
     if (status == OFFRAMP_OK) {
         const offramp_stage_t *record = offramp_stage(offramp_runtime.header, model, stage);
         bool by_class = (threshold == OFFRAMP_BY_CLASS) && (record->classes.count == 0u);
-        if (by_class || ((record->flags & OFFRAMP_STAGE_LAST) != 0u)) {
+        if (by_class || ((record->flags & (OFFRAMP_STAGE_LAST | OFFRAMP_STAGE_HARDWARE)) != 0u)) {
             status = OFFRAMP_E_ARGUMENT;
         } else {
             offramp_state(record)->threshold = threshold;
@@ -273,9 +273,28 @@ offramp_status_t offramp_set_threshold(uint32_t model, uint32_t stage, uint32_t 
     return status == OFFRAMP_OK ? leave(set_threshold(model, stage, threshold)) : status;
 }
 
+/* Whether the accelerator decides about an exit of a model: then nothing can be forced. */
+static bool decides_itself(uint32_t model)
+{
+    bool found = false;
+#if OFFRAMP_HARDWARE_EXITS
+    const offramp_model_t *record = offramp_model(offramp_runtime.header, model);
+    for (uint32_t i = 0u; i < record->stages; i++) {
+        const offramp_stage_t *stage = offramp_stage(offramp_runtime.header, model, i);
+        found = found || ((stage->flags & OFFRAMP_STAGE_HARDWARE) != 0u);
+    }
+#else
+    (void)model;
+#endif
+    return found;
+}
+
 static offramp_status_t force_stage(uint32_t model, uint32_t stage)
 {
     offramp_status_t status = has_stage(model, stage == OFFRAMP_BY_CONFIDENCE ? 0u : stage);
+    if ((status == OFFRAMP_OK) && (stage != OFFRAMP_BY_CONFIDENCE) && decides_itself(model)) {
+        status = OFFRAMP_E_ARGUMENT;
+    }
     if (status == OFFRAMP_OK) {
         offramp_runtime.image->forced[model] = stage;
     }

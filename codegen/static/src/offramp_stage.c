@@ -205,11 +205,52 @@ static void rewind_input(void)
     offramp_runtime.loaded = offramp_runtime.piece.pixels;
 }
 
+#if OFFRAMP_HARDWARE_EXITS
+static bool by_hardware(const offramp_stage_t *stage)
+{
+    return (stage->flags & OFFRAMP_STAGE_HARDWARE) != 0u;
+}
+
+/* To the stage with which the run has ended. The last one of a run is none that the accelerator decides about. */
+static const offramp_stage_t *follow_run(void)
+{
+    while (by_hardware(offramp_runtime.current) &&
+           (offramp_reg_read(offramp_runtime.current->temperature_q16) == 0u)) {
+        offramp_runtime.stage++;
+        offramp_runtime.current++;
+    }
+    return offramp_runtime.current;
+}
+
+static uint32_t largest_logit(const offramp_stage_t *stage, uint32_t *class_index)
+{
+    const int32_t *logits = offramp_runtime.image->logits;
+    (void)offramp_confidence(OFFRAMP_MARGIN, logits, stage->result.channels, 0u, 1u, class_index);
+    return logits[*class_index] > 0 ? (uint32_t)logits[*class_index] : 0u;
+}
+#else
+static bool by_hardware(const offramp_stage_t *stage)
+{
+    (void)stage;
+    return false;
+}
+
+static uint32_t largest_logit(const offramp_stage_t *stage, uint32_t *class_index)
+{
+    (void)stage;
+    (void)class_index;
+    return 0u;
+}
+#endif
+
 /* Of a result that is one logit a class: a single pixel. */
 static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 {
     int32_t *logits = offramp_runtime.image->logits;
     offramp_read_words(&stage->result, logits);
+    if (by_hardware(stage)) {
+        return largest_logit(stage, class_index);
+    }
     return offramp_confidence((offramp_measure_t)stage->measure, logits, stage->result.channels, stage->fraction_bits,
                               stage->temperature_q16, class_index);
 }
@@ -261,10 +302,17 @@ static offramp_status_t answer(offramp_result_t *result)
     return status;
 }
 
+static bool early(const offramp_stage_t *stage)
+{
+    uint32_t passed = offramp_now() - offramp_runtime.started_at;
+    return (offramp_runtime.options.clock != NULL) && (passed + offramp_runtime.options.clock_step < stage->least_cycles);
+}
+
 /* A stage has finished: the answer, or the next stage. */
 static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *result)
 {
     offramp_status_t status = OFFRAMP_BUSY;
+    bool too_early = false;
     offramp_apply(&stage->stop);
     offramp_port_run(false);
     if (offramp_runtime.options.interrupt) {
@@ -273,13 +321,21 @@ static offramp_status_t finish(const offramp_stage_t *stage, offramp_result_t *r
     if (reads_fifo(stage)) {
         rewind_input();
     }
+#if OFFRAMP_HARDWARE_EXITS
+    stage = follow_run();
+    too_early = early(stage);
+#endif
     if (stage->measure != OFFRAMP_NO_MEASURE) {
         result->confidence = confidence(stage, &result->class_index);
     }
-    if (!registers_checked()) {
+    if (too_early) {
+        status = offramp_fail(OFFRAMP_E_EARLY);
+    } else if (!registers_checked()) {
         status = offramp_fail(OFFRAMP_E_MEMORY);
     } else if (leaves(stage, result)) {
         status = answer(result);
+    } else if (by_hardware(stage)) {
+        status = offramp_fail(OFFRAMP_E_MEMORY); /* there is no logit for which it could have left */
     } else {
         offramp_apply(&stage->advance);
         offramp_runtime.stage++;
@@ -296,12 +352,6 @@ static bool late(const offramp_stage_t *stage)
 {
     return (offramp_runtime.polls > stage->most_cycles) ||
            (offramp_now() - offramp_runtime.moved_at > stage->most_cycles);
-}
-
-static bool early(const offramp_stage_t *stage)
-{
-    uint32_t passed = offramp_now() - offramp_runtime.started_at;
-    return (offramp_runtime.options.clock != NULL) && (passed + offramp_runtime.options.clock_step < stage->least_cycles);
 }
 
 static void moved(void)

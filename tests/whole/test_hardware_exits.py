@@ -1,0 +1,186 @@
+"""Exits that the accelerator takes by itself: from the spec to firmware whose answers are those of the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from offramp.codegen.assemble import assemble
+from offramp.codegen.firmware import Firmware
+from offramp.codegen.render import render
+from offramp.configs.device import load_device
+from offramp.configs.errors import InputError
+from offramp.host.files import write_tree
+from offramp.pipeline.compile import compile_firmware
+from offramp.pipeline.planning import Planned
+from offramp.planner.plan import load_plan, plan_json
+from offramp.planner.reference.confidence import to_real
+from offramp.planner.reference.profile import Profile, exit_indices, profile
+from offramp.simulator.accelerator import Accelerator
+from offramp.simulator.board.calls import BY_CONFIDENCE, Status
+from offramp.simulator.board.run import run
+from offramp.simulator.board.session import Session
+from offramp.simulator.clock import Clock
+from tests.helpers.plans import manual_spec, plan_of
+from tests.helpers.specs import TINY, write_spec
+
+DEVICE = load_device("MAX78002")
+DRAWN, IMAGES = 20_000, 1000
+HIT = {DEVICE.register_address(f"SNOOP{unit}_HIT") for unit in (1, 2)}
+
+
+def text(first: str, second: str = "hardware: {at_least: 1}", extra: str = "device: MAX78002\n") -> str:
+    stages = (
+        f"stages:\n  - {{network: front, exit: {{{first}}}}}\n"
+        f"  - {{network: main, until: first, head: head, exit: {{{second}}}}}\n  - {{network: main}}\n"
+    )
+    return TINY.spec(stages, front="", main="", head="") + extra
+
+
+@dataclass(frozen=True)
+class Example:
+    """A plan with two hardware exits; images with the largest logits around both thresholds among them."""
+
+    planned: Planned
+    x: NDArray[np.int8]
+    expected: Profile
+    thresholds: tuple[int, int]
+
+
+def neighbours(values: NDArray[np.int64]) -> int:
+    """A value that occurs, as do the one before it and the one behind: that near the middle."""
+    found = np.unique(values[values > 1])
+    both = found[np.isin(found - 1, found) & np.isin(found + 1, found)]
+    return int(both[np.abs(both - np.median(found)).argmin()])
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    folder = tmp_path_factory.mktemp("example")
+    chain = plan_of(write_spec(folder, text("hardware: {at_least: 1}"), TINY), DEVICE).chain
+    drawn = np.random.default_rng(5).integers(-128, 128, (DRAWN, 4, 6, 6)).astype(np.int8)
+    found = profile(chain, drawn)
+    values = [one.astype(np.int64) for one in found.confidence]
+    first = neighbours(values[0])
+    passing = np.flatnonzero(values[0] < first)
+    second = neighbours(values[1][passing])
+    wanted = [np.flatnonzero(values[0] == first + step)[0] for step in (-1, 0, 1)]
+    wanted += [passing[np.flatnonzero(values[1][passing] == second + step)[0]] for step in (-1, 0, 1)]
+    x = drawn[[*wanted, *range(IMAGES - len(wanted))]]
+    real = [
+        to_real("largest_logit", one, stage.rule.fraction_bits)
+        for one, stage in zip((first, second), chain.exits, strict=False)
+    ]
+    exits = [f"hardware: {{at_least: {one!r}}}" for one in real]
+    planned = plan_of(write_spec(folder, text(*exits), TINY), DEVICE)
+    assert [stage.rule.threshold for stage in planned.chain.exits[:-1]] == [first, second]
+    return Example(planned, x, profile(planned.chain, x), (first, second))
+
+
+@pytest.fixture(scope="module")
+def firmware(example: Example) -> Firmware:
+    return assemble(example.planned.lowered, "hardware")
+
+
+@pytest.fixture(scope="module")
+def elf(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("elf")
+    write_tree(folder / "firmware", render(firmware, DEVICE))
+    return compile_firmware(folder / "firmware", folder / "firmware.elf").elf
+
+
+def test_answers_are_those_of_the_reference(example: Example, elf: Path) -> None:
+    clock = Clock(DEVICE)
+    got = run(elf, example.x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
+    assert got.failures() == ()
+    stages = exit_indices(example.planned.chain, example.expected)
+    assert {*stages[:3]} >= {0} and stages[1] == stages[2] == 0 != stages[0]  # T - 1, T, T + 1
+    assert [*stages[3:6]] == [2, 1, 1]
+    assert min(np.bincount(stages, minlength=3)) > IMAGES // 20
+    assert got.stages.tolist() == stages.tolist()
+    for index, stage in enumerate(stages.tolist()):
+        assert got.classes[index] == example.expected.classes[stage][index]
+        assert got.confidences[index] == example.expected.confidence[stage][index]
+        assert got.values[index].tolist() == example.expected.results[stage][index].tolist()
+
+
+def test_the_core_starts_the_accelerator_once(example: Example, firmware: Firmware) -> None:
+    first, second, last = firmware.stages
+    assert all(stage.advance == stage.restore == () for stage in firmware.stages)
+    assert first.start and not second.start and not last.start
+    assert {write.address for write in first.start if write.value == 0} == {
+        address + quadrant * 0x1000000 for address in HIT for quadrant in firmware.quadrants
+    }
+    assert len(example.planned.lowered.programs) == 3
+    assert example.planned.cycles.starts[1].cycles == example.planned.cycles.checks[0].cycles == 0
+
+
+def test_what_the_hardware_decides_cannot_be_forced(elf: Path) -> None:
+    clock = Clock(DEVICE)
+    with Session(elf, Accelerator(DEVICE, clock), DEVICE, clock=clock) as session:
+        assert session.open().status is Status.OK
+        assert session.force_stage(0, 2).status is Status.E_ARGUMENT
+        assert session.force_stage(0, BY_CONFIDENCE).status is Status.OK
+        assert session.set_threshold(0, 0, 7).status is Status.E_ARGUMENT
+        session.close()
+
+
+class Deaf(Accelerator):
+    """An accelerator whose first unit has always counted something."""
+
+    def read(self, address: int) -> int:
+        return 1 if address == DEVICE.register_address("SNOOP1_HIT") else super().read(address)
+
+
+def test_a_run_that_ended_where_no_logit_is_large_is_an_error(example: Example, elf: Path) -> None:
+    clock = Clock(DEVICE)
+    got = run(elf, example.x[:1], Deaf(DEVICE, clock), DEVICE, clock=clock)
+    assert got.statuses == (Status.E_MEMORY,)
+
+
+def test_a_plan_is_read_back(example: Example) -> None:
+    path = Path(example.planned.plan.spec.where.file).parent / "plan.json"
+    path.write_text(plan_json(example.planned.plan, path.parent))
+    again = load_plan(path, DEVICE)
+    assert again.placed.placement == example.planned.plan.placed.placement
+    assert [stage.exit for stage in again.chain.exits] == [stage.exit for stage in example.planned.chain.exits]
+
+
+def test_thresholds_are_calibrated(tmp_path: Path) -> None:
+    calibrate = "calibrate: {data: calibration, accuracy_drop: 20}\ndevice: MAX78002\n"
+    planned = plan_of(write_spec(tmp_path, text("hardware: {}", "hardware: {}", calibrate), TINY), DEVICE)
+    chosen = [stage.rule.threshold for stage in planned.chain.exits[:-1]]
+    assert all(one is not None and one > 0 for one in chosen)
+    program = planned.lowered.programs[0]
+    units = {key.name: value for key, value in program.settings.items() if key.quadrant == 0 and key.layer < 0}
+    assert [min(one or 0, (1 << 31) - 1) for one in chosen] == [units[f"SNOOP{unit}_D1"]["data"] for unit in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (text("hardware: {at_least: 1}", extra=""), "spec.yaml:9: `hardware`: the MAX78000 has no snoop units"),
+        (text("hardware: {at_least: 1}, confidence: margin"), "spec.yaml:9: `confidence`: an exit with `hardware` has"),
+        (text("hardware: {}"), "spec.yaml:9: `at_least` is missing"),
+        (text("hardware: {at_least: 0}"), "spec.yaml:9: `at_least: 0` is 0 in units of the logits"),
+        (text("hardware: {at_most: 1}"), "spec.yaml:9: unknown key `at_most`"),
+        (text("threshold: 1"), "spec.yaml:9: `confidence` is missing, or `hardware`"),
+        (
+            text("hardware: {at_least: 1}").replace("{network: front,", "{network: front, answers: {0: a},")
+            + "answers: [a, b, c]\n",
+            "mean no answer",
+        ),
+        (text("hardware: {at_least: 1}") + "reload: allowed\n", "takes the core"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_line(tmp_path: Path, spec: str, message: str) -> None:
+    path = write_spec(tmp_path, spec, TINY)
+    device = load_device("MAX78000") if "MAX78000" in message else DEVICE
+    with pytest.raises(InputError) as caught:
+        manual_spec(path, device)
+        plan_of(path, device)
+    assert message in str(caught.value)
