@@ -23,7 +23,8 @@ class Key:
 
     `kind`: a function that returns the value in our terms, or raises ValueError with what is expected; or a `Section`
     or `Items` for values that hold keys of their own. `meaning`: for the documentation, Markdown.
-    `default`: the value if the key is missing or what it holds is wrong.
+    `default`: the value if the key is missing or what it holds is wrong. `unless`: the key in whose presence this one is
+    not required.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Key:
     synonyms: tuple[str, ...] = ()
     required: bool = False
     default: Any = None
+    unless: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ def _read_section(section: Section, data: LineMap, problems: list[Diagnostic]) -
             stated[key.name], lines[key.name] = data[name], data.at(name)
             value = read_value(key.kind, name, data[name], data.at(name), problems)
             values[key.name] = key.default if value is None else value
-        if key.required and not given:
+        if key.required and not given and key.unless not in data:
             problems.append(Diagnostic(data.where, f"`{key.name}` is missing"))
     return Entry(data.where, values, stated, lines)
 

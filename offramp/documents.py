@@ -105,7 +105,7 @@ def _rows(keys: Sequence[Key], prefix: str) -> Iterator[tuple[str, Key]]:
 
 def _meaning(key: Key) -> str:
     default = str(key.default).lower() if isinstance(key.default, bool) else key.default
-    if key.required:
+    if key.required and not key.unless:
         return f"{key.meaning} Required."
     if isinstance(default, int | float | str) and "default:" not in key.meaning and "Refused" not in key.meaning:
         return f"{key.meaning} Default: `{default}`."

@@ -14,7 +14,7 @@ from rich.text import Text
 from offramp.comparison.layouts import LETTERS, Layout
 from offramp.comparison.measures import Row, rows_of, stage_names
 from offramp.comparison.page import comparison_page
-from offramp.comparison.read import read_layout
+from offramp.comparison.read import devices_for, read_layout
 from offramp.configs.errors import InputError
 from offramp.configs.records import json_text
 from offramp.host import console as terminal
@@ -39,16 +39,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HTML",
         help="write a page that shows all of it",
     )
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="read specs that name no device for this one; several times, for each of them",
+    )
     terminal.add_arguments(parser, json="all measures")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
     console = terminal.make_console(args)
-    if len(args.layouts) > len(LETTERS):
-        raise InputError(f"{len(args.layouts)} layouts; at most {len(LETTERS)} are compared")
+    wanted = [(path, device) for path in args.layouts for device in devices_for(path, args.device)]
+    if len(wanted) > len(LETTERS):
+        raise InputError(f"{len(wanted)} layouts; at most {len(LETTERS)} are compared")
     with terminal.shown_progress(console, args.verbose) as progress:
-        layouts = [read_layout(path, progress, bool(args.output)) for path in args.layouts]
+        layouts = [read_layout(path, progress, bool(args.output), device) for path, device in wanted]
     print_comparison(layouts, console)
     if args.output:
         write_text(args.output, comparison_page(layouts))
@@ -78,13 +86,20 @@ def print_comparison(layouts: Sequence[Layout], console: Console) -> None:
     """What each letter stands for, and all measures. A value that differs from A's has a star and is bold."""
     for letter, layout in zip(LETTERS, layouts, strict=False):
         stages = stage_names(layout)
-        console.print(f"{letter}: {layout.name}, {layout.kind} {layout.path}, stages: {stages}", markup=False)
+        of = f" for the {layout.device}" if len({one.device for one in layouts}) > 1 else ""
+        console.print(f"{letter}: {layout.name}, {layout.kind} {layout.path}{of}, stages: {stages}", markup=False)
     rows = rows_of(layouts)
     for table in _tables(layouts, rows, console):
         console.print(table)
     if any(row.differs for row in rows):
         console.print("* differs from A")
     console.print("~ estimated; other cycles are simulated. Energy is above idle.")
+    unverified = sorted({layout.device for layout in layouts if layout.unverified})
+    if unverified:
+        text = (
+            f"(unverified) the MAX78000's cycles at the clocks of the {', '.join(unverified)}: nobody has published any"
+        )
+        console.print(f"{text}; they are not compared with cycles of another device.")
 
 
 def _tables(layouts: Sequence[Layout], rows: Sequence[Row], console: Console) -> Iterator[Table]:
@@ -109,7 +124,9 @@ def _table(layouts: Sequence[Layout], rows: Sequence[Row], shown: Sequence[int])
     table = Table(title="layouts", title_justify="left", title_style="bold", header_style="")
     table.add_column("")
     for index in shown:
-        table.add_column(f"{LETTERS[index]}: {layouts[index].name}", justify="right", overflow="fold")
+        several = len({one.device for one in layouts}) > 1
+        name = f"{layouts[index].name}, {layouts[index].device}" if several else layouts[index].name
+        table.add_column(f"{LETTERS[index]}: {name}", justify="right", overflow="fold")
     for row in rows:
         cells = [row.cells[index] for index in shown]
         table.add_row(row.name, *(_styled(f"{cell.text} {cell.change}".strip(), cell.differs) for cell in cells))

@@ -53,6 +53,7 @@ def layout_of_plan(made: Planned, report: Report, kind: str, path: str) -> Layou
         points=(),
         points_data="test data",
         device=made.device.name,
+        unverified=made.device.cycles == "unverified",
         headline=headline(report, made.chain.slots[-1].network, made.device.clocks["cnn_hz"]),
     )
     if report.choice:

@@ -58,6 +58,7 @@ def layout_of_case(folder: Path, device: Device) -> Layout:
         points=(),
         points_data="",
         device=device.name,
+        unverified=device.cycles == "unverified",
     )
 
 

@@ -31,6 +31,7 @@ class Sizes:
     bias_bytes: int
     instances: int
     words: int
+    missing_columns: int = 0  # of all processors together: some have fewer than `columns`
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class Layout:
     `mean_cycles`, `mean_energy` (uJ): of an inference over the test data; they and `accuracy` are None if unknown.
     `points`: what could have been chosen, on the data set `points_data`; `points_note`: what limited the choice.
     `headline`: what a plan of ours is worth. `models`: what else is known of its models, where a page is to be made.
+    `unverified`: its cycles are.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Layout:
     headline: tuple[Statement, ...] = ()
     models: tuple[Facts, ...] = ()
     device: str = ""
+    unverified: bool = False
 
     @property
     def weight_bytes(self) -> int:
@@ -158,7 +161,8 @@ class Layout:
     @property
     def weight_share(self) -> float:
         """Of the device's weight memory."""
-        return self.weight_bytes / (self.sizes.processors * self.sizes.columns * self.sizes.column_bytes)
+        there = self.sizes.processors * self.sizes.columns - self.sizes.missing_columns
+        return self.weight_bytes / (there * self.sizes.column_bytes)
 
     @property
     def highest_column(self) -> int:
@@ -247,6 +251,7 @@ def sizes_of(device: Device) -> Sizes:
         bias_bytes=device.memories["bias"].words,
         instances=device.geometry.instances,
         words=device.memories["data"].words,
+        missing_columns=sum(weights.most_words - device.columns(one) for one in range(device.geometry.processors)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from offramp.comparison.layouts import Layout
 
 UNKNOWN = "-"
+UNVERIFIED = "(unverified)"
 AS_RATIO = 2  # from this factor on a change is given as a factor
 
 
@@ -38,7 +39,7 @@ class Row:
 class Measure:
     """How a number is taken from a layout and written; None: unknown. `change`: how a difference is given.
 
-    `estimated`: whether it is, wholly or in part.
+    `estimated`: whether it is, wholly or in part. `cycles`: it is a number of cycles, which not all devices verify.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Measure:
     text: Callable[[Layout, float], str]
     change: Literal["percent", "points", "count"] = "percent"
     estimated: Callable[[Layout], bool] = lambda layout: False
+    cycles: bool = False
 
 
 def _whole(layout: Layout, value: float) -> str:
@@ -94,6 +96,7 @@ MEASURES = (
         lambda one: one.stage_cycles,
         _whole,
         estimated=lambda one: any(stage.estimated for stage in one.stages),
+        cycles=True,
     ),
     Measure(
         "mean cycles",
@@ -101,8 +104,16 @@ MEASURES = (
         lambda one: one.mean_cycles,
         _whole,
         estimated=_always,
+        cycles=True,
     ),
-    Measure("worst cycles", "of an inference, the same", lambda one: one.worst_cycles, _whole, estimated=_always),
+    Measure(
+        "worst cycles",
+        "of an inference, the same",
+        lambda one: one.worst_cycles,
+        _whole,
+        estimated=_always,
+        cycles=True,
+    ),
     Measure(
         "all stages, energy (uJ)",
         "of the accelerator, above idle",
@@ -144,14 +155,18 @@ def rows_of(layouts: Sequence[Layout]) -> tuple[Row, ...]:
 
 
 def _row(measure: Measure, layouts: Sequence[Layout]) -> Row:
-    first = measure.value(layouts[0])
-    return Row(measure.name, measure.note, tuple(_cell(measure, layout, first) for layout in layouts))
+    return Row(measure.name, measure.note, tuple(_cell(measure, layout, layouts[0]) for layout in layouts))
 
 
-def _cell(measure: Measure, layout: Layout, first: float | None) -> Cell:
-    value = measure.value(layout)
+def _cell(measure: Measure, layout: Layout, reference: Layout) -> Cell:
+    """Cycles that are not verified say so, and are not compared with others that are."""
+    value, first = measure.value(layout), measure.value(reference)
     if value is None:
         return Cell(UNKNOWN, "", False)
+    if measure.cycles and (layout.unverified or reference.unverified):
+        text = f"{value:,.0f} {UNVERIFIED}" if layout.unverified else measure.text(layout, value)
+        same = layout.unverified == reference.unverified
+        return Cell(text, _change(measure, value, first) if same else "", same and first is not None and value != first)
     differs = first is not None and value != first
     text = mark_estimate(measure.text(layout, value), measure.estimated(layout))
     return Cell(text, _change(measure, value, first), differs)

@@ -17,7 +17,7 @@ from offramp.corpus.cases import is_case
 from offramp.host.build_folder import check_unchanged
 from offramp.host.progress import Progress
 from offramp.pipeline.chains import TEST_DATA
-from offramp.pipeline.devices import device_of_case, device_of_plan, devices_of_specs
+from offramp.pipeline.devices import device_of_case, device_of_plan, devices_of_specs, says_its_device
 from offramp.pipeline.evaluate import Evaluation, evaluate_plan
 from offramp.pipeline.figures import image_report
 from offramp.pipeline.images import PlannedImage, make_image, open_image
@@ -27,9 +27,16 @@ from offramp.planner.spec.models import model_files
 SUFFIXES = (".json", ".yaml", ".yml")
 
 
-def read_layout(path: Path, progress: Progress, page: bool = False) -> Layout:
-    """The layout that a spec, plan, build or case describes; `page`: with all that a page says of it. InputError if the
-    path is none of them."""
+def devices_for(path: Path, stated: Sequence[str]) -> Sequence[str | None]:
+    """The devices that a path is read for: the stated ones, if it is a spec that names none."""
+    if not stated or not is_file(path) or path.suffix not in SUFFIXES[1:]:
+        return (None,)
+    return (None,) if says_its_device(model_files([path]).specs) else stated
+
+
+def read_layout(path: Path, progress: Progress, page: bool = False, device: str | None = None) -> Layout:
+    """The layout that a spec, plan, build or case describes; `page`: with all that a page says of it. `device`: for a
+    spec that names none. InputError if the path is none of them."""
     if is_case(path):
         progress.step(f"reading the vendor's layout in {path}")
         return layout_of_case(path, device_of_case(path))
@@ -37,7 +44,7 @@ def read_layout(path: Path, progress: Progress, page: bool = False) -> Layout:
         progress.step(f"reading the build in {path}")
         return _build_layout(path, progress, page)
     if is_file(path) and path.suffix in SUFFIXES:
-        return _plan_layout(path, progress, page)
+        return _plan_layout(path, progress, page, device)
     found = "is none of them" if os.path.exists(path) else "does not exist"
     wanted = "a spec (.yaml), a plan (.json), a folder with plan.json, or one with program.npz and meta.json"
     raise InputError(Diagnostic(Where(str(path)), f"{found}; expected: {wanted}"))
@@ -73,16 +80,16 @@ def report_page(image: PlannedImage, evaluations: Sequence[Evaluation | None], r
     return comparison_page([layout_of_image(image, report, "build", "", _facts(image, evaluations))])
 
 
-def _planned(path: Path, progress: Progress) -> PlannedImage:
+def _planned(path: Path, progress: Progress, device: str | None) -> PlannedImage:
     """The image of a spec, or of those that a file lists."""
     files = model_files([path])
-    return make_image(files, devices_of_specs(files.specs), progress)
+    return make_image(files, devices_of_specs(files.specs, device), progress)
 
 
-def _plan_layout(path: Path, progress: Progress, page: bool) -> Layout:
+def _plan_layout(path: Path, progress: Progress, page: bool, device: str | None) -> Layout:
     """The layout of a plan, a spec or a list of models, with the test data run through the integer reference."""
     is_plan = path.suffix == ".json"
-    image = open_image(path, device_of_plan(path)) if is_plan else _planned(path, progress)
+    image = open_image(path, device_of_plan(path)) if is_plan else _planned(path, progress, device)
     evaluations = _evaluations(image, progress)
     models = _facts(image, evaluations) if page else ()
     return layout_of_image(image, image_report(image, evaluations), "plan" if is_plan else "spec", str(path), models)

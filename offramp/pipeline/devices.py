@@ -25,15 +25,20 @@ def stated_device(name: str | None) -> Device:
     return load_device(name or DEFAULT)
 
 
-def device_of_spec(path: Path) -> Device:
-    """The device of a spec's `device`, or the default."""
+def device_of_spec(path: Path, stated: str | None = None) -> Device:
+    """The device of a spec's `device`; of one without, `stated` or the default."""
     name, where = spec_device(path)
-    return load_device(name or DEFAULT, where)
+    return load_device(name or stated or DEFAULT, where)
 
 
-def devices_of_specs(paths: Sequence[Path]) -> list[Device]:
+def devices_of_specs(paths: Sequence[Path], stated: str | None = None) -> list[Device]:
     """Of each of the specs of an image."""
-    return [device_of_spec(path) for path in paths]
+    return [device_of_spec(path, stated) for path in paths]
+
+
+def says_its_device(paths: Sequence[Path]) -> bool:
+    """Whether some spec of an image names its device."""
+    return any(spec_device(path)[0] for path in paths)
 
 
 def device_of_plan(path: Path) -> Device:

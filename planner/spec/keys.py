@@ -214,6 +214,8 @@ EXIT_KEYS = (
         one_of(MEASURES),
         "`margin` (largest logit minus the second), `max_probability` or `entropy` (of the softmax, in nats). An exit "
         "has this or `hardware`.",
+        required=True,
+        unless="hardware",
     ),
     Key(
         "hardware",

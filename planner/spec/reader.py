@@ -238,9 +238,6 @@ def check_hardware(entry: Entry, device: Device, problems: Problems) -> None:
 def _check_thresholds(entry: Entry, problems: Problems) -> None:
     """Thresholds are given for all exits, or for none and a calibration chooses them."""
     exits = [stage["exit"] for stage in entry["stages"] if stage and stage["exit"]]
-    for found in exits:
-        if not {"confidence", "hardware"} & {*found.stated}:
-            problems.wrong(found.where, "`confidence` is missing, or `hardware` where the device has it")
     for found in (one for one in exits if "earlyexit_threshold" in one):
         place = found.at("earlyexit_threshold")
         if found["confidence"] != "entropy":

@@ -168,7 +168,7 @@ def test_thresholds_are_calibrated(tmp_path: Path) -> None:
         (text("hardware: {}"), "spec.yaml:9: `at_least` is missing"),
         (text("hardware: {at_least: 0}"), "spec.yaml:9: `at_least: 0` is 0 in units of the logits"),
         (text("hardware: {at_most: 1}"), "spec.yaml:9: unknown key `at_most`"),
-        (text("threshold: 1"), "spec.yaml:9: `confidence` is missing, or `hardware`"),
+        (text("threshold: 1"), "spec.yaml:9: `confidence` is missing"),
         (
             text("hardware: {at_least: 1}").replace("{network: front,", "{network: front, answers: {0: a},")
             + "answers: [a, b, c]\n",

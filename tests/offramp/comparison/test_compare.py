@@ -249,6 +249,26 @@ def test_measures_say_how_much_differs() -> None:
     assert cells_of("weight bytes", one, other) == [("720 (0.2%)", "", False)] * 2
 
 
+def test_unverified_cycles_say_so_and_are_compared_with_their_kind_only() -> None:
+    one = small_layout()
+    other = replace(one, device="MAX78002", unverified=True, stages=one.stages[:1])
+    assert cells_of("worst cycles", one, other) == [("~600", "", False), ("150 (unverified)", "", False)]
+    again = replace(one, device="MAX78002", unverified=True)
+    assert cells_of("worst cycles", other, again)[1] == ("600 (unverified)", "4.0 x", True)
+    assert cells_of("stages", one, other) == [("2", "", False), ("1", "-1", True)]
+
+
+def test_a_spec_is_read_for_several_devices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = write_staged(tmp_path)
+    assert main(["compare", str(spec), "--device", "MAX78000", "--device", "MAX78002"]) == 0
+    shown = capsys.readouterr().out
+    assert "A: staged, MAX78000" in shown and "B: staged, MAX78002" in shown
+    assert "(unverified) the MAX78000's cycles at the clocks of the MAX78002" in shown
+    spec.write_text(spec.read_text() + "device: MAX78002\n")
+    assert main(["compare", str(spec), "--device", "MAX78000", "--device", "MAX78002"]) == 0
+    assert "B:" not in capsys.readouterr().out
+
+
 def test_estimates_are_marked(page: Elements, capsys: pytest.CaptureFixture[str]) -> None:
     one = small_layout()  # stage main streams
     simulated = replace(one, stages=one.stages[:1])
