@@ -23,8 +23,8 @@ class Key:
 
     `kind`: a function that returns the value in our terms, or raises ValueError with what is expected; or a `Section`
     or `Items` for values that hold keys of their own. `meaning`: for the documentation, Markdown.
-    `default`: the value if the key is missing or what it holds is wrong. `unless`: the key in whose presence this one is
-    not required.
+    `default`: the value if the key is missing or what it holds is wrong. `unless`: a key whose presence makes this one
+    optional.
     """
 
     name: str
