@@ -23,6 +23,7 @@ from offramp.api import Simulated as Simulated
 from offramp.api import Sizes as Sizes
 from offramp.api import Source as Source
 from offramp.api import Trained as Trained
+from offramp.api import TrainReport as TrainReport
 from offramp.api import build as build
 from offramp.api import build_image as build_image
 from offramp.api import compare as compare
@@ -36,6 +37,7 @@ from offramp.api import plan_image as plan_image
 from offramp.api import reference as reference
 from offramp.api import simulate as simulate
 from offramp.api import source_of as source_of
+from offramp.api import train_exits as train_exits
 from offramp.api import train_network as train_network
 from offramp.api import write_set as write_set
 from offramp.api import write_sets as write_sets

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,7 +45,9 @@ from offramp.planner.reference.profile import profile
 from offramp.planner.spec.models import model_files
 from offramp.planner.spec.reader import load_spec as read_spec
 from offramp.planner.spec.spec import AutoSpec, ManualSpec
+from offramp.planner.tasks.executor import IN_PROCESS
 from offramp.simulator.board.core import require_board
+from offramp.training.report import TrainReport
 from offramp.training.task import Recipe
 
 __all__ = [
@@ -72,6 +75,7 @@ __all__ = [
     "Simulated",
     "Sizes",
     "Source",
+    "TrainReport",
     "Trained",
     "build",
     "build_image",
@@ -86,6 +90,7 @@ __all__ = [
     "reference",
     "simulate",
     "source_of",
+    "train_exits",
     "train_network",
     "write_set",
     "write_sets",
@@ -269,6 +274,29 @@ def compare(*paths: Path | str, progress: Progress = SILENT) -> Comparison:
     return Comparison(tuple(layouts), tuple(rows_of(layouts)))
 
 
+def train_exits(spec: Path | str, output: Path | str, *, progress: Progress = SILENT) -> TrainReport:
+    """Train fronts and heads for the network of a training spec, as `offramp train` does (extra `train`).
+
+    `output`: the folder for networks, spec.yaml and report.json; a search that was stopped there goes on. CheckFailed
+    if nothing saves anything within the limit of accuracy.
+    """
+    with _pytorch_needed():
+        from offramp.training import exits
+    path = Path(spec)
+    return exits.train_exits(path, Path(output), device_of_spec(path), IN_PROCESS, progress)
+
+
+@contextmanager
+def _pytorch_needed() -> Iterator[None]:
+    """InputError says how to get PyTorch where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "torch":
+            raise
+        raise InputError(f"training needs PyTorch; {install_command('train')}") from error
+
+
 def train_network(
     network: Path | str,
     training: Path | str,
@@ -285,12 +313,8 @@ def train_network(
     `training`: a data set with labels. `checkpoint`: the file to write; None: `.pth.tar` beside the YAML, if new.
     `biases`: of all layers, or only of the last one. Equal arguments give equal bytes. InputError for what is wrong.
     """
-    try:
+    with _pytorch_needed():
         from offramp.training import main_network
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise InputError(f"training needs PyTorch; {install_command('train')}") from error
     path = Path(network)
     course = main_network.checked(main_network.Course(recipe or Recipe(), epochs, seed, biases))
     written = main_network.place_of(path, None if checkpoint is None else Path(checkpoint))

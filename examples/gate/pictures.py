@@ -1,102 +1,78 @@
 """The pictures of this example: items of clothing from Fashion-MNIST, which are nothing, and digits from MNIST.
 
-Items: Zalando Research's Fashion-MNIST (MIT licence), four idx files, 28x28 grey like MNIST. Debian and Ubuntu have
-them as the package `dataset-fashion-mnist`. Digits: the 5,000 of examples/mnist, in its split.
+Items: Zalando Research's Fashion-MNIST (MIT licence). Digits: MNIST (Y. LeCun, C. Cortes, C. Burges). Both are four
+idx files of grey pictures, 28x28; ../fashion-mnist/fashion_data.py and ../mnist/digits.py say where to get them.
 
-Labels are answers: 0 is nothing, 1..10 are the digits 0..9. Items and digits take turns, so each set is one half
-nothing. Training and calibration take items from Fashion-MNIST's training files, the test from its test files.
+    python pictures.py FOLDER_OF_MNIST FOLDER_OF_FASHION_MNIST
 
-`python pictures.py` writes `calibration.npz` and `test.npz` again, value for value.
+writes `calibration.npz` and `test.npz`, here, and the training set, `build/gate/training.npz`. Labels are answers: 0 is
+nothing, 1..10 are the digits 0..9. Each set is one half nothing. Training and calibration are split by seed 1 from the
+first 20,300 pictures of each training file; the test is every 25th picture of the official test files.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import struct
 import sys
 from pathlib import Path
 
-import mnist_code  # noqa: F401  first: data and layers are modules of that folder
 import numpy as np
-import numpy.typing as npt
-from data import DataSet, load_images, load_split, to_samples
-from layers import ExampleError
+
+import offramp
 
 FOLDER = Path(__file__).parent
-FASHION = Path("/usr/share/datasets/fashion-mnist")
-SIDE = 28
-IDX_IMAGES = 0x0803  # magic number of an idx file: bytes, three dimensions
 NOTHING = 0
-# of each set: Fashion-MNIST's file, the first item taken from it, how many items and how many digits
-SETS = {
-    "train": ("train", 0, 3500),
-    "calibration": ("train", 3500, 300),
-    "test": ("t10k", 0, 400),
-}
-WRITTEN = ("calibration", "test")
-
-Pixels = npt.NDArray[np.uint8]  # (N, 1, 28, 28)
+ANSWERS = ("nothing", *map(str, range(10)))
+TRAINING, CALIBRATION = 40_000, 600  # pictures, half of each kind
+EVERY = 25  # of the test files
 
 
-def read_items(folder: Path, part: str) -> Pixels:
-    """All items of one of Fashion-MNIST's two image files, `train` or `t10k`, compressed or not."""
-    plain = folder / f"{part}-images-idx3-ubyte"
-    path = plain if plain.exists() else plain.with_name(f"{plain.name}.gz")
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except FileNotFoundError as error:
-        raise ExampleError(
-            f"{plain}: there is no such file, nor with .gz; `apt-get install dataset-fashion-mnist` brings them to "
-            f"{FASHION}, or get them from https://github.com/zalandoresearch/fashion-mnist and say where: --fashion"
-        ) from error
-    except (OSError, EOFError) as error:
-        raise ExampleError(f"{path}: {error}") from error
-    magic, count, rows, cols = struct.unpack(">4I", content[:16]) if len(content) >= 16 else (0, 0, 0, 0)
-    if (magic, rows, cols, len(content)) != (IDX_IMAGES, SIDE, SIDE, 16 + count * SIDE * SIDE):
-        raise ExampleError(f"{path}: no idx file of {SIDE}x{SIDE} images")
-    return np.frombuffer(content, np.uint8, offset=16).reshape(count, 1, SIDE, SIDE)
+def mixed(items: offramp.Samples, digits: offramp.Samples) -> offramp.Samples:
+    """Items and digits in turns, as many of each, with answers as labels."""
+    assert digits.y is not None
+    x = np.stack([items.x, digits.x], axis=1).reshape(-1, *digits.x.shape[1:])
+    y = np.stack([np.full(len(digits.y), NOTHING), digits.y + 1], axis=1).reshape(-1)
+    return offramp.Samples(x, y.astype(np.int64))
 
 
-def load_pictures(name: str, fashion: Path) -> tuple[Pixels, npt.NDArray[np.int64]]:
-    """One of the SETS: pixels 0..255 and labels (N,), items and digits in turns."""
-    part, first, count = SETS[name]
-    items = read_items(fashion, part)[first : first + count]
-    pixels, labels = load_images()
-    chosen = np.array(load_split()[name])[:count]
-    x = np.stack([items, pixels[chosen]], axis=1).reshape(2 * count, 1, SIDE, SIDE)
-    y = np.stack([np.full(count, NOTHING), labels[chosen] + 1], axis=1).reshape(2 * count)
-    return x, y.astype(np.int64)
+def make_sets(mnist: Path, fashion: Path, training: int = TRAINING, calibration: int = CALIBRATION) -> offramp.Sets:
+    """All sets. offramp.InputError if the files cannot be read."""
+    digits, items = offramp.load_source(mnist), offramp.load_source(fashion)
+    assert digits.test is not None and items.test is not None
+    first = np.arange((training + calibration) // 2)
+    some = np.arange(0, min(len(digits.test), len(items.test)), EVERY)
+    source = offramp.Source(
+        name="items and digits",
+        kind=digits.kind,
+        samples=mixed(items.samples.taken(first), digits.samples.taken(first)),
+        test=mixed(items.test.taken(some), digits.test.taken(some)),
+        classes=ANSWERS,
+    )
+    return offramp.make_sets(source, offramp.SetOptions(sizes=offramp.Sizes(calibration=calibration), seed=1))
 
 
-def set_file(name: str) -> Path:
-    """Where one of WRITTEN lies as .npz with arrays `x` and `y`."""
-    return FOLDER / f"{name}.npz"
+def write_sets(sets: offramp.Sets, kept: Path, training: Path) -> None:
+    """Write calibration and test to the folder `kept`, the training set to the folder `training`.
 
-
-def read_set(name: str) -> DataSet:
-    """One of WRITTEN from its committed file."""
-    with np.load(set_file(name), allow_pickle=False) as arrays:
-        return DataSet(arrays["x"], arrays["y"])
-
-
-def fashion_argument(parser: argparse.ArgumentParser) -> None:
-    """`--fashion FOLDER`."""
-    meaning = "with Fashion-MNIST's idx files (or .gz); default: %(default)s"
-    parser.add_argument("--fashion", type=Path, default=FASHION, metavar="FOLDER", help=meaning)
+    offramp.InputError if they cannot be written.
+    """
+    for name, folder in (("training", training), ("calibration", kept), ("test", kept)):
+        content = offramp.write_set(folder / f"{name}.npz", sets.parts[name], ANSWERS)
+        print(f"{folder / name}.npz: {len(sets.parts[name]):,} pictures, {len(content):,} bytes")
 
 
 def main(arguments: list[str]) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Write calibration.npz and test.npz again, beside this script.")
-    fashion_argument(parser)
-    fashion = parser.parse_args(arguments).fashion
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mnist", type=Path, metavar="FOLDER_OF_MNIST")
+    parser.add_argument("fashion", type=Path, metavar="FOLDER_OF_FASHION_MNIST")
+    parser.add_argument("-o", "--output", type=Path, default=FOLDER, metavar="DIR", help="for calibration and test")
+    text = "for the training set (default: build/gate in the working directory)"
+    parser.add_argument("--training", type=Path, default=Path("build/gate"), metavar="DIR", help=text)
+    args = parser.parse_args(arguments)
     try:
-        for name in WRITTEN:
-            pixels, labels = load_pictures(name, fashion)
-            np.savez_compressed(set_file(name), x=to_samples(pixels), y=labels)
-            print(f"{set_file(name).name}: {len(labels)} pictures, {set_file(name).stat().st_size} bytes")
-    except ExampleError as error:
+        write_sets(make_sets(args.mnist, args.fashion), args.output, args.training)
+    except offramp.InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

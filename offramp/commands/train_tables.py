@@ -69,7 +69,7 @@ def _worth(one: CandidateReport) -> tuple[str, str, str, str]:
 
 def _single(one: SingleReport) -> str:
     return (
-        f"the best of {one.tried} single networks of at most {one.limit:,.0f} cycles, the chain's mean, is {one.name} "
-        f"({', '.join(one.layers)}): {one.cycles:,} cycles (estimated), {one.accuracy:.2%} right on the images that "
-        f"candidates were compared on; the chain {one.chain_accuracy:.2%}"
+        f"the best of {one.tried} single networks of at most {one.limit:,.0f} cycles (the chain's mean on the "
+        f"calibration data) is {one.name} ({', '.join(one.layers)}): {one.cycles:,} cycles (estimated), "
+        f"{one.accuracy:.2%} right on the images that candidates were compared on"
     )

@@ -14,7 +14,7 @@ from offramp.host.files import write_text
 from offramp.host.progress import Progress
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
-from offramp.pipeline.planning import make_plan
+from offramp.pipeline.planning import Planned, make_plan
 from offramp.pipeline.report import Report
 from offramp.planner.spec.clocks import with_clocks
 from offramp.planner.spec.reader import load_spec
@@ -80,11 +80,10 @@ def train_exits(path: Path, output: Path, device: Device, tasks: Executor, progr
             races[-1] = replace(race, found=found)
         kept = _kept(setting, races)
         _write_candidates(setting, output, kept)
-        single = _single(setting, output, kept)
+        single, plan = _planned(setting, output, kept, device) if kept.entries else (None, None)
     except KeyboardInterrupt:
         _write_so_far(setting, output, races)
         raise
-    plan = _write_spec(setting, output, kept, single, device) if kept.entries else None
     report = report_of(setting, [(one.field, one.found) for one in races], kept, single, plan)
     write_text(output / REPORT, train_report_json(report))
     if not kept.entries:
@@ -147,13 +146,28 @@ def _write_so_far(setting: Setting, output: Path, races: list[Race]) -> None:
     write_text(output / REPORT, train_report_json(report))
 
 
-def _single(setting: Setting, output: Path, kept: Kept) -> SingleReport | None:
-    """The best network that gives all answers at the mean cost of the chain; None where none is wanted or fits."""
+def _planned(setting: Setting, output: Path, kept: Kept, device: Device) -> tuple[SingleReport | None, Report]:
+    """Write the spec and what it names, and plan it: the last word on what the chain is worth. The single network that
+    costs as much comes into the spec afterwards."""
+    spec = setting.bench.spec
+    write_inputs(output, spec)
+    made = _plan(setting, write_spec(output, spec, kept.entries, None), device)
+    choice = made.plan.choice
+    single = _single(setting, output, choice.chosen.mean_cycles) if spec.single and choice else None
+    if single:
+        made = _plan(setting, write_spec(output, spec, kept.entries, single.name), device)
+    setting.progress.step("running the test data through the integer reference")
+    return single, plan_report(made, evaluate_plan(made.plan))
+
+
+def _plan(setting: Setting, path: Path, device: Device) -> Planned:
+    return make_plan(load_spec(path, device), device, setting.progress, setting.tasks)
+
+
+def _single(setting: Setting, output: Path, limit: float) -> SingleReport | None:
+    """The best network that gives all answers in at most so many cycles; None if none fits."""
     bench = setting.bench
-    if not bench.spec.single or kept.choice is None:
-        return None
-    chosen = kept.choice.chosen
-    contest = singles_contest(setting, chosen.mean_cycles)
+    contest = singles_contest(setting, limit)
     if contest is None:
         return None
     found = hold(contest, setting.store, setting.tasks, setting.progress)
@@ -167,18 +181,7 @@ def _single(setting: Setting, output: Path, kept: Kept) -> SingleReport | None:
         name=best.name,
         layers=tuple(layers_text(design).split(", ")),
         cycles=contest.costs[best.name],
-        limit=chosen.mean_cycles,
+        limit=limit,
         accuracy=best.found.own,
-        chain_accuracy=chosen.accuracy,
         tried=len(found.standings),
     )
-
-
-def _write_spec(setting: Setting, output: Path, kept: Kept, single: SingleReport | None, device: Device) -> Report:
-    """Write the spec and what it names, and plan it: the last word on what the chain is worth."""
-    spec = setting.bench.spec
-    write_inputs(output, spec)
-    path = write_spec(output, spec, kept.entries, single.name if single else None)
-    made = make_plan(load_spec(path, device), device, setting.progress, setting.tasks)
-    setting.progress.step("running the test data through the integer reference")
-    return plan_report(made, evaluate_plan(made.plan))

@@ -61,15 +61,14 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class SingleReport:
-    """The best single network at the chain's mean cost: `limit`: that mean, on the images that candidates are compared
-    on; `accuracy`: its own there; `chain_accuracy`: that of the chain. On test data both are in `plan`."""
+    """The best single network at the chain's mean cost. `limit`: that mean, on the calibration data; `accuracy`: of the
+    network on the images that candidates are compared on. On test data both are in `plan`."""
 
     name: str
     layers: tuple[str, ...]
     cycles: int
     limit: float
     accuracy: float
-    chain_accuracy: float
     tried: int
 
 

@@ -124,8 +124,8 @@ def test_the_report_says_what_became_of_all_candidates(whole: tuple[Path, TrainR
 @pytest.mark.slow
 def test_the_single_network_costs_at_most_what_the_chain_does(whole: tuple[Path, TrainReport]) -> None:
     _, report = whole
-    assert report.single and report.choice and report.plan
-    assert report.single.limit == report.choice.chosen.mean_cycles >= report.single.cycles
+    assert report.single and report.plan and report.plan.choice
+    assert report.single.limit == report.plan.choice.chosen.mean_cycles >= report.single.cycles
     (beside,) = report.plan.alone
     assert (beside.name, beside.cycles) == (report.single.name, report.single.cycles)
 
