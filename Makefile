@@ -19,7 +19,7 @@ help:
 	@echo "make install   .venv with everything"
 	@echo "make golden    rewrite the golden files of the tests; review them as diffs"
 	@echo "make bench     speed and size, as ratios"
-	@echo "make train     reproduce the checkpoints of examples/mnist and examples/gate (about 55 minutes on two cores)"
+	@echo "make train     MNIST=FOLDER of its idx files: data, main and exits of examples/mnist (half an hour on two cores)"
 	@echo "make format    format the code; make documents: write what is made from the code again; make clean: remove .venv, node_modules and build"
 	@echo "make fuzz      10,000 damaged inputs and 100 interrupted builds (ten minutes)"
 	@echo "make applications   2,000 random applications with everything at once (half an hour)"
@@ -68,7 +68,8 @@ lint: install node_modules/.installed
 	$(BIN)/mypy examples/two-models
 	$(BIN)/mypy examples/motion
 	$(BIN)/mypy examples/fashion-mnist
-	MYPYPATH=examples/mnist $(BIN)/mypy examples/gate
+	$(BIN)/mypy examples/gate
+	$(BIN)/mypy examples/figures.py
 
 check: lint test
 
@@ -88,8 +89,10 @@ bench: install
 	failed=0; for script in build simulator placement switch cycles instructions energy_fit choose candidates workers thresholds coverage stock reloads page; do $(BIN)/python -m bench.$$script || failed=1; done; exit $$failed
 
 train: install
-	cd examples/mnist && ../../$(BIN)/python train.py
-	cd examples/gate && ../../$(BIN)/python train.py
+	$(BIN)/python examples/mnist/digits.py $(MNIST)
+	$(BIN)/python examples/mnist/train_digits.py build/mnist-data
+	$(BIN)/offramp train examples/mnist/train.yaml -o build/mnist-exits --workers $(JOBS)
+	$(BIN)/offramp build build/mnist-exits/spec.yaml -o build/mnist-found
 
 fuzz: install
 	$(BIN)/python -m bench.fuzz 10000

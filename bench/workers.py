@@ -2,11 +2,11 @@
 
     python -m bench.workers [--images N] [--candidates N] [--searched N] [--plan]
 
-Two pieces of work: the integer reference on a data set in batches (examples/mnist, its images again and again), and the
-search for a chain among drawn candidates (`bench.candidates`), in this process and on 1 and 2 workers. `cpu s` is of
-this process, which does the work or hands it out. With --plan, `offramp plan` of examples/mnist/auto.yaml too, and the
-digest of its plan.json. Last, what it comes to for many images and candidates (docs/SCALE.md). Exit code 1 if results
-differ.
+Three pieces of work: the integer reference on a data set in batches (examples/mnist, its images again and again), the
+search for a chain among drawn candidates (`bench.candidates`), and `offramp train` of examples/motion with a small
+budget, in this process and on 1 and 2 workers. `cpu s` is of this process, which does the work or hands it out. With
+--plan, `offramp plan` of examples/mnist/auto.yaml too, and the digest of its plan.json. Last, what it comes to for many
+images and candidates (docs/SCALE.md). Exit code 1 if results differ.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ import numpy as np
 
 from bench.candidates import costs_of, draw, look
 from offramp.cli import main as run_command
+from offramp.configs.device import load_device
+from offramp.host.progress import SILENT
 from offramp.host.workers import executor
 from offramp.pipeline.devices import device_of_spec
 from offramp.planner.chain.build import build_chain
@@ -37,8 +39,10 @@ from offramp.planner.reference.sequence import BATCH
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.spec.spec import ManualSpec
 from offramp.planner.tasks.executor import Executor, Result, Shared, Task
+from offramp.training.exits import train_exits
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "mnist"
+MOTION = EXAMPLE.parent / "motion"
 DROP = 0.01  # of the answers may be lost by the search
 IMAGES, CANDIDATES = 10_000_000, 1_000  # of the plan
 SEARCHED = 200_000  # images on which chains are searched here
@@ -93,6 +97,23 @@ def searching(images: int, candidates: int) -> Work:
     def work(tasks: Executor) -> bytes:
         search, placed = look(pool, chains, needed, tasks)
         return repr((search.top, search.bound(), search.work, placed)).encode()
+
+    return work
+
+
+def training(seconds: int) -> Work:
+    """The exits of examples/motion, with a budget of so many seconds and without the single network."""
+
+    def work(tasks: Executor) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "train.yaml"
+            text = (MOTION / "train.yaml").read_text(encoding="utf-8").replace("budget: 20 s", f"budget: {seconds} s")
+            text = text.replace("single: true\n", "")
+            for name in ("main.yaml", "main.pth.tar", "training.npz", "calibration.npz", "test.npz"):
+                text = text.replace(name, str(MOTION / name))
+            path.write_text(text, encoding="utf-8")
+            train_exits(path, Path(folder) / "exits", load_device(), tasks, SILENT)
+            return sha256((Path(folder) / "exits" / "report.json").read_bytes()).digest()
 
     return work
 
@@ -165,6 +186,7 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=5_000, help="to profile")
     parser.add_argument("--candidates", type=int, default=3, help="to search")
     parser.add_argument("--searched", type=int, default=SEARCHED, help="images on which chains are searched")
+    parser.add_argument("--budget", type=int, default=10, help="of the training, in seconds")
     parser.add_argument("--plan", action="store_true")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, wanted by {os.getloadavg()[0]:.1f} processes in the minute before; profile:")
@@ -173,7 +195,8 @@ def main() -> int:
     print(f"{'':<8} {head} {'shared bytes':>12} {'of tasks':>12} {'of results':>10}")
     profiled = measure("profile", profiling(args.images))
     searched = measure("search", searching(args.searched, args.candidates))
-    same = all(len({row.digest for row in rows}) == 1 for rows in (profiled, searched))
+    trained = measure("train", training(args.budget))
+    same = all(len({row.digest for row in rows}) == 1 for rows in (profiled, searched, trained))
     if args.plan:
         digests = [sha256(planning(workers)).hexdigest() for workers in (None, 1, 2, 3)]
         print(f"plan.json in this process, on 1, 2 and 3 workers: {', '.join(one[:16] for one in digests)}")

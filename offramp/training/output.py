@@ -17,6 +17,7 @@ from offramp.training.search import Trained
 from offramp.training.spec import CALIBRATION, MAIN, TEST, TrainSpec
 
 SPEC = "spec.yaml"
+DRAFT = "draft.yaml"  # of the spec, while it is planned for the first time
 REPORT = "report.json"
 _OURS = ("front-", "head-", "single-")  # what names of networks that we write begin with
 
@@ -38,9 +39,8 @@ def remove_others(folder: Path, names: Sequence[str]) -> None:
             path.unlink()
 
 
-def write_spec(folder: Path, spec: TrainSpec, kept: Sequence[Trained], single: str | None) -> Path:
-    """The spec with the candidates that are kept; `single`: the network to compare with."""
-    path = folder / SPEC
+def write_spec(path: Path, spec: TrainSpec, kept: Sequence[Trained], single: str | None) -> Path:
+    """The spec with the candidates that are kept; `single`: the network to compare with. The path is returned."""
     head = "# Made by `offramp train`: candidates for exits before main. `offramp build` chooses among them on the\n"
     head += "# calibration data, which no training has seen.\n"
     content = yaml.safe_dump(_content(spec, kept, single), sort_keys=False, default_flow_style=None, width=110)
