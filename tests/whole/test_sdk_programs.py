@@ -244,7 +244,7 @@ def test_the_vendors_names_with_a_timer(compiler: str, built: Path, tmp_path: Pa
     found = re.fullmatch(r"right (\d+)\nright (\d+)\ngood\n", console)
     assert status == 0 and found
     early, late = map(int, found.groups())
-    assert 4141 / 50 < early < 200 and 70157 / 50 < late < 1700  # microseconds: the stages' cycles at 50 MHz, and more
+    assert 3533 / 50 < early < 200 and 70157 / 50 < late < 1700  # microseconds: the stages' cycles at 50 MHz, and more
 
 
 def test_the_vendors_names_where_the_accelerator_does_not_end(built: Path, tmp_path: Path) -> None:

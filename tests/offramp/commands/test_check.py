@@ -99,11 +99,11 @@ def test_everything_wrong_at_once(network: Path, capsys: pytest.CaptureFixture[s
 def test_a_checkpoint_of_another_network_is_all_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """Not the rules of the device that its weights would break in this network."""
     folder = EXAMPLES / "mnist"
-    assert main(["check", str(folder / "main.yaml"), "--checkpoint", str(folder / "front.pth.tar")]) == 2
+    assert main(["check", str(folder / "main.yaml"), "--checkpoint", str(folder / "front-4.pth.tar")]) == 2
     architecture, count, shape = capsys.readouterr().err.splitlines()
-    assert "`arch: ai85net5`, but" in architecture and "a checkpoint of `offrampmnistfront`" in architecture
-    assert "for 4 layers (conv1.op, conv2.op, conv3.op, fc.op); the network has 5 layers with weights" in count
-    assert "`fc.op` has the shape 10x256x1x1; 10x16x3x3 is expected" in shape
+    assert "`arch: ai85net5`, but" in architecture and "a checkpoint of `front-4`" in architecture
+    assert "for 4 layers (conv1.op, conv2.op, conv3.op, fc4.op); the network has 5 layers with weights" in count
+    assert "`fc4.op` has the shape 10x96x1x1; 10x24x3x3 is expected" in shape
 
 
 def test_no_rule_is_applied_from_a_layer_on_whose_weights_do_not_fit(

@@ -89,7 +89,7 @@ def test_stock_networks(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["main", "front"])
+@pytest.mark.parametrize("name", ["main", "front-4"])
 def test_example_networks(name: str) -> None:
     folder = ROOT / "examples" / "mnist"
     network = load_network(folder / f"{name}.yaml", DEVICE, folder / f"{name}.pth.tar")
