@@ -22,9 +22,7 @@ EPOCHS, SEED = 6, 1
 def main(arguments: list[str]) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description="Train main.yaml of examples/mnist.")
-    parser.add_argument(
-        "sets", type=Path, metavar="FOLDER", help="of training.npz and test.npz, as digits.py writes"
-    )
+    parser.add_argument("sets", type=Path, metavar="FOLDER", help="of training.npz and test.npz, as digits.py writes")
     parser.add_argument(
         "-o", "--output", type=Path, default=FOLDER / "main.pth.tar", metavar="FILE", help="the checkpoint"
     )

@@ -14,20 +14,10 @@ import numpy.typing as npt
 
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.ir.network import Shape
-from offramp.planner.spec.dataset import (
-    DataSet,
-    Images,
-    check_disjoint,
-    has_labels,
-    load_data,
-    load_groups,
-    load_images,
-)
+from offramp.planner.spec.dataset import DataSet, Images, check_disjoint, has_labels, load_data, load_images
 from offramp.planner.spec.spec import ChoiceSpec
 from offramp.training.objective import images_needed
 from offramp.training.spec import CALIBRATION, TEST, TRAINING, TrainSpec
-
-Numbers = npt.NDArray[np.int64]
 
 LEAST = 20  # images that can be split
 _PART = 10  # one image of so many is compared on
@@ -53,35 +43,16 @@ class Split:
 
 
 def read_split(spec: TrainSpec, shape: Shape, classes: int) -> Split:
-    """Training data, split by the seed, groups whole where there are several. InputError if they do not fit main, are
-    too few, or share an image with calibration or test data, or these with each other."""
+    """Training data, split by the seed. InputError if they do not fit main, are too few, or share an image with
+    calibration or test data, or these with each other."""
     training = _read(spec, TRAINING, shape, classes)
     others = _others(spec, training, shape, classes)
     count = len(training.x)
     if count < LEAST:
         raise InputError(Diagnostic(spec.places["data"], f"{count} training images; at least {LEAST} are needed"))
     order = np.random.default_rng([spec.seed, count]).permutation(count)
-    groups = load_groups(spec.data[TRAINING], count)
-    compared = _compared(order, groups, validation_size(count, spec.choice))
-    return Split(training, others, np.flatnonzero(~compared), np.flatnonzero(compared))
-
-
-def _compared(order: Numbers, groups: Numbers | None, part: int) -> npt.NDArray[np.bool_]:
-    """Which images networks are compared on: `part` of them, the first in the order. Of data with groups whole ones, in
-    the order of their first images, until these are so many, but never more than half of the images."""
-    chosen = np.zeros(len(order), bool)
-    if groups is None:
-        chosen[order[:part]] = True
-        return chosen
-    for group in dict.fromkeys(groups[order].tolist()):
-        more = chosen | (groups == group)
-        if 2 * more.sum() <= len(order):
-            chosen = more
-        if chosen.sum() >= part:
-            break
-    if not chosen.any():
-        chosen[order[:part]] = True
-    return chosen
+    part = validation_size(count, spec.choice)
+    return Split(training, others, np.sort(order[part:]), np.sort(order[:part]))
 
 
 def validation_size(count: int, goal: ChoiceSpec) -> int:

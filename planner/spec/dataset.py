@@ -36,19 +36,6 @@ def has_labels(path: Path) -> bool:
     return "y" in ArrayFile(path, DATA_FILE, ("x", "y")).headers
 
 
-def load_groups(path: Path, count: int) -> npt.NDArray[np.int64] | None:
-    """Which samples belong together, such as all recordings of a person: the numbers `groups` of a data set, (N,); None
-    without. InputError if they do not fit the samples."""
-    file = ArrayFile(path, DATA_FILE, ("groups",))
-    header = file.headers.get("groups")
-    if header is None:
-        return None
-    if header.shape != (count,) or header.dtype.kind not in "iu":
-        found = f"`groups` is {header.dtype} {header.shape}; an integer for each of {count} images is expected"
-        raise InputError(Diagnostic(Where(str(path)), found))
-    return file.load("groups").astype(np.int64)
-
-
 def load_data(name: str, path: Path, shape: Shape, classes: int) -> DataSet:
     """Read a data set and check it against the networks' input and number of classes. InputError if it does not fit."""
     where = Where(str(path))
