@@ -41,7 +41,7 @@ def test_sets_are_half_nothing_and_share_no_picture() -> None:
     sets = [load_data(name, FOLDER / f"{name}.npz", SHAPE, 11) for name in ("calibration", "test")]
     assert [len(one.y) for one in sets] == [600, 800]
     assert all((one.y == pictures.NOTHING).mean() == 0.5 and set(one.y.tolist()) == set(range(11)) for one in sets)
-    check_disjoint(*sets)
+    check_disjoint(sets[0], sets[1])
 
 
 def test_sets_of_few_pictures(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_the_sets_that_lie_here() -> None:
     sets = [load_data(name, FOLDER / f"{name}.npz", SHAPE, 10) for name in ("calibration", "test")]
     assert [len(one.y) for one in sets] == [5000, 2000]
     assert all(np.bincount(one.y).min() > 0.07 * len(one.y) for one in sets)
-    check_disjoint(*sets)
+    check_disjoint(sets[0], sets[1])
 
 
 def test_sets_of_few_digits(tmp_path: Path) -> None:
