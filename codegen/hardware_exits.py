@@ -48,10 +48,15 @@ def clear_writes(placed: Placed, segments: Sequence[Segment]) -> tuple[BusWrite,
 
 
 def in_runs(placed: Placed, programs: Sequence[RegisterProgram]) -> list[RegisterProgram]:
-    """The programs of all segments; those of one run with the registers of all of it."""
-    segments = placed.requirements.chain.segments
+    """The programs of all segments; those of one run with the registers of all of it. Other runs of such a chain use
+    no snoop unit."""
+    segments, runs = placed.requirements.chain.segments, placed.requirements.chain.runs
     found = list(programs)
-    for run in placed.requirements.chain.runs:
+    decides = any(len(run) > 1 for run in runs)
+    for run in runs:
+        if decides and len(run) == 1:
+            quiet = {Key(q, -1, f"{unit}_C1"): {} for unit in UNITS for q in programs[run[0]].quadrants}
+            found[run[0]] = replace(programs[run[0]], settings={**programs[run[0]].settings, **quiet})
         if len(run) > 1:
             joined = _joined(placed, [segments[one] for one in run], [programs[one] for one in run])
             for one in run:
@@ -60,8 +65,16 @@ def in_runs(placed: Placed, programs: Sequence[RegisterProgram]) -> list[Registe
 
 
 def _joined(placed: Placed, segments: Sequence[Segment], programs: Sequence[RegisterProgram]) -> RegisterProgram:
-    """The first program, with what all of them write, their exits, and the slot behind them that stops."""
+    """The first program, with what all of them write, their exits, and the slot behind them that stops. InputError if
+    they have not enough slots one behind the other."""
     first, last = programs[0], programs[-1]
+    begins = [one.settings[Key(first.quadrants[0], -1, "LCNT_MAX")].get("first_layer", 0) for one in programs]
+    if begins[1:] != [one.positions[-1] + 1 for one in programs[:-1]]:
+        names = ", ".join(one.stage.name for one in segments)
+        found = f"stages {names}: not all of their layers have slots of their own, one behind the other"
+        layers = placed.requirements.device.geometry.layers
+        message = f"{found}, as hardware exits need; there are {layers} slots"
+        raise InputError(Diagnostic(segments[0].slots[0].layer.where, message))
     settings: dict[Key, Fields] = {key: value for program in programs for key, value in program.settings.items()}
     stop = last.positions[-1] + 1
     device = placed.requirements.device

@@ -35,19 +35,19 @@ def lower(placed: Placed) -> Lowered:
 
 
 def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
-    """The same for the models of an image. What does not belong to a layer slot - the FIFO and its frames - is zero in
-    the stages of a model that does not use it, if another one does."""
+    """The same for the models of an image. What does not belong to a layer slot - the FIFO, its frames, snoop units -
+    is zero in the stages of a model that does not use it, if another one does."""
     models = [in_segments(placed) for placed in models]
     firsts = first_slots(models)
     programs = [
         [lower_segment(placed, one, first) for one, first in zip(placed.requirements.chain.segments, own, strict=True)]
         for placed, own in zip(models, firsts, strict=True)
     ]
+    programs = [in_runs(placed, own) for placed, own in zip(models, programs, strict=True)]
     common = sorted({key for own in programs for program in own for key in program.settings if key.layer < 0})
     zero: dict[Key, Fields] = {key: {} for key in common} if len(models) > 1 else {}
     found = []
-    for placed, separate in zip(models, programs, strict=True):
-        own = in_runs(placed, separate)
+    for placed, own in zip(models, programs, strict=True):
         whole = tuple(replace(program, settings=zero | dict(program.settings)) for program in own)
         found.append(Lowered(placed, whole, switching(whole, placed.requirements.device)))
     return tuple(found)

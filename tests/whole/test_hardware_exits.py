@@ -129,6 +129,21 @@ def test_what_the_hardware_decides_cannot_be_forced(elf: Path) -> None:
         session.close()
 
 
+@pytest.mark.parametrize("hardware", [0, 1])
+def test_the_core_may_decide_at_another_exit(hardware: int, tmp_path: Path) -> None:
+    exits = ["confidence: margin, threshold: 0.3"] * 2
+    exits[hardware] = "hardware: {at_least: 0.15}"
+    planned = plan_of(write_spec(tmp_path, text(*exits), TINY), DEVICE)
+    assert planned.chain.runs == (((0, 1), (2,)), ((0,), (1, 2)))[hardware]
+    write_tree(tmp_path / "firmware", render(assemble(planned.lowered, "mixed"), DEVICE))
+    elf = compile_firmware(tmp_path / "firmware", tmp_path / "firmware.elf").elf
+    x = np.random.default_rng(6).integers(-128, 128, (60, 4, 6, 6)).astype(np.int8)
+    clock = Clock(DEVICE)
+    got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
+    stages = exit_indices(planned.chain, profile(planned.chain, x))
+    assert got.stages.tolist() == stages.tolist() and {*stages} == {0, 1, 2}
+
+
 class Deaf(Accelerator):
     """An accelerator whose first unit has always counted something."""
 
