@@ -55,7 +55,9 @@ def in_runs(placed: Placed, programs: Sequence[RegisterProgram]) -> list[Registe
     decides = any(len(run) > 1 for run in runs)
     for run in runs:
         if decides and len(run) == 1:
-            quiet = {Key(q, -1, f"{unit}_C1"): {} for unit in UNITS for q in programs[run[0]].quadrants}
+            quiet: dict[Key, Fields] = {
+                Key(q, -1, f"{unit}_C1"): {} for unit in UNITS for q in programs[run[0]].quadrants
+            }
             found[run[0]] = replace(programs[run[0]], settings={**programs[run[0]].settings, **quiet})
         if len(run) > 1:
             joined = _joined(placed, [segments[one] for one in run], [programs[one] for one in run])
