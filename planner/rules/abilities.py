@@ -104,6 +104,17 @@ def binary_passes(layer: Layer, network: Network, device: Device) -> str | None:
     return None if zero else f"{layer.in_shape.channels} channels in {passes} passes of {per_pass}"
 
 
+def zeros_between(layer: Layer, network: Network, device: Device) -> str | None:
+    """A dilated 1-D convolution, and a 1x1 kernel in or right behind streaming layers, run with zeros between their
+    weights: not with binary weights or `bypass`, where no weight is 0."""
+    if not (layer.binary or layer.bypass):
+        return None
+    beside = layer.streaming or any(index != INPUT and network.layers[index].streaming for index in layer.inputs)
+    if layer.op == "conv1d" and layer.dilation > 1:
+        return f"a dilation of {layer.dilation}"
+    return "a 1x1 kernel" if layer.op == "conv2d" and layer.kernel == (1, 1) and beside else None
+
+
 def pool_dilation_reach(layer: Layer, network: Network, device: Device) -> str | None:
     """The dilation of a pooling window is at most {pool_dilation}, and (window - 1) * dilation at most {pool_reach}."""
     reach = max(window_reach(layer.pool, layer.pool_dilation)) - 1
@@ -190,6 +201,7 @@ ABILITY_RULES = (
     four_outputs,
     bypass_once,
     binary_passes,
+    zeros_between,
     pool_dilation_reach,
     pool_dilation_windows,
     read_gap_once,

@@ -28,6 +28,7 @@ from offramp.planner.rules.abilities import (
     readahead_memories,
     streamed_passthrough,
     transposed_pooling,
+    zeros_between,
 )
 from offramp.planner.rules.buffers import BUFFER_RULES
 from offramp.planner.rules.docstrings import message_of, numbers_of
@@ -106,6 +107,7 @@ NEEDED: Mapping[LayerRule | NetworkRule, str] = {
     four_outputs: "calcx4",
     bypass_once: "bypass",
     binary_passes: "binary_weights",
+    zeros_between: "binary_weights",
     pool_dilation_reach: "pool_dilation",
     pool_dilation_windows: "pool_dilation",
     read_gap_once: "read_gap",

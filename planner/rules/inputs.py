@@ -173,7 +173,7 @@ def source_gaps(layer: Layer, network: Network, device: Device) -> str | None:
     expected = parts * (layer.read_gap + 1) - 1
     gaps = sorted({producer.write_gap for producer in producers})
     placed = all(producer.out_offset is not None for producer in producers)
-    wrong = [gap for gap in gaps if gap != expected and (gap or placed)]
+    wrong = [gap for gap in gaps if gap != expected and (gap or placed or layer.read_gap)]
     return f"inputs with a `write_gap` of {', '.join(map(str, gaps))}" if wrong else None
 
 

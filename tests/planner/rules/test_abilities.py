@@ -151,6 +151,11 @@ def dilated(window: int, dilation: int) -> Network:
     return only(one(rows=40, cols=40), **sizes)
 
 
+def dilated_1d(dilation: int) -> Network:
+    values: dict[str, Any] = {"op": "conv1d", "kernel": (3, 1), "pad": (0, 0), "weight_bits": 1, "binary": True}
+    return one(4, 4, 20, 1, dilation=dilation, **values)
+
+
 ADD: dict[str, Any] = {"operands": 2, "eltwise": "add"}
 MOVING = {"processors": 0xFF, "output_processors": 0xFF00}
 THIRD = {"processors": (1 << 40) - 1, "output_processors": ((1 << 40) - 1) << 8}
@@ -184,6 +189,7 @@ BORDERS: list[tuple[str, Network, Network]] = [
     ("bypass_once", one(64, bypass=True), one(65, bypass=True)),
     ("bypass_once", one(bypass=True, output_processors=0xF0), one(bypass=True, output_processors=0x1E)),
     ("binary_passes", one(104, weight_bits=1, binary=True), one(100, weight_bits=1, binary=True)),
+    ("zeros_between", dilated_1d(1), dilated_1d(2)),
     ("binary_alike", bits(), bits(binary=True)),
 ]
 
