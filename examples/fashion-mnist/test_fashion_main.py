@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import train_main
 
+from offramp.cli import main
 from offramp.configs.device import load_device
 from offramp.planner.ai8x.load import load_network
 from offramp.planner.reference.layers import run_network
@@ -39,3 +41,24 @@ def test_training_with_few_pictures(
 def test_a_folder_without_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train_main.main([str(tmp_path)]) == 2
     assert "training.npz" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_training_exits_with_few_pictures(tmp_path: Path) -> None:
+    """The example's own training spec, with a budget and data for a test: what comes out can be built."""
+    with np.load(FOLDER / "calibration.npz") as data:
+        for name, part in (("training", slice(0, 640)), ("calibration", slice(640, 1540)), ("test", slice(1540, 1740))):
+            np.savez(tmp_path / f"{name}.npz", x=data["x"][part], y=data["y"][part])
+    for name in ("main.yaml", "main.pth.tar"):
+        (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
+    text = (FOLDER / "train.yaml").read_text(encoding="utf-8")
+    text = text.replace("../../build/fashion-mnist/training.npz", "training.npz").replace(
+        "budget: 8 min", "budget: 2 s"
+    )
+    text = text.replace("accuracy_drop: 0.5, risk: {delta: 0.05}", "accuracy_drop: 20").replace("single: true", "")
+    (tmp_path / "train.yaml").write_text(text)
+    assert main(["train", str(tmp_path / "train.yaml"), "-o", str(tmp_path / "exits")]) == 0
+    built = tmp_path / "built"
+    assert main(["build", str(tmp_path / "exits/spec.yaml"), "-o", str(built), "--images", "2"]) == 0
+    report = json.loads((built / "report.json").read_text())
+    assert report["verified"]["answers"] == 2 and report["verified"]["mismatches"] == 0

@@ -9,7 +9,10 @@ import pytest
 
 from tests.helpers.paths import EXAMPLES, ROOT
 
-SPECS = {"mnist": ["alone", "spec", "auto", "branch", "front-alone", "single-alone"]}
+SPECS = {
+    "mnist": ["alone", "spec", "auto", "branch", "front-alone", "single-alone"],
+    "fashion-mnist": ["alone", "spec", "auto", "front-alone", "single-alone"],
+}
 
 
 @pytest.mark.slow
