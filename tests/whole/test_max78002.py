@@ -19,9 +19,12 @@ from offramp.pipeline.planning import Planned
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.calls import Sleep, Status
 from offramp.simulator.board.errors import BoardError
+from offramp.simulator.board.host import Host
+from offramp.simulator.board.run import run_with
 from offramp.simulator.board.session import Session
 from offramp.simulator.clock import Clock
 from tests.helpers.plans import plan_of
+from tests.helpers.sdk_programs import link
 from tests.helpers.specs import STAGED, THREE, TINY, write_spec, write_staged
 
 DEVICE = load_device("MAX78002")
@@ -138,3 +141,33 @@ def test_the_board_notices_what_power_up_leaves_out(
         Session(wrong, Accelerator(DEVICE, clock), DEVICE, clock=clock) as it,
     ):
         it.open()
+
+
+PROGRAM = """\
+#include <stddef.h>
+
+#include "offramp_port.h"
+#include "staged_image.h"
+
+int main(void)
+{
+    static int8_t input[STAGED_INPUT_BYTES];
+    offramp_result_t result;
+    offramp_port_start(STAGED_CORE_HZ);
+    offramp_status_t status = offramp_open(&staged_image, NULL);
+    return status == OFFRAMP_OK ? (int)offramp_infer(STAGED_MODEL, OFFRAMP_CHW, input, &result) : (int)status;
+}
+"""
+
+
+@pytest.mark.slow  # the SDK's port waits for the load switches by the cycle counter, which takes the emulator seconds
+def test_the_port_on_the_sdk_powers_it_up(firmware: Firmware, tmp_path: Path) -> None:
+    write_tree(tmp_path / "firmware", render(firmware, DEVICE))
+    (tmp_path / "program.c").write_text(PROGRAM, encoding="utf-8")
+    elf = link(
+        tmp_path / "firmware", tmp_path / "program.elf", [tmp_path / "program.c"], extra=["-DCORE_HZ=120000000u"]
+    )
+    clock = Heard()
+    assert run_with(Host(), elf, Accelerator(DEVICE, clock), DEVICE, clock=clock) == 0
+    assert clock.heard[:2] == [IDLE, RUNNING] and clock.heard[-1] == IDLE
+    assert clock.now > DEVICE.clocks["core_hz"] // 10**6 * DEVICE.core["power_wait_us"]

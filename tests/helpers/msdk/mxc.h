@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct {
-    volatile uint32_t sysctrl, rst0, clkctrl, pm, reserved[2], pclkdiv, reserved_1c[2], pclkdis0;
+    volatile uint32_t sysctrl, rst0, clkctrl, pm, ipll_ctrl, reserved_14, pclkdiv, reserved_1c[2], pclkdis0;
 } mxc_gcr_regs_t;
 
 typedef struct {
@@ -40,7 +40,9 @@ typedef struct {
 #define MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV1 (4u << 14)
 #define MXC_S_GCR_PCLKDIV_CNNCLKDIV_DIV2 (0u << 14)
 #define MXC_F_GCR_PCLKDIV_CNNCLKSEL_POS 17
-#define MXC_F_GCR_PCLKDIV_CNNCLKSEL (1u << 17)
+#define MXC_F_GCR_PCLKDIV_CNNCLKSEL (3u << 17) /* of the MAX78002; the MAX78000 has the lower bit */
+#define MXC_F_GCR_IPLL_CTRL_EN (1u << 0)       /* of the MAX78002 */
+#define MXC_F_GCR_IPLL_CTRL_RDY (1u << 1)
 #define MXC_S_GCR_PCLKDIV_CNNCLKSEL_PCLK 0u
 
 #define __NVIC_PRIO_BITS 3

@@ -5,7 +5,11 @@
 void CNN_IRQHandler(void);
 void SysTick_Handler(void);
 
-uint32_t SystemCoreClock = 100000000u;
+#ifndef CORE_HZ /* after reset, of the MAX78000 */
+#define CORE_HZ 100000000u
+#endif
+
+uint32_t SystemCoreClock = CORE_HZ;
 
 __attribute__((weak)) void CNN_IRQHandler(void)
 {
