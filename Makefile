@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 CODE := configs planner codegen simulator offramp tests bench examples
 
-.PHONY: help install demo test quick lint check format golden bench train mutation misra faults fuzz applications documents clean
+.PHONY: help install demo test quick lint lint-page check format golden bench train mutation misra faults fuzz applications documents clean
 
 help:
 	@echo "make demo      install what it needs, build and verify examples/mnist"
@@ -59,8 +59,12 @@ node_modules/.installed: package-lock.json
 	npm ci --silent --no-audit --no-fund
 	touch $@
 
-lint: install node_modules/.installed
+lint-page: node_modules/.installed
 	npm run --silent lint
+
+lint: install
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-page; \
+	else echo "not run: the linters of the page's script, because npm is missing"; fi
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy

@@ -1,4 +1,4 @@
-"""Early-exit firmware for the MAX78000: plan, build, run and compare (docs/API.md)."""
+"""Early-exit firmware for the MAX78000 and MAX78002: plan, build, run and compare (docs/API.md)."""
 
 from importlib import import_module
 

@@ -127,7 +127,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _front() -> argparse.ArgumentParser:
     parser = _Parser(
         "offramp",
-        description="Early-exit firmware for the MAX78000 CNN accelerator: planned, placed, generated and verified.",
+        description="Early-exit firmware for the MAX78000 and MAX78002: planned, placed, generated and verified.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
