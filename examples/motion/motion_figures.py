@@ -24,7 +24,7 @@ SPECS = {
     "the chain": "spec.yaml",
     "three stages": "stages.yaml",
     "front-10 alone": "front-alone.yaml",
-    "single-6 alone": "single-alone.yaml",
+    "single-4 alone": "single-alone.yaml",
 }
 PICOJOULES = 10**6  # of a microjoule
 
