@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ def spec_lines(plan: Plan, sliders: Sequence[Sequence[int]]) -> SpecLines | None
     stages = [_stage(plan, index, own) for index, own in enumerate((*sliders, ()))]
     instead = ", ".join(f"`{key}`" for key in (CHOSEN if plan.choice else GIVEN))
     text = f"# in the place of {instead}\n"
+    if plan.choice:
+        text += f"# take all networks but these out of `networks`: {json.dumps(list(plan.spec.networks))}\n"
     text += yaml.safe_dump({"stages": stages}, sort_keys=False, default_flow_style=None, width=2**20)
     texts, numbers = [], []
     for number in sorted((one for own in sliders for one in own), key=lambda one: text.index(_gap(one))):

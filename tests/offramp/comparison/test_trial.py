@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from offramp.comparison.facts import Facts, facts_of
 from offramp.comparison.fronts import front_of
+from offramp.comparison.spec_lines import spec_lines
 from offramp.comparison.trial import CALIBRATION, TEST, Trial, p_values
 from offramp.pipeline.evaluate import Evaluation, evaluate_plan
 from offramp.pipeline.judged import judged_again
@@ -106,6 +109,18 @@ def test_the_lines_of_the_spec_make_the_same_stages(made: Planned, trial: Trial)
     assert [stage.exit for stage in copied.chain.exits[:-1]] == [stage.exit for stage in made.chain.exits[:-1]]
     assert [stage.name for stage in copied.chain.stages] == [stage.name for stage in made.chain.stages]
     assert copied.plan.placed.placement.weights == made.plan.placed.placement.weights
+
+
+def test_the_lines_name_the_networks_that_chosen_stages_need(tmp_path: Path) -> None:
+    choice = "exits: auto\nmain: main\ncandidates: [{head: head, until: first}]\n"
+    choice += "choose: {data: calibration, minimise: cycles, accuracy_drop: 0}\n"
+    spec = write_spec(tmp_path, TINY.spec(choice, front="", main="", head="") + "compare: [front]\n")
+    made = plan_of(spec)
+    kept = sorted({"front", *(network for stage in made.plan.spec.stages for network in stage.networks)})
+    lines = spec_lines(made.plan, [[number] for number in range(len(made.chain.stages) - 1)])
+    assert lines
+    found = re.search("^# take all networks but these out of `networks`: (.*)$", lines.texts[0], re.MULTILINE)
+    assert found and sorted(json.loads(found[1])) == kept
 
 
 @pytest.mark.parametrize(("images", "rate"), [(1, 0.5), (30, 0.3), (500, 0.01), (6667, 0.002)])
