@@ -26,7 +26,7 @@ from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS,
 WORD = 1 << 32
 OTHER_RAM = 1 << 13  # bytes of the core's memory for the stack and what else the demonstrations hold
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?]+')  # no question mark: C99 has trigraphs
+_LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?\u202a-\u202e\u2066-\u2069]+')  # C99 has trigraphs
 
 
 def problems(firmware: Firmware, device: Device) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ MISTAKES = [
     ("name: tiny", "name:", r":2: `name: None`; a name has letters, digits"),
     ("name: tiny", "name: two words", r":2: `name: two words`; a name has letters, digits"),
     ("name: tiny", "labels: [a, c?]", r":2: `labels: .*`; label 'c\?': no quotes, backslashes, question marks"),
+    ("name: tiny", 'labels: [a, "\\u202ec"]', r":2: `labels: .*`; label '\\u202ec': no quotes, .* control characters"),
     ("name: tiny", "labels: none", r":2: `labels: none`; a list of names"),
     ("name: tiny", "compare: [other]", r":2: there is no network `other`; there are: front, main"),
     ("name: tiny", "reload: flash", r":2: `reload: flash`; allowed: not, allowed, external"),
