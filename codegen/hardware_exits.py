@@ -114,7 +114,7 @@ def _unit(placed: Placed, segment: Segment, position: int) -> dict[str, Fields]:
         instance = place.quadrant * device.geometry.instances_per_quadrant + place.unit
         pointers.append(device.pointer(instance, place.index))
     low, high = min(pointers), max(pointers)
-    quadrants = {device.quadrant(device.split_pointer(one)[0]) for one in (low, high)}
+    quadrants = {device.quadrant(device.split_pointer(one)[0]) for one in pointers}
     if len(quadrants) > 1:
         layer = segment.slots[-1].layer
         found = f"layer `{layer.label}`: logits of stage `{segment.stage.name}` lie in quadrants {sorted(quadrants)}"

@@ -106,7 +106,8 @@ def _console_text(args: argparse.Namespace, image: PlannedImage, progress: Progr
     require_board()
     folder = args.build / "firmware"
     if not is_file(folder / "probe" / "probe_main.c"):
-        message = "holds no firmware with a probe; the folder of a finished `offramp build` is expected"
+        builds = "the folder of a finished `offramp build` with all weights in flash and no hardware exits is expected"
+        message = f"holds no firmware with a probe; {builds}"
         raise InputError(Diagnostic(Where(str(args.build)), message))
     layers = len(layers_of(image))
     if args.values is not None and not 0 <= args.values < layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +173,35 @@ def test_thresholds_are_calibrated(tmp_path: Path) -> None:
     program = planned.lowered.programs[0]
     units = {key.name: value for key, value in program.settings.items() if key.quadrant == 0 and key.layer < 0}
     assert [min(one or 0, (1 << 31) - 1) for one in chosen] == [units[f"SNOOP{unit}_D1"]["data"] for unit in (1, 2)]
+
+
+def test_there_are_two_hardware_exits_at_most(tmp_path: Path) -> None:
+    family = replace(TINY, networks={**TINY.networks, "again": TINY.networks["front"]})
+    lines = [f"{{network: {name}, exit: {{hardware: {{at_least: 1}}}}}}" for name in ("front", "again")]
+    lines += ["{network: main, until: first, head: head, exit: {hardware: {at_least: 1}}}", "{network: main}"]
+    stages = "stages:\n" + "".join(f"  - {line}\n" for line in lines)
+    spec = family.spec(stages, front="", again="", main="", head="") + "device: MAX78002\n"
+    with pytest.raises(InputError) as caught:
+        plan_of(write_spec(tmp_path, spec, family), DEVICE)
+    assert "spec.yaml:12: 3 hardware exits; there are 2 snoop units" in str(caught.value)
+
+
+@pytest.mark.parametrize(("processors", "found"), [("0xfffff", "[0, 1]"), ("0xff0ff00ff0", "[0, 1, 2]")])
+def test_logits_of_several_quadrants_are_refused(processors: str, found: str, tmp_path: Path) -> None:
+    classes = int(processors, 16).bit_count()
+    networks = {name: TINY.networks[name] for name in ("front", "main")}
+    for name, network in networks.items():
+        weights = (*network.weights[:-1], (classes, network.weights[-1][1]))
+        networks[name] = replace(network, weights=weights)
+    layers = networks["front"].layers.replace("flatten: true", f"flatten: true, output_processors: {processors}")
+    networks["front"] = replace(networks["front"], layers=layers)
+    family = replace(TINY, networks=networks, classes=classes)
+    stages = "stages:\n  - {network: front, exit: {hardware: {at_least: 1}}}\n  - {network: main}\n"
+    path = write_spec(tmp_path, family.spec(stages, front="", main="") + "device: MAX78002\n", family)
+    with pytest.raises(InputError) as caught:
+        plan_of(path, DEVICE)
+    expected = f"layer `guess`: logits of stage `front` lie in quadrants {found}; a hardware exit sees those of one"
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
