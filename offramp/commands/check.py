@@ -183,7 +183,7 @@ def _layer_json(hw: HwLayer, network: Network) -> dict[str, object]:
         "output_shift": layer.output_shift if layer.has_weights else None,
         "processors": f"{layer.processors:#x}",
         "output_processors": f"{layer.output_processors:#x}",
-        "columns": hw.columns,
+        "columns": hw.all_columns,
         "bias_bytes": hw.bias_bytes,
         "cycles": {"total": cycles.cycles, "tag": cycles.tag, "source": cycles.source},
     }
@@ -199,12 +199,13 @@ def _report(lowered: Lowered) -> tuple[Table | str, ...]:
         table.add_row(*_row(hw, network))
     weights = device.memories["weights"]
     processors = range(device.geometry.processors)
-    used = [sum(hw.columns for hw in mapped if processor in set_bits(hw.processors)) for processor in processors]
+    used = [sum(hw.all_columns for hw in mapped if processor in set_bits(hw.processors)) for processor in processors]
+    fullest = sum(1 << processor for processor in processors if used[processor] == max(used))
     total = _total(lowered)
     time = f"{'about ' if total.estimate else ''}{total.cycles} cycles, {total.microseconds(device):.0f} us"
     return (
         table,
-        f"kernel columns: at most {max(used)} of a processor's {weights.most_words}; "
+        f"kernel columns: at most {max(used)} of a processor's {device.common_columns(fullest)}; "
         f"bias: {sum(hw.bias_bytes for hw in mapped)} bytes; one inference: {time}",
         f"columns: {weights.word_bytes}-byte kernel columns of each processor; "
         f"in, out: bytes of data memory in each instance, of {device.instance_bytes}",
@@ -227,7 +228,7 @@ def _row(hw: HwLayer, network: Network) -> tuple[str, ...]:
         f"{layer.out_shape}" + (" 32 bit" if layer.output_width > 8 else ""),
         str(layer.weight_bits) if weighted else "",
         str(layer.output_shift) if weighted else "",
-        str(hw.columns) if weighted else "",
+        str(hw.all_columns) if weighted else "",
         str(hw.bias_bytes or ""),
         "stream" if layer.streaming else str(WORD_BYTES * hw.input_words),
         "stream" if layer.streaming and _next_streams(layer, network) else str(WORD_BYTES * hw.output_words),

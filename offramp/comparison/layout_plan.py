@@ -89,7 +89,8 @@ def _layer(placed: Placed, slot: Slot, stage: int) -> LayerUse:
 
 
 def weight_uses(placed: Placed) -> tuple[WeightUse, ...]:
-    """Blocks by start of their first layer; a block that several layers use names them all."""
+    """Blocks by start of their first layer; a block that several layers use names them all. Kernels in several physical
+    memories are as many blocks."""
     requirements = placed.requirements
     numbers = layer_numbers(requirements.chain)
     users: dict[str, list[int]] = {}
@@ -97,8 +98,9 @@ def weight_uses(placed: Placed) -> tuple[WeightUse, ...]:
         users.setdefault(owner, []).append(numbers[name])
     blocks = {block.name: block for block in placed.problem.weights}
     return tuple(
-        WeightUse(tuple(layers), blocks[name].processors, placed.placement.weights[name], blocks[name].columns)
+        WeightUse(tuple(layers), blocks[name].processors, placed.placement.weights[name] + copy, blocks[name].columns)
         for name, layers in users.items()
+        for copy in blocks[name].copies
     )
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # what the layouts of a comparison are c
 
 @dataclass(frozen=True)
 class Sizes:
-    """Memories of the device: `columns` of a processor, `bias_bytes` of a quadrant, `words` of a data instance."""
+    """Memories of the device: `columns` of a processor that has most, `bias_bytes` of a quadrant, `words` of a data
+    instance. `heights`: columns of each processor, where some have fewer."""
 
     processors: int
     columns: int
@@ -31,7 +32,11 @@ class Sizes:
     bias_bytes: int
     instances: int
     words: int
-    missing_columns: int = 0  # of all processors together: some have fewer than `columns`
+    heights: tuple[int, ...] = ()
+
+    def height(self, processors: Iterable[int]) -> int:
+        """Columns that all of some processors have."""
+        return min((self.heights[one] for one in processors), default=self.columns) if self.heights else self.columns
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ class Layout:
     @property
     def weight_share(self) -> float:
         """Of the device's weight memory."""
-        there = self.sizes.processors * self.sizes.columns - self.sizes.missing_columns
+        there = sum(self.sizes.height([one]) for one in range(self.sizes.processors))
         return self.weight_bytes / (there * self.sizes.column_bytes)
 
     @property
@@ -170,14 +175,21 @@ class Layout:
         return max((weight.start + weight.columns for weight in self.weights), default=0)
 
     @property
+    def fullest_height(self) -> int:
+        """Columns of the processors in which the highest column is in use."""
+        ends = [one.processors for one in self.weights if one.start + one.columns == self.highest_column]
+        return self.sizes.height(bit for bit in range(self.sizes.processors) if any(one >> bit & 1 for one in ends))
+
+    @property
     def free_columns(self) -> tuple[Column, int]:
         """First column and length of the longest run that is free in all processors."""
         best, end = (0, 0), 0
+        common = self.sizes.height(range(self.sizes.processors))
         for start, columns in [
             *sorted((weight.start, weight.columns) for weight in self.weights),
-            (self.sizes.columns, 0),
+            (common, 0),
         ]:
-            best = max(best, (end, start - end), key=lambda run: run[1])
+            best = max(best, (end, min(start, common) - end), key=lambda run: run[1])
             end = max(end, start + columns)
         return best
 
@@ -251,7 +263,7 @@ def sizes_of(device: Device) -> Sizes:
         bias_bytes=device.memories["bias"].words,
         instances=device.geometry.instances,
         words=device.memories["data"].words,
-        missing_columns=sum(weights.most_words - device.columns(one) for one in range(device.geometry.processors)),
+        heights=tuple(map(device.columns, range(device.geometry.processors))),
     )
 
 

@@ -76,7 +76,7 @@ MEASURES = (
         "highest column",
         "in use in the fullest processor, counted from 0",
         lambda one: one.highest_column,
-        lambda one, value: f"{value:,.0f} of {one.sizes.columns}",
+        lambda one, value: f"{value:,.0f} of {one.fullest_height}",
     ),
     Measure("bias bytes", "in use in all quadrants", lambda one: one.bias_bytes, _whole),
     Measure("live data bytes", "at the fullest step", lambda one: one.data_bytes, _whole),
@@ -164,7 +164,8 @@ def _cell(measure: Measure, layout: Layout, reference: Layout) -> Cell:
     if value is None:
         return Cell(UNKNOWN, "", False)
     if measure.cycles and (layout.unverified or reference.unverified):
-        text = f"{value:,.0f} {UNVERIFIED}" if layout.unverified else measure.text(layout, value)
+        known = mark_estimate(measure.text(layout, value), measure.estimated(layout))
+        text = f"{value:,.0f} {UNVERIFIED}" if layout.unverified else known
         same = layout.unverified == reference.unverified
         return Cell(text, _change(measure, value, first) if same else "", same and first is not None and value != first)
     differs = first is not None and value != first

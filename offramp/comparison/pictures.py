@@ -175,7 +175,7 @@ def free_weights(layout: Layout) -> tuple[Block, ...]:
 
     def gaps(processor: int) -> tuple[tuple[int, int], ...]:
         used = [(one.start, one.columns) for one in layout.weights if one.processors >> processor & 1]
-        return unused(used, sizes.columns)
+        return unused(used, sizes.height([processor]))
 
     found = []
     for own, group in groupby(range(sizes.processors), key=gaps):

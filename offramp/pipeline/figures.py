@@ -177,7 +177,7 @@ def _threshold(rule: ExitRule | None) -> float | None:
 def fullest_processor(layers: Sequence[HwLayer]) -> int:
     """Kernel columns that some layers take in the processor that has most of them."""
     used = [processor for layer in layers for processor in set_bits(layer.processors)]
-    return max(sum(layer.columns for layer in layers if layer.processors >> one & 1) for one in set(used))
+    return max(sum(layer.all_columns for layer in layers if layer.processors >> one & 1) for one in set(used))
 
 
 def weight_bytes(layers: Iterable[HwLayer]) -> int:
@@ -196,10 +196,10 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
     requirements = placed.requirements
     layers = list(requirements.hw.values())
     stored = [requirements.layer(slot) for slot in requirements.chain.slots if slot.name in placed.placement.weights]
-    weights, biases = device.memories["weights"], device.memories["bias"]
+    biases = device.memories["bias"]
     return MemoryReport(
         highest_column=placed.placement.highest.value,
-        columns=weights.most_words,
+        columns=fullest_height([placed], placed.placement.highest.value, device),
         proved_lowest=placed.placement.highest.optimal,
         objectives=placed.placement.objectives,
         weight_bytes=weight_bytes(stored),
@@ -207,6 +207,17 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
         bias_bytes=sum(layer.bias_bytes for layer in layers),
         bias_memory_bytes=device.geometry.quadrants * biases.words,
     )
+
+
+def fullest_height(models: Iterable[Placed], highest: int, device: Device) -> int:
+    """Kernel columns of the processors in which the highest column is in use: not all have the same number."""
+    fullest = 0
+    for placed in models:
+        starts = placed.placement.weights
+        for block in placed.problem.weights:
+            if block.name in starts and starts[block.name] + block.top == highest:
+                fullest |= block.processors
+    return device.common_columns(fullest)
 
 
 def _reload_together(image: PlannedImage) -> ReloadReport | None:
@@ -271,11 +282,12 @@ def _common_memory(image: PlannedImage) -> MemoryReport:
     """Of all models; kernels that they share count once."""
     own = [_memory(made.plan.placed, image.device) for made in image.models]
     problem = problem_together({made.plan.spec.name: made.chain for made in image.models}, image.device)
-    columns = sum(block.columns * block.processors.bit_count() for block in problem.weights)
+    columns = sum(block.all_columns * block.processors.bit_count() for block in problem.weights)
     highest = next(one for one in image.plan.objectives if one.name == HIGHEST)
     return replace(
         own[0],
         highest_column=highest.value,
+        columns=fullest_height([made.plan.placed for made in image.models], highest.value, image.device),
         proved_lowest=highest.optimal,
         objectives=image.plan.objectives,
         weight_bytes=columns * image.device.memories["weights"].word_bytes,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.configs.errors import Where
+from offramp.planner.hardware.hw_layer import window_reach
 from offramp.planner.ir.network import INPUT, Layer, Network, Shape
 
 _WHERE = Where("offramp/silicon/networks.py")
@@ -60,7 +61,7 @@ class Tiny:
 def layer(in_shape: Shape, outputs: int, **changes: Any) -> Layer:
     """A layer without weights and biases that reads the one before it; `changes` are fields of Layer."""
     made = replace(_PLAIN, in_shape=in_shape, **changes)
-    stride, (rows, cols) = made.pool_stride, made.pool
+    stride, (rows, cols) = made.pool_stride, window_reach(made.pool, made.pool_dilation)
     pooled = ((in_shape.rows - rows) // stride + 1, (in_shape.cols - cols) // stride + 1)
     made = replace(made, pooled=pooled)
     if made.op in ("linear", "passthrough"):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from offramp.cli import main
+from offramp.comparison.layout_plan import layout_of_plan
+from offramp.comparison.layouts import WeightUse
 from offramp.configs.device import load_device
 from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import STAGED, write_staged
+from tests.helpers.specs import STAGED, write_spec, write_staged
+
+DEVICE = load_device("MAX78002")
 
 
 @pytest.fixture
 def planned(tmp_path: Path) -> Planned:
-    return plan_of(for_device(write_staged(tmp_path)), load_device("MAX78002"))
+    return plan_of(for_device(write_staged(tmp_path)), DEVICE)
 
 
 def for_device(spec: Path) -> Path:
@@ -61,3 +66,34 @@ def test_energy_cannot_be_minimised(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "auto.yaml:" in told and "there is no energy model of the MAX78002" in told
     spec.write_text(spec.read_text(encoding="utf-8").replace("minimise: energy", "minimise: cycles"), encoding="utf-8")
     assert main(["plan", str(spec)]) == 0
+
+
+@pytest.fixture
+def four_at_once(tmp_path: Path) -> Planned:
+    """Kernels of the first layer lie in four physical memories."""
+    networks = dict(STAGED.networks)
+    layers = networks["front"].layers.replace("name: look,", "name: look, calcx4: true, output_processors: 0xf,")
+    networks["front"] = replace(networks["front"], layers=layers)
+    family = replace(STAGED, networks=networks)
+    stages = "stages:\n  - {network: front, exit: {confidence: margin, threshold: 0.5}}\n  - {network: main}\n"
+    return plan_of(for_device(write_spec(tmp_path, family.spec(stages, front="", main=""), family)), DEVICE)
+
+
+def test_all_columns_of_outputs_at_once_count(four_at_once: Planned) -> None:
+    report = plan_report(four_at_once, evaluate_plan(four_at_once.plan))
+    layout = layout_of_plan(four_at_once, report, "spec", "")
+    look = next(one for one in four_at_once.plan.placed.problem.weights if one.name.endswith("look"))
+    assert look.copies == (0, 1024, 2048, 3072)
+    assert report.stages[0].weight_columns >= 4 * look.columns
+    assert layout.weight_bytes == report.memory.weight_bytes
+    assert layout.highest_column == report.memory.highest_column == 3072 + look.columns
+
+
+def test_columns_are_those_of_the_processors_that_are_fullest(four_at_once: Planned) -> None:
+    report = plan_report(four_at_once, evaluate_plan(four_at_once.plan))
+    assert report.memory.columns == 4096
+    layout = layout_of_plan(four_at_once, report, "spec", "")
+    assert layout.fullest_height == 4096
+    only_zero = replace(layout, weights=(WeightUse((0,), 1, 4500, 8),))
+    assert only_zero.fullest_height == 5120
+    assert sum(only_zero.free_columns) == 4096
