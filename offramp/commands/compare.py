@@ -19,6 +19,7 @@ from offramp.configs.errors import InputError
 from offramp.configs.records import json_text
 from offramp.host import console as terminal
 from offramp.host.files import write_text
+from offramp.pipeline.devices import stated_device
 
 FORMAT = 1
 UNLIMITED = 10_000  # characters that a table needs
@@ -52,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read all layouts, print the table, write the page if asked to."""
     console = terminal.make_console(args)
+    for name in args.device:
+        stated_device(name)  # is there one of this name, whether or not a spec is read for it
     wanted = [(path, device) for path in args.layouts for device in devices_for(path, args.device)]
     if len(wanted) > len(LETTERS):
         raise InputError(f"{len(wanted)} layouts; at most {len(LETTERS)} are compared")
@@ -93,7 +96,8 @@ def print_comparison(layouts: Sequence[Layout], console: Console) -> None:
         console.print(table)
     if any(row.differs for row in rows):
         console.print("* differs from A")
-    console.print("~ estimated; other cycles are simulated. Energy is above idle.")
+    simulated = any(not layout.unverified for layout in layouts)
+    console.print("~ estimated; other cycles are simulated. Energy is above idle." if simulated else "~ estimated.")
     unverified = sorted({layout.device for layout in layouts if layout.unverified})
     if unverified:
         text = (

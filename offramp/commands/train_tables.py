@@ -7,6 +7,7 @@ from rich.table import Table
 
 from offramp.commands.choice_table import print_choice
 from offramp.commands.tables import make_table, print_results
+from offramp.configs.device import load_device
 from offramp.training.report import CandidateReport, SingleReport, TrainReport
 
 _LEFT_OUT = 6  # lines of what was not trained; all of it is in report.json
@@ -36,7 +37,7 @@ def print_training(report: TrainReport, console: Console) -> None:
             print_choice(report.plan.choice, console)
         print_results(report.plan, console)
     if report.single:
-        console.print(_single(report.single), markup=False)
+        console.print(_single(report.single, _tag(report)), markup=False)
 
 
 def _candidates(report: TrainReport) -> Table:
@@ -51,8 +52,14 @@ def _candidates(report: TrainReport) -> Table:
         )
     alone = report.main
     table.add_row("main", "", f"{alone.cycles:,}", "", f"{alone.accuracy:.2%}", "", "", f"{alone.cycles:,}")
-    table.caption = "cycles of a whole answer, estimated; right, agrees: alone, with what is right and with main"
+    agrees = "right, agrees: alone, with what is right and with main"
+    table.caption = f"cycles of a whole answer, {_tag(report)}; {agrees}"
     return table
+
+
+def _tag(report: TrainReport) -> str:
+    """How far cycles of the device can be trusted."""
+    return "unverified" if load_device(report.device).cycles == "unverified" else "estimated"
 
 
 def _shown(report: TrainReport) -> list[CandidateReport]:
@@ -67,9 +74,9 @@ def _worth(one: CandidateReport) -> tuple[str, str, str, str]:
     return f"{found.own:.2%}", f"{found.agreement:.2%}", f"{found.share:.1%}", f"{found.cycles:,.0f}"
 
 
-def _single(one: SingleReport) -> str:
+def _single(one: SingleReport, tag: str) -> str:
     return (
         f"the best of {one.tried} single networks of at most {one.limit:,.0f} cycles (the chain's mean on the "
-        f"calibration data) is {one.name} ({', '.join(one.layers)}): {one.cycles:,} cycles (estimated), "
+        f"calibration data) is {one.name} ({', '.join(one.layers)}): {one.cycles:,} cycles ({tag}), "
         f"{one.accuracy:.2%} right on the images that candidates were compared on"
     )

@@ -141,8 +141,8 @@ def ground_of(points: Sequence[tuple[float, float]]) -> Ground:
     return Ground((left, max(min(rights) - wide, 0)), (right, min(max(rights) + wide, 100)), logarithmic)
 
 
-def axes(ground: Ground, energy: bool) -> list[Markup]:
-    """The frame of a chart of points, with marks."""
+def axes(ground: Ground, energy: bool, tag: str) -> list[Markup]:
+    """The frame of a chart of points, with marks. `tag`: how far its costs can be trusted."""
     parts = []
     (left, low), (right, high) = ground.low, ground.high
     for mark in powers(left, right) if ground.logarithmic else marks(left, right, 5):
@@ -152,17 +152,17 @@ def axes(ground: Ground, energy: bool) -> list[Markup]:
         y = ground.y(mark)
         parts += [line(LEFT - 3, y, WIDTH - RIGHT, y), text(LEFT - 6, y, f"{mark:g}", "end")]
     parts += [line(LEFT, TOP, LEFT, HEIGHT - BOTTOM, INK), line(LEFT, HEIGHT - BOTTOM, WIDTH, HEIGHT - BOTTOM, INK)]
-    cost = f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, estimated"
+    cost = f"mean {'energy (uJ)' if energy else 'cycles'} of an inference, {tag}"
     parts.append(text((LEFT + WIDTH) / 2, HEIGHT - 10, cost, "middle"))
     middle = (HEIGHT - BOTTOM + TOP) / 2
     parts.append(text(10, middle, "accuracy (%)", "middle", f' transform="rotate(-90 10 {middle:.4g})"'))
     return parts
 
 
-def pareto_chart(families: Sequence[Family], energy: bool, name: str) -> Markup:
+def pareto_chart(families: Sequence[Family], energy: bool, name: str, tag: str = "estimated") -> Markup:
     """Accuracy against cost: each layout's front as a line, the chosen points as stars, hollow what is behind."""
     ground = ground_of([(_cost(point, energy), 100 * point.accuracy) for one in families for point in one.points])
-    parts = axes(ground, energy)
+    parts = axes(ground, energy, tag)
     for position, family in enumerate(families):
         parts += _family(ground, family, position, energy)
     return drawing(WIDTH, HEIGHT, [*parts, *_labels(ground, families, energy)], name)

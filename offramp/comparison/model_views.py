@@ -99,11 +99,13 @@ def _sliders(trial: Trial, looks: Sequence[Look]) -> tuple[StageSliders, ...]:
 
 def _charts(facts: Facts, trial: Trial, key: str) -> tuple[TrialChart, ...]:
     charts = []
+    unverified = any(part.tag == "unverified" for way in facts.ways for part in way.parts)
+    tag = "unverified" if unverified else "estimated"
     for energy, costs in enumerate((trial.cycles, tuple(one / 10**6 for one in trial.picojoules))):
         for place, images in enumerate(trial.sets if any(costs) else ()):
             known = facts.reached if images.name == CALIBRATION else None
             reached = (known.energy if energy else known.cycles) if known else ()
-            charts.append(trial_chart(trial, images, costs, reached, bool(energy), f"{key}-{place}{energy}"))
+            charts.append(trial_chart(trial, images, costs, reached, bool(energy), f"{key}-{place}{energy}", tag))
     return tuple(charts)
 
 

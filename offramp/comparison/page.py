@@ -119,19 +119,25 @@ def _plain(value: object) -> object:
 
 
 def _pareto_charts(views: Sequence[View]) -> list[tuple[str, Markup]]:
-    """Captions and charts, two for each kind of data: results of test and of calibration data share no axis."""
+    """Captions and charts, two for each kind of data: results of test and of calibration data share no axis, and cycles
+    that nobody has verified none with others."""
     charts = []
-    for kind, data in enumerate(dict.fromkeys(view.layout.points_data for view in views if view.layout.points)):
+    drawn = [view for view in views if view.layout.points]
+    kinds = dict.fromkeys((view.layout.points_data, view.layout.unverified) for view in drawn)
+    for kind, (data, unverified) in enumerate(kinds):
         families = [
             Family(view.letter, view.layout.points)
-            for view in views
-            if view.layout.points and view.layout.points_data == data
+            for view in drawn
+            if (view.layout.points_data, view.layout.unverified) == (data, unverified)
         ]
         for energy, cost in enumerate(("cycles", "energy")):
             if energy and any(point.energy is None for one in families for point in one.points):
                 continue
-            chart = pareto_chart(families, bool(energy), f"front{kind}{energy}")
-            charts.append((f"Accuracy on the {data} against {cost}", chart))
+            chart = pareto_chart(
+                families, bool(energy), f"front{kind}{energy}", "unverified" if unverified else "estimated"
+            )
+            found = f"{cost}, unverified" if unverified else cost
+            charts.append((f"Accuracy on the {data} against {found}", chart))
     return charts
 
 

@@ -28,13 +28,20 @@ class TrialChart:
 
 
 def trial_chart(
-    trial: Trial, images: TrialSet, costs: Sequence[float], reached: Sequence[Place], energy: bool, name: str
+    trial: Trial,
+    images: TrialSet,
+    costs: Sequence[float],
+    reached: Sequence[Place],
+    energy: bool,
+    name: str,
+    tag: str,
 ) -> TrialChart:
-    """`costs`: by stage at which an inference leaves, in what is drawn. `reached`: the best settings that are known."""
+    """`costs`: by stage at which an inference leaves, in what is drawn. `reached`: the best settings that are known.
+    `tag`: how far costs can be trusted."""
     ends = [(cost, float(right.mean())) for cost, right in zip(costs, images.right, strict=True)]
     shown = (*reached, *ends, *_tried(trial, images, costs))
     ground = ground_of([(cost, 100 * right) for cost, right in shown])
-    parts = axes(ground, energy)
+    parts = axes(ground, energy, tag)
     if reached:
         places = [(ground.x(cost), ground.y(100 * right)) for cost, right in reached]
         parts.append(stairs(places, HUES[0]))

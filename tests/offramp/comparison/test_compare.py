@@ -253,6 +253,7 @@ def test_unverified_cycles_say_so_and_are_compared_with_their_kind_only() -> Non
     one = small_layout()
     other = replace(one, device="MAX78002", unverified=True, stages=one.stages[:1])
     assert cells_of("worst cycles", one, other) == [("~600", "", False), ("150 (unverified)", "", False)]
+    assert cells_of("worst cycles", other, one) == [("150 (unverified)", "", False), ("~600", "", False)]
     again = replace(one, device="MAX78002", unverified=True)
     assert cells_of("worst cycles", other, again)[1] == ("600 (unverified)", "4.0 x", True)
     assert cells_of("stages", one, other) == [("2", "", False), ("1", "-1", True)]
@@ -267,6 +268,26 @@ def test_a_spec_is_read_for_several_devices(tmp_path: Path, capsys: pytest.Captu
     spec.write_text(spec.read_text() + "device: MAX78002\n")
     assert main(["compare", str(spec), "--device", "MAX78000", "--device", "MAX78002"]) == 0
     assert "B:" not in capsys.readouterr().out
+
+
+def test_a_device_that_does_not_exist_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = write_staged(tmp_path)
+    spec.write_text(spec.read_text() + "device: MAX78002\n")
+    assert main(["compare", str(spec), "--device", "MAX78003"]) == 2
+    assert "there is no device `MAX78003`" in capsys.readouterr().err
+
+
+def test_unverified_cycles_are_called_so_and_share_no_chart(capsys: pytest.CaptureFixture[str]) -> None:
+    one = small_layout()
+    other = replace(one, device="MAX78002", unverified=True)
+    both, alone = comparison_page([one, other]), comparison_page([other])
+    for page, estimated in ((both, True), (alone, False)):
+        assert ("cycles of an inference, estimated" in page) == estimated
+        assert "cycles of an inference, unverified" in page
+        assert ("other cycles are simulated" in page) == estimated
+        assert "unverified: the MAX78000&#39;s cycles" in page
+    print_comparison([other], make_console())
+    assert "simulated" not in capsys.readouterr().out
 
 
 def test_estimates_are_marked(page: Elements, capsys: pytest.CaptureFixture[str]) -> None:
