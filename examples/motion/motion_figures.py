@@ -23,7 +23,7 @@ SPECS = {
     "main alone": "alone.yaml",
     "the chain": "spec.yaml",
     "three stages": "stages.yaml",
-    "front-10 alone": "front-alone.yaml",
+    "front-6 alone": "front-alone.yaml",
     "single-4 alone": "single-alone.yaml",
 }
 PICOJOULES = 10**6  # of a microjoule

@@ -1,4 +1,4 @@
-"""Processors and write gaps that a network's YAML leaves open.
+"""Processors that a network's YAML leaves open.
 
 A tensor lies on the processors that its readers use: operands of an element-wise layer on the same ones, parts of a
 concatenation on neighbouring ones. Tensors tied together like that move as one block; blocks are put one by one where
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
+from offramp.planner.chain.write_gaps import interleave, with_gaps
 from offramp.planner.hardware.hw_layer import (
     BYTE_BITS,
     WORD_BYTES,
@@ -55,12 +56,13 @@ def complete(
     load: ColumnOccupancy,
     input_map: ProcessorMap = 0,
     chosen: Mapping[Tensor, ProcessorMap] = MappingProxyType({}),
+    head: bool = False,
 ) -> Network:
     """The network with every processor map and the write gaps that its element-wise layers need.
 
     What the YAML states is kept. `load` is updated with the network's kernels. `input_map`: where the input lies, if
-    another network says so. `chosen`: maps that are chosen already. InputError where
-    no choice can work, and for layers that the device cannot run anywhere.
+    another network says so. `chosen`: maps that are chosen already. `head`: it runs behind other layers, which use
+    quadrant 0. InputError where no choice can work, and for layers that the device cannot run anywhere.
     """
     network = with_gaps(network, device)
     if problems := check_network(network, device):
@@ -73,9 +75,10 @@ def complete(
         if layer.processors:
             load[list(set_bits(layer.processors))] += columns[layer.index]
     chooser = Chooser(network, device, columns, load)
-    for members in sorted(blocks.values(), key=chooser.size, reverse=True):
-        if any(tensor not in maps for tensor in members):
-            maps |= chooser.place(members, maps)
+    open_blocks = [block for block in blocks.values() if any(tensor not in maps for tensor in block)]
+    for count, members in enumerate(sorted(open_blocks, key=chooser.size, reverse=True), 1):
+        first = count == len(open_blocks) and not head and not _in_quadrant_zero(network, maps, device)
+        maps |= chooser.place(members, maps, first)
     for layer in network.layers:
         if layer.op == "passthrough" and layer.index not in known:
             maps[layer.index] = _packed(layer.processors or _union(maps, layer), device)
@@ -98,6 +101,12 @@ def _union(maps: Mapping[Tensor, ProcessorMap], layer: Layer) -> ProcessorMap:
     return union
 
 
+def _in_quadrant_zero(network: Network, maps: Mapping[Tensor, ProcessorMap], device: Device) -> bool:
+    """Whether a layer is known to use quadrant 0, without which no run can do."""
+    first = (1 << device.geometry.processors_per_quadrant) - 1
+    return any(used & first for used in (*maps.values(), *(layer.processors for layer in network.layers)))
+
+
 def _packed(processors: ProcessorMap, device: Device) -> ProcessorMap:
     """Where a pass-through layer writes what it reads from these: side by side in each quadrant, from the first word on
     that it reads there. The same, unless joined inputs leave processors out."""
@@ -107,32 +116,6 @@ def _packed(processors: ProcessorMap, device: Device) -> ProcessorMap:
         own = quadrant_slice(processors, quadrant, device)
         packed |= ((1 << own.bit_count()) - 1) << quadrant * width + set_bits(own)[0] // lanes * lanes
     return packed
-
-
-def with_gaps(network: Network, device: Device) -> Network:
-    """Producers of operands, and of the passes of a wide concatenation, leave room for the others."""
-    gaps: dict[Tensor, int] = {}
-    for layer in network.layers:
-        step = _interleave(layer, device)
-        for tensor in layer.inputs if step > 1 else ():
-            if tensor != INPUT and not network.layers[tensor].write_gap:
-                gaps[tensor] = step - 1
-    layers = tuple(replace(layer, write_gap=gaps.get(layer.index, layer.write_gap)) for layer in network.layers)
-    for layer in layers:
-        for reader in network.consumers(layer.index) if layer.index in gaps else ():
-            if _interleave(reader, device) != layer.write_gap + 1:
-                message = f"layer {reader.index} reads what layer {layer.index} writes, and so does an element-wise one"
-                raise InputError(
-                    Diagnostic(reader.where, f"{message}: only one of them finds it where it looks; copy it")
-                )
-    return replace(network, layers=layers)
-
-
-def _interleave(layer: Layer, device: Device) -> int:
-    """How many tensors lie in turn, word by word, in what a layer reads."""
-    if len(layer.inputs) < 2 or layer.join == "pixels":
-        return 1
-    return layer.operands if layer.operands > 1 else passes_of(layer.in_shape.channels, device)[0]
 
 
 def known_maps(network: Network, device: Device, input_map: ProcessorMap) -> dict[Tensor, ProcessorMap]:
@@ -175,7 +158,7 @@ def alignments_of(network: Network, device: Device) -> dict[Tensor, ProcessorAli
     }
     for layer in network.layers:
         offset = 0
-        concatenated = layer.operands == 1 and layer.join == "channels" and _interleave(layer, device) == 1
+        concatenated = layer.operands == 1 and layer.join == "channels" and interleave(layer, device) == 1
         for tensor in layer.inputs:
             _align(alignments, layer.inputs[0], tensor, offset)
             offset += whole_instances(size_of(network, tensor, device), device) if concatenated else 0
@@ -246,9 +229,10 @@ class Chooser:
         )
 
     def place(
-        self, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]
+        self, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap], first: bool = False
     ) -> dict[Tensor, ProcessorMap]:
-        """Maps for all tensors of a block. Those that are known decide where the block lies."""
+        """Maps for all tensors of a block. Those that are known decide where the block lies. `first`: it begins in
+        quadrant 0 if it can."""
         fixed = {tensor: maps[tensor] for tensor in members if tensor in maps}
         if fixed and len({alignment.offset for alignment in members.values()}) == 1:
             return dict.fromkeys(members, next(iter(fixed.values())))
@@ -258,7 +242,10 @@ class Chooser:
         def moved(base: int) -> dict[Tensor, ProcessorMap]:
             return {tensor: ((1 << size) - 1) << base + offset for tensor, (offset, size) in spans.items()} | fixed
 
-        base = min(bases, key=lambda one: self._cost(one, width, members, {**maps, **moved(one)}), default=None)
+        inside = [base for base in bases if base < self.device.geometry.processors_per_quadrant] if first else []
+        base = min(
+            inside or bases, key=lambda one: self._cost(one, width, members, {**maps, **moved(one)}), default=None
+        )
         if base is None:
             layer = self.network.layers[max(members)]
             message = f"what layer {layer.index} reads or writes takes {width} processors in a row, of {len(self.load)}"

@@ -163,7 +163,7 @@ def _branch(spec: ManualSpec, name: str, network: Network, chosen: Chosen) -> Br
             read = network.layers[index]
             head = answering(load(entry, chosen.sources[entry.name], chosen.device, read.out_shape))
             own = chosen.maps.get(entry.name, {})
-            head = complete(head, chosen.device, chosen.occupied, read.output_processors, own)
+            head = complete(head, chosen.device, chosen.occupied, read.output_processors, own, head=True)
             _check_head(stage, head, read)
             _check_modes(entry, head, network)
             heads[stage.name] = (entry.name, head)

@@ -13,8 +13,8 @@ from offramp.planner.chain.assign_processors import (
     alignment_groups,
     allowed_bases,
     known_maps,
-    with_gaps,
 )
+from offramp.planner.chain.write_gaps import with_gaps
 from offramp.planner.hardware.hw_layer import map_layer
 from offramp.planner.ir.network import INPUT, Layer, Network, ProcessorMap
 from offramp.planner.placement.joint_problem import Bundle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import Infeasible
 from offramp.planner.allocation.place import place
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
+from offramp.planner.chain.assign_processors import no_columns_occupied
 from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import read_sources
 from offramp.planner.ir.chain import Chain
 from offramp.planner.placement.columns import weights_fit
+from offramp.planner.rules.check import check_network
 from tests.helpers.devices import with_columns
 from tests.helpers.plans import chain_of, manual_spec
-from tests.helpers.specs import BRANCH, TINY, WIDE_STAGES, write_spec
+from tests.helpers.specs import BRANCH, FRONT_STAGE, MAIN_STAGE, TINY, WIDE_STAGES, write_spec
 
 DEVICE = load_device()
 FREE = "processors: free"
@@ -72,3 +75,20 @@ def test_a_head_moves_with_the_layer_that_it_reads(tmp_path: Path, monkeypatch: 
     assert first == 0xF
     assert processors_of(chain, "head") == [second]
     place(chain, DEVICE)
+
+
+def test_every_network_of_a_chain_uses_quadrant_0(tmp_path: Path) -> None:
+    """Also where others have filled it, so that emptier processors lie elsewhere."""
+    path = write_spec(tmp_path, TINY.spec(f"stages:\n{FRONT_STAGE}{MAIN_STAGE}", front=FREE, main=FREE))
+    for name in ("front", "main"):
+        described = tmp_path / f"{name}.yaml"
+        described.write_text(re.sub(r"(output_)?processors: 0x[0-9a-f]+, ", "", described.read_text()))
+    device = load_device()
+    occupied = no_columns_occupied(device)
+    occupied[: device.geometry.processors_per_quadrant] = 100
+    occupied[-1] = 1
+    spec = manual_spec(path)
+    chain = build_chain(spec, read_sources(spec, device), device, occupied)
+    for network in chain.networks.values():
+        assert any((layer.processors | layer.output_processors) & 0xFFFF for layer in network.layers)
+        assert not check_network(network, device)
