@@ -27,7 +27,7 @@ static void start_secondary_oscillator(void)
     }
 }
 
-static void set_clock(uint32_t source, uint32_t divider)
+static void set_accelerator_clock(uint32_t source, uint32_t divider)
 {
     uint32_t others = MXC_GCR->pclkdiv & ~(MXC_F_GCR_PCLKDIV_CNNCLKDIV | MXC_F_GCR_PCLKDIV_CNNCLKSEL);
     MXC_GCR->pclkdiv =
@@ -80,12 +80,12 @@ static void select_clock(uint32_t source, uint32_t divider)
     clock_source = source;
     clock_divider = divider;
     await_source(source);
-    set_clock(source, divider_of(divider, false));
+    set_accelerator_clock(source, divider_of(divider, false));
 }
 
 void offramp_port_run(bool runs)
 {
-    set_clock(clock_source, divider_of(clock_divider, runs));
+    set_accelerator_clock(clock_source, divider_of(clock_divider, runs));
 }
 
 static void stop_source(void)
@@ -110,7 +110,7 @@ static void select_clock(uint32_t source, uint32_t divider)
     if (source != 0u) {
         start_secondary_oscillator();
     }
-    set_clock(source, divider);
+    set_accelerator_clock(source, divider);
 }
 
 static void stop_source(void)
