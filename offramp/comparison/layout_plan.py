@@ -20,6 +20,7 @@ from offramp.comparison.layouts import (
 from offramp.pipeline.planning import Planned
 from offramp.pipeline.report import Report, StageReport, SwitchReport
 from offramp.planner.allocation.place import Placed
+from offramp.planner.allocation.requirements import depthwise_bias
 from offramp.planner.exits.guarantee import in_points
 from offramp.planner.exits.records import ChoiceRecord, OutcomeRecord
 from offramp.planner.hardware.cycles import layer_cycles
@@ -105,7 +106,10 @@ def weight_uses(placed: Placed) -> tuple[WeightUse, ...]:
 
 
 def bias_uses(placed: Placed) -> tuple[BiasUse, ...]:
+    """Blocks of all layers; a depthwise one has one in each of its quadrants."""
     numbers = layer_numbers(placed.requirements.chain)
+    quadrants = range(placed.requirements.device.geometry.quadrants)
+    numbers |= {depthwise_bias(name, one): number for name, number in numbers.items() for one in quadrants}
     places = placed.placement.biases
     return tuple(
         BiasUse(numbers[block.name], places[block.name].quadrant, places[block.name].start, block.length)

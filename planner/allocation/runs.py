@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 
 from offramp.configs.device import Device
 from offramp.planner.allocation.place import Placed
@@ -54,7 +54,8 @@ def _share_columns(placed: Placed, one: Slot, other: Slot) -> bool:
     if first is None or second is None or first is second or not first.processors & second.processors:
         return False
     low, high = (placed.placement.weights[block.name] for block in (first, second))
-    return low < high + second.columns and high < low + first.columns
+    starts = product((low + copy for copy in first.copies), (high + copy for copy in second.copies))
+    return any(low < high + second.columns and high < low + first.columns for low, high in starts)
 
 
 def _share_biases(placed: Placed, one: Slot, other: Slot) -> bool:

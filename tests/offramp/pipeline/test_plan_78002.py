@@ -15,7 +15,7 @@ from offramp.pipeline.evaluate import evaluate_plan
 from offramp.pipeline.figures import plan_report
 from offramp.pipeline.planning import Planned
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import STAGED, write_spec, write_staged
+from tests.helpers.specs import STAGED, TINY, write_spec, write_staged
 
 DEVICE = load_device("MAX78002")
 
@@ -97,3 +97,17 @@ def test_columns_are_those_of_the_processors_that_are_fullest(four_at_once: Plan
     only_zero = replace(layout, weights=(WeightUse((0,), 1, 4500, 8),))
     assert only_zero.fullest_height == 5120
     assert sum(only_zero.free_columns) == 4096
+
+
+def test_the_page_shows_biases_of_depthwise_layers(tmp_path: Path) -> None:
+    """20 channels in two quadrants, which have biases of their own."""
+    wide = TINY.networks["wide"]
+    first, second, rest = wide.layers.split("\n", 2)
+    layers = "\n".join((first, second.replace("pad: 1", "pad: 1, groups: 20"), rest))
+    weights = (wide.weights[0], (20, 1, 3, 3), *wide.weights[2:])
+    family = replace(TINY, networks={"wide": replace(wide, layers=layers, weights=weights)})
+    planned = plan_of(
+        for_device(write_spec(tmp_path, family.spec("stages:\n  - {network: wide}\n", wide=""), family)), DEVICE
+    )
+    layout = layout_of_plan(planned, plan_report(planned, evaluate_plan(planned.plan)), "spec", "")
+    assert [(one.quadrant, one.length) for one in layout.biases if one.layer == 1] == [(0, 16), (1, 16)]
