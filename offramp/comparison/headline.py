@@ -101,7 +101,10 @@ def trust_statement(reports: Sequence[Report]) -> Statement:
 def verified_statement(verified: Verified | None) -> Statement:
     """Whether the firmware's answers are right."""
     if verified is None:
-        return Statement("not verified", "the firmware was not run on the virtual board; `offramp build` does that")
+        return Statement(
+            "not verified",
+            "the firmware was not run on the virtual board; `offramp build` does that where the spec names test data",
+        )
     if verified.mismatches:
         return Statement("WRONG", f"{verified.mismatches} of {verified.answers} answers differ from the reference")
     return Statement(
