@@ -72,7 +72,7 @@ def bias_core(problem: Problem, limits: Limits) -> tuple[list[BiasBlock], bool]:
 def weights(problem: Problem, limits: Limits) -> Diagnostic:
     """The reason why the weights do not fit."""
     blocks, proved = core(problem.weights, weight_items, problem, limits)
-    sizes = [f"{label(block)}: {block.columns} columns{_fixed(block.start, 'column')}" for block in blocks]
+    sizes = [f"{label(block)}: {_columns(block)}{_fixed(block.start, 'column')}" for block in blocks]
     common = ~0
     for block in blocks:
         common &= block.processors
@@ -87,6 +87,11 @@ def weights(problem: Problem, limits: Limits) -> Diagnostic:
         if len(blocks) > 1:
             need += ", and layers with a common processor may not share any"
     return _reason("weights", blocks, sizes, need, proved)
+
+
+def _columns(block: WeightBlock) -> str:
+    apart = f" in each of {len(block.copies)} physical memories" if len(block.copies) > 1 else ""
+    return f"{block.columns} columns{apart}"
 
 
 def biases(problem: Problem, limits: Limits) -> Diagnostic:

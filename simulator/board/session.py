@@ -23,7 +23,7 @@ from offramp.simulator.board.interrupts import FREE_INTERRUPT, Interrupts
 from offramp.simulator.board.meter import Meter
 from offramp.simulator.clock import Clock
 
-LIMIT = 20_000_000  # instructions of a call; an MNIST image takes some 100,000
+LIMIT = 200_000_000  # instructions of a call: an MNIST image takes some 100,000, a reload from outside flash 20,000,000
 LONGEST_TEXT = 64
 UNTOUCHED = 0xA5  # what memory holds that a call may write to
 

@@ -11,6 +11,7 @@ from offramp.configs.errors import Infeasible
 from offramp.planner.placement.answer import Found, Impossible
 from offramp.planner.placement.check import check
 from offramp.planner.placement.cpsat_rooms import starts_in_rooms
+from offramp.planner.placement.explain import weights
 from offramp.planner.placement.interval_problem import DEFAULT_LIMITS
 from offramp.planner.placement.problem import Placement, Problem, WeightBlock
 from offramp.planner.placement.rooms import in_rooms
@@ -94,3 +95,9 @@ def test_a_search_agrees_with_first_fit_on_random_blocks() -> None:
             assert isinstance(quick, Impossible)
         decided["placed" if isinstance(quick, Found) else "impossible"] += 1
     assert min(decided.values()) > 3
+
+
+def test_the_reason_says_that_kernels_lie_in_several_memories() -> None:
+    with pytest.raises(Infeasible) as caught:
+        raise Infeasible(weights(problem(four("quad", 25), block("long", 100)), DEFAULT_LIMITS))
+    assert "quad: 25 columns in each of 4 physical memories; long: 100 columns" in str(caught.value)
