@@ -25,6 +25,7 @@ import numpy as np
 from offramp.planner.exits.best import ChainCosts
 from offramp.planner.exits.frontier import (
     LARGEST,
+    NEVER,
     UNREACHED,
     WORK,
     CandidateScores,
@@ -191,6 +192,7 @@ def _by_measure(
         by_exit = costs.by_exit(0, (measure,))
         order = np.argsort(-scores, kind="stable")
         ends = np.append(np.flatnonzero(np.diff(scores[order])), count - 1)  # the last image of each threshold
+        ends = ends[scores[order[ends]] > NEVER]
         losses = lost[order].cumsum()[ends]
         for tested in range(int(losses.searchsorted(allowed, side="right"))):
             own, leaving = int(losses[tested]), int(ends[tested]) + 1

@@ -204,6 +204,18 @@ def test_logits_of_several_quadrants_are_refused(processors: str, found: str, tm
     assert expected in str(caught.value)
 
 
+def test_a_guarantee_lets_nobody_leave_without_a_positive_logit(tmp_path: Path) -> None:
+    """As long as losses are allowed thresholds fall: not below that of the images that cannot leave."""
+    calibrate = "calibrate: {data: calibration, accuracy_drop: 30, risk: {delta: 0.2}}\n"
+    stages = "stages:\n  - {network: front, exit: {hardware: {}}}\n  - {network: main}\n"
+    spec = TINY.spec(calibrate + stages, front="", main="") + "device: MAX78002\n"
+    planned = plan_of(write_spec(tmp_path, spec, TINY), DEVICE)
+    assert planned.judged is not None and planned.plan.calibration is not None
+    threshold = planned.chain.exits[0].rule.threshold
+    assert threshold is not None and threshold > 0
+    assert planned.plan.calibration.shares[0] < 1
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
