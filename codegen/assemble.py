@@ -20,7 +20,7 @@ from offramp.codegen.load_images import (
 )
 from offramp.codegen.lower import Lowered
 from offramp.codegen.lower_slots import reads_fifo
-from offramp.codegen.program import start_writes, stop_writes
+from offramp.codegen.program import Switching, start_writes, stop_writes
 from offramp.configs.device import Device
 from offramp.planner.allocation.budget import segment_cycles
 from offramp.planner.hardware.cycles import Cycles, sum_cycles
@@ -84,7 +84,8 @@ def _model(part: ModelPart) -> Model:
     stages = tuple(_stage_code(part.lowered, index) for index in range(len(part.lowered.programs)))
     placed = part.lowered.placed
     buffers, weights, biases = buffer_runs(placed), entry_chunks(placed), entry_biases(placed)
-    return Model(part.name, input_layout(placed), stages, part.labels, buffers, weights, biases)
+    entered = len(part.lowered.switching.entry()) if part.lowered.switching.kept else None
+    return Model(part.name, input_layout(placed), stages, part.labels, buffers, weights, biases, entered)
 
 
 def init_writes(quadrants: Sequence[int], device: Device) -> tuple[BusWrite, ...]:
@@ -128,6 +129,12 @@ def cycle_bounds(cycles: Cycles, device: Device) -> tuple[int, int]:
     return least, -(-(MOST_TIMES * cycles.cycles + MOST_BEYOND) * core // cnn)
 
 
+def _registers(states: Switching, index: int) -> tuple[BusWrite, ...]:
+    """Of a stage, in the order of the image: those that entering the model writes come first."""
+    entering = {write.address for write in states.entry()}
+    return tuple(sorted(states.configure(index), key=lambda write: (write.address not in entering, write.address)))
+
+
 def _stage_code(lowered: Lowered, index: int) -> StageCode:
     placed, program, states = lowered.placed, lowered.programs[index], lowered.switching
     device = placed.requirements.device
@@ -145,7 +152,7 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
     return StageCode(
         name=segment.stage.name,
         quadrants=program.quadrants,
-        registers=tuple(sorted(states.configure(index), key=lambda write: write.address)),
+        registers=_registers(states, index),
         advance=() if last else states.transition(index, index + 1),
         restore=states.transition(index, 0) if index else (),
         start=start,

@@ -90,15 +90,16 @@ class Tensor:
 class StageCode:
     """What the runtime does for one run of the accelerator: a stage, or a segment of one, with the stage's name.
 
-    quadrants: those the stage runs in, the master first. registers: the whole state, the same addresses in all stages
-    of a model, in ascending order. advance: writes to the state of the next stage (none in the last one); restore:
-    back to that of the first (none in that). stop: enable and done bits off. control: CTRL of each quadrant while the
-    stage runs, without the done bit. least_cycles, most_cycles: of the core's clock, between which it finishes.
-    exit: None if the result is not looked at. answers: of each class, negative for none; empty: classes are the
-    answers; of a result that is not looked at, one at most. reads_fifo: the input is sent through the FIFO while the
-    stage runs. answering: False of a segment that another one goes on from. weights, biases: written each time before
-    it starts; `external`: weights too, from a file outside flash. `hit`: of a hardware exit, where matches are counted:
-    with none the next stage has run, too, and has no start of its own.
+    quadrants: those the stage runs in, the master first. registers: the whole state, the same addresses in all
+    stages of a model: those that entering it writes, in ascending order, then the others. advance: writes to the
+    state of the next stage (none in the last one); restore: back to that of the first (none in that). stop: enable
+    and done bits off. control: CTRL of each quadrant while the stage runs, without the done bit. least_cycles,
+    most_cycles: of the core's clock, between which it finishes. exit: None if the result is not looked at. answers:
+    of each class, negative for none; empty: classes are the answers; of a result that is not looked at, one at
+    most. reads_fifo: the input is sent through the FIFO while the stage runs. answering: False of a segment that
+    another one goes on from. weights, biases: written each time before it starts; `external`: weights too, from a
+    file outside flash. `hit`: of a hardware exit, where matches are counted: with none the next stage has run, too,
+    and has no start of its own.
     """
 
     name: str
@@ -162,7 +163,8 @@ class WordRun:
 @dataclass(frozen=True)
 class Model:
     """A chain of stages. labels: one an answer, or none. buffers: what it keeps from one inference to the next, zero at
-    the start. weights, biases: written when it runs after another model."""
+    the start. weights, biases: written when it runs after another model. entered: how many of the registers are written
+    then, from the first on (None: all); the others hold the same in all stages and are written once."""
 
     name: str
     input: InputLayout
@@ -171,6 +173,17 @@ class Model:
     buffers: tuple[WordRun, ...] = ()
     weights: tuple[Chunk, ...] = ()
     biases: tuple[BiasRun, ...] = ()
+    entered: int | None = None
+
+    @property
+    def written(self) -> tuple[BusWrite, ...]:
+        """What is written to registers when it runs after another model."""
+        return self.stages[0].registers[: self.entered]
+
+    @property
+    def kept(self) -> tuple[BusWrite, ...]:
+        """What is written to registers once."""
+        return () if self.entered is None else self.stages[0].registers[self.entered :]
 
     @property
     def answers(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from offramp.codegen.firmware import (
@@ -47,6 +48,9 @@ def _whole(firmware: Firmware, device: Device) -> Iterator[str]:
     yield from _writes("init", firmware.init, device)
     yield from _writes("readable", firmware.readable, device)
     yield from _guards("guards", firmware.guards, device)
+    stated = Counter(write.address for model in firmware.models for write in model.stages[0].registers)
+    if shared := [f"{one.address:#x}" for model in firmware.models for one in model.kept if stated[one.address] > 1]:
+        yield f"registers {', '.join(shared[:4])}: several models state them, and one would write them only once"
     if not firmware.quadrants or not set(firmware.quadrants) <= set(range(device.geometry.quadrants)):
         yield f"quadrants {list(firmware.quadrants)}: some of 0..{device.geometry.quadrants - 1} are expected"
     if len(firmware.digest) != DIGEST_BYTES:
@@ -204,8 +208,11 @@ def _switches(model: Model) -> Iterator[str]:
     states = [{write.address: write.value for write in stage.registers} for stage in model.stages]
     for stage, state in zip(model.stages, states, strict=True):
         given = [write.address for write in stage.registers]
-        if not given or given != sorted(states[0]) or len(given) != len(state):
+        expected = [*sorted(write.address for write in model.written), *sorted(write.address for write in model.kept)]
+        if not given or given != expected or len(given) != len(state):
             yield f"stage {stage.name}: its registers are not those of the first stage in ascending order"
+        if any(state.get(write.address) != write.value for write in model.kept):
+            yield f"stage {stage.name}: a register that is written once does not hold what it does in the first stage"
     last = len(states) - 1
     for index, stage in enumerate(model.stages):
         after = states[min(index + 1, last)]

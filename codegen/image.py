@@ -24,6 +24,7 @@ from offramp.codegen.image_tables import (
     listed,
     number,
     number_field,
+    register_runs,
     row,
     span_field,
     word,
@@ -42,7 +43,7 @@ NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
 BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold
 INPUT_CHW, INPUT_FIFO, STAGE_READS_FIFO, STAGE_LAST, STAGE_HARDWARE = 1, 2, 1, 2, 4
-HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 72, 160
+HEADER_BYTES, MODEL_BYTES, STAGE_BYTES = 124, 76, 160
 BYTES_BYTES = 12
 CRC_FROM = 8  # the checksum covers everything from this byte on
 
@@ -123,7 +124,7 @@ def _model(model: Model, index: int, first_stage: int, buffers: Span, tables: Ta
     runs = [_input_run(layout, run) for run in layout.runs]
     biases = _biases(f"_entry_{index}", model.biases, tables)
     return (
-        span_field("registers", tables.runs(f"registers_{index}", model.stages[0].registers)),
+        span_field("registers", tables.runs(f"registers_{index}", model.written, model.kept)),
         number_field("first_stage", first_stage),
         number_field("stages", len(model.stages)),
         number_field("input.channels", layout.shape[0]),
@@ -135,6 +136,7 @@ def _model(model: Model, index: int, first_stage: int, buffers: Span, tables: Ta
         span_field("contents.weights", _weights(f"_entry_{index}", model.weights, tables)),
         span_field("contents.loaded", biases),
         span_field("contents.biases", biases),
+        number_field("entered", len(register_runs(model.written))),
     )
 
 

@@ -75,9 +75,10 @@ class Tables:
         lines = [self._register((guard.address, guard.mask, guard.value)) for guard in guards]
         return self.add(name, "offramp_guard_t", len(lines), lines)
 
-    def runs(self, name: str, registers: Sequence[BusWrite]) -> Span:
-        """Where the registers of a model are, in ascending order: runs of neighbouring addresses."""
-        runs = register_runs(registers)
+    def runs(self, name: str, written: Sequence[BusWrite], kept: Sequence[BusWrite]) -> Span:
+        """Where the registers of a model are: runs of neighbouring addresses, of those that are written whenever the
+        model runs after another one, then of those that are written once."""
+        runs = register_runs(written) + register_runs(kept)
         lines = [row((word(run[0].address), number(len(run))), (run[0].address, len(run))) for run in runs]
         return self.add(name, "offramp_registers_t", len(lines), lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -36,7 +37,9 @@ def lower(placed: Placed) -> Lowered:
 
 def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
     """The same for the models of an image. What does not belong to a layer slot - the FIFO, its frames, snoop units -
-    is zero in the stages of a model that does not use it, if another one does."""
+    is zero in the stages of a model that does not use it, if another one does. Where models have slots of their own,
+    the length of frames stays: with the FIFO off it is not read, and the vendor's demonstration of three networks
+    (MSDK, MAX78002 facial_recognition) leaves it, too."""
     models = [in_segments(placed) for placed in models]
     firsts = first_slots(models)
     programs = [
@@ -45,11 +48,26 @@ def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
     ]
     programs = [in_runs(placed, own) for placed, own in zip(models, programs, strict=True)]
     common = sorted({key for own in programs for program in own for key in program.settings if key.layer < 0})
-    zero: dict[Key, Fields] = {key: {} for key in common} if len(models) > 1 else {}
+    kept = ("IFRM",) if "start_slot" in models[0].requirements.device.features else ()
+    zero: dict[Key, Fields] = {key: {} for key in common if key.name not in kept} if len(models) > 1 else {}
     found = []
     for placed, own in zip(models, programs, strict=True):
         whole = tuple(replace(program, settings=zero | dict(program.settings)) for program in own)
         found.append(Lowered(placed, whole, switching(whole, placed.requirements.device)))
+    return with_kept(found)
+
+
+def with_kept(models: Sequence[Lowered]) -> tuple[Lowered, ...]:
+    """The models with the registers that are written once: where runs can begin with any slot, those that hold the
+    same in all stages of a model and that no other model states."""
+    if len(models) == 1 or "start_slot" not in models[0].placed.requirements.device.features:
+        return tuple(models)
+    stated = Counter(key for model in models for key in model.switching.states[0])
+    found = []
+    for model in models:
+        states = model.switching.states
+        kept = frozenset(key for key in states[0] if stated[key] == 1 and len({state[key] for state in states}) == 1)
+        found.append(replace(model, switching=replace(model.switching, kept=kept)))
     return tuple(found)
 
 

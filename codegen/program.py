@@ -67,15 +67,21 @@ class Switching:
 
     `states[i]` covers every register that any stage uses. Where stage i does not care - slots behind its last layer,
     quadrants that it does not use - the state holds what the next stage that does care will want, so that switching
-    back and forth writes as little as possible.
+    back and forth writes as little as possible. `kept`: registers that no other model of the image states, and that
+    hold the same in all states: they are written once.
     """
 
     device: Device
     states: tuple[Mapping[Key, int], ...]
+    kept: frozenset[Key] = frozenset()
 
     def configure(self, stage: int) -> tuple[BusWrite, ...]:
         """Bring the registers into the state of a stage, whatever state they are in: every register is written."""
         return self._writes(self.states[stage])
+
+    def entry(self) -> tuple[BusWrite, ...]:
+        """What brings them into the state of the first stage after another model has run."""
+        return self._writes({key: value for key, value in self.states[0].items() if key not in self.kept})
 
     def transition(self, before: int, after: int) -> tuple[BusWrite, ...]:
         """What has to be written to go from the state of one stage to that of another."""

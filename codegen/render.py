@@ -126,6 +126,7 @@ def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
         "pll": device.clock_tree.pll,
         "power_wait_us": device.core.get("power_wait_us", 0),
         "clears": clears_registers(device),
+        "keeps_registers": int("start_slot" in device.features),
         "hardware_exits": int("hardware_exits" in device.features),
     }
 

@@ -38,7 +38,7 @@ from offramp.planner.allocation.reload import Reload
 from offramp.planner.allocation.together import problem_together
 from offramp.planner.chain.answers import class_labels
 from offramp.planner.hardware.cycles import sum_cycles
-from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, set_bits
+from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, quadrants_of, set_bits
 from offramp.planner.ir.chain import ExitRule, Segment, Stage
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.placement.problem import HIGHEST
@@ -129,7 +129,7 @@ def _stage(made: Planned, index: int, evaluation: Evaluation | None) -> StageRep
         energy_uj=made.energy.stages[index].microjoules if made.device.energy else None,
         weight_columns=fullest_processor(layers),
         weight_bytes=weight_bytes(layers),
-        bias_bytes=sum(layer.bias_bytes for layer in layers),
+        bias_bytes=sum(map(_bias_bytes, layers)),
         data_bytes=_data_bytes(placed, stage),
         confidence=stage.exit.measure if stage.exit else None,
         threshold=_threshold(stage.exit),
@@ -192,6 +192,12 @@ def _data_bytes(placed: Placed, stage: Stage) -> int:
     return sum(WORD_BYTES * tensor.words * len(tensor.instances) for tensor in tensors)
 
 
+def _bias_bytes(layer: HwLayer) -> int:
+    """In all quadrants: a depthwise layer has biases in each of its own."""
+    quadrants = list(quadrants_of(layer.processors, layer.device))
+    return layer.bias_bytes * (len(quadrants) if layer.layer.depthwise else 1)
+
+
 def _memory(placed: Placed, device: Device) -> MemoryReport:
     requirements = placed.requirements
     layers = list(requirements.hw.values())
@@ -204,7 +210,7 @@ def _memory(placed: Placed, device: Device) -> MemoryReport:
         objectives=placed.placement.objectives,
         weight_bytes=weight_bytes(stored),
         weight_memory_bytes=device.weight_memory_bytes,
-        bias_bytes=sum(layer.bias_bytes for layer in layers),
+        bias_bytes=sum(map(_bias_bytes, layers)),
         bias_memory_bytes=device.geometry.quadrants * biases.words,
     )
 

@@ -64,8 +64,9 @@ class PlannedImage:
         return self.models[self.names.index(name)]
 
     def entry(self, model: int) -> tuple[BusWrite, ...]:
-        """What the runtime writes when a model runs after another one: the full state of its first stage."""
-        return self.models[model].lowered.switching.configure(0)
+        """What the runtime writes when a model runs after another one: the state of its first stage, but for registers
+        that keep it."""
+        return self.models[model].lowered.switching.entry()
 
 
 EXTERNAL = (

@@ -191,7 +191,7 @@ def test_rolling_buffers_are_emptied_by_zeros_that_they_share() -> None:
     loaded, count = words_at(data, 4 * 23, 2)
     biases = words_at(data, 4 * 25, 2)
     assert (loaded, count) == (biases[0], biases[1] + 2)
-    own, number = words_at(data, HEADER_BYTES + MODEL_BYTES - 32, 2)
+    own, number = words_at(data, HEADER_BYTES + MODEL_BYTES - 36, 2)
     assert (own, number) == (loaded + 12 * biases[1], 2)
     runs = [words_at(data, own + 12 * index, 3) for index in range(2)]
     assert [(run[0], run[2]) for run in runs] == [(first.address, 5), (second.address, 3)]

@@ -142,6 +142,7 @@ typedef struct {
     offramp_input_t input;
     offramp_span_t buffers; /* of what is loaded those that make its rolling buffers empty */
     offramp_contents_t contents; /* written when the model runs after another one */
+    uint32_t entered; /* runs of `registers` that are written then, from the first on; the others are written once */
 } offramp_model_t;
 
 typedef struct {

@@ -92,6 +92,9 @@ offramp_status_t offramp_load_block(bool keep_weights)
     offramp_port_power_on(image->quadrants, image->all_quadrants, image->clock_source, image->clock_divider);
     if (begin_empty(image, keep_weights)) {
         offramp_load_contents(&image->contents, keep_weights);
+#if OFFRAMP_KEEPS_REGISTERS
+        offramp_load_registers();
+#endif
         status = check_loaded();
     }
     if (status == OFFRAMP_OK) {

@@ -91,6 +91,10 @@ void offramp_load_contents(const offramp_contents_t *contents, bool keep_weights
 
 /* Writes all registers of a model for one of its stages, and what others have overwritten of its weights and biases. */
 void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage);
+#if OFFRAMP_KEEPS_REGISTERS
+/* The registers of all models that entering one does not write. */
+void offramp_load_registers(void);
+#endif
 
 /* CRC-32 (ISO-HDLC) of some bytes behind those that `crc` is of; 0 of none. */
 uint32_t offramp_crc32(uint32_t crc, const uint8_t *bytes, uint32_t count);

@@ -2,7 +2,7 @@
 #include "offramp_internal.h"
 
 OFFRAMP_CHECK(write_is_two_words, sizeof(offramp_write_t) == 8u);
-OFFRAMP_CHECK(model_has_no_padding, sizeof(offramp_model_t) == 4u * 18u);
+OFFRAMP_CHECK(model_has_no_padding, sizeof(offramp_model_t) == 4u * 19u);
 OFFRAMP_CHECK(stage_has_no_padding, sizeof(offramp_stage_t) == 4u * 40u);
 OFFRAMP_CHECK(header_has_no_padding, sizeof(offramp_header_t) == 4u * 31u);
 
@@ -35,8 +35,11 @@ bool offramp_registers_hold(const offramp_model_t *model, const offramp_stage_t 
     const uint32_t *value = offramp_at(stage->values.at);
     uint32_t wrong = 0u;
     for (uint32_t left = model->registers.count; left > 0u; left--) {
-        for (uint32_t i = 0u; i < run->count; i++) {
-            wrong |= offramp_reg_read(run->address + 4u * i) ^ *value;
+        uint32_t address = run->address;
+        const uint32_t *end = value + run->count;
+        while (value != end) {
+            wrong |= offramp_reg_read(address) ^ *value;
+            address += 4u;
             value++;
         }
         run++;
@@ -114,11 +117,11 @@ void offramp_load_contents(const offramp_contents_t *contents, bool keep_weights
     (void)offramp_bytes(&contents->loaded, true);
 }
 
-void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage)
+static void write_registers(const offramp_model_t *model, const offramp_stage_t *stage, uint32_t runs)
 {
     const offramp_registers_t *run = offramp_at(model->registers.at);
     const uint32_t *value = offramp_at(stage->values.at);
-    for (uint32_t left = model->registers.count; left > 0u; left--) {
+    for (uint32_t left = runs; left > 0u; left--) {
         uint32_t address = run->address;
         const uint32_t *end = value + run->count;
         while (value != end) {
@@ -128,8 +131,26 @@ void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *st
         }
         run++;
     }
+}
+
+void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage)
+{
+    write_registers(model, stage, model->entered);
     offramp_load_contents(&model->contents, false);
 }
+
+#if OFFRAMP_KEEPS_REGISTERS
+void offramp_load_registers(void)
+{
+    const offramp_header_t *image = offramp_runtime.header;
+    for (uint32_t i = 0u; i < image->models.count; i++) {
+        const offramp_model_t *model = offramp_model(image, i);
+        if (model->entered < model->registers.count) {
+            write_registers(model, offramp_stage(image, i, 0u), model->registers.count);
+        }
+    }
+}
+#endif
 
 bool offramp_contents_hold(const offramp_contents_t *contents, uint32_t tests)
 {

@@ -35,36 +35,36 @@ struct image {
 
 OFFRAMP_CHECK(small_header, offsetof(struct image, header) == 0u);
 OFFRAMP_CHECK(small_models, offsetof(struct image, models) == 124u);
-OFFRAMP_CHECK(small_stages, offsetof(struct image, stages) == 196u);
-OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 516u);
-OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 520u);
-OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 532u);
-OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 564u);
-OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 628u);
-OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 644u);
-OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 668u);
-OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 684u);
-OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 692u);
-OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 704u);
-OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 716u);
-OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 732u);
-OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 756u);
-OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 780u);
-OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 796u);
-OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 820u);
-OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 832u);
-OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 872u);
-OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 888u);
-OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 912u);
-OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 960u);
-OFFRAMP_CHECK(small_size, sizeof(struct image) == 1000u);
+OFFRAMP_CHECK(small_stages, offsetof(struct image, stages) == 200u);
+OFFRAMP_CHECK(small_bias_bytes, offsetof(struct image, bias_bytes) == 520u);
+OFFRAMP_CHECK(small_loaded, offsetof(struct image, loaded) == 524u);
+OFFRAMP_CHECK(small_registers_0, offsetof(struct image, registers_0) == 536u);
+OFFRAMP_CHECK(small_input_0, offsetof(struct image, input_0) == 568u);
+OFFRAMP_CHECK(small_values_0, offsetof(struct image, values_0) == 632u);
+OFFRAMP_CHECK(small_advance_0, offsetof(struct image, advance_0) == 648u);
+OFFRAMP_CHECK(small_start_0, offsetof(struct image, start_0) == 672u);
+OFFRAMP_CHECK(small_stop_0, offsetof(struct image, stop_0) == 688u);
+OFFRAMP_CHECK(small_control_0, offsetof(struct image, control_0) == 696u);
+OFFRAMP_CHECK(small_places_0, offsetof(struct image, places_0) == 708u);
+OFFRAMP_CHECK(small_values_1, offsetof(struct image, values_1) == 720u);
+OFFRAMP_CHECK(small_restore_1, offsetof(struct image, restore_1) == 736u);
+OFFRAMP_CHECK(small_start_1, offsetof(struct image, start_1) == 760u);
+OFFRAMP_CHECK(small_stop_1, offsetof(struct image, stop_1) == 784u);
+OFFRAMP_CHECK(small_control_1, offsetof(struct image, control_1) == 800u);
+OFFRAMP_CHECK(small_places_1, offsetof(struct image, places_1) == 824u);
+OFFRAMP_CHECK(small_init, offsetof(struct image, init) == 836u);
+OFFRAMP_CHECK(small_readable, offsetof(struct image, readable) == 876u);
+OFFRAMP_CHECK(small_guards, offsetof(struct image, guards) == 892u);
+OFFRAMP_CHECK(small_weight_words, offsetof(struct image, weight_words) == 916u);
+OFFRAMP_CHECK(small_weights, offsetof(struct image, weights) == 964u);
+OFFRAMP_CHECK(small_size, sizeof(struct image) == 1004u);
 
 static const struct image image = {
     .header =
         {
             .magic = 0x3152464fu,
-            .crc = 0x1f0915c2u,
-            .bytes = 1000u,
+            .crc = 0xfe4e7623u,
+            .bytes = 1004u,
             .format = 1u,
             .digest = {0x03020100u, 0x07060504u, 0x0b0a0908u, 0x0f0e0d0cu},
             .quadrants = 0x3u,
@@ -74,43 +74,44 @@ static const struct image image = {
             .done = 0x1000u,
             .fifo_stat = 0x50000004u,
             .column_bytes = 9u,
-            .init = {832u, 5u},
-            .readable = {872u, 2u},
-            .guards = {888u, 2u},
-            .contents.weights = {960u, 2u},
-            .contents.loaded = {520u, 1u},
-            .contents.biases = {520u, 1u},
+            .init = {836u, 5u},
+            .readable = {876u, 2u},
+            .guards = {892u, 2u},
+            .contents.weights = {964u, 2u},
+            .contents.loaded = {524u, 1u},
+            .contents.biases = {524u, 1u},
             .models = {124u, 1u},
-            .stages = {196u, 2u},
+            .stages = {200u, 2u},
         },
     .models =
         {
             {
                 /* 0: small */
-                .registers = {532u, 4u},
+                .registers = {536u, 4u},
                 .first_stage = 0u,
                 .stages = 2u,
                 .input.channels = 5u,
                 .input.rows = 2u,
                 .input.columns = 3u,
                 .input.flags = 0u,
-                .input.runs = {564u, 2u},
+                .input.runs = {568u, 2u},
                 .buffers = {0u, 0u},
                 .contents.weights = {0u, 0u},
                 .contents.loaded = {0u, 0u},
                 .contents.biases = {0u, 0u},
+                .entered = 4u,
             },
         },
     .stages =
         {
             {
                 /* 0: front */
-                .values = {628u, 4u},
-                .advance = {644u, 3u},
+                .values = {632u, 4u},
+                .advance = {648u, 3u},
                 .restore = {0u, 0u},
-                .start = {668u, 2u},
-                .stop = {684u, 1u},
-                .control = {692u, 1u},
+                .start = {672u, 2u},
+                .stop = {688u, 1u},
+                .control = {696u, 1u},
                 .contents.weights = {0u, 0u},
                 .contents.loaded = {0u, 0u},
                 .contents.biases = {0u, 0u},
@@ -128,7 +129,7 @@ static const struct image image = {
                 .result.columns = 1u,
                 .result.bits = 8u,
                 .result.step = 4u,
-                .result.places = {704u, 3u},
+                .result.places = {708u, 3u},
                 .outside.chunks = {0u, 0u},
                 .outside.at = 0u,
                 .outside.words = 0u,
@@ -136,12 +137,12 @@ static const struct image image = {
             },
             {
                 /* 1: main */
-                .values = {716u, 4u},
+                .values = {720u, 4u},
                 .advance = {0u, 0u},
-                .restore = {732u, 3u},
-                .start = {756u, 3u},
-                .stop = {780u, 2u},
-                .control = {796u, 2u},
+                .restore = {736u, 3u},
+                .start = {760u, 3u},
+                .stop = {784u, 2u},
+                .control = {800u, 2u},
                 .contents.weights = {0u, 0u},
                 .contents.loaded = {0u, 0u},
                 .contents.biases = {0u, 0u},
@@ -159,7 +160,7 @@ static const struct image image = {
                 .result.columns = 1u,
                 .result.bits = 32u,
                 .result.step = 4u,
-                .result.places = {820u, 3u},
+                .result.places = {824u, 3u},
                 .outside.chunks = {0u, 0u},
                 .outside.at = 0u,
                 .outside.words = 0u,
@@ -172,7 +173,7 @@ static const struct image image = {
         },
     .loaded =
         {
-            {0x50508020u, {516u, 4u}},
+            {0x50508020u, {520u, 4u}},
         },
     .registers_0 =
         {
@@ -274,8 +275,8 @@ static const struct image image = {
         },
     .weights =
         {
-            {0x50180000u, 0x50180000u, 4u, {912u, 9u}},
-            {0x50584010u, 0x50584040u, 1u, {948u, 3u}},
+            {0x50180000u, 0x50180000u, 4u, {916u, 9u}},
+            {0x50584010u, 0x50584040u, 1u, {952u, 3u}},
         },
 };
 
@@ -283,7 +284,7 @@ static offramp_stage_statistics_t states[2u];
 static uint32_t forced[1u];
 static int32_t logits[3u];
 
-const offramp_image_t small_image = {&image.header, 1000u, states, forced, logits, offramp_all_in_flash};
+const offramp_image_t small_image = {&image.header, 1004u, states, forced, logits, offramp_all_in_flash};
 
 const char *const small_labels[SMALL_ANSWERS] = {
     "cat",
