@@ -70,6 +70,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/mypy examples/mnist
 	$(BIN)/mypy examples/two-models
+	$(BIN)/mypy examples/faces-78002
 	$(BIN)/mypy examples/motion
 	$(BIN)/mypy examples/fashion-mnist
 	$(BIN)/mypy examples/gate
