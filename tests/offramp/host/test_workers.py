@@ -142,7 +142,7 @@ def test_an_interrupt_ends_all_workers(tmp_path: Path) -> None:
         command, cwd=ROOT, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True
     )
     wait_until(begun.exists)
-    time.sleep(1)  # until the command waits for the tasks: before, the signal may meet a callback that takes it
+    time.sleep(1)  # the command has handed out its tasks then and waits, as where a user presses Ctrl-C
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
