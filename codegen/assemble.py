@@ -138,15 +138,15 @@ def _registers(states: Switching, index: int) -> tuple[BusWrite, ...]:
 def _stage_code(lowered: Lowered, index: int) -> StageCode:
     placed, program, states = lowered.placed, lowered.programs[index], lowered.switching
     device = placed.requirements.device
-    segment = placed.requirements.chain.segments[index]
-    run = next(run for run in placed.requirements.chain.runs if index in run)
     segments = placed.requirements.chain.segments
+    segment = segments[index]
+    run = next(run for run in placed.requirements.chain.runs if index in run)
     begins = start_writes(program, device)
     start = (*clear_writes(placed, [segments[one] for one in run]), *begins) if index == run[0] else ()
     # A run can end with any of its stages: not before those that it has run, not after all of them.
-    before, whole = ([one for one in run if one <= index], run) if len(run) > 1 else ((index,), (index,))
-    least, _ = cycle_bounds(sum_cycles(segment_cycles(placed, segments[one]) for one in before), device)
-    _, most = cycle_bounds(sum_cycles(segment_cycles(placed, segments[one]) for one in whole), device)
+    cycles = [segment_cycles(placed, segments[one]) for one in run]
+    least, _ = cycle_bounds(sum_cycles(cycles[: run.index(index) + 1]), device)
+    _, most = cycle_bounds(sum_cycles(cycles), device)
     last = index == len(lowered.programs) - 1
     chunks, outside = reloaded_chunks(placed, segment), placed.reload is not None and placed.reload.external
     return StageCode(

@@ -23,11 +23,11 @@ from offramp.configs.device import Device, Place
 from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.measure import HARDWARE, MEASURES
 from offramp.planner.reference.confidence import MAX_CLASSES, MAX_FRACTION_BITS, MAX_TEMPERATURE_Q16
+from offramp.planner.spec.keys import LABEL
 
 WORD = 1 << 32
 OTHER_RAM = 1 << 13  # bytes of the core's memory for the stack and what else the demonstrations hold
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?\u202a-\u202e\u2066-\u2069]+')  # C99 has trigraphs
 
 
 def problems(firmware: Firmware, device: Device) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def _biases(runs: Iterable[BiasRun], device: Device) -> Iterator[str]:
 def _model(model: Model, firmware: Firmware, device: Device) -> Iterator[str]:
     yield from _name("model name", model.name)
     for label in model.labels:
-        if not _LABEL.fullmatch(label):
+        if not LABEL.fullmatch(label):
             yield f"label {label!r}: no quotes, backslashes, question marks or control characters, and not empty"
     yield from _input(model.input, device)
     yield from _buffers(model, device)

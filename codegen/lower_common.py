@@ -9,9 +9,11 @@ from offramp.codegen.program import Fields
 from offramp.configs.device import Device
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer
+from offramp.planner.hardware.streaming import row_buffer
 from offramp.planner.ir.chain import Slot
 
 COUNTER_UNIT = 8  # steps of the kernel counter for the bytes of one kernel
+PASSES_AHEAD = 4  # passes that are read ahead at a time, with `tcalc`
 
 Registers = dict[str, Fields]
 
@@ -41,10 +43,7 @@ def row_memory(hw: HwLayer) -> Fields:
     if hw.kind == "flatten":
         extra = hw.kernel_passes - 1
         return {"start": extra, "last": 2 * extra + 1} if extra > low_passes(hw.device) else {}
-    transposed = hw.kind == "transposed"
-    pad = 2 - hw.pad[1] if transposed else hw.pad[1]
-    words = (2 * hw.pooled[1] if transposed else hw.pooled[1]) + 2 * pad - 3
-    return {"last": max(0, words) if transposed or hw.kind == "conv3x3" else 0}
+    return {"last": row_buffer(hw) - 1}
 
 
 def kernel_unit(placed: Placed, slot: Slot, hw: HwLayer) -> tuple[int, int]:

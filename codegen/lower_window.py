@@ -6,7 +6,7 @@ between windows.
 
 from __future__ import annotations
 
-from offramp.codegen.lower_common import COUNTER_UNIT, Form, Registers, kernel_unit, row_memory
+from offramp.codegen.lower_common import COUNTER_UNIT, PASSES_AHEAD, Form, Registers, kernel_unit, row_memory
 from offramp.codegen.lower_window_streams import stream_registers
 from offramp.codegen.program import Fields
 from offramp.planner.allocation.place import Placed
@@ -49,7 +49,7 @@ def _kernels(placed: Placed, slot: Slot, hw: HwLayer) -> Registers:
     layer = hw.layer
     if hw.kind == "passthrough":
         return {"MCNT2": {"start": (hw.expansion - 1) * COUNTER_UNIT}, "OCHAN": {"last": time_slots(hw) - 1}}
-    if hw.layer.depthwise:
+    if layer.depthwise:
         count = time_slots(hw) * hw.passes
     elif layer.bypass:
         count = layer.out_shape.channels
@@ -70,7 +70,7 @@ def _modes(hw: HwLayer) -> Registers:
     """The kernel's size, read-ahead, and kinds of layers that the MAX78000 has not."""
     layer = hw.layer
     rows, cols = {"conv1d": (hw.taps, 1), "conv3x3": (3, 3), "transposed": (3, 3)}.get(hw.kind, (1, 1))
-    shift = (hw.passes - 1) // 4 if layer.tcalc else hw.passes - 1
+    shift = (hw.passes - 1) // PASSES_AHEAD if layer.tcalc else hw.passes - 1
     shift = shift if layer.readahead else 0
     return {
         "LCTRL0": {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from offramp.codegen.lower_common import Registers
+from offramp.codegen.lower_common import PASSES_AHEAD, Registers
 from offramp.planner.hardware.hw_layer import WORD_BYTES, HwLayer, ceil_div
 from offramp.planner.hardware.streaming import row_buffer
 
@@ -87,7 +87,7 @@ def _later(layers: Sequence[HwLayer], index: int) -> Registers:
     start = (steps.pad or stride) * steps.padded + _ahead(steps) + (rest * stride if last else 0)
     delta = stride * hw.operands
     rows = delta + rest if stride == 1 else (stride - 1) * hw.cols + rest
-    volume = sum(ceil_div(one.passes, 4) * 4 if one.layer.tcalc else one.passes for one in layers[:index])
+    volume = sum(_counted_passes(one) for one in layers[:index])
     buffer = start + (passes - 1) * (steps.row * hw.cols + steps.pad + steps.col) + steps.col
     rows_before = sum(row_buffer(layer) * layer.passes for layer in layers[:index])
     return {
@@ -96,3 +96,7 @@ def _later(layers: Sequence[HwLayer], index: int) -> Registers:
         "FBUF": {"words": ceil_div(buffer, passes) * passes},
         "TPTR": {"start": rows_before, "last": row_buffer(hw) - 1 + rows_before},
     }
+
+
+def _counted_passes(hw: HwLayer) -> int:
+    return ceil_div(hw.passes, PASSES_AHEAD) * PASSES_AHEAD if hw.layer.tcalc else hw.passes

@@ -42,11 +42,8 @@ def decode_layer(registers: RegisterFile, layer: int, run: Run) -> LayerConfig:
 def _fields_by_quadrant(registers: RegisterFile, layer: int, run: Run, form: LayerForm) -> dict[int, LayerFields]:
     """Of the quadrants that take part. AcceleratorError if they, or idle ones, do not go on with the same layer."""
     fields = {quadrant: _fields(registers, quadrant, layer) for quadrant in run.quadrants}
-    links = {
-        quadrant: registers.fields("NXTLYR", quadrant, layer) for quadrant in fields if "NXTLYR" in fields[quadrant]
-    }
-    for quadrant, link in links.items():
-        if link != links[run.master]:
+    for quadrant, found in fields.items():
+        if found.get("NXTLYR") != fields[run.master].get("NXTLYR"):
             raise AcceleratorError(f"layer {layer}: NXTLYR of quadrant {quadrant} and of quadrant {run.master} differ")
     return {quadrant: found for quadrant, found in fields.items() if quadrant == run.master or not form.idle(found)}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ from offramp.simulator.streams import check_streams
 
 CACHED_LAYERS = 1024  # decoded layers that are kept between inferences
 Frame = Mapping[int, NDArray[np.uint32]]  # quadrant -> words from its FIFO
+Version = tuple[int, int]  # of weights and biases
+Parameters = TypeVar("Parameters")
 
 
 class Sequencer:
@@ -39,8 +43,8 @@ class Sequencer:
         self._biases = storage.biases
         self._noise = storage.noise
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
-        self._kernels: dict[LayerConfig, tuple[tuple[int, int], Kernels]] = {}
-        self._channels: dict[LayerConfig, tuple[tuple[int, int], tuple[ChannelKernels, ...]]] = {}
+        self._kernels: dict[LayerConfig, tuple[Version, Kernels]] = {}
+        self._channels: dict[LayerConfig, tuple[Version, tuple[ChannelKernels, ...]]] = {}
         self._cycles: dict[LayerConfig, LayerCycles] = {}
         self._last: list[LayerConfig] = []
         self._next: int | None = None  # of a run with CTRL.one_shot that has layers left
@@ -118,21 +122,21 @@ class Sequencer:
     def _parameters(self, config: LayerConfig) -> Kernels | None:
         if config.kernel is None:
             return None
-        version = (self._weights.version, self._biases.version)
-        cached = self._kernels.get(config)
-        if cached is None or cached[0] != version:
-            cached = self._kernels[config] = (
-                version,
-                fetch_kernels(self._weights, self._biases, config, config.kernel),
-            )
-        return cached[1]
+        fetch = partial(fetch_kernels, self._weights, self._biases, config, config.kernel)
+        return self._up_to_date(self._kernels, config, fetch)
 
     def _channel_kernels(self, config: LayerConfig, kernel: Kernel) -> tuple[ChannelKernels, ...]:
+        fetch = partial(fetch_channel_kernels, self._weights, self._biases, config, kernel, self._device)
+        return self._up_to_date(self._channels, config, fetch)
+
+    def _up_to_date(
+        self, known: dict[LayerConfig, tuple[Version, Parameters]], config: LayerConfig, fetch: Callable[[], Parameters]
+    ) -> Parameters:
+        """What was fetched for a layer, again if weights or biases have been written since."""
         version = (self._weights.version, self._biases.version)
-        cached = self._channels.get(config)
+        cached = known.get(config)
         if cached is None or cached[0] != version:
-            found = fetch_channel_kernels(self._weights, self._biases, config, kernel, self._device)
-            cached = self._channels[config] = (version, found)
+            cached = known[config] = (version, fetch())
         return cached[1]
 
     def _streams(self, layers: list[LayerConfig], run: Run, frame: Frame) -> dict[int, DataMemory]:

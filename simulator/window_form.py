@@ -43,9 +43,8 @@ def check(layer: int, fields: LayerFields, device: Device) -> None:
     _check_ahead(layer, fields)
     if depthwise(fields):
         _check_depthwise(layer, fields)
-    for register, name in (("LCTRL0", "broadcast"),):
-        if control[name] and not (depthwise(fields) or control["read_ahead"]):
-            raise field_error(layer, f"{register}.{name}", 1, "0 without POST.depthwise or read_ahead")
+    if control["broadcast"] and not (depthwise(fields) or control["read_ahead"]):
+        raise field_error(layer, "LCTRL0.broadcast", 1, "0 without POST.depthwise or read_ahead")
     if post["four_outputs"] and (post["depthwise"] or post["time_slots"] or control["bypass"]):
         raise field_error(layer, "POST.four_outputs", 1, "0 without kernels, and not known in a depthwise layer")
 

@@ -22,6 +22,8 @@ from offramp.planner.placement.problem import (
     Problem,
     Violation,
     WeightBlock,
+    allowed_rooms,
+    inside,
     label,
 )
 
@@ -51,10 +53,9 @@ def only_known_blocks(problem: Problem, placement: Placement) -> Iterator[Violat
 def weights_inside(problem: Problem, placement: Placement) -> Iterator[Violation]:
     """Kernels lie inside the weight memory of a processor."""
     for block, start in _placed_weights(problem, placement):
-        rooms = block.rooms or ((0, problem.columns),)
-        if not any(low <= start and start + block.columns <= high for low, high in rooms):
+        if not inside(block, start, problem):
             found = f"weights {label(block)} occupy columns {start}..{start + block.columns - 1}"
-            allowed = " or ".join(f"{low}..{high - 1}" for low, high in rooms)
+            allowed = " or ".join(f"{low}..{high - 1}" for low, high in allowed_rooms(block, problem))
             where = f"they may have columns {allowed}" if block.rooms else f"a processor has columns {allowed}"
             yield Violation("weights_inside", f"{found}; {where}")
 

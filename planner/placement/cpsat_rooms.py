@@ -12,7 +12,7 @@ from offramp.planner.placement.answer import Answer, Found, Impossible, Undecide
 from offramp.planner.placement.conflicts import meet
 from offramp.planner.placement.cpsat_solver import SOLVED, solve_model
 from offramp.planner.placement.interval_problem import Limits
-from offramp.planner.placement.problem import Problem, WeightBlock
+from offramp.planner.placement.problem import Problem, WeightBlock, allowed_rooms
 
 
 def starts_in_rooms(blocks: Sequence[WeightBlock], problem: Problem, limits: Limits) -> Answer[tuple[Column, ...]]:
@@ -36,7 +36,7 @@ def _domain(block: WeightBlock, problem: Problem) -> cp_model.Domain:
     step = problem.start_multiple
     if block.start is not None:
         return cp_model.Domain(block.start // step, block.start // step)
-    rooms = block.rooms or ((0, problem.columns),)
+    rooms = allowed_rooms(block, problem)
     pairs = [[-(-low // step), (high - block.columns) // step] for low, high in rooms if high - low >= block.columns]
     return cp_model.Domain.from_intervals(pairs)
 

@@ -116,10 +116,14 @@ class Objective:
         return self.value == self.bound
 
 
+def allowed_rooms(block: WeightBlock, problem: Problem) -> tuple[tuple[Column, Column], ...]:
+    """Ranges of columns, [from, to), in one of which the first columns of a weight block lie."""
+    return block.rooms or ((0, problem.columns),)
+
+
 def inside(block: WeightBlock, start: Column, problem: Problem) -> bool:
     """Whether a weight block that starts at a column lies where it may."""
-    rooms = block.rooms or ((0, problem.columns),)
-    return any(low <= start and start + block.columns <= high for low, high in rooms)
+    return any(low <= start and start + block.columns <= high for low, high in allowed_rooms(block, problem))
 
 
 CYCLES = "cycles lost to late starts"  # sum over weight blocks of penalty x start

@@ -9,14 +9,14 @@ from offramp.configs.device import Column
 from offramp.planner.placement.answer import Answer, Found, Impossible
 from offramp.planner.placement.conflicts import meet
 from offramp.planner.placement.interval_problem import Limits
-from offramp.planner.placement.problem import Problem, WeightBlock, inside
+from offramp.planner.placement.problem import Problem, WeightBlock, allowed_rooms, inside
 
 Starts = tuple[Column, ...]
 
 
 def restricted(block: WeightBlock, problem: Problem) -> bool:
     """Whether a block may not lie at any of the columns that all processors have."""
-    whole = not block.rooms or any(low == 0 and high >= problem.columns for low, high in block.rooms)
+    whole = any(low == 0 and high >= problem.columns for low, high in allowed_rooms(block, problem))
     return block.copies != (0,) or not whole
 
 
@@ -37,7 +37,7 @@ def _orders(problem: Problem) -> Iterator[Callable[[WeightBlock], tuple[int, ...
     """Sort keys: restricted blocks first, then large ones; all by size; those with the least choice first."""
     yield lambda block: (block.start is None, not restricted(block, problem), -block.all_columns)
     yield lambda block: (block.start is None, -block.all_columns)
-    yield lambda block: (block.start is None, max((high for _, high in block.rooms), default=problem.columns))
+    yield lambda block: (block.start is None, max(high for _, high in allowed_rooms(block, problem)))
     yield lambda block: (block.start is None, not restricted(block, problem), -block.processors.bit_count())
 
 
@@ -65,7 +65,7 @@ def _starts(block: WeightBlock, problem: Problem) -> Sequence[Column]:
         legal = block.start % problem.start_multiple == 0 and inside(block, block.start, problem)
         return [block.start] if legal else []
     step = problem.start_multiple
-    rooms = block.rooms or ((0, problem.columns),)
+    rooms = allowed_rooms(block, problem)
     return [start for low, high in rooms for start in range(-(-low // step) * step, high - block.columns + 1, step)]
 
 

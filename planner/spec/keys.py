@@ -18,7 +18,7 @@ AGAINST = ("labels", "main")  # what a right answer is
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-_LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?\u202a-\u202e\u2066-\u2069]+')  # can stand in a C string as it is
+LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?\u202a-\u202e\u2066-\u2069]+')  # can stand in a C string as it is
 
 
 def spec_format(value: Any) -> int:
@@ -58,7 +58,7 @@ def labels(value: Any) -> tuple[str, ...]:
     """Names of classes, which the firmware prints. C99 has trigraphs; compilers warn of text that changes direction."""
     found = names(value)
     for label in found:
-        if not _LABEL.fullmatch(label):
+        if not LABEL.fullmatch(label):
             raise ValueError(f"label {label!r}: no quotes, backslashes, question marks, control characters, not empty")
     return found
 

@@ -16,6 +16,7 @@ APPLICATION_EXIT = 0x20026
 CALLS, ANSWERS, EXTERNAL = "calls", "answers", "external"
 _READ = (CALLS, "interrupt", "wait")  # streams that a program reads: their handles are 1, 2, ...
 _HANDLES = {name.encode(): handle for handle, name in enumerate((*_READ, ANSWERS, EXTERNAL), 1)}
+_OUTSIDE = _HANDLES[EXTERNAL.encode()]
 _FAILED = 0xFFFFFFFF
 _LONGEST_TEXT = 4096
 _MOST_TEXT = 1 << 20
@@ -56,10 +57,10 @@ class Host:
         if operation == SYS_OPEN:
             name, _, length = self._block(argument, 3, memory)
             found = _HANDLES.get(bytes(memory.mem_read(name, min(length, _LONGEST_TEXT))), _FAILED)
-            return _FAILED if found == _HANDLES[EXTERNAL.encode()] and self._external is None else found
+            return _FAILED if found == _OUTSIDE and self._external is None else found
         if operation == SYS_SEEK:
             handle, self._at = self._block(argument, 2, memory)
-            return 0 if handle == _HANDLES[EXTERNAL.encode()] else _FAILED
+            return 0 if handle == _OUTSIDE else _FAILED
         if operation == SYS_READ:
             return self._read(self._block(argument, 3, memory), memory)
         if operation == SYS_WRITE:
@@ -79,7 +80,7 @@ class Host:
     def _read(self, arguments: list[int], memory: Memory) -> int:
         """Bytes that are left over: none, or all at the end of a stream."""
         handle, address, size = arguments
-        if handle == _HANDLES[EXTERNAL.encode()] and self._external:
+        if handle == _OUTSIDE and self._external:
             return self._read_external(self._external, address, size, memory)
         if not 1 <= handle <= len(_READ):
             raise ValueError(f"a read of stream {handle}")
