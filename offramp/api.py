@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from offramp.comparison.page import comparison_page
 from offramp.comparison.read import read_layout, report_page
 from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, Diagnostic, Infeasible, InputError, OfframpError
-from offramp.configs.extras import install_command
+from offramp.configs.extras import pytorch_needed
 from offramp.configs.files import recorded_reads
 from offramp.data.load import Reading, load_source
 from offramp.data.objects import source_of
@@ -280,21 +279,10 @@ def train_exits(spec: Path | str, output: Path | str, *, progress: Progress = SI
     `output`: the folder for networks, spec.yaml and report.json; a search that was stopped there goes on. CheckFailed
     if nothing saves anything within the limit of accuracy.
     """
-    with _pytorch_needed():
+    with pytorch_needed():
         from offramp.training import exits
     path = Path(spec)
     return exits.train_exits(path, Path(output), device_of_spec(path), IN_PROCESS, progress)
-
-
-@contextmanager
-def _pytorch_needed() -> Iterator[None]:
-    """InputError says how to get PyTorch where it is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "torch":
-            raise
-        raise InputError(f"training needs PyTorch; {install_command('train')}") from error
 
 
 def train_network(
@@ -313,7 +301,7 @@ def train_network(
     `training`: a data set with labels. `checkpoint`: the file to write; None: `.pth.tar` beside the YAML, if new.
     `biases`: of all layers, or only of the last one. Equal arguments give equal bytes. InputError for what is wrong.
     """
-    with _pytorch_needed():
+    with pytorch_needed():
         from offramp.training import main_network
     path = Path(network)
     course = main_network.checked(main_network.Course(recipe or Recipe(), epochs, seed, biases))

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 
 from offramp.commands.train_tables import print_training
-from offramp.configs.errors import InputError
-from offramp.configs.extras import install_command
+from offramp.configs.extras import pytorch_needed
 from offramp.host import console as terminal
 from offramp.host import workers
 from offramp.pipeline.devices import device_of_spec
@@ -28,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search, train, write, and print what was found."""
-    try:
+    with pytorch_needed():
         from offramp.training.exits import train_exits
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "torch":
-            raise
-        raise InputError(f"training needs PyTorch; {install_command('train')}") from error
     console = terminal.make_console(args)
     device = device_of_spec(args.spec)
     with workers.executor_of(args, ("torch",)) as tasks, terminal.shown_progress(console, args.verbose) as progress:
