@@ -68,13 +68,13 @@ lint: install
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
-	$(BIN)/mypy examples/mnist
+	MYPYPATH=examples $(BIN)/mypy examples/mnist
 	$(BIN)/mypy examples/two-models
 	$(BIN)/mypy examples/faces-78002
-	$(BIN)/mypy examples/motion
-	$(BIN)/mypy examples/fashion-mnist
-	$(BIN)/mypy examples/gate
-	$(BIN)/mypy examples/figures.py
+	MYPYPATH=examples $(BIN)/mypy examples/motion
+	MYPYPATH=examples $(BIN)/mypy examples/fashion-mnist
+	MYPYPATH=examples $(BIN)/mypy examples/gate
+	$(BIN)/mypy examples/figures.py examples/main_networks.py examples/picture_sets.py
 
 check: lint test
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,39 +51,48 @@ def try_spec(spec: Path, test: Path | None = None) -> Tried:
     )
 
 
-def row(name: str, one: Tried, alone: Tried) -> str:
-    """A line of the table."""
-    cells = [
-        f"`{name}`",
-        ", ".join(one.stages),
+def figures(one: Tried, alone: Tried) -> list[str]:
+    """Mean cycles, how many times fewer than those of `alone`, mean energy, share of right answers."""
+    return [
         f"{one.cycles.mean():,.0f}",
         f"{alone.cycles.mean() / one.cycles.mean():.2f}",
         f"{one.microjoules.mean():.2f}",
         f"{one.right.mean():.2%}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
-def leaving(name: str, one: Tried, number: int, stage: str) -> str:
-    """A line about a stage of a chain."""
-    here = one.stage == number
+def line(cells: Sequence[str]) -> str:
+    """Of a table."""
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+
+
+def print_heads(names: Sequence[str]) -> None:
+    """The first two lines of a table."""
+    print(f"{line(names)}\n|{' --- |' * len(names)}")
+
+
+def print_leaving(tried: Mapping[str, Tried], head: str = "") -> None:
+    """Who leaves where in chains of several stages. `head`: of the column with the names."""
+    print()
+    print_heads([head, "leaves at", "share", "right there", "cycles"])
+    for name, one in tried.items():
+        for number, stage in enumerate(one.stages if len(one.stages) > 1 else ()):
+            print(line([name, stage, *_left(one, one.stage == number)]))
+
+
+def _left(one: Tried, here: npt.NDArray[np.bool_]) -> list[str]:
     if not here.any():
-        return f"| `{name}` | {stage} | 0.0% | | |"
-    return f"| `{name}` | {stage} | {here.mean():.1%} | {one.right[here].mean():.2%} | {one.cycles[here].max():,.0f} |"
+        return ["0.0%", "", ""]
+    return [f"{here.mean():.1%}", f"{one.right[here].mean():.2%}", f"{one.cycles[here].max():,.0f}"]
 
 
-def print_tables(tried: dict[str, Tried]) -> None:
+def print_tables(tried: Mapping[str, Tried]) -> None:
     """One line a spec, then who leaves where in those of several stages."""
     first, alone = next(iter(tried.items()))
-    names = ["spec", "stages", "mean cycles", f"`{first}` / it", "mean uJ", f"right, of {len(alone.right):,}"]
-    print(f"| {' | '.join(names)} |\n|{' --- |' * len(names)}")
+    print_heads(["spec", "stages", "mean cycles", f"{first} / it", "mean uJ", f"right, of {len(alone.right):,}"])
     for name, one in tried.items():
-        print(row(name, one, alone))
-    print("\n| spec | leaves at | share | right there | cycles |\n| --- | --- | --- | --- | --- |")
-    for name, one in tried.items():
-        if len(one.stages) > 1:
-            for number, stage in enumerate(one.stages):
-                print(leaving(name, one, number, stage))
+        print(line([name, ", ".join(one.stages), *figures(one, alone)]))
+    print_leaving(tried, "spec")
 
 
 def main(arguments: list[str]) -> int:
@@ -92,7 +102,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--test", type=Path, metavar="FILE", help="another test set for all of them")
     args = parser.parse_args(arguments)
     try:
-        print_tables({spec.name: try_spec(spec, args.test) for spec in args.specs})
+        print_tables({f"`{spec.name}`": try_spec(spec, args.test) for spec in args.specs})
     except (offramp.OfframpError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

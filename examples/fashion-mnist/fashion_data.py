@@ -16,13 +16,16 @@ Pixels are normalized as ai8x-training does it. It is `offramp data` and one mor
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
 import offramp
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # modules that the examples share
+
+import picture_sets
 
 FOLDER = Path(__file__).parent
 CLASSES = ("top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
@@ -32,8 +35,7 @@ KEPT = 4000  # pictures of the official test split that lie here
 
 def make_sets(pictures: Path, calibration: int = CALIBRATION) -> offramp.Sets:
     """All sets, whole. `pictures`: the folder of the idx files. offramp.InputError if they cannot be read."""
-    options = offramp.SetOptions(sizes=offramp.Sizes(calibration=calibration), seed=1, classes=CLASSES)
-    return offramp.make_sets(offramp.load_source(pictures), options)
+    return picture_sets.make_sets(pictures, CLASSES, calibration)
 
 
 def kept_sets(sets: offramp.Sets) -> dict[str, offramp.Samples]:
@@ -43,31 +45,16 @@ def kept_sets(sets: offramp.Sets) -> dict[str, offramp.Samples]:
 
 
 def write_sets(sets: offramp.Sets, kept: Path, whole: Path) -> None:
-    """Write all sets to the folder `whole`, and those that the example keeps to `kept`.
+    """Write all sets to the folder `whole`, and those that the example keeps to `kept`."""
+    picture_sets.write_sets(sets, kept_sets, kept, whole, EXAMPLE.what)
 
-    offramp.InputError if they cannot be written.
-    """
-    for part in offramp.write_sets(sets, whole).parts:
-        print(f"{whole / part.file}: {part.samples:,} pictures")
-    for name, samples in kept_sets(sets).items():
-        content = offramp.write_set(kept / f"{name}.npz", samples, CLASSES)
-        print(f"{kept / name}.npz: {len(samples):,} pictures, {len(content):,} bytes")
+
+EXAMPLE = picture_sets.Example(FOLDER, Path("build/fashion-mnist"), make_sets, kept_sets, "pictures")
 
 
 def main(arguments: list[str]) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Write the sets of examples/fashion-mnist from its idx files.")
-    parser.add_argument("pictures", type=Path, metavar="FOLDER", help="of the four idx files, gzipped or not")
-    parser.add_argument("-o", "--output", type=Path, default=FOLDER, metavar="DIR", help="for the sets that are kept")
-    text = "for all sets, whole (default: build/fashion-mnist in the working directory)"
-    parser.add_argument("--whole", type=Path, default=Path("build/fashion-mnist"), metavar="DIR", help=text)
-    args = parser.parse_args(arguments)
-    try:
-        write_sets(make_sets(args.pictures), args.output, args.whole)
-    except offramp.InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return picture_sets.run(arguments, EXAMPLE)
 
 
 if __name__ == "__main__":

@@ -17,24 +17,16 @@ import numpy.typing as npt
 
 import offramp
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # modules that the examples share
+
+import figures
+
+Tried = figures.Tried
 FOLDER = Path(__file__).parent
 NOTHING = 0
 SHARES = (0.5, 0.9, 0.99)
-PICOJOULES = 10**6  # of a microjoule
 
 Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What an application did with each picture of the test set: the stage that answered, whether it was right, what
-    that cost; all (N,)."""
-
-    stage: npt.NDArray[np.int64]
-    right: Bools
-    cycles: Floats
-    microjoules: Floats
 
 
 @dataclass(frozen=True)
@@ -48,24 +40,16 @@ class Row:
     microjoules: float
 
 
-def load_test() -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]:
-    """Pictures and answers of the test set."""
+def load_nothing() -> Bools:
+    """Which pictures of the test set are items, (N,)."""
     with np.load(FOLDER / "test.npz", allow_pickle=False) as arrays:
-        return arrays["x"], arrays["y"]
+        nothing: Bools = arrays["y"] == NOTHING
+    return nothing
 
 
 def try_spec(name: str) -> Tried:
     """Plan one of this folder's specs and give it the test set, by the integer reference."""
-    planned = offramp.plan(FOLDER / name)
-    x, y = load_test()
-    answers = offramp.reference(planned, x)
-    stage = answers.exit_index
-    return Tried(
-        stage=stage,
-        right=answers.answers == y,
-        cycles=np.array(planned.cycles.cost_by_exit, np.float64)[stage],
-        microjoules=np.array(planned.energy.cost_by_exit, np.float64)[stage] / PICOJOULES,
-    )
+    return figures.try_spec(FOLDER / name)
 
 
 def weigh(tried: Tried, nothing: Bools, share: float) -> Row:
@@ -112,7 +96,7 @@ def main(arguments: list[str]) -> int:
     )
     shares = parser.parse_args(arguments).shares
     try:
-        print_table(try_spec("spec.yaml"), try_spec("alone.yaml"), load_test()[1] == NOTHING, shares)
+        print_table(try_spec("spec.yaml"), try_spec("alone.yaml"), load_nothing(), shares)
     except offramp.OfframpError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -69,6 +69,7 @@ def test_training_the_gate_with_few_pictures(tmp_path: Path) -> None:
 def test_weights_of_items_and_digits() -> None:
     """One item, answered early at 10 cycles; three digits, one of them lost, at 100 cycles."""
     tried = shares.Tried(
+        stages=("gate", "main"),
         stage=np.array([0, 1, 0, 1]),
         right=np.array([True, True, False, True]),
         cycles=np.array([10.0, 100.0, 10.0, 100.0]),
@@ -91,7 +92,7 @@ def test_the_figures_are_those_of_a_build_and_favour_the_gate(
     assert report["verified"]["answers"] == IMAGES and report["verified"]["mismatches"] == 0
     assert [one["answer"] for one in report["stages"][0]["classes"]] == ["nothing", None]
     gated, alone = shares.try_spec("spec.yaml"), shares.try_spec("alone.yaml")
-    nothing = shares.load_test()[1] == shares.NOTHING
+    nothing = shares.load_nothing()
     half, most = shares.weigh(gated, nothing, 0.5), shares.weigh(gated, nothing, 0.99)
     assert half.cycles == pytest.approx(report["cycles"]["mean"]) and half.right == pytest.approx(
         report["accuracy"]["staged"]

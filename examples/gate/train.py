@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +20,21 @@ from pictures import FOLDER, NOTHING
 
 import offramp
 
+sys.path.append(str(FOLDER.resolve().parent))  # modules that the examples share
 
-@dataclass(frozen=True)
-class Course:
-    """What is trained, and how."""
-
-    network: Path
-    epochs: int
-    recipe: offramp.Recipe
-
+import main_networks
+from main_networks import Course
 
 COURSES = {
     "gate": Course(
         FOLDER / "gate.yaml",
-        20,
         offramp.Recipe(learning_rate=1e-2, weight_decay=0.01, augmentation="images", strength=0.7),
+        epochs=20,
     ),
     "main": Course(
         FOLDER.parent / "mnist" / "main.yaml",
-        6,
         offramp.Recipe(learning_rate=3e-3, weight_decay=0.02, augmentation="images", strength=0.7),
+        epochs=6,
     ),
 }
 
@@ -53,22 +48,13 @@ def write_gate_set(answers: Path, path: Path) -> None:
 def train(name: str, data: Path, folder: Path, epochs: int | None = None) -> offramp.Trained:
     """Train a network of COURSES on pictures with answers, and write its checkpoint to a folder."""
     course = COURSES[name]
-    progress = offramp.Progress(
-        print, lambda what, done, total: print(f"\r{done:,} of {total:,} {what}", end="", flush=True)
-    )
     with tempfile.TemporaryDirectory() as place:
         labelled = data
         if name == "gate":
             labelled = Path(place) / data.name
             write_gate_set(data, labelled)
-        return offramp.train_network(
-            course.network,
-            labelled,
-            folder / f"{name}.pth.tar",
-            recipe=course.recipe,
-            epochs=epochs or course.epochs,
-            seed=1,
-            progress=progress,
+        return main_networks.train(
+            replace(course, epochs=epochs or course.epochs), labelled, folder / f"{name}.pth.tar"
         )
 
 

