@@ -15,3 +15,13 @@ def cost(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str
     """The JSON of `offramp cost`, which must succeed."""
     assert main(["cost", *map(str, arguments), "--json"]) == 0
     return dict(json.loads(capsys.readouterr().out))
+
+
+def cost_of_changed(build: Path, content: dict[str, Any]) -> int:
+    """Exit code of `offramp cost` for a build's plan with other content."""
+    path = build / "changed.json"
+    path.write_text(json.dumps(content))
+    try:
+        return main(["cost", str(path)])
+    finally:
+        path.unlink()

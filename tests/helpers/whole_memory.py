@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from tests.helpers.large import write_network
+from tests.helpers.large import write_network, write_random_sets
 from tests.helpers.specs import DATA
 
 SHAPE = (64, 4, 4)
@@ -40,10 +38,7 @@ def write_whole(folder: Path, keys: str) -> Path:
     look = "  - {op: conv2d, kernel_size: 1x1, pad: 0, max_pool: 2, pool_stride: 2, activate: ReLU, data_format: HWC}"
     head = "  - {op: mlp, flatten: true, output_width: 32}"
     write_network(folder, "head", [look, head], [(8, 64, 1, 1), (CLASSES, 8 * 4)])
-    rng = np.random.default_rng(7)
-    for name in ("test", "calibration"):
-        x = rng.integers(-128, 128, (IMAGES, *SHAPE)).astype(np.int8)
-        np.savez(folder / f"{name}.npz", x=x, y=rng.integers(0, CLASSES, IMAGES))
+    write_random_sets(folder, IMAGES, SHAPE, CLASSES)
     path = folder / "spec.yaml"
     path.write_text(f"{SPEC}{DATA}{keys}{STAGES}")
     return path

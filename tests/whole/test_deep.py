@@ -14,7 +14,7 @@ from offramp.configs.device import load_device
 from offramp.planner.plan import load_plan
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import profile
-from tests.helpers.commands import cost
+from tests.helpers.commands import cost, cost_of_changed
 from tests.helpers.deep import deep_spec, write_deep
 from tests.helpers.plans import plan_of
 
@@ -96,12 +96,7 @@ def test_cuts_that_make_no_runs_are_damage(cuts: list[str], built: Path, capsys:
     content = read(built / "plan.json")
     number = len(content["stages"]) - 1 and 1
     content["stages"][number]["cuts"] = cuts
-    path = built / "changed.json"
-    path.write_text(json.dumps(content))
-    try:
-        assert main(["cost", str(path)]) == 2
-    finally:
-        path.unlink()
+    assert cost_of_changed(built, content) == 2
     assert "cannot be cut at its `cuts`" in capsys.readouterr().err
 
 

@@ -17,6 +17,7 @@ from offramp.host.build_folder import MANIFEST, manifest_of
 from offramp.planner.allocation.budget import switching_cycles
 from offramp.planner.hardware.core import CHECKED, FETCH, fetch_cycles
 from offramp.planner.plan import load_plan
+from tests.helpers.commands import cost_of_changed
 from tests.helpers.large import write_large
 from tests.helpers.plans import plan_of
 from tests.helpers.specs import FRONT, write_spec
@@ -176,12 +177,7 @@ def test_a_plan_says_where_weights_come_from(
     content = read(built / "plan.json")
     assert content["placement"]["reload"]["external"] is True
     content["placement"]["reload"][key] = value
-    path = built / "changed.json"
-    path.write_text(json.dumps(content))
-    try:
-        assert main(["cost", str(path)]) == 2
-    finally:
-        path.unlink()
+    assert cost_of_changed(built, content) == 2
     assert "`placement.reload` is not what its spec allows" in capsys.readouterr().err
 
 

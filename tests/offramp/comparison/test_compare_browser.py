@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from offramp.comparison.layouts import Point
 from offramp.comparison.page import comparison_page
-from tests.helpers.browser import Tab, find_browser, open_tab
+from tests.helpers.browser import Tab
 from tests.helpers.layouts import NASTY, small_layout
 
 LONG = "a_name_without_any_place_to_break_it_" * 4
@@ -25,22 +24,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         encoding="utf-8",
     )
     return path
-
-
-@pytest.fixture(scope="module")
-def shared_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    browser = find_browser()
-    if browser is None:
-        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
-    with open_tab(browser, tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(shared_tab: Tab) -> Iterator[Tab]:
-    """The console must be empty after every test."""
-    yield shared_tab
-    assert shared_tab.complaints == []
 
 
 @pytest.mark.parametrize("width", [1280, 375])

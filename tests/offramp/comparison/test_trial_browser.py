@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import sleep
@@ -31,7 +30,7 @@ from offramp.planner.plan import plan_digest
 from offramp.planner.reference.confidence import to_threshold
 from offramp.planner.reference.exits import leaving
 from offramp.planner.reference.profile import exit_indices
-from tests.helpers.browser import Tab, find_browser, open_tab
+from tests.helpers.browser import Tab
 from tests.helpers.plans import plan_of
 from tests.helpers.trials import three_stages
 
@@ -71,22 +70,6 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 @pytest.fixture(scope="module")
 def by_class(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return Case(tmp_path_factory.mktemp("classes"), per_class=True)
-
-
-@pytest.fixture(scope="module")
-def shared_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    browser = find_browser()
-    if browser is None:
-        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
-    with open_tab(browser, tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(shared_tab: Tab) -> Iterator[Tab]:
-    """The console must be empty after every test."""
-    yield shared_tab
-    assert shared_tab.complaints == []
 
 
 # Sets every slider to a position, and takes what the page then says.
