@@ -28,23 +28,37 @@ def external_file(firmware: Firmware) -> bytes:
     """All bytes of the file; none if the image needs no such file."""
     if not firmware.external:
         return b""
-    body = b""
-    for stage in firmware.stages:
-        if stage.external:
-            body += bytes(-(HEADER.size + len(body)) % FETCH_BYTES) + chunk_words(stage.external).tobytes()
-    size = HEADER.size + len(body)
-    crc = zlib.crc32(HEADER.pack(MAGIC, 0, size, FORMAT, firmware.digest)[CRC_FROM:] + body)
-    return HEADER.pack(MAGIC, crc, size, FORMAT, firmware.digest) + body
+    size = external_size(firmware)
+    found = bytearray(size)
+    for stage, (begin, end) in zip(firmware.stages, _spans(firmware), strict=True):
+        found[begin:end] = chunk_words(stage.external).tobytes()
+    HEADER.pack_into(found, 0, MAGIC, 0, size, FORMAT, firmware.digest)
+    crc = zlib.crc32(found[CRC_FROM:])
+    HEADER.pack_into(found, 0, MAGIC, crc, size, FORMAT, firmware.digest)
+    return bytes(found)
 
 
 def external_places(firmware: Firmware) -> tuple[int, ...]:
     """For each stage the byte of the file that its words begin with; 0 if it has none."""
-    places, end = [], HEADER.size
+    return tuple(begin for begin, _ in _spans(firmware))
+
+
+def external_size(firmware: Firmware) -> int:
+    """Bytes of the file; 0 if the image needs none."""
+    return max(end for _, end in _spans(firmware))
+
+
+def _spans(firmware: Firmware) -> list[tuple[int, int]]:
+    """For each stage the byte of the file that its words begin with, and the one behind them; zeros if it has none."""
+    spans, end = [], HEADER.size
     for stage in firmware.stages:
-        at = end + -end % FETCH_BYTES if stage.external else 0
-        places.append(at)
-        end = at + WORD_BYTES * len(chunk_words(stage.external)) if stage.external else end
-    return tuple(places)
+        if not stage.external:
+            spans.append((0, 0))
+            continue
+        begin = end + -end % FETCH_BYTES
+        end = begin + WORD_BYTES * sum(len(chunk.words) for chunk in stage.external)
+        spans.append((begin, end))
+    return spans
 
 
 def chunk_words(chunks: Sequence[Chunk]) -> npt.NDArray[np.uint32]:

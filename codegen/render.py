@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from offramp.codegen.c_templates import c_templates
-from offramp.codegen.external import external_file
+from offramp.codegen.external import external_size
 from offramp.codegen.firmware import Firmware, InputLayout, Model
 from offramp.codegen.firmware_check import input_words, problems
 from offramp.codegen.image import Image, lay_out
@@ -115,7 +115,7 @@ def _values(firmware: Firmware, image: Image, device: Device) -> dict[str, Any]:
         "output_words": max(-(-stage.result.bytes // WORD_BYTES) for stage in firmware.stages),
         "test_bits": lambda test: firmware.models[test.model].stages[test.stage].result.bits,
         "logits": max(measured, default=1),
-        "external_bytes": len(external_file(firmware)),
+        "external_bytes": external_size(firmware),
         "external": firmware.external,
         "probe": has_probe(firmware),
         "has_shim": _has_shim(firmware),

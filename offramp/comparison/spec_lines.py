@@ -10,9 +10,8 @@ from typing import Any
 import yaml
 
 from offramp.planner.chain.answers import class_labels
-from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import class_numbers
+from offramp.planner.reference.exits import meant_classes
 from offramp.planner.spec.spec import AnswersSpec, HeadSpec, StageSpec
 
 GIVEN = ("stages", "calibrate")  # what the lines stand in the place of
@@ -72,9 +71,7 @@ def _threshold(plan: Plan, one: StageSpec, index: int, sliders: Sequence[int]) -
     if not stage.rule.by_class:
         return _gap(sliders[0])
     labels = class_labels(plan.spec, one)
-    meaning = class_numbers(stage.answers, plan.chain.producers[stage.result].layer.out_shape.channels).tolist()
-    numbers = [number for number, meant in enumerate(meaning) if meant != NO_ANSWER]
-    names = [labels[number] if labels else number for number in numbers]
+    names = [labels[number] if labels else number for number in meant_classes(plan.chain, stage)]
     return dict(zip(names, map(_gap, sliders), strict=True))
 
 

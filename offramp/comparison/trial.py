@@ -20,9 +20,9 @@ from offramp.planner.chain.answers import class_labels
 from offramp.planner.exits.frontier import LARGEST, NEVER, Ints, to_scores
 from offramp.planner.exits.guarantee import FIXED, Guarantee, images_that_test, p_value
 from offramp.planner.ir.chain import Chain
-from offramp.planner.ir.measure import NO_ANSWER, Measure
+from offramp.planner.ir.measure import Measure
 from offramp.planner.reference.confidence import unit
-from offramp.planner.reference.exits import class_numbers
+from offramp.planner.reference.exits import meant_classes
 
 Right = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 STOPS = 400  # of a slider at most, and a few that must be among them
@@ -141,8 +141,7 @@ def _sliders(made: Planned, known: Sequence[Judged]) -> tuple[Slider, ...]:
     found = []
     for stage, one in enumerate(made.chain.exits[:-1]):
         rule, labels = one.rule, class_labels(made.plan.spec, made.plan.spec.stages[stage])
-        meaning = class_numbers(one.answers, made.chain.producers[one.result].layer.out_shape.channels).tolist()
-        groups = [number for number, meant in enumerate(meaning) if meant != NO_ANSWER] if rule.by_class else [None]
+        groups: list[int] | list[None] = meant_classes(made.chain, one) if rule.by_class else [None]
         for group, number in enumerate(groups):
             planned = rule.threshold if number is None else rule.by_class[number]
             assert planned is not None

@@ -40,7 +40,7 @@ from offramp.planner.hardware.energy import Energy, core_energy
 from offramp.planner.ir.chain import with_threshold
 from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import by_class, class_numbers
+from offramp.planner.reference.exits import by_class
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.spec import AutoSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
@@ -260,10 +260,9 @@ def _plan(
     lowered = built[early].lowered
     assert lowered is not None
     placed = lowered.placed
-    spec = chosen_spec(candidates.spec, [candidates.entries[index].stage for index in early], chosen.measures)
     entries = [candidates.entries[index] for index in early]
-    numbers = [class_numbers(one.answers, one.network.layers[-1].out_shape.channels) for one in entries]
-    limits = [by_class(one, own) for one, own in zip(chosen.thresholds, numbers, strict=True)]
+    spec = chosen_spec(candidates.spec, [entry.stage for entry in entries], chosen.measures)
+    limits = [by_class(one, entry.numbers) for one, entry in zip(chosen.thresholds, entries, strict=True)]
     thresholds = dict(zip(chosen.stages, limits, strict=False))
     # Placed without knowing the measures; what lies where does not depend on them.
     chain = with_threshold(with_exits(placed.requirements.chain, spec), thresholds)

@@ -14,7 +14,7 @@ from offramp.planner.exits.frontier import NEVER, Ints, to_scores
 from offramp.planner.ir.chain import Chain
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import class_numbers, right_answers
+from offramp.planner.reference.exits import numbers_of_classes, right_answers
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
@@ -53,7 +53,7 @@ def judge(
     early = chain.exits[:-1]
     groups = []
     for stage, own in zip(early, classes, strict=False):
-        numbers = class_numbers(stage.answers, chain.producers[stage.result].layer.out_shape.channels)[own]
+        numbers = numbers_of_classes(chain, stage)[own]
         groups.append(numbers if stage.rule.by_class else np.minimum(numbers, 0))
     images = right.shape[1]
     return Judged(confidence[: len(early)], np.array(groups, np.int64).reshape(len(early), images), right)

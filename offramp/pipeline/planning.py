@@ -23,10 +23,10 @@ from offramp.planner.chain.sources import load_compared, read_sources
 from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
-from offramp.planner.ir.chain import Chain, ExitStage, with_threshold
+from offramp.planner.ir.chain import Chain, with_threshold
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import by_class, class_numbers, right_answers
+from offramp.planner.reference.exits import by_class, numbers_of_classes, right_answers
 from offramp.planner.reference.profile import Answers, profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
@@ -102,7 +102,7 @@ def with_thresholds_of(spec: ManualSpec, made: Planned, progress: Progress, task
     progress.step("calibrating thresholds")
     found, answered, right = _calibrate(spec, spec.calibration, made, tasks)
     early = zip(made.chain.exits, found.thresholds, strict=False)
-    thresholds = {stage.name: by_class(one, _meaning(made.chain, stage)) for stage, one in early}
+    thresholds = {stage.name: by_class(one, numbers_of_classes(made.chain, stage)) for stage, one in early}
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())
     judged = judge(placed.requirements.chain, answered.classes, answered.confidence, right)
@@ -119,11 +119,6 @@ def reached_stages(plan: Plan) -> tuple[int, ...]:
     return tuple(sum(leave[stage:]) for stage in range(len(leave)))
 
 
-def _meaning(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:
-    """Numbers of a stage's classes, as of `class_numbers`."""
-    return class_numbers(stage.answers, chain.producers[stage.result].layer.out_shape.channels)
-
-
 def _profile(
     made: Planned,
     index: int,
@@ -137,7 +132,7 @@ def _profile(
     if index == len(made.chain.exits) - 1:
         return StageProfile("margin", confidence, correct, cycles)
     assert isinstance(made.plan.spec, ManualSpec)
-    meaning = _meaning(made.chain, stage)
+    meaning = numbers_of_classes(made.chain, stage)
     per_class = made.plan.spec.stages[index].exit.per_class
     group = meaning[classes] if per_class else np.minimum(meaning[classes], 0)
     if stage.rule.hardware:

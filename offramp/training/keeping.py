@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from offramp.pipeline.choosing import Builder
@@ -16,6 +16,8 @@ from offramp.training.search import Setting, Trained
 ALIKE = 0.1  # of a cost: of two fronts whose answers differ by less the better one is kept
 
 IDLE = "saves nothing within the limit of accuracy"
+FRONT_LIKE = "costs about what `{}` does, which is better"
+HEAD_LIKE = "`{}` is better at the same cut"
 
 Reasons = Mapping[str, str]
 
@@ -35,8 +37,8 @@ def keep(setting: Setting, fronts: Sequence[Trained], heads: Sequence[Trained], 
     reasons: dict[str, str] = {}
     spec = setting.bench.spec
     some = [
-        *_fronts(fronts, spec.fronts.count if spec.fronts else 0, reasons),
-        *_heads(heads, spec.heads.count if spec.heads else 0, reasons),
+        *_best(fronts, spec.fronts.count if spec.fronts else 0, _cost_alike, FRONT_LIKE, reasons),
+        *_best(heads, spec.heads.count if spec.heads else 0, _same_cut, HEAD_LIKE, reasons),
     ]
     if not some:
         return Kept((), reasons, None)
@@ -53,35 +55,30 @@ def keep(setting: Setting, fronts: Sequence[Trained], heads: Sequence[Trained], 
     return Kept(tuple(kept), reasons, choice.record())
 
 
-def _fronts(found: Sequence[Trained], count: int, reasons: dict[str, str]) -> list[Trained]:
+def _best(
+    found: Sequence[Trained], count: int, alike: Callable[[Trained, Trained], bool], why: str, reasons: dict[str, str]
+) -> list[Trained]:
+    """The first so many that save something, one of those that are alike. `why`: not another one like `{}`."""
     kept: list[Trained] = []
     for one in found:
-        cost = _cost(one)
-        alike = next((other for other in kept if abs(_cost(other) - cost) <= ALIKE * cost), None)
+        twin = next((other for other in kept if alike(other, one)), None)
         if one.standing.found and one.standing.found.value >= 1:
             reasons[one.proposal.name] = IDLE
         elif len(kept) == count:
             reasons[one.proposal.name] = f"worse than the {count} that are kept"
-        elif alike:
-            reasons[one.proposal.name] = f"costs about what `{alike.proposal.name}` does, which is better"
+        elif twin:
+            reasons[one.proposal.name] = why.format(twin.proposal.name)
         else:
             kept.append(one)
     return kept
 
 
-def _heads(found: Sequence[Trained], count: int, reasons: dict[str, str]) -> list[Trained]:
-    kept: list[Trained] = []
-    for one in found:
-        same = next((other for other in kept if other.proposal.cut == one.proposal.cut), None)
-        if one.standing.found and one.standing.found.value >= 1:
-            reasons[one.proposal.name] = IDLE
-        elif len(kept) == count:
-            reasons[one.proposal.name] = f"worse than the {count} that are kept"
-        elif same:
-            reasons[one.proposal.name] = f"`{same.proposal.name}` is better at the same cut"
-        else:
-            kept.append(one)
-    return kept
+def _cost_alike(kept: Trained, one: Trained) -> bool:
+    return abs(_cost(kept) - _cost(one)) <= ALIKE * _cost(one)
+
+
+def _same_cut(kept: Trained, one: Trained) -> bool:
+    return kept.proposal.cut == one.proposal.cut
 
 
 def _cost(one: Trained) -> int:

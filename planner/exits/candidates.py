@@ -51,6 +51,11 @@ class Candidate:
     def name(self) -> str:
         return self.stage.name
 
+    @property
+    def numbers(self) -> Ints:
+        """Which of its classes mean an answer, as of `class_numbers`."""
+        return class_numbers(self.answers, self.network.layers[-1].out_shape.channels)
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -316,8 +321,7 @@ def _groups(candidates: Candidates, one: Candidate, classes: npt.NDArray[np.int3
     """The group of each image, given its class, and how many there are; None where a stage has one threshold."""
     if not candidates.spec.choice.per_class:
         return None, 0
-    numbers = class_numbers(one.answers, one.network.layers[-1].out_shape.channels)
-    return numbers[classes], int(numbers.max()) + 1
+    return one.numbers[classes], int(one.numbers.max()) + 1
 
 
 def _answers(

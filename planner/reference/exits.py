@@ -32,6 +32,17 @@ def class_numbers(answers: Sequence[int], classes: int) -> npt.NDArray[np.int64]
     return np.where(meant != NO_ANSWER, np.cumsum(meant != NO_ANSWER) - 1, NO_ANSWER)
 
 
+def numbers_of_classes(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:
+    """`class_numbers` of a stage of a chain whose result is logits."""
+    return class_numbers(stage.answers, chain.producers[stage.result].layer.out_shape.channels)
+
+
+def meant_classes(chain: Chain, stage: ExitStage) -> list[int]:
+    """Classes of a stage that mean an answer, in the order of their numbers."""
+    found: list[int] = np.flatnonzero(numbers_of_classes(chain, stage) != NO_ANSWER).tolist()
+    return found
+
+
 def by_class(threshold: Threshold, numbers: npt.NDArray[np.int64]) -> Threshold:
     """Thresholds of all classes from those of the classes that mean an answer; one for all stays as it is."""
     if isinstance(threshold, int):
