@@ -48,11 +48,6 @@ static void set_clock(uint32_t source, uint32_t divider)
 static uint32_t clock_source;
 static uint32_t clock_divider; /* as offramp_header_t has it */
 
-static uint32_t divider_of(uint32_t dividers, bool runs)
-{
-    return (runs ? dividers : dividers ^ (dividers >> 8)) & 0xFFu;
-}
-
 static void start_source(uint32_t source)
 {
     if (source == OFFRAMP_PLL_SOURCE) {
@@ -77,12 +72,12 @@ static void select_clock(uint32_t source, uint32_t divider)
         for (uint32_t i = 0u; (i < CLOCK_LOOKS) && ((offramp_reg_read(PLL_CONTROL) & PLL_READY) == 0u); i++) {
         }
     }
-    set_clock(source, divider_of(divider, false));
+    set_clock(source, offramp_divider(divider, false));
 }
 
 void offramp_port_run(bool runs)
 {
-    set_clock(clock_source, divider_of(clock_divider, runs));
+    set_clock(clock_source, offramp_divider(clock_divider, runs));
 }
 
 static void stop_source(void)

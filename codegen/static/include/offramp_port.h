@@ -60,6 +60,11 @@ void offramp_port_clock(bool on);
 /* The clock's divider for a stage that runs, or for none, where the two may differ. */
 #if OFFRAMP_PLL
 void offramp_port_run(bool runs);
+
+static inline uint32_t offramp_divider(uint32_t dividers, bool runs)
+{
+    return (runs ? dividers : dividers ^ (dividers >> 8)) & 0xFFu;
+}
 #else
 static inline void offramp_port_run(bool runs)
 {

@@ -14,19 +14,6 @@ static void set_count(const offramp_probe_stage_t *counts, uint32_t value)
     }
 }
 
-/* The registers of the model's first stage, by the writes that inferences use. */
-static void configure_first_stage(const offramp_model_t *model, const offramp_stage_t *first)
-{
-    if (offramp_runtime.record == model) {
-        offramp_apply(&offramp_runtime.current->restore);
-    } else {
-        offramp_enter_model(model, first);
-    }
-    offramp_runtime.record = model;
-    offramp_runtime.current = first;
-    offramp_runtime.stage = 0u;
-}
-
 static bool is_done(const offramp_stage_t *stage)
 {
     return (offramp_reg_read(stage->done_address) & offramp_runtime.header->done) != 0u;
@@ -84,7 +71,7 @@ static offramp_status_t run_part(const offramp_model_t *model, const offramp_pro
 static offramp_status_t run_stages(const offramp_model_t *model, const offramp_probe_layer_t *layer,
                                    const offramp_piece_t *input)
 {
-    configure_first_stage(model, offramp_stage(offramp_runtime.header, layer->model, 0u));
+    offramp_to_first_stage(model, offramp_stage(offramp_runtime.header, layer->model, 0u));
     offramp_status_t status = run_part(model, layer, input);
     while ((status == OFFRAMP_OK) && (offramp_runtime.stage < layer->stage)) {
         offramp_apply(&offramp_runtime.current->advance);

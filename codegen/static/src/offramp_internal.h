@@ -91,6 +91,10 @@ void offramp_load_contents(const offramp_contents_t *contents, bool keep_weights
 
 /* Writes all registers of a model for one of its stages, and what others have overwritten of its weights and biases. */
 void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage);
+
+/* The registers of a model's first stage, by the shortest way there is. */
+void offramp_to_first_stage(const offramp_model_t *model, const offramp_stage_t *first);
+
 #if OFFRAMP_KEEPS_REGISTERS
 /* The registers of all models that entering one does not write. */
 void offramp_load_registers(void);

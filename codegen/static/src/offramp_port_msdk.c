@@ -39,11 +39,6 @@ static uint32_t clock_source;
 static uint32_t clock_divider; /* as offramp_header_t has it */
 static bool pll_started;       /* here, not by the application */
 
-static uint32_t divider_of(uint32_t dividers, bool runs)
-{
-    return (runs ? dividers : dividers ^ (dividers >> 8)) & 0xFFu;
-}
-
 /* Early, because it takes a while; see await_source. */
 static void start_source(uint32_t source)
 {
@@ -80,12 +75,12 @@ static void select_clock(uint32_t source, uint32_t divider)
     clock_source = source;
     clock_divider = divider;
     await_source(source);
-    set_accelerator_clock(source, divider_of(divider, false));
+    set_accelerator_clock(source, offramp_divider(divider, false));
 }
 
 void offramp_port_run(bool runs)
 {
-    set_accelerator_clock(clock_source, divider_of(clock_divider, runs));
+    set_accelerator_clock(clock_source, offramp_divider(clock_divider, runs));
 }
 
 static void stop_source(void)

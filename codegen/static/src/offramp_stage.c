@@ -131,8 +131,7 @@ static offramp_status_t start(void)
     return status;
 }
 
-/* The registers of the model's first stage, by the shortest way there is. */
-static void configure(const offramp_model_t *model, const offramp_stage_t *first)
+void offramp_to_first_stage(const offramp_model_t *model, const offramp_stage_t *first)
 {
     if (offramp_runtime.record == model) {
         offramp_apply(&offramp_runtime.current->restore);
@@ -176,7 +175,7 @@ static offramp_status_t begin(uint32_t number, const offramp_model_t *model, con
         offramp_runtime.statistics.begun++;
         offramp_runtime.begun_at = begun_at;
         offramp_runtime.answered = false;
-        configure(model, offramp_stage(offramp_runtime.header, number, 0u));
+        offramp_to_first_stage(model, offramp_stage(offramp_runtime.header, number, 0u));
         offramp_runtime.forced = offramp_runtime.image->forced[number];
         offramp_runtime.input_model = through_fifo(model) ? model : NULL;
         status = start();
