@@ -7,7 +7,7 @@ mistake of their source, and nothing runs; the report keeps it apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.board.bus import AcceleratorPort, Peripherals
 from offramp.simulator.clock import Clock
 
-QUADRANT = 0x5010_0000  # quadrant 0; the next one 0x40_0000 further
+QUADRANT, NEXT_QUADRANT = 0x5010_0000, 0x40_0000
 DATA = 0x5040_0000
 CTRL, SRAM, LCNT_MAX, TEST, IFRM = (QUADRANT + offset for offset in (0x0, 0x4, 0x8, 0xC, 0x990))
 FIFO_CTRL, FIFO_STAT, FIFO_PORT, AON = 0x5000_0000, 0x5000_0004, 0x5000_0008, 0x5000_1000
@@ -109,9 +109,13 @@ def _ends(bits: str) -> tuple[int, int]:
 
 def switches(device: Device) -> bool:
     """A start with a switch that the model does not know is refused, by the switch's name."""
+    return refuses(device, CTRL, REFUSED_SWITCHES)
+
+
+def refuses(device: Device, ctrl: int, names: Mapping[int, str]) -> bool:
+    """Whether a start is, with each of some bits of a control register set."""
     return all(
-        f"CTRL.{name} is 1;" in refusal(Accelerator(device), CTRL, CLOCK | 1 | 1 << bit)
-        for bit, name in REFUSED_SWITCHES.items()
+        f"CTRL.{name} is 1;" in refusal(Accelerator(device), ctrl, CLOCK | 1 | 1 << bit) for bit, name in names.items()
     )
 
 
@@ -182,7 +186,7 @@ def both_activations(device: Device) -> bool:
     machine.write(machine.switching.configure(0))
     machine.stage = 0
     for quadrant in machine.programs[0].quadrants:
-        control = QUADRANT + 0x40_0000 * quadrant + 0x590 + 4  # LCTRL0 of layer 1
+        control = QUADRANT + NEXT_QUADRANT * quadrant + 0x590 + 4  # LCTRL0 of layer 1
         machine.accelerator.write(control, machine.accelerator.read(control) | 1 << 9)
     machine.run_stage(0)
     return bool(np.array_equal(machine.read(placed.requirements.chain.slots[-1].writes), expected))
@@ -206,42 +210,52 @@ def weights_off(device: Device) -> bool:
 
 def power(device: Device) -> bool:
     """The power-up of generated code (izer cnn_enable) gives access to the quadrants that it names and no others."""
+    return gives_access(device, [DATA + NEXT_QUADRANT * quadrant for quadrant in range(4)])
+
+
+def gives_access(device: Device, data: Sequence[int]) -> bool:
+    """The same, with an address of the data memory of each quadrant."""
     for used in range(16):
-        accelerator = Accelerator(device)
-        clock = Clock(device)
-        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, clock), lambda text: None, clock)
-        sequence = ((0xC, 0xF), (0x4, used), (0x0, used), (0x8, ~used & 0xF), (0xC, 0))
-        for offset, value in sequence:
-            peripherals.write(GCFR + offset, 4, value)
-        if [_accessible(accelerator, quadrant) for quadrant in range(4)] != [bool(used >> q & 1) for q in range(4)]:
+        accelerator, control = _board(device)
+        for offset, value in ((0xC, 0xF), (0x4, used), (0x0, used), (0x8, ~used & 0xF), (0xC, 0)):
+            control(offset, value)
+        if [not refusal(accelerator, address, 1) for address in data] != [bool(used >> q & 1) for q in range(4)]:
             return False
     return True
 
 
 def reset(device: Device) -> bool:
     """A pulse of GCFR.reg3 clears the registers of the quadrants that it names, one bit each."""
+    return clears(device, [LCNT_MAX + NEXT_QUADRANT * quadrant for quadrant in range(4)], 0x1F)
+
+
+def clears(device: Device, registers: Sequence[int], word: int) -> bool:
+    """The same, with the address of a register of each quadrant that holds a word."""
     for quadrant in range(4):
-        accelerator = Accelerator(device)
-        clock = Clock(device)
-        peripherals = Peripherals(device, AcceleratorPort(accelerator, device, clock), lambda text: None, clock)
+        accelerator, control = _board(device)
         for offset, value in ((0x0, 0xF), (0x8, 0)):
-            peripherals.write(GCFR + offset, 4, value)
-        for other in range(4):
-            accelerator.write(LCNT_MAX + 0x40_0000 * other, 0x1F)
+            control(offset, value)
+        for address in registers:
+            accelerator.write(address, word)
         for value in (1 << quadrant, 0):
-            peripherals.write(GCFR + 0xC, 4, value)
-        left = [accelerator.read(LCNT_MAX + 0x40_0000 * other) for other in range(4)]
-        if left != [0 if other == quadrant else 0x1F for other in range(4)]:
+            control(0xC, value)
+        left = [accelerator.read(address) for address in registers]
+        if left != [0 if other == quadrant else word for other in range(4)]:
             return False
     return True
 
 
-def _accessible(accelerator: Accelerator, quadrant: int) -> bool:
-    try:
-        accelerator.write_block(np.array([DATA + 0x40_0000 * quadrant], np.uint32), np.array([1], np.uint32))
-    except OfframpError:
-        return False
-    return True
+def _board(device: Device) -> tuple[Accelerator, Callable[[int, int], None]]:
+    """An accelerator, and what writes to the GCFR registers that control it: an offset and a word."""
+    accelerator, clock = Accelerator(device), Clock(device)
+    peripherals = Peripherals(device, AcceleratorPort(accelerator, device, clock), lambda text: None, clock)
+
+    def control(offset: int, value: int) -> None:
+        if offset == 0x8:  # isolation, which ends 10 ms after the load switches where a device has some
+            clock.pass_cycles(clock.core_hz // 100)
+        peripherals.write(GCFR + offset, 4, value)
+
+    return accelerator, control
 
 
 PROGRAMS = {

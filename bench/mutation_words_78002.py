@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from bench.mutation_tables_78002 import CTRL, DATA, LAYER, LCNT_MAX, NEXT_QUADRANT, QUADRANT, SNOOP, STREAM, TEST
-from bench.mutation_words import AON, GCFR, fifo, layer_bits, refusal
+from bench.mutation_words import AON, clears, fifo, gives_access, layer_bits, refusal, refuses
 from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.simulator.accelerator import Accelerator
-from offramp.simulator.board.bus import AcceleratorPort, Peripherals
-from offramp.simulator.clock import Clock
 
 WEIGHTS = QUADRANT + 0x40_0000
 RUNNING = 1 << 3 | 1  # CTRL: clock and enable
@@ -23,11 +19,8 @@ REFUSED_SWITCHES = {16: "mlat_load", 21: "simple_1bit", 22: "fast_fifo", 23: "fi
 
 
 def switches(device: Device) -> bool:
-    """A start with a switch that the model does not know is refused, by the switch's name."""
-    return all(
-        f"CTRL.{name} is 1;" in refusal(Accelerator(device), CTRL, RUNNING | 1 << bit)
-        for bit, name in REFUSED_SWITCHES.items()
-    )
+    """As on the MAX78000: switches that are refused."""
+    return refuses(device, CTRL, REFUSED_SWITCHES)
 
 
 def layer_switches(device: Device) -> bool:
@@ -192,47 +185,13 @@ def weights_off(device: Device) -> bool:
 
 
 def power(device: Device) -> bool:
-    """The power-up of generated code (izer cnn_enable) gives access to the quadrants that it names and no others."""
-    for used in range(16):
-        accelerator, peripherals, clock = _board(device)
-        _write_gcfr(peripherals, clock, ((0xC, 0xF), (0x4, used), (0x0, used), (0x8, ~used & 0xF), (0xC, 0)))
-        addresses = [DATA + NEXT_QUADRANT * quadrant for quadrant in range(4)]
-        found = [not refusal(accelerator, address, 1) for address in addresses]
-        if found != [bool(used >> quadrant & 1) for quadrant in range(4)]:
-            return False
-    return True
+    """As on the MAX78000: the quadrants that a power-up gives access to."""
+    return gives_access(device, [DATA + NEXT_QUADRANT * quadrant for quadrant in range(4)])
 
 
 def reset(device: Device) -> bool:
-    """A pulse of GCFR.reg3 clears the registers of the quadrants that it names, one bit each."""
-    for quadrant in range(4):
-        accelerator, peripherals, clock = _board(device)
-        _write_gcfr(peripherals, clock, ((0x0, 0xF), (0x8, 0)))
-        for other in range(4):
-            accelerator.write(LCNT_MAX + NEXT_QUADRANT * other, 0x4A59)
-        for value in (1 << quadrant, 0):
-            peripherals.write(GCFR + 0xC, 4, value)
-        left = [accelerator.read(LCNT_MAX + NEXT_QUADRANT * other) for other in range(4)]
-        if left != [0 if other == quadrant else 0x4A59 for other in range(4)]:
-            return False
-    return True
-
-
-def _board(device: Device) -> tuple[Accelerator, Peripherals, Clock]:
-    accelerator, clock = Accelerator(device), Clock(device)
-    return (
-        accelerator,
-        Peripherals(device, AcceleratorPort(accelerator, device, clock), lambda text: None, clock),
-        clock,
-    )
-
-
-def _write_gcfr(peripherals: Peripherals, clock: Clock, writes: Sequence[tuple[int, int]]) -> None:
-    """With the 10 ms that load switches need before isolation ends."""
-    for offset, value in writes:
-        if offset == 0x8:
-            clock.pass_cycles(clock.core_hz // 100)
-        peripherals.write(GCFR + offset, 4, value)
+    """As on the MAX78000: the quadrants whose registers a reset clears."""
+    return clears(device, [LCNT_MAX + NEXT_QUADRANT * quadrant for quadrant in range(4)], 0x4A59)
 
 
 def _readable(accelerator: Accelerator, address: int) -> bool:
