@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.helpers import checkpoints
-from tests.helpers.specs import DATA
+from tests.helpers.specs import DATA, write_random_sets
 
 SHAPE = (16, 6, 6)
 CLASSES = 3
@@ -43,19 +43,11 @@ def write_large(
     look = "  - {op: conv2d, kernel_size: 1x1, pad: 0, max_pool: 2, pool_stride: 2, activate: ReLU, data_format: HWC}"
     answer = "  - {op: mlp, flatten: true, output_width: 32}"
     write_network(folder, "head", [look, answer], [(8, 16, 1, 1), (CLASSES, 8 * 9)])
-    write_random_sets(folder, IMAGES, SHAPE, CLASSES)
+    write_random_sets(folder, IMAGES, SHAPE, CLASSES, seed=7)
     path = folder / "spec.yaml"
     stages = STAGES % (f", threshold: {threshold}" if threshold is not None else "")
     path.write_text(f"{SPEC}{DATA}{keys}{stages}  - {{network: large}}\n")
     return path
-
-
-def write_random_sets(folder: Path, images: int, shape: tuple[int, ...], classes: int) -> None:
-    """Test and calibration data: noise, and labels that mean nothing."""
-    rng = np.random.default_rng(7)
-    for name in ("test", "calibration"):
-        x = rng.integers(-128, 128, (images, *shape)).astype(np.int8)
-        np.savez(folder / f"{name}.npz", x=x, y=rng.integers(0, classes, images))
 
 
 def write_network(folder: Path, name: str, lines: list[str], shapes: list[tuple[int, ...]]) -> None:

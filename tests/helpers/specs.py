@@ -211,10 +211,15 @@ def write_files(folder: Path, family: Family = TINY) -> None:
     """All networks of a family, and the data sets `test` and `calibration`, without an image in common."""
     for seed, (name, network) in enumerate(family.networks.items()):
         write_network(folder, name, network.layers, network.weights, seed, network.buffers)
-    rng = np.random.default_rng(9)
+    write_random_sets(folder, family.images, family.shape, family.classes, seed=9)
+
+
+def write_random_sets(folder: Path, images: int, shape: tuple[int, ...], classes: int, seed: int) -> None:
+    """The data sets `test` and `calibration`: noise, no image in common, and labels that mean nothing."""
+    rng = np.random.default_rng(seed)
     for name in ("test", "calibration"):
-        x = rng.integers(-128, 128, (family.images, *family.shape)).astype(np.int8)
-        np.savez(folder / f"{name}.npz", x=x, y=rng.integers(0, family.classes, family.images))
+        x = rng.integers(-128, 128, (images, *shape)).astype(np.int8)
+        np.savez(folder / f"{name}.npz", x=x, y=rng.integers(0, classes, images))
 
 
 def write_spec(folder: Path, text: str = FRONT, family: Family = TINY) -> Path:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from tests.helpers.specs import DATA, TINY, write_spec
+from tests.helpers.specs import DATA, TINY, write_random_sets, write_spec
 
 CALIBRATE = "calibrate: {data: calibration, accuracy_drop: 30, risk: {delta: 0.1}}\n"
 # Names that would break a page or a YAML file that does not escape them.
@@ -30,8 +28,5 @@ def three_stages(folder: Path, images: int = 300, per_class: bool = False) -> Pa
         del networks["head"]
     text = TINY.spec(stages, **networks).replace(DATA, f"{DATA}{_LABELS}{CALIBRATE}")
     path = write_spec(folder, text)
-    rng = np.random.default_rng(3)
-    for name in ("test", "calibration"):
-        x = rng.integers(-128, 128, (images, *TINY.shape)).astype(np.int8)
-        np.savez(folder / f"{name}.npz", x=x, y=rng.integers(0, TINY.classes, images))
+    write_random_sets(folder, images, TINY.shape, TINY.classes, seed=3)
     return path

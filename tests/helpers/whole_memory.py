@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.helpers.large import write_network, write_random_sets
-from tests.helpers.specs import DATA
+from tests.helpers.large import write_network
+from tests.helpers.specs import DATA, write_random_sets
 
 SHAPE = (64, 4, 4)
 CLASSES = 3
@@ -38,7 +38,7 @@ def write_whole(folder: Path, keys: str) -> Path:
     look = "  - {op: conv2d, kernel_size: 1x1, pad: 0, max_pool: 2, pool_stride: 2, activate: ReLU, data_format: HWC}"
     head = "  - {op: mlp, flatten: true, output_width: 32}"
     write_network(folder, "head", [look, head], [(8, 64, 1, 1), (CLASSES, 8 * 4)])
-    write_random_sets(folder, IMAGES, SHAPE, CLASSES)
+    write_random_sets(folder, IMAGES, SHAPE, CLASSES, seed=7)
     path = folder / "spec.yaml"
     path.write_text(f"{SPEC}{DATA}{keys}{STAGES}")
     return path

@@ -28,7 +28,7 @@ from offramp.simulator.board.session import Session
 from offramp.simulator.clock import Clock
 from offramp.simulator.lenient import LenientAccelerator
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import write_network
+from tests.helpers.specs import write_network, write_random_sets
 
 IMAGES = 60
 LOOK = "  - {op: conv2d, pad: 1, activate: ReLU, max_pool: 2, pool_stride: 2, data_format: HWC}\n"
@@ -46,10 +46,7 @@ def write_gate(folder: Path, stages: str, more: str = "", answers: int = 4, word
     more_layers = LOOK + 2 * "  - {op: conv2d, pad: 1, activate: ReLU}\n" + logits().removeprefix(LOOK)
     write_network(folder, "words", more_layers, ((8, 2, 3, 3), (48, 8, 3, 3), (48, 48, 3, 3), (3, 768)), seed=2)
     write_network(folder, "map", MAP, ((8, 2, 3, 3), (5, 8, 3, 3)), seed=3)
-    rng = np.random.default_rng(4)
-    for name in ("test", "calibration"):
-        x = rng.integers(-128, 128, (IMAGES, 2, 8, 8)).astype(np.int8)
-        np.savez(folder / f"{name}.npz", x=x, y=rng.integers(0, answers, IMAGES))
+    write_random_sets(folder, IMAGES, (2, 8, 8), answers, seed=4)
     networks = f"""\
 offramp: 1
 name: gated
