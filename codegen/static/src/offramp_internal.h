@@ -93,7 +93,17 @@ void offramp_load_contents(const offramp_contents_t *contents, bool keep_weights
 void offramp_enter_model(const offramp_model_t *model, const offramp_stage_t *stage);
 
 /* The registers of a model's first stage, by the shortest way there is. */
-void offramp_to_first_stage(const offramp_model_t *model, const offramp_stage_t *first);
+static inline void offramp_to_first_stage(const offramp_model_t *model, const offramp_stage_t *first)
+{
+    if (offramp_runtime.record == model) {
+        offramp_apply(&offramp_runtime.current->restore);
+    } else {
+        offramp_enter_model(model, first);
+    }
+    offramp_runtime.record = model;
+    offramp_runtime.current = first;
+    offramp_runtime.stage = 0u;
+}
 
 #if OFFRAMP_KEEPS_REGISTERS
 /* The registers of all models that entering one does not write. */

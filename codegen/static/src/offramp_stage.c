@@ -131,18 +131,6 @@ static offramp_status_t start(void)
     return status;
 }
 
-void offramp_to_first_stage(const offramp_model_t *model, const offramp_stage_t *first)
-{
-    if (offramp_runtime.record == model) {
-        offramp_apply(&offramp_runtime.current->restore);
-    } else {
-        offramp_enter_model(model, first);
-    }
-    offramp_runtime.record = model;
-    offramp_runtime.current = first;
-    offramp_runtime.stage = 0u;
-}
-
 /* `whole`: nothing can follow while the stages run. */
 static offramp_status_t take_input(const offramp_model_t *model, const offramp_piece_t *input, bool whole)
 {
