@@ -262,9 +262,9 @@ def _exit(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
         yield f"{what}: a measure, but another segment goes on from its result"
     if not 2 <= stage.result.shape[0] <= MAX_CLASSES or stage.result.shape[1:] != (1, 1):
         yield f"{what}: a result {stage.result.shape}; logits of 2..{MAX_CLASSES} classes, a single pixel, are expected"
-    if rule.measure not in (*MEASURES, HARDWARE):
+    if rule.measure not in (*MEASURES, *HARDWARE):
         yield f"{what}: measure `{rule.measure}`; one of {', '.join(MEASURES)} is expected"
-    if (rule.measure == HARDWARE) != (stage.hit is not None):
+    if rule.hardware != (stage.hit is not None):
         yield f"{what}: measure `{rule.measure}`; a hardware exit, and no other, has that and a count of matches"
     given = [one for one in (rule.threshold, *rule.by_class) if one is not None]
     if bool(given) == last or (rule.threshold is not None and rule.by_class):
@@ -281,7 +281,7 @@ def _exit(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
 def _answers(stage: StageCode, model: Model, last: bool) -> Iterator[str]:
     """What classes mean."""
     what = f"stage {stage.name}"
-    classes = stage.result.values if stage.exit else 1
+    classes = stage.exit.classes(stage.result.values) if stage.exit else 1
     if not stage.answers and classes != model.answers:
         yield f"{what}: {classes} classes, which are the answers, of which there are {model.answers}"
     if stage.answers and len(stage.answers) != classes:

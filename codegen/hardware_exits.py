@@ -1,4 +1,4 @@
-"""Runs that leave by themselves: a snoop unit watches the logits of a stage, and a match ends the run.
+"""Runs that leave by themselves: a snoop unit watches the logits of a stage, or its gate, and a match ends the run.
 
 The unit compares every word that the stage's last layer writes. With a match the layer's link is taken, to a slot that
 changes nothing and stops; without one the next stage follows (izer tests/test-snoop*.yaml, cases skip and noskip). All
@@ -18,6 +18,7 @@ from offramp.configs.errors import Diagnostic, InputError
 from offramp.planner.allocation.place import Placed
 from offramp.planner.allocation.requirements import EXIT_WORD
 from offramp.planner.ir.chain import Segment
+from offramp.planner.ir.measure import LARGEST_LOGIT
 
 UNITS = ("SNOOP1", "SNOOP2")
 LARGEST = (1 << 31) - 1  # of logits, whether they are compared with a sign or not
@@ -104,11 +105,13 @@ def _stop_registers(placed: Placed) -> dict[str, Fields]:
 
 
 def _unit(placed: Placed, segment: Segment, position: int) -> dict[str, Fields]:
-    """Registers of the unit that watches the segment's logits. InputError if it cannot see them all."""
+    """Registers of the unit that watches the segment's logits, or its gate only. InputError if it cannot see them
+    all."""
     device, rule = placed.requirements.device, segment.exit
     assert rule is not None
+    places = tensor_layout(placed, segment.result).places
     pointers = []
-    for address in tensor_layout(placed, segment.result).places:
+    for address in places if rule.measure == LARGEST_LOGIT else places[-1:]:
         place = device.locate(address)
         assert place is not None
         instance = place.quadrant * device.geometry.instances_per_quadrant + place.unit

@@ -38,7 +38,7 @@ from offramp.planner.ir.chain import ExitRule
 from offramp.planner.ir.measure import Measure
 
 MAGIC, FORMAT = 0x3152464F, 1  # "OFR1"
-MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2, "largest_logit": 3}
+MEASURE_CODES: Mapping[Measure, int] = {"margin": 0, "max_probability": 1, "entropy": 2, "largest_logit": 3, "gate": 4}
 NO_MEASURE = 0xFFFFFFFF
 NO_ANSWER = 0xFFFFFFFF  # in the image; in our tables it is -1
 BY_CLASS = 0xFFFFFFFE  # in the place of a stage's threshold

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from offramp.planner.chain.answers import class_labels
+from offramp.planner.ir.measure import GATE, HARDWARE
 from offramp.planner.plan import Plan
 from offramp.planner.reference.exits import meant_classes
 from offramp.planner.spec.spec import AnswersSpec, HeadSpec, StageSpec
@@ -61,9 +62,16 @@ def _stage(plan: Plan, index: int, sliders: Sequence[int]) -> dict[str, Any]:
     if one.answers:
         found["answers"] = _answers(one.answers)
     if index < len(plan.spec.stages) - 1:
-        rule: dict[str, Any] = {"confidence": one.exit.measure, "threshold": _threshold(plan, one, index, sliders)}
-        found["exit"] = rule | ({"temperature": one.exit.temperature} if one.exit.temperature != 1 else {})
+        found["exit"] = _exit(one, _threshold(plan, one, index, sliders))
     return found
+
+
+def _exit(one: StageSpec, threshold: object) -> dict[str, Any]:
+    measure = one.exit.measure
+    if measure in HARDWARE:
+        return {"hardware": {"at_least": threshold} | ({"gate": True} if measure == GATE else {})}
+    rule = {"confidence": measure, "threshold": threshold}
+    return rule | ({"temperature": one.exit.temperature} if one.exit.temperature != 1 else {})
 
 
 def _threshold(plan: Plan, one: StageSpec, index: int, sliders: Sequence[int]) -> object:

@@ -117,17 +117,19 @@ class Builder:
         failed = next((one.cost.reason for one in single if one.cost.reason), "")
         if failed:
             return Cost(early, {}, failed)
+        hardware = [self.setting.candidates.entries[one].hardware for one in early]
         costs, more = {}, {}
         for key, first in single[0].budgets.items():
             budgets = [one.budgets[key] for one in single]
-            # Of each stage its start and check; of the last one those it has after the last candidate.
-            around = [(budget.starts[0].amount, budget.checks[0].amount) for budget in budgets]
-            around.append((budgets[-1].starts[-1].amount, budgets[-1].checks[-1].amount))
+            looks = _looks([one.checks[key] for one in single], hardware[0])
+            # Of each stage its start, which there is none of behind a hardware exit, and check; of the last one those
+            # it has after the last candidate.
+            starts = [0 if on else one.starts[0].amount for one, on in zip(budgets, (False, *hardware), strict=False)]
+            starts.append(budgets[-1].starts[-1].amount)
+            around = list(zip(starts, map(min, zip(*looks, strict=True)), strict=True))
             stages = [own + sum(more) for own, more in zip(self._stages(early, key), around, strict=True)]
             costs[key] = tuple(first.loads[0].amount + total for total in accumulate(stages))
-            checks = [one.checks[key] for one in single]
-            last = zip(*checks, strict=True)  # by measure: of each candidate's chain
-            more[key] = _more(tuple((*(one[0] for one in own), own[-1][-1]) for own in last))
+            more[key] = _more(looks)
         return Cost(early, costs, placed=False, more=more)
 
     def _stages(self, early: Early, quantity: str) -> list[int]:
@@ -171,6 +173,7 @@ def choose_plan(
         choice = choose(spec.choice, profiles, full, builder.costs(), builder.place, tasks)
     except ValueError as error:
         raise InputError(Diagnostic(spec.choice.where, str(error))) from error
+    choice = replace(choice, candidates=(*choice.candidates, *candidates.unfit))
     plan, lowered = _plan(choice, candidates, builder.built, compared)
     assert plan.calibration is not None
     calibration = replace(plan.calibration, accuracy_drop=spec.choice.accuracy_drop, warnings=data_warnings(data))
@@ -181,7 +184,8 @@ def _judged(spec: AutoSpec, choice: Choice, profiles: Sequence[CandidateProfile]
     """The chosen stages, with the measures that were chosen."""
     by_name = {one.candidate.name: one for one in profiles}
     early = [by_name[name] for name in choice.chosen.stages[:-1]]
-    measures = [spec.choice.measures.index(one) for one in choice.chosen.measures]
+    rules = [[rule.measure for rule in one.candidate.rules] for one in early]
+    measures = [own.index(one) for own, one in zip(rules, choice.chosen.measures, strict=True)]
     confidence = [one.confidence[measure] for one, measure in zip(early, measures, strict=True)]
     shape = (len(early), len(full))
     return Judged(
@@ -194,10 +198,14 @@ def _judged(spec: AutoSpec, choice: Choice, profiles: Sequence[CandidateProfile]
 def built_chain(setting: Setting, early: Early) -> Built:
     """A chain of candidates, placed and lowered, with its cost, or with the reason why it cannot be built."""
     candidates, sources, device = setting.candidates, setting.sources, setting.device
-    stages = [candidates.entries[index].stage for index in early]
-    measures = candidates.spec.choice.measures
-    # Which of them are chosen is open; what lies where does not depend on it.
-    specs = [chosen_spec(candidates.spec, stages, (one,) * len(stages)) for one in measures]
+    entries = [candidates.entries[index] for index in early]
+    stages = [one.stage for one in entries]
+    # Which measures of the core are chosen is open; what lies where does not depend on it.
+    choices = [
+        [one.rules[min(number, len(one.rules) - 1)].measure for one in entries]
+        for number in range(max((len(one.rules) for one in entries), default=1))
+    ]
+    specs = [chosen_spec(candidates.spec, stages, one) for one in choices]
     spec = specs[0]
     # What would fit instead is searched only where it says most: for chains of one candidate.
     alternatives = freed_processors(spec, sources, device) if len(early) <= 1 and setting.suggests else ()
@@ -232,6 +240,17 @@ def _in_single_runs(lowered: Lowered, budget: Budget[Cycles]) -> Budget[Cycles]:
         for cost, stage in zip(budget.stages, stages, strict=True)
     )
     return replace(budget, stages=single)
+
+
+def _looks(single: Sequence[Checks], reports_own: bool) -> Checks:
+    """What the looks of a chain cost at least, from those of the chains with one of its candidates each: main's after
+    the last one, or, with `reports_own`, whatever the measures of others, after the first one if that is less."""
+    found = []
+    for number in range(max(map(len, single))):
+        rows = [own[min(number, len(own) - 1)] for own in single]
+        last = min(rows[0][-1], *(row[-1] for row in single[-1])) if reports_own else rows[-1][-1]
+        found.append((*(row[0] for row in rows), last))
+    return tuple(found)
 
 
 def _more(checks: Checks) -> ByMeasure:
@@ -279,4 +298,6 @@ def _plan(
         against=choice.against,
     )
     placed = placed.with_chain(chain)
-    return Plan(spec, placed, compared, calibrated.record(), choice.record()), replace(lowered, placed=placed)
+    hardware = any(entry.hardware for entry in entries)  # thresholds are in registers
+    lowered = lower(placed) if hardware else replace(lowered, placed=placed)
+    return Plan(spec, placed, compared, calibrated.record(), choice.record()), lowered

@@ -14,7 +14,7 @@ from offramp.planner.exits.frontier import NEVER, Ints, to_scores
 from offramp.planner.ir.chain import Chain
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import numbers_of_classes, right_answers
+from offramp.planner.reference.exits import groups_met, right_answers
 from offramp.planner.reference.profile import profile_answers
 from offramp.planner.spec.dataset import DataSet
 from offramp.planner.spec.reader import load_spec
@@ -51,10 +51,10 @@ def judge(
 ) -> Judged:
     """All of them (stages, N). Thresholds must be known."""
     early = chain.exits[:-1]
-    groups = []
-    for stage, own in zip(early, classes, strict=False):
-        numbers = numbers_of_classes(chain, stage)[own]
-        groups.append(numbers if stage.rule.by_class else np.minimum(numbers, 0))
+    groups = [
+        groups_met(chain, stage, own, sure, bool(stage.rule.by_class))
+        for stage, own, sure in zip(early, classes, confidence, strict=False)
+    ]
     images = right.shape[1]
     return Judged(confidence[: len(early)], np.array(groups, np.int64).reshape(len(early), images), right)
 

@@ -24,9 +24,8 @@ from offramp.planner.exits.calibrate import Calibrated, StageProfile, calibrate
 from offramp.planner.hardware.cycles import Cycles
 from offramp.planner.hardware.energy import Energy
 from offramp.planner.ir.chain import Chain, with_threshold
-from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.plan import Plan
-from offramp.planner.reference.exits import by_class, numbers_of_classes, right_answers
+from offramp.planner.reference.exits import by_class, groups_met, meant_classes, numbers_of_classes, right_answers
 from offramp.planner.reference.profile import Answers, profile_answers
 from offramp.planner.rules.check import check_chain, check_network
 from offramp.planner.spec.clocks import with_clocks
@@ -132,12 +131,9 @@ def _profile(
     if index == len(made.chain.exits) - 1:
         return StageProfile("margin", confidence, correct, cycles)
     assert isinstance(made.plan.spec, ManualSpec)
-    meaning = numbers_of_classes(made.chain, stage)
     per_class = made.plan.spec.stages[index].exit.per_class
-    group = meaning[classes] if per_class else np.minimum(meaning[classes], 0)
-    if stage.rule.hardware:
-        group = np.where(confidence > 0, group, NO_ANSWER)  # its threshold is above 0
-    groups = int(meaning.max()) + 1 if per_class else 0
+    group = groups_met(made.chain, stage, classes, confidence, per_class)
+    groups = len(meant_classes(made.chain, stage)) if per_class else 0
     return StageProfile(stage.rule.measure, confidence, correct, cycles, group, groups)
 
 

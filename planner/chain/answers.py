@@ -36,7 +36,7 @@ def answers_of(spec: ManualSpec, stage: StageSpec, final: Layer) -> tuple[int, .
         hint = "one answer that it always gives (`answers: NAME`) is expected" if last else "it has no classes"
         message = f"stage `{stage.name}` gives {final.out_shape}, which is none of logits; {hint}"
         raise InputError(Diagnostic(stage.answers.where, message))
-    return _by_class(spec, stage, final.out_shape.channels, last)
+    return _by_class(spec, stage, stage.exit.classes(final.out_shape.channels), last)
 
 
 def thresholds_of(spec: ManualSpec, stage: StageSpec, answers: Sequence[int], classes: int) -> tuple[float, ...]:
@@ -79,10 +79,9 @@ def _same_names(spec: ManualSpec, stage: StageSpec, final: Layer, last: bool) ->
     if unknown:
         found = f"stage `{stage.name}`: no answer is called as its classes {', '.join(unknown)}"
         raise InputError(Diagnostic(stage.where, f"{found}; `answers` says what classes mean"))
-    if not labels and final.out_shape.channels != len(spec.answers):
-        found = (
-            f"stage `{stage.name}` has {final.out_shape.channels} classes, but there are {len(spec.answers)} answers"
-        )
+    classes = stage.exit.classes(final.out_shape.channels)
+    if not labels and classes != len(spec.answers):
+        found = f"stage `{stage.name}` has {classes} classes, but there are {len(spec.answers)} answers"
         raise InputError(Diagnostic(stage.where, f"{found}; `answers` says what classes mean"))
     return tuple(spec.answers.index(label) for label in labels)
 

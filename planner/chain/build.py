@@ -290,7 +290,7 @@ def _stage(spec: ManualSpec, stage: StageSpec, slots: tuple[Slot, ...], branch: 
         result, final = tensor_of(name, head.layers[-1].index), head.layers[-1]
     answers = answers_of(spec, stage, final)
     rule = _exit_of(stage, final)
-    by_class = thresholds_of(spec, stage, answers, final.out_shape.channels) if rule else ()
+    by_class = thresholds_of(spec, stage, answers, rule.classes(final.out_shape.channels)) if rule else ()
     if rule and by_class:
         limits = tuple(_threshold(stage.exit, one, rule.fraction_bits) for one in by_class)
         rule = replace(rule, threshold=None, by_class=limits)
@@ -317,7 +317,7 @@ def exit_rule(exits: ExitSpec, final: Layer) -> ExitRule:
     bits = fraction_bits(final)
     try:
         threshold = None if exits.threshold is None else _threshold(exits, exits.threshold, bits)
-        if exits.measure == HARDWARE and threshold == 0:
+        if exits.measure in HARDWARE and threshold == 0:
             raise ValueError(f"`at_least: {exits.threshold:g}` is 0 in units of the logits; it has to be above that")
         return ExitRule(exits.measure, threshold, bits, to_q16(exits.temperature))
     except ValueError as error:

@@ -114,12 +114,13 @@ def _check_result(
     if stage.exit is None and not last:
         message = f"stage `{stage.name}` gives {layer.out_shape}; one logit a class is expected"
         yield Diagnostic(entry.where, message)
-    classes = layer.out_shape.channels
+    classes = stage.exit.classes(layer.out_shape.channels) if stage.exit else 0
     labels = class_labels(spec, entry)
     if stage.exit and labels and entry.answers and len(labels) != classes:
         yield Diagnostic(entry.where, f"stage `{stage.name}` has {classes} classes, but {len(labels)} names for them")
     if stage.exit and not stage.answers and classes != count:
-        found = f"stage `{stage.name}` has {classes} classes, the last stage {count}"
+        gate = " and a gate" if classes < layer.out_shape.channels else ""
+        found = f"stage `{stage.name}` has {classes} classes{gate}, the last stage {count}"
         yield Diagnostic(entry.where, f"{found}; `answers` says what classes mean")
 
 
@@ -149,12 +150,14 @@ def _unsuited(
     """What is wrong with a hardware exit of stage `index`, behind which the next one runs without the core."""
     stage, after = stages[index], stages[index + 1]
     final = next(slot.layer for slot in stage.slots if slot.writes == stage.result)
+    if stage.rule.classes(final.out_shape.channels) < 2:
+        yield f"its result is {final.out_shape}: two classes at least and, behind them, the gate are expected"
     if final.output_width != WORD_BITS:
         yield f"its logits have {final.output_width} bits; `output_width: {WORD_BITS}` is expected"
     if stage.slots[-1].writes != stage.result:
         yield "its logits are not what its last layer writes"
     if NO_ANSWER in stage.answers:
-        yield "some of its classes mean no answer; a snoop unit does not know which class a logit is of"
+        yield "some of its classes mean no answer; a snoop unit does not see which class is the surest"
     if spec.reload:
         yield "with `reload`, weights are written between stages, which takes the core"
     if any(networks[slot.network].fifo for one in (stage, after) for slot in one.slots):

@@ -17,7 +17,7 @@ from offramp.planner.chain.sources import Sources
 from offramp.planner.exits.frontier import NEVER, Bools, Ints, to_scores
 from offramp.planner.exits.own_heads import ends_as_heads
 from offramp.planner.ir.chain import Chain, ExitRule, ExitStage
-from offramp.planner.ir.measure import NO_ANSWER, Measure
+from offramp.planner.ir.measure import HARDWARE, LARGEST_LOGIT, MEASURES, NO_ANSWER, Measure
 from offramp.planner.ir.network import INPUT, Network
 from offramp.planner.reference.confidence import confidence
 from offramp.planner.reference.exits import class_numbers
@@ -54,18 +54,29 @@ class Candidate:
     @property
     def numbers(self) -> Ints:
         """Which of its classes mean an answer, as of `class_numbers`."""
-        return class_numbers(self.answers, self.network.layers[-1].out_shape.channels)
+        return class_numbers(self.answers, self.classes)
+
+    @property
+    def classes(self) -> int:
+        """How many it has."""
+        return self.rules[0].classes(self.network.layers[-1].out_shape.channels)
+
+    @property
+    def hardware(self) -> bool:
+        """Whether the accelerator decides."""
+        return self.rules[0].hardware
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """All candidates, with every head at its cuts, and the main network with its stage, whose answer is the
-    reference."""
+    reference. `unfit`: name and reason of those that cannot be hardware exits."""
 
     spec: AutoSpec
     main: Network
     entries: tuple[Candidate, ...]
     last: ExitStage
+    unfit: tuple[tuple[str, str], ...] = ()
 
     @property
     def rolling(self) -> bool:
@@ -89,16 +100,18 @@ class CandidateProfile:
     def scores(self) -> tuple[Ints, ...]:
         """For each of its rules; of images that cannot leave one that never does."""
         rules = zip(self.candidate.rules, self.confidence, strict=True)
-        found = [to_scores(rule.measure, values) for rule, values in rules]
-        return tuple(one if self.leaves is None else np.where(self.leaves, one, NEVER) for one in found)
+        return tuple(np.where(self.may_leave, to_scores(rule.measure, values), NEVER) for rule, values in rules)
+
+    @property
+    def may_leave(self) -> Bools:
+        """Which images could leave at all, (N,): a threshold of a hardware exit is above 0."""
+        leaves = np.ones(len(self.right), bool) if self.leaves is None else self.leaves
+        return leaves & (self.confidence[0] > 0) if self.candidate.hardware else leaves
 
     @property
     def groups_met(self) -> Ints:
         """Which of the stage's thresholds an image has to meet, (N,); NO_ANSWER where it cannot leave."""
-        if self.group is not None:
-            return self.group
-        leaves = np.ones(len(self.right), bool) if self.leaves is None else self.leaves
-        return np.where(leaves, 0, NO_ANSWER)
+        return np.where(self.may_leave, 0, NO_ANSWER) if self.group is None else self.group
 
     def exits(self) -> tuple[tuple[Ints, ...], ...]:
         """The scores by threshold: of all images, or for each class that means an answer of its own images."""
@@ -113,7 +126,9 @@ class CandidateProfile:
 def chosen_spec(spec: AutoSpec, early: Sequence[StageSpec], measures: Sequence[Measure]) -> ManualSpec:
     """The spec with some candidates as stages, and main last; thresholds are open."""
     choice = spec.choice
-    rule = ExitSpec(choice.where, measures[0] if measures else choice.measures[0], None, 1.0)
+    # As of a spec that names the stages: the last one reports the first one's measure, if that is of the core.
+    reported = next(iter(measures or choice.measures))
+    rule = ExitSpec(choice.where, MEASURES[0] if reported in HARDWARE else reported, None, 1.0)
     stages = [
         replace(stage, exit=replace(stage.exit, measure=measure))
         for stage, measure in zip(early, measures, strict=True)
@@ -145,10 +160,40 @@ def _own_heads(spec: AutoSpec) -> list[HeadSpec]:
 
 def stages_to_choose(spec: AutoSpec, sources: Sources, device: Device) -> tuple[StageSpec, ...]:
     """The candidates, those whose cut is left open at every legal cut that they fit; all networks but main where the
-    spec names none.
+    spec names none. Where the core or the accelerator may decide, each is there twice if both can.
 
     InputError if a network fits nowhere, with the reasons.
     """
+    return _to_choose(spec, sources, device)[0]
+
+
+def _to_choose(
+    spec: AutoSpec, sources: Sources, device: Device
+) -> tuple[tuple[StageSpec, ...], tuple[tuple[str, str], ...]]:
+    """These, and which of them cannot be hardware exits and why."""
+    found = list(_places(spec, sources, device))
+    unfit: dict[str, str] = {}
+    for stage in found[:] if spec.choice.of_core and LARGEST_LOGIT in spec.choice.measures else []:
+        if stage.exit.measure in HARDWARE:
+            continue
+        twin = replace(stage, name=f"{stage.name}-hardware", exit=replace(stage.exit, measure=LARGEST_LOGIT))
+        try:
+            _alone(spec, sources, twin, device)
+        except InputError as error:
+            unfit[twin.name] = "; ".join(one.message for one in error.problems)
+        else:
+            found.append(twin)
+    problems = same_names(spec.choice.main, found)
+    if unfit and not any(one.exit.measure in HARDWARE for one in found):
+        listed = "; ".join(f"`{name}`: {reason}" for name, reason in unfit.items())
+        problems = (*problems, Diagnostic(spec.choice.where, f"no candidate can be a hardware exit: {listed}"))
+    if problems:
+        raise InputError(problems)
+    return tuple(found), tuple(unfit.items())
+
+
+def _places(spec: AutoSpec, sources: Sources, device: Device) -> Sequence[StageSpec]:
+    """Every candidate wherever it fits. InputError as of `stages_to_choose`."""
     choice = spec.choice
     groups = [(candidate,) for candidate in choice.candidates] or _everything(spec, sources, device)
     wanted = any(isinstance(candidate, OpenHeadSpec) for group in groups for candidate in group)
@@ -166,10 +211,9 @@ def stages_to_choose(spec: AutoSpec, sources: Sources, device: Device) -> tuple[
         found += fitting
         if not fitting:
             problems += reasons[0] if len(group) == 1 else [_nowhere(choice.main, group[0], reasons)]
-    problems += same_names(choice.main, found)
     if problems:
         raise InputError(problems)
-    return tuple(found)
+    return found
 
 
 def _everything(spec: AutoSpec, sources: Sources, device: Device) -> list[tuple[StageSpec | OpenHeadSpec, ...]]:
@@ -243,7 +287,7 @@ def _at_cuts(
 
 def load_candidates(spec: AutoSpec, sources: Sources, device: Device) -> Candidates:
     """Load every candidate in a chain of its own with main. InputError with the problems of all of them."""
-    stages = stages_to_choose(spec, sources, device)
+    stages, unfit = _to_choose(spec, sources, device)
     problems: list[Diagnostic] = []
     chains: list[Chain] = []
     for stage in stages:
@@ -254,7 +298,7 @@ def load_candidates(spec: AutoSpec, sources: Sources, device: Device) -> Candida
     if problems:
         raise InputError(problems)
     entries = [_candidate(spec, stage, chain) for stage, chain in zip(stages, chains, strict=True)]
-    return Candidates(spec, chains[0].networks[spec.choice.main], tuple(entries), chains[0].exits[-1])
+    return Candidates(spec, chains[0].networks[spec.choice.main], tuple(entries), chains[0].exits[-1], unfit)
 
 
 def _candidate(spec: AutoSpec, stage: StageSpec, chain: Chain) -> Candidate:
@@ -262,9 +306,8 @@ def _candidate(spec: AutoSpec, stage: StageSpec, chain: Chain) -> Candidate:
     network = chain.networks[part]
     # Of a branch's slots the last one that belongs to main is the layer it is cut after.
     own = [slot.layer.index for slot in chain.stages[0].slots if slot.network == spec.choice.main]
-    rules = tuple(
-        exit_rule(replace(stage.exit, measure=measure), network.layers[-1]) for measure in spec.choice.measures
-    )
+    measures = (stage.exit.measure,) if stage.exit.measure in HARDWARE else spec.choice.of_core
+    rules = tuple(exit_rule(replace(stage.exit, measure=measure), network.layers[-1]) for measure in measures)
     cut = own[-1] if stage.branch else None
     return Candidate(stage, part, network, cut, rules, chain.exits[0].answers)
 
@@ -331,12 +374,15 @@ def _answers(
     and the classes of all, (candidates + 1, N)."""
     logits = _logits(candidates, x)
     meant = [*(one.answers for one in candidates.entries), candidates.last.answers]
-    answers = np.stack([_meant(own, of) for own, of in zip(logits, meant, strict=True)])
+    # Without what is behind them, a gate.
+    early = zip(logits, candidates.entries, strict=False)
+    of_classes = [*(own[:, : one.classes] for own, one in early), logits[-1]]
+    answers = np.stack([_meant(own, of) for own, of in zip(of_classes, meant, strict=True)])
     confidences = [
         np.stack([_confidence(rule, own) for rule in one.rules])
         for one, own in zip(candidates.entries, logits, strict=False)
     ]
-    return answers, confidences, np.stack([own.argmax(axis=1) for own in logits]).astype(np.int32)
+    return answers, confidences, np.stack([own.argmax(axis=1) for own in of_classes]).astype(np.int32)
 
 
 def _meant(logits: npt.NDArray[np.int32], answers: tuple[int, ...]) -> npt.NDArray[np.int32]:

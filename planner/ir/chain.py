@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from offramp.planner.ir.measure import HARDWARE, Measure
+from offramp.planner.ir.measure import GATE, HARDWARE, Measure
 from offramp.planner.ir.network import INPUT, Layer, Network, RollingBuffer
 
 TensorId = str  # "input", "<network>/<layer index>", or of a rolling buffer "<network>:<its name>"
@@ -40,7 +40,11 @@ class ExitRule:
     @property
     def hardware(self) -> bool:
         """Whether the accelerator decides, and goes on by itself with what comes next."""
-        return self.measure == HARDWARE
+        return self.measure in HARDWARE
+
+    def classes(self, outputs: int) -> int:
+        """How many of the outputs of the layer that makes the logits are classes: all but a gate."""
+        return outputs - (self.measure == GATE)
 
 
 @dataclass(frozen=True, eq=False)

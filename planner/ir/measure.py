@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Measure = Literal["margin", "max_probability", "entropy", "largest_logit"]
-HARDWARE: Measure = "largest_logit"  # what the accelerator itself can look at, where it has snoop units
+Measure = Literal["margin", "max_probability", "entropy", "largest_logit", "gate"]
+LARGEST_LOGIT: Measure = "largest_logit"
+GATE: Measure = "gate"  # an output behind those of the classes, which says how sure the others are
+HARDWARE: tuple[Measure, ...] = (LARGEST_LOGIT, GATE)  # of the accelerator itself, where it has snoop units
 NO_ANSWER = -1  # what a class means that no stage leaves with
 MEASURES: tuple[Measure, ...] = ("margin", "max_probability", "entropy")  # of the core

@@ -7,6 +7,7 @@ margin           largest minus second largest logit, in the units of the logits;
 max_probability  largest softmax probability, 16 fraction bits, 0..65536
 entropy          of the softmax, in nats, 16 fraction bits, 0..454266 (1024 classes)
 largest_logit    in the units of the logits, 0 if it is negative; of hardware exits, C has it in offramp_stage.c
+gate             the same of the last output, which is no class; of hardware exits, as above
 
 Softmax: with d = largest logit - logit, exp(-d) = 2**-e, e = d * log2(exp(1)) with 24 fraction bits; the upper five
 fraction bits of e index a table of 2**(-i/32), the rest goes into 1 - u + u*u/2. A class with e >= 28 counts as 0.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.measure import HARDWARE, LARGEST_LOGIT, Measure
 from offramp.planner.ir.network import Layer
 
 Logits = npt.NDArray[np.int32]  # (N, classes)
@@ -47,7 +48,8 @@ def gives_logits(layer: Layer) -> bool:
 def confidence(
     measure: Measure, logits: Logits, fraction_bits: int, temperature_q16: int = Q16
 ) -> npt.NDArray[np.uint32]:
-    """Confidence of each row of `logits`, int32 (N, classes): uint32 (N,) in the unit of the measure.
+    """Confidence of each row of `logits`, int32 (N, classes), for `gate` (N, classes + 1): uint32 (N,) in the unit of
+    the measure.
 
     ValueError unless there are 2..1024 classes, 0..31 fraction bits and a temperature of 1..64 * 2**16.
     """
@@ -56,9 +58,10 @@ def confidence(
     if measure == "margin":
         ordered = np.partition(wide, -2, axis=1)
         return (ordered[:, -1] - ordered[:, -2]).astype(np.uint32)
-    if measure == "largest_logit":
-        largest: npt.NDArray[np.uint32] = np.maximum(wide.max(axis=1), 0).astype(np.uint32)
-        return largest
+    if measure in HARDWARE:
+        values = wide.max(axis=1) if measure == LARGEST_LOGIT else wide[:, -1]
+        found: npt.NDArray[np.uint32] = np.maximum(values, 0).astype(np.uint32)
+        return found
     below = (wide.max(axis=1, keepdims=True) - wide).astype(np.uint64)
     exponents, weights = _powers(below, fraction_bits, temperature_q16)
     if measure == "max_probability":
@@ -100,7 +103,7 @@ def to_q16(temperature: float) -> int:
 
 def unit(measure: Measure, fraction_bits: int) -> int:
     """How much of a confidence's integer unit is 1 in real units."""
-    return 1 << fraction_bits if measure in ("margin", "largest_logit") else Q16
+    return 1 << fraction_bits if measure in ("margin", *HARDWARE) else Q16
 
 
 def _check(logits: Logits, fraction_bits: int, temperature_q16: int) -> None:

@@ -16,7 +16,10 @@ Results = npt.NDArray[np.int8 | np.int32]  # (N, values), in the order channel, 
 
 def stage_classes(stage: ExitStage, results: Results) -> npt.NDArray[np.int64]:
     """Of the largest logit, the first of equals, (N,); 0 if the result is none of logits."""
-    return results.argmax(axis=1).astype(np.int64) if stage.exit else np.zeros(len(results), np.int64)
+    if stage.exit is None:
+        return np.zeros(len(results), np.int64)
+    found: npt.NDArray[np.int64] = results[:, : stage.exit.classes(results.shape[1])].argmax(axis=1).astype(np.int64)
+    return found
 
 
 def stage_answers(stage: ExitStage, classes: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -34,13 +37,27 @@ def class_numbers(answers: Sequence[int], classes: int) -> npt.NDArray[np.int64]
 
 def numbers_of_classes(chain: Chain, stage: ExitStage) -> npt.NDArray[np.int64]:
     """`class_numbers` of a stage of a chain whose result is logits."""
-    return class_numbers(stage.answers, chain.producers[stage.result].layer.out_shape.channels)
+    return class_numbers(stage.answers, stage.rule.classes(chain.producers[stage.result].layer.out_shape.channels))
 
 
 def meant_classes(chain: Chain, stage: ExitStage) -> list[int]:
     """Classes of a stage that mean an answer, in the order of their numbers."""
     found: list[int] = np.flatnonzero(numbers_of_classes(chain, stage) != NO_ANSWER).tolist()
     return found
+
+
+def groups_met(
+    chain: Chain,
+    stage: ExitStage,
+    classes: npt.NDArray[np.integer],
+    confidences: npt.NDArray[np.uint32],
+    per_class: bool,
+) -> npt.NDArray[np.int64]:
+    """Which of a stage's thresholds each image has to meet, (N,): the only one, or that of its class, by number among
+    those that mean an answer; NO_ANSWER where it cannot leave. Thresholds of hardware exits are above 0."""
+    numbers = numbers_of_classes(chain, stage)[classes]
+    found = numbers if per_class else np.minimum(numbers, 0)
+    return np.where(confidences > 0, found, NO_ANSWER) if stage.rule.hardware else found
 
 
 def by_class(threshold: Threshold, numbers: npt.NDArray[np.int64]) -> Threshold:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic
 from offramp.configs.schema import Entry
-from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.measure import GATE, LARGEST_LOGIT, Measure
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
 from offramp.planner.spec.spec import AnswersSpec, BranchSpec, ChoiceSpec, ExitSpec, OpenHeadSpec, StageSpec
 
 
-def read_choice(entry: Entry, networks: Collection[str], files: Collection[str], problems: Problems) -> ChoiceSpec:
+def read_choice(
+    entry: Entry, networks: Collection[str], files: Collection[str], device: Device, problems: Problems
+) -> ChoiceSpec:
     """The parts of a spec with `exits: auto`."""
     main = known(entry, "main", networks, problems)
-    measure = entry["confidence"][0]
-    candidates = tuple(_candidate(item, main, measure, networks, problems) for item in entry["candidates"] if item)
+    check_measures(entry, device, problems)
+    measures = entry["confidence"]
+    candidates = tuple(_candidate(item, main, measures, networks, problems) for item in entry["candidates"] if item)
     problems += same_names(main, [candidate for candidate in candidates if isinstance(candidate, StageSpec)])
     _check_networks(entry, main, candidates, networks, problems)
     choose = entry["choose"]
     if choose is None:
         return ChoiceSpec(entry.where, main, candidates, entry["confidence"], "", {}, None, None, None)
-    if choose["per_class"] and len(entry["confidence"]) > 1:
-        found = f"`per_class` takes one measure, not {len(entry['confidence'])}: state one as `confidence`"
+    if choose["per_class"] and (len(measures) > 1 or LARGEST_LOGIT in measures):
+        found = "`per_class` takes one measure of the core: state one as `confidence`"
         problems.wrong(choose.at("per_class"), found)
     return goal_of(
         choose,
@@ -34,6 +38,12 @@ def read_choice(entry: Entry, networks: Collection[str], files: Collection[str],
         main_answers=read_answers(entry, "main_answers"),
         per_class=choose["per_class"],
     )
+
+
+def check_measures(entry: Entry, device: Device, problems: Problems) -> None:
+    """`hardware` is for devices with snoop units."""
+    if LARGEST_LOGIT in entry["confidence"] and "hardware_exits" not in device.features:
+        problems.wrong(entry.at("confidence"), f"`hardware`: the {device.name} has no snoop units")
 
 
 def goal_of(
@@ -90,7 +100,7 @@ def _networks(candidate: StageSpec | OpenHeadSpec) -> tuple[str, ...]:
 
 
 def _candidate(
-    entry: Entry, main: str, measure: Measure, networks: Collection[str], problems: Problems
+    entry: Entry, main: str, measures: Sequence[Measure], networks: Collection[str], problems: Problems
 ) -> StageSpec | OpenHeadSpec:
     if ("front" in entry) == ("head" in entry):
         problems.wrong(entry.where, "a candidate has either a `front` or a `head`")
@@ -99,6 +109,9 @@ def _candidate(
     front, until, head = known(entry, "front", networks, problems), entry["until"], read_head(entry, networks, problems)
     if main and main in (front, head.network if head else None):
         problems.wrong(entry.where, f"`{main}` is the main network; it is no candidate itself")
+    if entry["gate"] and LARGEST_LOGIT not in measures:
+        problems.wrong(entry.at("gate"), "`gate` is for hardware exits; `confidence: hardware` is expected")
+    measure = GATE if entry["gate"] else measures[0]
     rule, answers = ExitSpec(entry.where, measure, None, entry["temperature"]), read_answers(entry)
     if head is None:
         return StageSpec(check_name(entry, front, problems), entry.where, front, None, rule, None, answers)

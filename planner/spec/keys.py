@@ -10,7 +10,7 @@ from typing import Any
 from offramp.configs.lines import LineList, LineMap
 from offramp.configs.schema import Items, Key, Section
 from offramp.configs.values import boolean, integer, number, one_of, positive, probability
-from offramp.planner.ir.measure import MEASURES, Measure
+from offramp.planner.ir.measure import LARGEST_LOGIT, MEASURES, Measure
 from offramp.planner.ir.network import Shape
 
 FORMAT = 1
@@ -95,11 +95,12 @@ def head(value: Any) -> str | tuple[str | int, ...]:
 
 
 def measures(value: Any) -> tuple[Measure, ...]:
-    """One measure or a list of them, in the order of `MEASURES`."""
+    """One measure or a list of them, in the order of `MEASURES`; `hardware` stands for that of the accelerator."""
     given = value if isinstance(value, LineList) else [value]
-    found = tuple(measure for measure in MEASURES if measure in given)
+    names: dict[str, Measure] = {**dict(zip(MEASURES, MEASURES, strict=True)), "hardware": LARGEST_LOGIT}
+    found = tuple(measure for name, measure in names.items() if name in given)
     if not found or len(found) != len(given):
-        raise ValueError(f"one of {', '.join(MEASURES)}, or a list of some, is expected")
+        raise ValueError(f"one of {', '.join(names)}, or a list of some, is expected")
     return found
 
 
@@ -207,6 +208,13 @@ TEMPERATURE = Key(
 )
 HARDWARE_KEYS = (
     Key("at_least", number, "What some logit has to be for the run to end, in real units, above 0; or `calibrate` it."),
+    Key(
+        "gate",
+        boolean,
+        "`true`: the last output of the stage's network is no class but a gate, trained to say how sure the network "
+        "is (`offramp train` can do that), and `at_least` is for it alone.",
+        default=False,
+    ),
 )
 EXIT_KEYS = (
     Key(
@@ -306,6 +314,7 @@ CANDIDATE_KEYS = (
         "found the place.",
     ),
     Key("answers", answers, "What its classes mean, as in a stage."),
+    Key("gate", boolean, "`true`: its network has a gate, as in a stage; with `confidence: hardware`.", default=False),
     TEMPERATURE,
 )
 GOAL_KEYS = (
@@ -403,7 +412,11 @@ MANUAL_KEYS = (
     ),
 )
 CONFIDENCE = Key(
-    "confidence", measures, "One measure or a list of measures to choose from; default: all.", default=MEASURES
+    "confidence",
+    measures,
+    "One measure or a list of measures to choose from; default: all of the core. `hardware`, on devices with snoop "
+    "units: each candidate may also be a hardware exit, `front-hardware`; alone, it is one.",
+    default=MEASURES,
 )
 CHOICE_KEYS = (
     Key("exits", one_of(("auto",)), "`auto`; then there are no `stages`.", required=True),

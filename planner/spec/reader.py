@@ -13,7 +13,7 @@ from offramp.configs.errors import InputError, Where
 from offramp.configs.files import is_file
 from offramp.configs.lines import load_yaml
 from offramp.configs.schema import Entry, read_entry
-from offramp.planner.ir.measure import HARDWARE, MEASURES
+from offramp.planner.ir.measure import GATE, HARDWARE, LARGEST_LOGIT, MEASURES
 from offramp.planner.spec.auto import read_choice
 from offramp.planner.spec.clocks import impossible_clocks
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
@@ -43,7 +43,7 @@ def load_spec(path: Path, device: Device) -> ManualSpec | AutoSpec:
     automatic = "exits" in data
     entry = read_entry(data, AUTO_KEYS if automatic else MANUAL_KEYS, problems)
     common = _common(entry, path.parent, device, problems)
-    spec = _auto(entry, common, problems) if automatic else _manual(entry, common, device, problems)
+    spec = (_auto if automatic else _manual)(entry, common, device, problems)
     if problems:
         raise InputError(sorted(problems, key=lambda problem: problem.where.line if problem.where else 0))
     return spec
@@ -86,8 +86,8 @@ def _reload(entry: Entry, problems: Problems) -> ReloadSpec | None:
     return ReloadSpec(entry["reload"] == "external", external["bytes_per_second"] if external else None)
 
 
-def _auto(entry: Entry, common: dict[str, Any], problems: Problems) -> AutoSpec:
-    return AutoSpec(choice=read_choice(entry, common["networks"], common["data"], problems), **common)
+def _auto(entry: Entry, common: dict[str, Any], device: Device, problems: Problems) -> AutoSpec:
+    return AutoSpec(choice=read_choice(entry, common["networks"], common["data"], device, problems), **common)
 
 
 def _manual(entry: Entry, common: dict[str, Any], device: Device, problems: Problems) -> ManualSpec:
@@ -168,7 +168,7 @@ def _stages(entry: Entry, networks: Collection[str], problems: Problems) -> tupl
     # The last stage reports the confidence of the first one's measure; alone, the one that needs no exponentials.
     if len(found) > 1:
         none = replace(found[0].exit, threshold=None, by_class=(), per_class=False, earlyexit=None)
-        none = replace(none, measure=MEASURES[0]) if none.measure == HARDWARE else none
+        none = replace(none, measure=MEASURES[0]) if none.measure in HARDWARE else none
         found[-1] = replace(found[-1], exit=none)
     return tuple(found)
 
@@ -204,7 +204,8 @@ def _exit(entry: Entry) -> ExitSpec:
     by_class = tuple(given.items()) if isinstance(given, Mapping) else ()
     threshold = None if by_class else given
     if found["hardware"]:
-        return ExitSpec(entry.at("exit"), HARDWARE, found["hardware"]["at_least"], 1.0)
+        measure = GATE if found["hardware"]["gate"] else LARGEST_LOGIT
+        return ExitSpec(entry.at("exit"), measure, found["hardware"]["at_least"], 1.0)
     measure, temperature = found["confidence"] or MEASURES[0], found["temperature"]
     given = found["earlyexit_threshold"]
     return ExitSpec(entry.at("exit"), measure, threshold, temperature, by_class, found["per_class"], given)

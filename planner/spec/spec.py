@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from offramp.configs.errors import Where
-from offramp.planner.ir.measure import Measure
+from offramp.planner.ir.measure import GATE, HARDWARE, Measure
 from offramp.planner.ir.network import Shape
 
 Against = Literal["labels", "main"]  # what a right answer is: the label, or the answer of the last network
@@ -52,6 +52,10 @@ class ExitSpec:
     by_class: tuple[tuple[str | int, float], ...] = ()
     per_class: bool = False
     earlyexit: float | None = None
+
+    def classes(self, outputs: int) -> int:
+        """How many of a layer's outputs are classes, as of ExitRule."""
+        return outputs - (self.measure == GATE)
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ class ChoiceSpec:
     head, wherever it fits.
     `delta`: the loss on new data may exceed `accuracy_drop` with at most this probability; None: no guarantee.
     `per_class`: each class that means an answer gets a threshold of its own; there is one measure then.
+    `measures`: with LARGEST_LOGIT each candidate may also be a hardware exit; alone, it is one.
     """
 
     where: Where
@@ -157,6 +162,11 @@ class ChoiceSpec:
     against: Against = "labels"
     main_answers: AnswersSpec | None = None
     per_class: bool = False
+
+    @property
+    def of_core(self) -> tuple[Measure, ...]:
+        """The measures of exits that the core decides about."""
+        return tuple(one for one in self.measures if one not in HARDWARE)
 
 
 @dataclass(frozen=True)

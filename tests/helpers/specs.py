@@ -6,7 +6,7 @@ There are two families of networks, `TINY` and `STAGED`; the networks of a famil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +139,16 @@ STAGED = Family(
         ),
     },
 )
+
+
+def _with_gate(network: SmallNetwork) -> SmallNetwork:
+    """With an output more."""
+    *before, (outputs, inputs) = network.weights
+    return replace(network, weights=(*before, (outputs + 1, inputs)))
+
+
+# Front and head have a gate behind the outputs of their classes.
+GATED = replace(TINY, networks=TINY.networks | {name: _with_gate(TINY.networks[name]) for name in ("front", "head")})
 
 MAIN_STAGE = "  - network: main\n"
 FRONT_STAGE = "  - network: front\n    exit: {confidence: margin, threshold: 0.5}\n"

@@ -26,7 +26,7 @@ from offramp.simulator.board.run import run
 from offramp.simulator.board.session import Session
 from offramp.simulator.clock import Clock
 from tests.helpers.plans import manual_spec, plan_of
-from tests.helpers.specs import TINY, write_spec
+from tests.helpers.specs import GATED, TINY, write_spec
 
 DEVICE = load_device("MAX78002")
 DRAWN, IMAGES = 20_000, 1000
@@ -58,10 +58,13 @@ def neighbours(values: NDArray[np.int64]) -> int:
     return int(both[np.abs(both - np.median(found)).argmin()])
 
 
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
+@pytest.fixture(scope="module", params=["largest_logit", "gate"])
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Example:
+    """By some logit, or by a gate in front and head, whose last output is none of a class."""
     folder = tmp_path_factory.mktemp("example")
-    chain = plan_of(write_spec(folder, text("hardware: {at_least: 1}"), TINY), DEVICE).chain
+    family, key = (GATED, "gate: true, ") if request.param == "gate" else (TINY, "")
+    some = f"hardware: {{{key}at_least: 1}}"
+    chain = plan_of(write_spec(folder, text(some, some), family), DEVICE).chain
     drawn = np.random.default_rng(5).integers(-128, 128, (DRAWN, 4, 6, 6)).astype(np.int8)
     found = profile(chain, drawn)
     values = [one.astype(np.int64) for one in found.confidence]
@@ -72,11 +75,12 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     wanted += [passing[np.flatnonzero(values[1][passing] == second + step)[0]] for step in (-1, 0, 1)]
     x = drawn[[*wanted, *range(IMAGES - len(wanted))]]
     real = [
-        to_real("largest_logit", one, stage.rule.fraction_bits)
+        to_real(stage.rule.measure, one, stage.rule.fraction_bits)
         for one, stage in zip((first, second), chain.exits, strict=False)
     ]
-    exits = [f"hardware: {{at_least: {one!r}}}" for one in real]
-    planned = plan_of(write_spec(folder, text(*exits), TINY), DEVICE)
+    exits = [f"hardware: {{{key}at_least: {one!r}}}" for one in real]
+    planned = plan_of(write_spec(folder, text(*exits), family), DEVICE)
+    assert [stage.rule.measure for stage in planned.chain.exits[:-1]] == [request.param] * 2
     assert [stage.rule.threshold for stage in planned.chain.exits[:-1]] == [first, second]
     return Example(planned, x, profile(planned.chain, x), (first, second))
 

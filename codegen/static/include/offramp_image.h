@@ -134,6 +134,7 @@ typedef struct {
 
 #define OFFRAMP_NO_MEASURE UINT32_MAX
 #define OFFRAMP_LARGEST_LOGIT 3u /* with OFFRAMP_STAGE_HARDWARE; 0 if it is negative */
+#define OFFRAMP_GATE 4u          /* the same of the last value of the result, which is no class */
 
 typedef struct {
     offramp_span_t registers; /* runs of all registers that any stage of the model uses */

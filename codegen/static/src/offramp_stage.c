@@ -209,11 +209,15 @@ static const offramp_stage_t *follow_run(void)
     return offramp_runtime.current;
 }
 
-static uint32_t largest_logit(const offramp_stage_t *stage, uint32_t *class_index)
+/* What the accelerator compares: the largest logit, or the gate, which is behind those of the classes. */
+static uint32_t compared(const offramp_stage_t *stage, uint32_t *class_index)
 {
     const int32_t *logits = offramp_runtime.image->logits;
-    (void)offramp_confidence(OFFRAMP_MARGIN, logits, stage->result.channels, 0u, 1u, class_index);
-    return logits[*class_index] > 0 ? (uint32_t)logits[*class_index] : 0u;
+    bool gate = stage->measure == OFFRAMP_GATE;
+    uint32_t classes = gate ? stage->result.channels - 1u : stage->result.channels;
+    (void)offramp_confidence(OFFRAMP_MARGIN, logits, classes, 0u, 1u, class_index);
+    int32_t value = logits[gate ? classes : *class_index];
+    return value > 0 ? (uint32_t)value : 0u;
 }
 #else
 static bool by_hardware(const offramp_stage_t *stage)
@@ -222,7 +226,7 @@ static bool by_hardware(const offramp_stage_t *stage)
     return false;
 }
 
-static uint32_t largest_logit(const offramp_stage_t *stage, uint32_t *class_index)
+static uint32_t compared(const offramp_stage_t *stage, uint32_t *class_index)
 {
     (void)stage;
     (void)class_index;
@@ -230,13 +234,13 @@ static uint32_t largest_logit(const offramp_stage_t *stage, uint32_t *class_inde
 }
 #endif
 
-/* Of a result that is one logit a class: a single pixel. */
+/* Of a result that is one logit a class, and may have a gate: a single pixel. */
 static uint32_t confidence(const offramp_stage_t *stage, uint32_t *class_index)
 {
     int32_t *logits = offramp_runtime.image->logits;
     offramp_read_words(&stage->result, logits);
     if (by_hardware(stage)) {
-        return largest_logit(stage, class_index);
+        return compared(stage, class_index);
     }
     return offramp_confidence((offramp_measure_t)stage->measure, logits, stage->result.channels, stage->fraction_bits,
                               stage->temperature_q16, class_index);

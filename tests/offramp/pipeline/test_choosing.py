@@ -240,7 +240,7 @@ def test_training_data_may_not_overlap(folder: Path) -> None:
         (
             "main: main\n",
             "main: main\nconfidence: [margin, luck]\n",
-            "one of margin, max_probability, entropy, or",
+            "one of margin, max_probability, entropy, hardware, or",
         ),
         ("main: main\n", "main: main\nstages: []\n", "unknown key `stages`"),
         ("until: wide", "until: answer", "no cut after layer `answer`: nothing is left for the next stage"),

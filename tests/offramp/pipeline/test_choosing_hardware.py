@@ -1,0 +1,154 @@
+"""Hardware exits among the candidates of `exits: auto`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.configs.device import load_device
+from offramp.configs.errors import InputError
+from offramp.host.progress import SILENT
+from offramp.pipeline.choosing import Builder
+from offramp.pipeline.planning import Planned
+from offramp.planner.chain.sources import load, read_sources
+from offramp.planner.exits.candidates import load_candidates, profile_candidates
+from offramp.planner.plan import load_plan, plan_json
+from offramp.planner.reference.layers import run_network
+from offramp.planner.reference.profile import exit_indices, profile
+from offramp.planner.spec.dataset import DataSet
+from tests.helpers.plans import auto_spec, plan_of
+from tests.helpers.specs import GATED, TINY, Family, write_spec
+
+DEVICE = load_device("MAX78002")
+IMAGES = 300
+CANDIDATES = "candidates: [{front: front}, {until: first, head: head}]\n"
+CHOOSE = "choose: {data: calibration, accuracy_drop: 60}\n"
+
+
+def auto(folder: Path, confidence: str, rest: str = CANDIDATES + CHOOSE, family: Family = TINY) -> Path:
+    """A spec, and calibration data whose labels are what main answers for nine images of ten."""
+    keys = f"exits: auto\nmain: main\nconfidence: {confidence}\n{rest}device: MAX78002\n"
+    path = write_spec(folder, family.spec(keys, front="", main="", head=""), family)
+    spec = auto_spec(path, DEVICE)
+    main = load(spec.networks["main"], read_sources(spec, DEVICE)["main"], DEVICE)
+    rng = np.random.default_rng(10)
+    x = rng.integers(-128, 128, (IMAGES, *family.shape)).astype(np.int8)
+    answers = run_network(main, x)[main.layers[-1].index].reshape(IMAGES, -1).argmax(axis=1)
+    y = np.where(rng.random(IMAGES) < 0.9, answers, rng.integers(0, family.classes, IMAGES))
+    np.savez(folder / "calibration.npz", x=x, y=y)
+    return path
+
+
+def counted(made: Planned) -> None:
+    """The choice counts what the plan costs, and its shares are those of the plan's thresholds."""
+    assert made.plan.choice is not None
+    chosen = made.plan.choice.chosen
+    assert chosen.mean_cycles == pytest.approx(np.dot(chosen.shares, made.cycles.cost_by_exit), abs=1e-6)
+    with np.load(Path(made.plan.spec.where.file).parent / "calibration.npz") as data:
+        left = exit_indices(made.chain, profile(made.chain, data["x"]))
+    assert (np.bincount(left, minlength=len(made.chain.stages)) / IMAGES).tolist() == pytest.approx(chosen.shares)
+
+
+@pytest.mark.parametrize("family", [TINY, GATED], ids=["largest logit", "gate"])
+def test_the_accelerator_alone_decides(family: Family, tmp_path: Path) -> None:
+    gate = ", gate: true" if family is GATED else ""
+    candidates = f"candidates: [{{front: front{gate}}}, {{until: first, head: head{gate}}}]\n"
+    made = plan_of(auto(tmp_path, "hardware", candidates + CHOOSE, family), DEVICE)
+    counted(made)
+    early = made.chain.exits[:-1]
+    assert early and all(stage.rule.measure == ("gate" if gate else "largest_logit") for stage in early)
+    units = {key.name: value for key, value in made.lowered.programs[0].settings.items() if key.layer < 0}
+    thresholds = [units[f"SNOOP{number + 1}_D1"]["data"] for number in range(len(early))]
+    assert thresholds == [stage.rule.threshold for stage in early] and min(thresholds) > 0
+
+
+def test_core_and_accelerator_can_share_a_chain(tmp_path: Path) -> None:
+    made = plan_of(auto(tmp_path, "[margin, hardware]"), DEVICE)
+    counted(made)
+    assert made.plan.choice is not None
+    listed = {one.stages for one in made.plan.choice.chains}
+    assert {("front", "main-first-hardware", "main"), ("front-hardware", "main-first", "main")} <= listed
+    assert not any({"front", "front-hardware"} <= set(stages) for stages in listed)
+
+
+def test_the_plan_is_read_back(tmp_path: Path) -> None:
+    made = plan_of(auto(tmp_path, "[entropy, hardware]"), DEVICE)
+    path = tmp_path / "plan.json"
+    path.write_text(plan_json(made.plan, path.parent))
+    again = load_plan(path, DEVICE)
+    assert again.placed.placement == made.plan.placed.placement
+    assert [stage.exit for stage in again.chain.exits] == [stage.exit for stage in made.chain.exits]
+
+
+@pytest.mark.parametrize("confidence", ["hardware", "[entropy, hardware]", "[margin, max_probability, hardware]"])
+def test_chains_that_are_not_placed_cost_no_less_once_they_are(
+    confidence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = auto_spec(auto(tmp_path, confidence), DEVICE)
+    sources = read_sources(spec, DEVICE)
+    monkeypatch.setattr("offramp.pipeline.choosing.PLACED_FIRST", 0)
+    builder = Builder(load_candidates(spec, sources, DEVICE), sources, DEVICE, SILENT)
+    lower = [cost for cost in builder.costs() if not cost.placed]
+    assert lower
+    for before, after in zip(lower, builder.place(lower), strict=True):
+        own = [len(measures) for measures in before.more["cycles"]]
+        for measures in np.ndindex(*own):
+            pairs = zip(before.by_exit("cycles", measures), after.by_exit("cycles", measures), strict=True)
+            assert all(least <= real for least, real in pairs), (before.early, measures)
+
+
+def test_the_class_of_a_gated_candidate_is_none_of_its_gate(tmp_path: Path) -> None:
+    candidates = "candidates: [{front: front, gate: true}]\n"
+    keys = f"exits: auto\nmain: main\nconfidence: hardware\n{candidates}{CHOOSE}device: MAX78002\n"
+    spec = auto_spec(write_spec(tmp_path, GATED.spec(keys, front="", main=""), GATED), DEVICE)
+    loaded = load_candidates(spec, read_sources(spec, DEVICE), DEVICE)
+    x = np.random.default_rng(3).integers(-128, 128, (200, *TINY.shape)).astype(np.int8)
+    (found,), _ = profile_candidates(loaded, DataSet("x", x, np.zeros(200, np.int64)))
+    front = loaded.entries[0].network
+    logits = run_network(front, x)[front.layers[-1].index].reshape(200, -1)
+    assert (logits.argmax(axis=1) == 3).any()
+    assert (found.right == (logits[:, :3].argmax(axis=1) == 0)).all()
+    assert (found.confidence[0] == np.maximum(logits[:, 3], 0)).all()
+    assert (found.scores()[0] < 0).any() and ((found.scores()[0] < 0) == (logits[:, 3] <= 0)).all()
+
+
+def test_candidates_that_cannot_be_hardware_exits_are_named(tmp_path: Path) -> None:
+    """Main reads the input as CHW, so a front cannot be followed without the core; a head can."""
+    networks = dict(TINY.networks)
+    for name in ("front", "main"):
+        layers = TINY.networks[name].layers.replace("data_format: HWC", "data_format: CHW")
+        layers = layers.replace("processors: 0xf, pad: 1", "processors: 0x1111, output_processors: 0xf, pad: 1")
+        networks[name] = replace(networks[name], layers=layers.replace("0xf, output", "0x1111, output"))
+    made = plan_of(auto(tmp_path, "[margin, hardware]", family=replace(TINY, networks=networks)), DEVICE)
+    assert made.plan.choice is not None
+    reasons = {one.name: one.reason for one in made.plan.choice.candidates}
+    assert "the next stage reads the input as CHW" in reasons["front-hardware"]
+    assert "main-first-hardware" in reasons and "CHW" not in reasons["main-first-hardware"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("device: MAX78002\n", "", "`hardware`: the MAX78000 has no snoop units"),
+        ("accuracy_drop: 60", "accuracy_drop: 60, per_class: true", "`per_class` takes one measure of the core"),
+        ("{front: front}", "{front: front, gate: true}", "`front` has 2 classes and a gate, the last stage 3"),
+        ("confidence: hardware", "confidence: hardwire", "margin, max_probability, entropy, hardware"),
+    ],
+)
+def test_what_cannot_be_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+    path = auto(tmp_path, "hardware")
+    path.write_text(path.read_text().replace(old, new))
+    device = load_device("MAX78000") if "MAX78000" in message else DEVICE
+    with pytest.raises(InputError) as caught:
+        plan_of(path, device)
+    assert message in str(caught.value)
+
+
+def test_a_gate_is_for_hardware_exits(tmp_path: Path) -> None:
+    path = auto(tmp_path, "margin")
+    path.write_text(path.read_text().replace("{front: front}", "{front: front, gate: true}"))
+    with pytest.raises(InputError, match="`gate` is for hardware exits; `confidence: hardware` is expected"):
+        plan_of(path, DEVICE)
