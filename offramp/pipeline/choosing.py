@@ -215,9 +215,9 @@ def built_chain(setting: Setting, early: Early) -> Built:
             raise InputError(problems)
         always = [1] * len(chain.stages) if spec.reload else None
         placed = place(chain, device, alternatives=alternatives, reached=always, source=spec.reload or FLASH)
+        lowered = lower(placed)
     except (InputError, Infeasible) as error:
         return Built(Cost(early, {}, f"cannot be built: {_FOLDERS.sub('', str(error))}"), None, {}, {})
-    lowered = lower(placed)
     looks = [checking(placed.with_chain(with_exits(chain, one))) for one in specs]
     cheapest = tuple(min(own, key=lambda look: look.cycles) for own in zip(*looks, strict=True))
     placed = lowered.placed

@@ -22,6 +22,7 @@ from offramp.planner.chain.build import build_chain
 from offramp.planner.chain.sources import NetworkSource, Sources, read_sources
 from offramp.planner.exits.candidates import Candidate, Candidates, chosen_spec, load_candidates
 from offramp.planner.exits.choose import Cost
+from offramp.planner.ir.measure import GATE
 from offramp.planner.ir.network import Network
 from offramp.planner.rules.check import check_chain
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, NetworkSpec, StageSpec
@@ -83,7 +84,7 @@ def auto_spec(spec: TrainSpec, proposals: Sequence[Proposal]) -> AutoSpec:
 
 
 def _stage(spec: TrainSpec, proposal: Proposal) -> StageSpec:
-    rule = ExitSpec(spec.choice.where, spec.choice.measures[0], None, 1.0)
+    rule = ExitSpec(spec.choice.where, GATE if spec.gate else spec.choice.measures[0], None, 1.0)
     if proposal.cut is None:
         return StageSpec(proposal.name, spec.where, proposal.name, None, rule)
     head = HeadSpec(spec.where, proposal.name, ())

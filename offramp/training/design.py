@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from offramp.configs.device import Device
@@ -20,6 +20,7 @@ from offramp.planner.rules.check import check_network
 
 Op = Literal["conv2d", "conv1d", "linear"]
 Bits = Literal[8, 4, 2, 1]
+HIDDEN = 32  # outputs of the layer before a gate
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Design:
     """Layers one behind the other, on an input that lies in data memory as `data_format` says.
 
     `name` is the `arch` of YAML and checkpoint. `crop`: rows of the input that are left out, in front and behind.
+    `gate`: the last output is no class; it says how sure the others are.
     """
 
     name: str
@@ -56,6 +58,12 @@ class Design:
     layers: tuple[LayerDesign, ...]
     data_format: DataFormat = "HWC"
     crop: tuple[int, int] = (0, 0)
+    gate: bool = False
+
+    @property
+    def classes(self) -> int:
+        """Outputs without the gate."""
+        return self.layers[-1].outputs - self.gate
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,15 @@ class LayerShapes:
     read: Shape
     pooled: Shape
     written: Shape
+
+
+def with_gate(design: Design) -> Design:
+    """The design with an output more, its gate, and a hidden layer before it: how sure the classes are is no linear
+    function of what they are made from."""
+    *before, last = design.layers
+    hidden = replace(last, outputs=HIDDEN, relu=True, wide=False)
+    outputs = replace(last, outputs=last.outputs + 1, pool=1, pool_stride=1, pool_average=False)
+    return replace(design, layers=(*before, hidden, outputs), gate=True)
 
 
 def shapes_of(design: Design) -> tuple[LayerShapes, ...]:

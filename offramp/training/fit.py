@@ -84,7 +84,7 @@ def _fit(data: TrainingData, task: FitTask) -> FitState:
         for group in optimizer.param_groups:
             group["lr"] = task.recipe.learning_rate * _schedule(step, task.length)
         x, target = batches.batch(step)
-        loss = F.cross_entropy(results(task.design, parameters, x) * factor, target)
+        loss = _loss(task, results(task.design, parameters, x) * factor, target)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -98,6 +98,19 @@ def _fit(data: TrainingData, task: FitTask) -> FitState:
         _arrays([moment["exp_avg"] for moment in moments]),
         _arrays([moment["exp_avg_sq"] for moment in moments]),
     )
+
+
+def _loss(task: FitTask, found: Tensor, target: Tensor) -> Tensor:
+    """Of results (N, outputs) and distributions over the classes. A gate learns how likely the answer is right."""
+    logits = found[:, : task.design.classes]
+    loss = F.cross_entropy(logits, target)
+    if task.recipe.one_by_one:
+        each = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(target)
+        loss = loss + task.recipe.one_by_one * each
+    if task.design.gate:
+        right = target.gather(1, logits.argmax(dim=1, keepdim=True))
+        loss = loss + F.binary_cross_entropy_with_logits(found[:, -1:], right)
+    return loss
 
 
 def _random(data: TrainingData, task: FitTask) -> FitState:
@@ -169,7 +182,7 @@ class _Batches:
         if labels is None:
             assert taught is not None
             return taught
-        classes = self.task.design.layers[-1].outputs
+        classes = self.task.design.classes
         known = F.one_hot(torch.from_numpy(labels[chosen]), classes).float()
         known = known * (1 - recipe.smoothing) + recipe.smoothing / classes
         return known if taught is None else known.lerp(taught, recipe.teacher_share)

@@ -104,6 +104,13 @@ TRAIN_KEYS = (
         required=True,
     ),
     CONFIDENCE,
+    Key(
+        "gate",
+        boolean,
+        "`true`: fronts and heads get an output more, which learns how likely their answer is right. With `confidence: "
+        "hardware` on devices with snoop units; without a gate these look at the largest logit.",
+        default=False,
+    ),
     Key("fronts", Section(FRONT_KEYS, word=NONE), "Front networks to find; `none`: no fronts."),
     Key("heads", Section(HEAD_KEYS, word=NONE), "Heads to find; `none`: no heads."),
     Key(

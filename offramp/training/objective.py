@@ -21,7 +21,7 @@ from offramp.planner.reference.confidence import confidence
 from offramp.planner.spec.spec import ChoiceSpec
 from offramp.training.candidates import Priced
 
-Logits = npt.NDArray[np.int32]  # (N, classes)
+Logits = npt.NDArray[np.int32]  # (N, classes), or with a gate behind them
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Worth:
 def worth(judge: Judge, one: Priced, logits: Logits) -> Worth:
     """A candidate's worth by its logits on the judge's images."""
     profile = profile_of(one.candidate, logits, judge.truth)
-    answers = logits.argmax(axis=1)
+    answers = logits[:, : one.candidate.classes].argmax(axis=1)
     own, agreement = float((answers == judge.truth).mean()), float((answers == judge.answers).mean())
     try:
         full = judge.answers == judge.truth
@@ -95,7 +95,7 @@ def profile_of(candidate: Candidate, logits: Logits, truth: npt.NDArray[np.int64
     values = tuple(
         confidence(rule.measure, logits, rule.fraction_bits, rule.temperature_q16) for rule in candidate.rules
     )
-    return CandidateProfile(candidate, values, logits.argmax(axis=1) == truth)
+    return CandidateProfile(candidate, values, logits[:, : candidate.classes].argmax(axis=1) == truth)
 
 
 def judged_goal(goal: ChoiceSpec, images: int) -> ChoiceSpec:

@@ -66,7 +66,7 @@ def _content(spec: TrainSpec, kept: Sequence[Trained], single: str | None) -> di
     }
     content |= {"labels": list(spec.labels)} if spec.labels else {}
     content |= {"exits": "auto", "main": MAIN, "candidates": [_candidate(one) for one in kept]}
-    content |= {"choose": _goal(spec.choice), "confidence": list(spec.choice.measures)}
+    content |= {"choose": _goal(spec.choice), "confidence": list(spec.choice.of_core) or "hardware"}
     return content | ({"compare": [single]} if single else {})
 
 
@@ -86,9 +86,10 @@ def _options(spec: TrainSpec) -> dict[str, Any]:
 
 def _candidate(one: Trained) -> dict[str, Any]:
     proposal = one.proposal
+    gate = {"gate": True} if proposal.design.gate else {}
     if proposal.cut is None:
-        return {"front": proposal.name}
-    return {"until": proposal.cut, "head": proposal.name, "name": proposal.name}
+        return {"front": proposal.name} | gate
+    return {"until": proposal.cut, "head": proposal.name, "name": proposal.name} | gate
 
 
 def _goal(goal: ChoiceSpec) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from offramp.planner.spec.spec import ChoiceSpec
 from offramp.planner.tasks.executor import Executor
 from offramp.training.candidates import Bench, Priced, Proposal, priced
 from offramp.training.costs import DesignCost, spread
+from offramp.training.design import Design, with_gate
 from offramp.training.fronts import front_designs
 from offramp.training.heads import cycles_behind, head_designs
 from offramp.training.spec import MAIN
@@ -36,7 +37,7 @@ def propose_fronts(bench: Bench, tasks: Executor) -> Field:
     designs = designs_within(bench, int(_LONGEST * bench.alone.cost_by_exit["cycles"][0]))
     chosen = spread(designs, FRONTS, by_sight=True)
     names = _names(bench, "front", len(chosen))
-    proposals = [Proposal(name, replace(one.design, name=name)) for name, one in zip(names, chosen, strict=True)]
+    proposals = [Proposal(name, _named(bench, one.design, name)) for name, one in zip(names, chosen, strict=True)]
     left_out = (
         [] if len(designs) == len(chosen) else [(f"{len(designs) - len(chosen)} designs", "others cost about the same")]
     )
@@ -70,13 +71,18 @@ def propose_heads(bench: Bench, tasks: Executor) -> Field:
             )
         for number, one in enumerate(found):
             name = f"head-{cut}{chr(ord('a') + number)}"
-            proposals.append(Proposal(name, replace(one.design, name=name), cut))
+            proposals.append(Proposal(name, _named(bench, one.design, name), cut))
     every = _field(bench, proposals, left_out, tasks)
     ranked = sorted(every.priced.items(), key=lambda one: least_share(spec.choice, one[1].cost, bench.alone))
     chosen = {name for name, _ in ranked[:HEADS]}
     more = [(name, f"{HEADS} others can save more") for name, _ in ranked[HEADS:]]
     kept = {name: one for name, one in every.priced.items() if name in chosen}
     return Field(kept, (*every.left_out, *more))
+
+
+def _named(bench: Bench, design: Design, name: str) -> Design:
+    named = replace(design, name=name)
+    return with_gate(named) if bench.spec.gate else named
 
 
 def _field(bench: Bench, proposals: Sequence[Proposal], left_out: Sequence[tuple[str, str]], tasks: Executor) -> Field:

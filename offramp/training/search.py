@@ -8,6 +8,7 @@ from functools import partial
 
 from offramp.host.progress import Progress
 from offramp.planner.ai8x.weights import LayerWeights
+from offramp.planner.ir.measure import LARGEST_LOGIT
 from offramp.planner.tasks.executor import Executor
 from offramp.training.candidates import Bench, Priced, Proposal
 from offramp.training.contest import Contest, Course, epochs_of
@@ -20,12 +21,14 @@ from offramp.training.material import Basics, copies_for, front_data, head_data
 from offramp.training.objective import Judge, Logits, Worth, judged_goal, worth
 from offramp.training.proposing import Field, designs_within
 from offramp.training.saved import Result, Store
+from offramp.training.spec import TrainSpec
 from offramp.training.task import FitState, Recipe, TrainingData
 from offramp.training.work import BATCH, budget_work
 
 FRONT_PART = 0.75  # of the budget, where heads are wanted too
 RECIPE = Recipe(batch=BATCH)
 _INPUT = "input"
+_ONE_BY_ONE = 0.3
 _VARIANTS_PART = 0.25  # of a budget: what asking main about variants may take besides
 SINGLES = 8  # networks that are tried to be the best single one
 _SINGLE_COSTS = 0.6  # of what it may cost, at least
@@ -81,6 +84,12 @@ def fronts_contest(setting: Setting, field: Field) -> Contest:
     return Contest("fronts", course, spec.fronts.count, budget, judge, _costs(field))
 
 
+def recipe_of(spec: TrainSpec) -> Recipe:
+    """Exits that look at the largest logit alone need logits that say something by themselves."""
+    absolute = LARGEST_LOGIT in spec.choice.measures and not spec.gate
+    return replace(RECIPE, one_by_one=_ONE_BY_ONE) if absolute else RECIPE
+
+
 def _costs(field: Field) -> dict[str, int]:
     return {name: one.cost.cost_by_exit["cycles"][0] for name, one in field.priced.items()}
 
@@ -104,7 +113,7 @@ def _input_course(setting: Setting, designs: Mapping[str, Design], kept: int, bu
         dict.fromkeys(designs, _INPUT),
         {_INPUT: data},
         {_INPUT: judged},
-        RECIPE,
+        recipe_of(spec),
         spec.seed,
         setting.bench.device,
     )
@@ -127,7 +136,7 @@ def heads_contest(setting: Setting, field: Field) -> Contest:
             made = head_data(setting.basics, cut, pool, setting.tasks)
             data[takes[name]], judged[takes[name]] = made.data, made.validation
         designs[name] = without_pooling(design)
-    course = Course(designs, takes, data, judged, RECIPE, spec.seed, setting.bench.device)
+    course = Course(designs, takes, data, judged, recipe_of(spec), spec.seed, setting.bench.device)
     judge = partial(_worth, setting.judge, field.priced)
     return Contest("heads", course, spec.heads.count, budgets(setting.bench)[1], judge, _costs(field))
 

@@ -11,7 +11,8 @@ from offramp.configs.device import Device
 from offramp.configs.errors import InputError, Where
 from offramp.configs.lines import load_yaml
 from offramp.configs.schema import Entry, read_entry
-from offramp.planner.spec.auto import goal_of
+from offramp.planner.ir.measure import LARGEST_LOGIT
+from offramp.planner.spec.auto import check_measures, goal_of
 from offramp.planner.spec.entries import Problems
 from offramp.planner.spec.reader import check_device, file_of, named, read_network_entry
 from offramp.planner.spec.spec import ChoiceSpec, NetworkSpec
@@ -39,7 +40,7 @@ class Wanted:
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """`data`: files by name: training, calibration and, where there is one, test. `fronts`, `heads`: None: none are
-    wanted. `budget`: seconds on the reference machine (training/work.py)."""
+    wanted. `budget`: seconds on the reference machine (training/work.py). `gate`: they have a gate."""
 
     name: str
     where: Where
@@ -51,6 +52,7 @@ class TrainSpec:
     budget: int
     seed: int
     single: bool
+    gate: bool
     labels: tuple[str, ...]
     device: str | None
     clocks: dict[str, int]
@@ -63,6 +65,7 @@ def load_train_spec(path: Path, device: Device) -> TrainSpec:
     problems = Problems()
     entry = read_entry(data, TRAIN_KEYS, problems)
     check_device(entry, device, problems)
+    check_measures(entry, device, problems)
     spec = _spec(entry, path.parent, problems)
     _check(spec, problems)
     if problems:
@@ -84,6 +87,7 @@ def _spec(entry: Entry, folder: Path, problems: Problems) -> TrainSpec:
         budget=entry["budget"],
         seed=entry["seed"],
         single=entry["single"],
+        gate=entry["gate"],
         labels=entry["labels"],
         device=entry["device"],
         clocks=named(entry["clocks"]),
@@ -120,6 +124,11 @@ def _check(spec: TrainSpec, problems: Problems) -> None:
     """What the parts of the spec must agree on."""
     if spec.fronts is None and spec.heads is None:
         problems.wrong(spec.places["heads"], "`fronts: none` and `heads: none` leave nothing to find")
+    if LARGEST_LOGIT in spec.choice.measures and spec.choice.of_core:
+        found = "either `hardware` or measures of the core: candidates are compared by one of them"
+        problems.wrong(spec.places["confidence"], f"`confidence`: {found}")
+    if spec.gate and spec.choice.of_core:
+        problems.wrong(spec.places["gate"], "`gate` is for hardware exits; `confidence: hardware` is expected")
     if spec.main.fifo and spec.fronts is not None:
         found = "the input of main comes through the FIFO and is not kept for it after a front: give `fronts: none`"
         problems.wrong(spec.places.get("fronts", spec.main.where), found)

@@ -21,7 +21,8 @@ class Recipe:
 
     `learning_rate`: reached after a warm-up, then down to zero along half a cosine. `smoothing`: the part of a label's
     weight that goes to all classes alike. `teacher_share`: of the teacher's answer in the target, where there is one.
-    `augmentation`: of every batch, `strength` from 0 (none) to 1 or more.
+    `augmentation`: of every batch, `strength` from 0 (none) to 1 or more. `one_by_one`: of a loss that tells each class
+    from all others, so that a logit says by itself how likely its class is; a softmax only compares them.
     """
 
     batch: int = 64
@@ -31,6 +32,7 @@ class Recipe:
     teacher_share: float = 0.5
     augmentation: Augmentation = "none"
     strength: float = 1.0
+    one_by_one: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -258,14 +258,16 @@ class Chooser:
 
     def _cost(
         self, base: int, width: int, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]
-    ) -> tuple[int, int, int, int]:
-        """What to avoid, in this order: tensors that do not fit side by side, waking a quadrant, filling the fullest
-        processor, high processors.
+    ) -> tuple[int, int, int, int, int]:
+        """What to avoid, in this order: tensors that do not fit side by side, waking a quadrant, results in several
+        quadrants, of which a snoop unit sees one, filling the fullest processor, high processors.
         """
         per_quadrant = self.device.geometry.processors_per_quadrant
         last_used = int(np.flatnonzero(self.load)[-1]) // per_quadrant if self.load.any() else 0
         woken = max(0, (base + width - 1) // per_quadrant - last_used)
-        return self._crowded(members, maps), woken, int(self.load[base : base + width].max()), base
+        results = [one for one in members if one != INPUT and not self.network.consumers(one)]
+        split = sum(len(tuple(quadrants_of(maps[one], self.device))) for one in results)
+        return self._crowded(members, maps), woken, split, int(self.load[base : base + width].max()), base
 
     def _crowded(self, members: Mapping[Tensor, ProcessorAlignment], maps: Mapping[Tensor, ProcessorMap]) -> int:
         """Layers whose input and output share a data memory instance in which they do not both fit."""

@@ -32,9 +32,10 @@ _WEIGHTS = ((40, 2, 3, 3), (40, 40, 3, 3), (24, 40, 3, 3), (16, 24, 3, 3), (CLAS
 _IMAGES = {"training": 600, "calibration": 300, "test": 100}
 
 
-def write_training(folder: Path, text: str = SPEC, labels: bool = True) -> Path:
+def write_training(folder: Path, text: str = SPEC, labels: bool = True, data_format: str = "CHW") -> Path:
     """The spec with all its files. Each image is one of eight pictures with noise; labels are main's answers."""
-    write_network(folder, "main", _LAYERS, _WEIGHTS, seed=3)
+    layers = _LAYERS if data_format == "CHW" else _LAYERS.replace("0x11, data_format: CHW", "0x3, data_format: HWC")
+    write_network(folder, "main", layers, _WEIGHTS, seed=3)
     device = load_device()
     main = load_network(folder / "main.yaml", device, folder / "main.pth.tar", input_shape=Shape(*SHAPE))
     rng = np.random.default_rng(1)

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from offramp.configs.device import load_device
 from offramp.planner.reference.layers import run_network
-from offramp.training.design import Bits, Design, LayerDesign, network_of
+from offramp.training.design import Bits, Design, LayerDesign, network_of, with_gate
 from offramp.training.features import tensor_of
 from offramp.training.fit import fit, weights_of
 from offramp.training.task import Augmentation, Copy, FitState, FitTask, Recipe, TrainingData
@@ -41,6 +42,26 @@ def test_networks_of_all_widths_learn(bits: Bits) -> None:
     design = replace(SMALL, layers=layers)
     length = 150 if bits > 2 else 400
     assert accuracy(design, fit(DATA, replace(TASK, design=design, length=length, until=length))) > 0.97
+
+
+def test_a_gate_learns_which_answers_are_right() -> None:
+    """Half of the inputs show nothing, and have any label."""
+    design = with_gate(SMALL)
+    x, y = with_empty(600)
+    state = fit(TrainingData((Copy(x),), y), replace(TASK, design=design, length=400, until=400))
+    x, y = with_empty(400, seed=1)
+    found = run_network(network_of(design, DEVICE, weights_of(design, state)), x)[len(design.layers) - 1]
+    outputs = found.reshape(len(x), -1)
+    shows = (x > -40).any(axis=(1, 2, 3))
+    assert outputs.shape[1] == design.classes + 1 == 4
+    assert (outputs[shows, :3].argmax(axis=1) == y[shows]).mean() > 0.97
+    assert (outputs[shows, 3].mean() > 0) and (np.quantile(outputs[shows, 3], 0.1) > outputs[~shows, 3].max())
+
+
+def with_empty(count: int, seed: int = 0) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    x, y = blobs(SMALL.input, count, seed)
+    x[: count // 2] = np.random.default_rng(seed).integers(-128, -40, x[: count // 2].shape)
+    return x, y
 
 
 def test_series_learn_with_their_augmentation() -> None:

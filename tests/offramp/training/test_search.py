@@ -22,7 +22,7 @@ from offramp.training import proposing, search
 from offramp.training.exits import train_exits
 from offramp.training.report import TrainReport
 from offramp.training.task import TrainingData
-from tests.helpers.training import SPEC, write_training
+from tests.helpers.training import CLASSES, SPEC, write_training
 
 DEVICE = load_device()
 FEW = 4  # candidates of a kind that are trained
@@ -101,6 +101,23 @@ def test_what_is_written_can_be_planned(whole: tuple[Path, TrainReport]) -> None
     assert report.plan.accuracy and report.plan.accuracy.images == 100
     assert (out / "main.yaml").read_bytes() == (folder / "main.yaml").read_bytes()
     assert (out / "main.pth.tar").read_bytes() == (folder / "main.pth.tar").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gate", [True, False])
+def test_exits_that_the_accelerator_takes(gate: bool, tmp_path: Path) -> None:
+    device = load_device("MAX78002")
+    text = QUICK + f"device: MAX78002\nconfidence: hardware\ngate: {str(gate).lower()}\n"
+    write_training(tmp_path, text.replace("budget: 1 s", "budget: 4 s"), data_format="HWC")
+    report = train_exits(tmp_path / "train.yaml", tmp_path / "out", device, IN_PROCESS, SILENT)
+    made = make_plan(load_spec(tmp_path / "out" / "spec.yaml", device), device, SILENT)
+    first = made.chain.exits[0]
+    assert len(made.chain.stages) == 2 and first.rule.measure == ("gate" if gate else "largest_logit")
+    assert made.chain.producers[first.result].layer.out_shape.channels == CLASSES + gate
+    assert report.plan and report.plan.choice and made.plan.choice == report.plan.choice
+    assert report.plan.choice.chosen.shares[0] > 0.3
+    kept = next(one for one in report.candidates if one.kept)
+    assert kept.validation and kept.validation.measure == first.rule.measure and kept.validation.own > 0.8
 
 
 @pytest.mark.slow

@@ -74,6 +74,9 @@ def test_a_budget_is_a_time(folder: Path, text: str, seconds: int) -> None:
         ("fronts: {bits: [8, 3]}\n", 5, "one of 8, 4, 2, 1, or a list of some, is expected"),
         ("fronts: {augment: more}\n", 5, "allowed: none, images, flips, series"),
         ("fronts: none\nheads: none\n", 6, "leave nothing to find"),
+        ("confidence: hardware\n", 5, "`hardware`: the MAX78000 has no snoop units"),
+        ("confidence: [margin, hardware]\n", 5, "either `hardware` or measures of the core"),
+        ("gate: true\n", 5, "`gate` is for hardware exits; `confidence: hardware` is expected"),
         ("layers: 3\n", 5, "unknown key `layers`; allowed: train, name, main,"),
     ],
 )
