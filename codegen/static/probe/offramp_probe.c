@@ -6,6 +6,7 @@
 #include "offramp_internal.h"
 
 #define CRC_POLYNOMIAL 0xEDB88320u
+#define NO_RESULT 0xA5A5A5A5u
 
 static void set_count(const offramp_probe_stage_t *counts, uint32_t value)
 {
@@ -82,6 +83,27 @@ static offramp_status_t run_stages(const offramp_model_t *model, const offramp_p
     return status == OFFRAMP_OK ? OFFRAMP_OK : offramp_fail(status);
 }
 
+static uint32_t values_of(const offramp_probe_layer_t *layer)
+{
+    return layer->shape.channels * layer->shape.rows * layer->shape.columns;
+}
+
+/* The address of a value of the result, the byte in the word added. */
+static uint32_t place_of(const offramp_probe_layer_t *layer, uint32_t index)
+{
+    uint32_t pixels = layer->shape.rows * layer->shape.columns;
+    return layer->places[index / pixels] + ((index % pixels) * layer->step);
+}
+
+/* Before the input is loaded, which may lie in the same place. */
+static void forget_result(const offramp_probe_layer_t *layer)
+{
+    uint32_t values = values_of(layer);
+    for (uint32_t index = 0u; index < values; index++) {
+        offramp_reg_write(place_of(layer, index) & ~3u, NO_RESULT);
+    }
+}
+
 offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const offramp_probe_input_t *input)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
@@ -92,6 +114,7 @@ offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const off
         const offramp_model_t *model = offramp_model(offramp_runtime.header, layer->model);
         const offramp_piece_t piece = {(const uint8_t *)input->data, OFFRAMP_CHW, 0u,
                                        model->input.rows * model->input.columns};
+        forget_result(layer);
         (void)offramp_bytes(&model->buffers, true); /* each run is that of a first input */
         offramp_runtime.answered = false;
         offramp_runtime.input_model = NULL;
@@ -117,15 +140,14 @@ uint32_t offramp_probe_crc(uint32_t crc, const uint8_t *bytes, uint32_t count)
 
 uint32_t offramp_probe_value(const offramp_probe_layer_t *layer, uint32_t index)
 {
-    uint32_t pixels = layer->shape.rows * layer->shape.columns;
-    uint32_t address = layer->places[index / pixels] + ((index % pixels) * layer->step);
+    uint32_t address = place_of(layer, index);
     uint32_t word = offramp_reg_read(address & ~3u);
     return layer->shape.bits == 8u ? (word >> (8u * (address & 3u))) & 0xFFu : word;
 }
 
 uint32_t offramp_probe_checksum(const offramp_probe_layer_t *layer)
 {
-    uint32_t values = layer->shape.channels * layer->shape.rows * layer->shape.columns;
+    uint32_t values = values_of(layer);
     uint32_t crc = 0u;
     for (uint32_t index = 0u; index < values; index++) {
         uint32_t value = offramp_probe_value(layer, index);
