@@ -233,11 +233,6 @@ class Firmware:
         return found if re.match("(?!offramp)[A-Za-z]", found) else f"model_{found}"
 
     @property
-    def hardware(self) -> bool:
-        """Whether the accelerator decides about an exit."""
-        return any(stage.hit is not None for stage in self.stages)
-
-    @property
     def external(self) -> bool:
         """Whether it has weights outside flash."""
         return any(stage.external for stage in self.stages)

@@ -76,8 +76,8 @@ def clears_registers(device: Device) -> bool:
 
 
 def has_probe(firmware: Firmware) -> bool:
-    """It is for images with everything in flash, in whose runs the core decides what comes next."""
-    return not firmware.external and not firmware.hardware
+    """It is for images with everything in flash."""
+    return not firmware.external
 
 
 def _has_shim(firmware: Firmware) -> bool:

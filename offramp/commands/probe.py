@@ -1,4 +1,4 @@
-"""`offramp probe`: which layer fails, on a board or on the virtual one."""
+"""`offramp probe`: which layer or hardware exit fails, on a board or on the virtual one."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ from offramp.pipeline.devices import device_of_plan
 from offramp.pipeline.images import PlannedImage, open_image
 from offramp.pipeline.outside import has_outside
 from offramp.pipeline.probe import (
+    Decided,
+    Findings,
     Probed,
+    exit_text,
     failure_text,
     first_failure,
     judge,
     layers_of,
     printed_values,
+    run_name,
     run_on_board,
 )
 from offramp.pipeline.probe_log import FIRST, LAST, ProbeLog, read_log
@@ -51,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  make -C build/mnist/firmware PROBE=1             for a board; load it, save what it prints, then\n"
         "  offramp probe build/mnist --log console.txt\n"
         "  offramp probe build/mnist --port /dev/ttyACM0    or read it from the board: start this, then reset it\n\n"
-        "exit codes: 0 all layers equal, 1 a layer differs or fails, 2 the log is damaged or of another build"
+        "exit codes: 0 all is right, 1 a layer or a hardware exit is not, 2 the log is damaged or of another build"
     )
     parser.add_argument("build", type=Path, metavar="BUILD_DIR", help="folder that `offramp build` made")
     source = parser.add_mutually_exclusive_group()
@@ -67,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare every layer's result with the integer reference; CheckFailed names the first that differs."""
+    """Compare every layer's result and every hardware exit with the integer reference; CheckFailed names the first
+    layer that differs, or if none does the first exit."""
     console = terminal.make_console(args)
     path = args.build / "plan.json"
     image = open_image(path, device_of_plan(path))
@@ -80,13 +85,19 @@ def run(args: argparse.Namespace) -> int:
     found = judge(log, image)
     if args.output:
         _write_values(args.output, log, image)
-    console.print(_table(found, image))
+    console.print(_table(found.layers, image))
+    if found.exits:
+        console.print(_exit_table(found.exits, image))
     terminal.print_json(_json(found, image), args)
-    failure = first_failure(found)
+    failure = first_failure(found.layers)
     if failure:
         raise CheckFailed(Diagnostic(Where(source), failure_text(failure, image)))
-    equal = sum(one.outcome == "equal" for one in found)
-    console.print(f"probed: {equal:,} results equal the integer reference, bit for bit", style="bold green")
+    wrong = next((one for one in found.exits if not one.right), None)
+    if wrong:
+        raise CheckFailed(Diagnostic(Where(source), exit_text(wrong, image)))
+    equal = sum(one.outcome == "equal" for one in found.layers)
+    decided = f"; {len(found.exits):,} decisions of hardware exits are as it says" if found.exits else ""
+    console.print(f"probed: {equal:,} results equal the integer reference, bit for bit{decided}", style="bold green")
     return 0
 
 
@@ -106,7 +117,7 @@ def _console_text(args: argparse.Namespace, image: PlannedImage, progress: Progr
     require_board()
     folder = args.build / "firmware"
     if not is_file(folder / "probe" / "probe_main.c"):
-        builds = "the folder of a finished `offramp build` with all weights in flash and no hardware exits is expected"
+        builds = "the folder of a finished `offramp build` with all weights in flash is expected"
         message = f"holds no firmware with a probe; {builds}"
         raise InputError(Diagnostic(Where(str(args.build)), message))
     layers = len(layers_of(image))
@@ -130,14 +141,27 @@ def _table(found: Sequence[Probed], image: PlannedImage) -> Table:
         results = list(group)
         layer, model = results[0].layer, image.names[results[0].model]
         shape = " x ".join(map(str, layer.result.shape)) if layer.result else "not in memory as a whole"
-        where = (*((model,) if several else ()), _run_name(results[0], image))
+        where = (*((model,) if several else ()), run_name(results[0].model, layer.stage, image))
         table.add_row(str(number), *where, layer.slot.name, shape, _outcomes(results))
     return table
 
 
-def _run_name(one: Probed, image: PlannedImage) -> str:
-    """The stage, or the segment of one, that a layer runs in."""
-    return image.models[one.model].chain.segments[one.layer.stage].name
+def _exit_table(found: Sequence[Decided], image: PlannedImage) -> Table:
+    """A row for each hardware exit."""
+    table = Table(header_style="")
+    several = len(image.models) > 1
+    for name in (*(("model",) if several else ()), "stage", "hardware exit, by input"):
+        table.add_column(name)
+    for _, group in groupby(found, key=lambda one: (one.model, one.exit.stage)):
+        results = list(group)
+        first = results[0]
+        where = (*((image.names[first.model],) if several else ()), run_name(first.model, first.exit.stage, image))
+        table.add_row(*where, ", ".join(_decided(one) for one in results))
+    return table
+
+
+def _decided(one: Decided) -> str:
+    return one.expected if one.right else one.error or "different"
 
 
 def _outcomes(results: Sequence[Probed]) -> str:
@@ -148,17 +172,30 @@ def _outcomes(results: Sequence[Probed]) -> str:
     return texts[0] if len(set(texts)) == 1 else ", ".join(texts)
 
 
-def _json(found: Sequence[Probed], image: PlannedImage) -> str:
+def _json(found: Findings, image: PlannedImage) -> str:
     entries = [
         {
             "model": image.names[one.model],
-            "stage": _run_name(one, image),
+            "stage": run_name(one.model, one.layer.stage, image),
             "layer": one.layer.slot.name,
             "input": one.input,
             "outcome": one.outcome,
             "error": one.error or None,
             "place": one.place and vars(one.place),
         }
-        for one in found
+        for one in found.layers
     ]
-    return json_text({"format": 1, "results": entries})
+    exits = [
+        {
+            "model": image.names[one.model],
+            "stage": run_name(one.model, one.exit.stage, image),
+            "input": one.input,
+            "expected": one.expected,
+            "matches": one.matches,
+            "goes_on": one.goes_on,
+            "right": one.right,
+            "error": one.error or None,
+        }
+        for one in found.exits
+    ]
+    return json_text({"format": 1, "results": entries, "exits": exits})

@@ -1,4 +1,5 @@
-"""Which layer fails: the firmware that runs layer after layer, and what it printed against the integer reference."""
+"""Which layer fails, and which hardware exit: the firmware that runs layer after layer, and what it printed against the
+integer reference."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.firmware import Firmware
-from offramp.codegen.probe import ProbeLayer, checksum, probe_of, render_probe
+from offramp.codegen.probe import Probe, ProbeExit, ProbeLayer, checksum, probe_of, render_probe
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.images import PlannedImage
@@ -19,6 +20,7 @@ from offramp.pipeline.planning import Planned
 from offramp.pipeline.probe_log import LayerLine, ProbeLog
 from offramp.planner.image_plan import image_digest
 from offramp.planner.ir.chain import Chain, TensorId
+from offramp.planner.reference.exits import leaving, stage_classes, stage_confidence
 from offramp.planner.reference.layers import Tensor
 from offramp.planner.reference.profile import chain_tensors
 from offramp.simulator.board.bus import Bus
@@ -29,6 +31,7 @@ from offramp.simulator.clock import Clock
 
 Images = Sequence[npt.NDArray[np.int8]]
 Outcome = Literal["equal", "different", "error", "not visible"]
+Decision = Literal["leaves", "goes on", "left before"]  # the last: at an earlier exit of the run
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,34 @@ class Probed:
     place: Place | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What a hardware exit of a model did with an input: `matches` that it counted, and whether the layer behind it has
+    run (`goes_on`); `expected`: what it should do; `error`: what the runtime said."""
+
+    model: int
+    exit: ProbeExit
+    input: int
+    expected: Decision
+    matches: int
+    goes_on: bool
+    error: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether it did what it should."""
+        wanted = (self.expected == "leaves", self.expected == "goes on")
+        return not self.error and (self.matches > 0, self.goes_on) == wanted
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Every layer with every input, in the order of execution; the same of every hardware exit."""
+
+    layers: tuple[Probed, ...]
+    exits: tuple[Decided, ...]
+
+
 def probe_files(image: PlannedImage, firmware: Firmware) -> dict[str, str]:
     """The probe's part of a firmware folder, for the firmware's samples."""
     inputs = [
@@ -82,7 +113,7 @@ def run_on_board(elf: Path, image: PlannedImage, accelerator: Bus, clock: Clock)
 
     clock: the accelerator's. CheckFailed if the program does not get to its end.
     """
-    runs = sum(len(made.chain.slots) * len(made.chain.segments) for made in image.models)
+    runs = sum((len(made.chain.slots) + len(made.chain.segments)) * len(made.chain.segments) for made in image.models)
     try:
         return run_program(elf, accelerator, image.device, limit=LIMIT * runs, clock=clock)[1]
     except BoardError as error:
@@ -94,8 +125,8 @@ def _behind(printed: Sequence[str]) -> str:
     return f", after it had printed `{printed[-1]}`" if printed else ""
 
 
-def judge(log: ProbeLog, image: PlannedImage) -> tuple[Probed, ...]:
-    """Every layer with every input, in the order of execution. CheckFailed if the firmware did not open its image.
+def judge(log: ProbeLog, image: PlannedImage) -> Findings:
+    """What a log says of layers and hardware exits. CheckFailed if the firmware did not open its image.
 
     InputError if the log is of another image than the plan's, or of inputs that are not known.
     """
@@ -106,13 +137,19 @@ def judge(log: ProbeLog, image: PlannedImage) -> tuple[Probed, ...]:
         raise InputError(Diagnostic(where, message))
     if log.error:
         raise CheckFailed(Diagnostic(where, f"the firmware did not open its image: {log.error}"))
-    layers = layers_of(image)
+    probes = [probe_of(made.lowered) for made in image.models]
+    layers = [(model, layer) for model, probe in enumerate(probes) for layer in probe.layers]
     if log.layers != len(layers):
         raise InputError(Diagnostic(where, f"has {log.layers} layers; the plan has {len(layers)}"))
     if [model for model, _ in layers] != [log.model_of(number) for number in range(len(layers))]:
         raise InputError(Diagnostic(where, "has layers of other models than the plan"))
+    asked = _asked(log, probes)
+    if [(line.number, line.input) for line in log.exits] != asked:
+        message = f"has {len(log.exits)} hardware exits and inputs; {len(asked)} of the plan are expected"
+        raise InputError(Diagnostic(where, message))
     expected = _expected(log, image)
-    return tuple(_judge_line(line, *layers[line.number], expected, log) for line in log.lines)
+    found = tuple(_judge_line(line, *layers[line.number], expected, log) for line in log.lines)
+    return Findings(found, _judge_exits(log, probes, expected))
 
 
 def layers_of(image: PlannedImage) -> list[tuple[int, ProbeLayer]]:
@@ -186,6 +223,44 @@ def _first_place(found: npt.NDArray[np.int64], expected: Tensor) -> Place | None
     return Place(channel, row, column, *first, len(wrong), len(np.unique(wrong[:, 0])))
 
 
+def _asked(log: ProbeLog, probes: Sequence[Probe]) -> list[tuple[int, int]]:
+    """The exits that a log should have, by their numbers, each with the inputs of its model."""
+    models = [model for model, probe in enumerate(probes) for _ in probe.exits]
+    return [
+        (number, image)
+        for number, model in enumerate(models)
+        for image, (own, _) in enumerate(log.inputs)
+        if own == model
+    ]
+
+
+def _judge_exits(log: ProbeLog, probes: Sequence[Probe], expected: Expected) -> tuple[Decided, ...]:
+    exits = [(model, index) for model, probe in enumerate(probes) for index in range(len(probe.exits))]
+    found = []
+    for line in log.exits:
+        model, index = exits[line.number]
+        probe, tensors = probes[model], expected[line.input]
+        asked = probe.exits[index]
+        goes_on = line.crc == checksum(tensors[probe.layers[asked.behind].slot.writes])
+        said = decisions(probe, tensors)[index]
+        found.append(Decided(model, asked, line.input, said, line.matches, goes_on, line.error or ""))
+    return tuple(found)
+
+
+def decisions(probe: Probe, tensors: Mapping[TensorId, Tensor]) -> list[Decision]:
+    """What the integer reference says of each hardware exit with an input. Runs before that of the exit go on to it."""
+    found: list[Decision] = []
+    left: set[int] = set()  # runs, by their first stages
+    for asked in probe.exits:
+        stage, run = asked.exit_stage, probe.stages[asked.stage].first
+        results = tensors[stage.result].reshape(1, -1)
+        leaves = leaving(stage, stage_classes(stage, results), stage_confidence(stage, results))[0]
+        found.append("left before" if run in left else "leaves" if leaves else "goes on")
+        if leaves:
+            left.add(run)
+    return found
+
+
 def first_failure(found: Sequence[Probed]) -> Probed | None:
     """Of the first layer that gave an error or a wrong result: the first input, one with a place if there is one."""
     wrong = [one for one in found if one.outcome in ("different", "error")]
@@ -193,11 +268,30 @@ def first_failure(found: Sequence[Probed]) -> Probed | None:
     return next((one for one in same if one.place), same[0]) if same else None
 
 
+def run_name(model: int, number: int, image: PlannedImage) -> str:
+    """The stage, or the segment of one, that the firmware knows by a number."""
+    return image.models[model].chain.segments[number].name
+
+
+def _stage_text(model: int, number: int, image: PlannedImage) -> str:
+    several = f"model {image.names[model]}, " if len(image.models) > 1 else ""
+    return f"{several}stage {run_name(model, number, image)}"
+
+
+def exit_text(failure: Decided, image: PlannedImage) -> str:
+    """One sentence about a hardware exit that does not do what it should."""
+    what = f"{_stage_text(failure.model, failure.exit.stage, image)}, hardware exit, input {failure.input}"
+    if failure.error:
+        return f"{what}: {failure.error}"
+    should = {"leaves": "leave", "goes on": "go on", "left before": "have left at an exit before"}[failure.expected]
+    does = "goes on" if failure.goes_on else "does not go on"
+    return f"{what}: the count of matches is {failure.matches}, and the run {does}; it should {should}"
+
+
 def failure_text(failure: Probed, image: PlannedImage) -> str:
     """One sentence about a failure."""
-    stage = image.models[failure.model].chain.segments[failure.layer.stage].name
-    model = f"model {image.names[failure.model]}, " if len(image.models) > 1 else ""
-    what = f"{model}stage {stage}, layer {failure.layer.layer} ({failure.layer.slot.name}), input {failure.input}"
+    stage = _stage_text(failure.model, failure.layer.stage, image)
+    what = f"{stage}, layer {failure.layer.layer} ({failure.layer.slot.name}), input {failure.input}"
     if failure.outcome == "error":
         return f"{what}: {failure.error}"
     if failure.place is None:

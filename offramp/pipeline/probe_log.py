@@ -19,6 +19,7 @@ _INPUT = re.compile(r"input (\d+) model (\d+) crc ([0-9a-f]{8})")
 _LAYER = re.compile(
     r"layer (\d+) input (\d+) model (\d+) stage (\d+) layer (\d+)(?: crc ([0-9a-f]{8})| error (.+)| (not visible))"
 )
+_EXIT = re.compile(r"exit (\d+) input (\d+) model (\d+) stage (\d+)(?: matches (\d+) crc ([0-9a-f]{8})| error (.+))")
 _VALUES = re.compile(r"values (\d+) input (\d+) from (\d+) ([0-9a-f]+)")
 _ERROR = re.compile(r"error (.+)")
 
@@ -36,6 +37,18 @@ class LayerLine:
 
 
 @dataclass(frozen=True)
+class ExitLine:
+    """What a hardware exit of the list (`number`) did with an input: matches that it counted, and the checksum of what
+    was then in the place of the next layer's result; or an error."""
+
+    number: int
+    input: int
+    matches: int
+    crc: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
 class ProbeLog:
     """A whole log. digest: of the image, hexadecimal. inputs: their models and checksums. error: the image could not be
     opened.
@@ -48,6 +61,7 @@ class ProbeLog:
     layers: int
     inputs: tuple[tuple[int, int], ...]
     lines: tuple[LayerLine, ...]
+    exits: tuple[ExitLine, ...]
     values: dict[tuple[int, int], bytes]
     error: str | None
 
@@ -70,6 +84,7 @@ class _Parts:
     count: int = 0
     inputs: list[tuple[int, int]] = field(default_factory=list)
     lines: list[LayerLine] = field(default_factory=list)
+    exits: list[ExitLine] = field(default_factory=list)
     values: dict[tuple[int, int], bytearray] = field(default_factory=dict)
     error: str | None = None
 
@@ -92,8 +107,8 @@ def read_log(text: str, source: str) -> ProbeLog:
         elif said == LAST:
             _check_whole(parts, Where(source, line))
             values = {key: bytes(data) for key, data in parts.values.items()}
-            inputs, lines = tuple(parts.inputs), tuple(parts.lines)
-            return ProbeLog(source, parts.digest, parts.layers, inputs, lines, values, parts.error)
+            inputs, lines, exits = tuple(parts.inputs), tuple(parts.lines), tuple(parts.exits)
+            return ProbeLog(source, parts.digest, parts.layers, inputs, lines, exits, values, parts.error)
         elif not _take(said, parts):
             raise Damaged(Diagnostic(Where(source, line), f"is no line of a probe here: `{said[:60]}`"))
     message = f"the log ends here, without its line `{LAST}`"
@@ -152,6 +167,9 @@ def _take(said: str, parts: _Parts) -> bool:
     elif layer := _LAYER.fullmatch(said):
         crc = int(layer[6], 16) if layer[6] else None
         parts.lines.append(LayerLine(int(layer[1]), int(layer[2]), int(layer[3]), crc, layer[7]))
+    elif asked := _EXIT.fullmatch(said):
+        crc = int(asked[6], 16) if asked[6] else None
+        parts.exits.append(ExitLine(int(asked[1]), int(asked[2]), int(asked[5] or 0), crc, asked[7]))
     elif values := _VALUES.fullmatch(said):
         return len(values[4]) % 2 == 0 and _take_values(values, parts)
     elif error := _ERROR.fullmatch(said):

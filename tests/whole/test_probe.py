@@ -18,24 +18,20 @@ from offramp.cli import main
 from offramp.codegen.load_images import weight_runs
 from offramp.codegen.probe import probe_of
 from offramp.configs.errors import CheckFailed, InputError
-from offramp.host.files import write_tree
-from offramp.pipeline.building import firmware_files
-from offramp.pipeline.compile import compile_probe, find_compiler, library_sources, run_compiler
+from offramp.pipeline.compile import compile_probe
 from offramp.pipeline.images import image_of
 from offramp.pipeline.planning import Planned
-from offramp.pipeline.probe import Probed, first_failure, judge, pattern, run_on_board
+from offramp.pipeline.probe import judge, pattern, run_on_board
 from offramp.pipeline.probe_log import read_log
 from offramp.planner.ir.chain import Slot
 from offramp.planner.ir.network import Layer
-from offramp.planner.reference.layers import run_layer
 from offramp.planner.reference.profile import chain_tensors
-from offramp.simulator.accelerator import Accelerator
-from offramp.simulator.board.run import run_program
 from offramp.simulator.clock import Clock
 from tests.helpers.firmware_builds import COMPILERS
 from tests.helpers.plans import plan_of
 from tests.helpers.probe_logs import printed, said
-from tests.helpers.specs import STAGED, THREE, TINY, Family, write_spec
+from tests.helpers.probed_boards import Board, first_difference, slot_of, wrong_bias
+from tests.helpers.specs import STAGED, THREE, TINY, write_spec
 from tests.helpers.wrong_accelerators import NeverDone, WrongWrites
 
 if not importlib.util.find_spec("ziglang") and not shutil.which("arm-none-eabi-gcc"):
@@ -46,35 +42,6 @@ FIFO = STAGED.spec(
     streaming="fifo: true",
     front="fifo: true",
 )
-
-
-class Board:
-    """The firmware of a spec, without test images: its input is the pattern."""
-
-    def __init__(self, folder: Path, spec: str, family: Family) -> None:
-        self.made = plan_of(write_spec(folder, spec, family))
-        self.image = image_of(self.made)
-        self.folder = folder / "firmware"
-        self.clock = Clock(self.made.device)
-        write_tree(self.folder, firmware_files(self.image, [None]))
-        self.elf = self.compiled()
-
-    def compiled(self, values: int | None = None) -> Path:
-        elf = self.folder / f"probe{'' if values is None else values}.elf"
-        compile_probe(self.folder, elf, values=values)
-        return elf
-
-    def printed(self, accelerator: Accelerator | None = None, elf: Path | None = None) -> str:
-        accelerator = accelerator or Accelerator(self.made.device, self.clock)
-        return run_on_board(elf or self.elf, self.image, accelerator, self.clock)
-
-    def probe(self, accelerator: Accelerator | None = None) -> tuple[Probed, ...]:
-        return judge(read_log(self.printed(accelerator), "board"), self.image)
-
-    def failure(self, accelerator: Accelerator) -> Probed:
-        found = first_failure(self.probe(accelerator))
-        assert found is not None
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -94,28 +61,6 @@ def test_what_streams_is_not_visible_and_what_follows_is(tmp_path: Path) -> None
     found = Board(tmp_path, FIFO, STAGED).probe()
     assert [one.outcome for one in found] == ["not visible", *["equal"] * 5]
     assert found[0].layer.streams_to is found[1].layer.slot
-
-
-def slot_of(made: Planned, name: str) -> Slot:
-    return next(slot for slot in made.chain.slots if slot.name == name)
-
-
-def first_difference(made: Planned, slot: Slot, wrong: Layer) -> tuple[list[int], int, int]:
-    """Place, wrong value and right value of the first difference if `wrong` runs in the place of a slot's layer."""
-    tensors = chain_tensors(made.chain, pattern(made.chain)[None])
-    expected = tensors[slot.writes][0]
-    found = run_layer(wrong, [tensors[tensor] for tensor in slot.reads])[0]
-    place = np.argwhere(found != expected)[0]
-    return place.tolist(), int(found[tuple(place)]), int(expected[tuple(place)])
-
-
-def wrong_bias(made: Planned, slot: Slot) -> tuple[dict[int, int], Layer]:
-    """The sign of the bias of channel 5."""
-    assert slot.layer.bias is not None
-    place = made.plan.placed.placement.biases[slot.name]
-    bias = slot.layer.bias.copy()
-    bias[5] ^= -128
-    return {made.device.bias_address(place.quadrant, place.start + 5): 0x80}, replace(slot.layer, bias=bias)
 
 
 def wrong_weight(made: Planned, slot: Slot) -> tuple[dict[int, int], Layer]:
@@ -188,57 +133,8 @@ def test_values_of_a_layer_on_request(board: Board) -> None:
     assert found.tolist() == expected.ravel().tolist()
 
 
-AFTERWARDS = """\
-#include "offramp_port.h"
-#include "offramp_probe.h"
-
-static void poll_at_once(void *context)
-{
-    (void)context;
-}
-
-static bool same(void)
-{
-    static int32_t values[2][16];
-    offramp_result_t results[2];
-    bool good = true;
-    for (uint32_t i = 0u; i < offramp_probe.layer_count; i++) {
-        for (uint32_t k = 0u; k < 2u; k++) {
-            good = good && offramp_infer(0u, OFFRAMP_CHW, offramp_probe.inputs[0].data, &results[k]) == OFFRAMP_OK;
-            good = good && offramp_output_words(values[k], 16u) == OFFRAMP_OK;
-            good = good && offramp_self_test(OFFRAMP_TEST_REGISTERS) == OFFRAMP_OK;
-            if (k == 0u) {
-                good = good && offramp_probe_run(&offramp_probe.layers[i], &offramp_probe.inputs[0]) == OFFRAMP_OK;
-                good = good && offramp_output_words(values[k], 16u) == OFFRAMP_NOT_READY;
-            }
-        }
-        good = good && results[0].stage == results[1].stage && results[0].confidence == results[1].confidence;
-        for (uint32_t k = 0u; k < 16u; k++) {
-            good = good && values[0][k] == values[1][k];
-        }
-    }
-    return good;
-}
-
-int main(void)
-{
-    const offramp_options_t options = {.wait = poll_at_once};
-    offramp_statistics_t statistics = {0};
-    bool good = offramp_open(offramp_probe.image, &options) == OFFRAMP_OK && same();
-    (void)offramp_statistics(&statistics);
-    offramp_port_print(good && statistics.reloads == 0u ? "same" : "different");
-    return 0;
-}
-"""
-
-
 def test_inferences_after_a_probe_answer_as_before(board: Board) -> None:
-    (board.folder / "afterwards.c").write_text(AFTERWARDS)
-    sources = [*library_sources(board.folder), "probe/offramp_probe.c", "probe/tiny_probe.c", "afterwards.c"]
-    elf = board.folder / "afterwards.elf"
-    run_compiler(find_compiler(), board.folder, sources, elf, ["-Isrc", "-Iprobe"])
-    device = board.made.device
-    assert run_program(elf, Accelerator(device, board.clock), device, clock=board.clock) == (0, "same")
+    assert board.stages_afterwards() == board.expected_stages()
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -1,4 +1,4 @@
-/* Runs a stage up to one of its layers, with the parts of the runtime that run whole stages. */
+/* Runs a stage up to one of its layers, or asks an exit, with the parts of the runtime that run whole stages. */
 #include <stddef.h>
 
 #include "offramp_probe.h"
@@ -7,6 +7,13 @@
 
 #define CRC_POLYNOMIAL 0xEDB88320u
 #define NO_RESULT 0xA5A5A5A5u
+
+static void write_all(const offramp_write_t *writes, uint32_t count)
+{
+    for (uint32_t i = 0u; i < count; i++) {
+        offramp_reg_write(writes[i].address, writes[i].value);
+    }
+}
 
 static void set_count(const offramp_probe_stage_t *counts, uint32_t value)
 {
@@ -54,31 +61,55 @@ static offramp_status_t run_stage(const offramp_model_t *model, const offramp_pi
     return status;
 }
 
-/* The stage that is configured as far as `layer`, if it is that layer's, or all of it. */
-static offramp_status_t run_part(const offramp_model_t *model, const offramp_probe_layer_t *layer,
-                                 const offramp_piece_t *input)
+/* The stage behind those that the current one is started with: behind an exit that it decides about the accelerator goes
+ * on by itself. */
+static uint32_t behind_run(void)
 {
-    bool limited = offramp_runtime.stage == layer->stage;
+    const offramp_stage_t *stage = offramp_runtime.current;
+    uint32_t number = offramp_runtime.stage + 1u;
+    while ((stage->flags & OFFRAMP_STAGE_HARDWARE) != 0u) {
+        stage++;
+        number++;
+    }
+    return number;
+}
+
+/* The run that is configured as far as `layer`, if that is one of its layers, or all of it. `decides`: in the run of that
+ * layer exits are taken; in others never, so that they come to their end. */
+static offramp_status_t run_part(const offramp_model_t *model, const offramp_probe_layer_t *layer,
+                                 const offramp_piece_t *input, bool decides)
+{
+    const offramp_probe_stage_t *own = &layer->stages[offramp_runtime.stage];
+    bool limited = layer->stage < behind_run();
+    bool quiet = !limited || !decides;
     if (limited) {
-        set_count(layer->counts, layer->limit);
+        set_count(own, layer->limit);
+    }
+    if (quiet) {
+        write_all(own->off, own->writes);
     }
     offramp_status_t status = run_stage(model, input);
     if (limited) {
-        set_count(layer->counts, layer->counts->whole);
+        set_count(own, own->whole);
+    }
+    if (quiet) {
+        write_all(own->on, own->writes);
     }
     return status;
 }
 
 static offramp_status_t run_stages(const offramp_model_t *model, const offramp_probe_layer_t *layer,
-                                   const offramp_piece_t *input)
+                                   const offramp_piece_t *input, bool decides)
 {
     offramp_to_first_stage(model, offramp_stage(offramp_runtime.header, layer->model, 0u));
-    offramp_status_t status = run_part(model, layer, input);
-    while ((status == OFFRAMP_OK) && (offramp_runtime.stage < layer->stage)) {
-        offramp_apply(&offramp_runtime.current->advance);
-        offramp_runtime.stage++;
-        offramp_runtime.current++;
-        status = run_part(model, layer, input);
+    uint32_t behind = behind_run();
+    offramp_status_t status = run_part(model, layer, input, decides);
+    while ((status == OFFRAMP_OK) && (behind <= layer->stage)) {
+        offramp_apply(&offramp_stage(offramp_runtime.header, layer->model, behind - 1u)->advance);
+        offramp_runtime.stage = behind;
+        offramp_runtime.current = offramp_stage(offramp_runtime.header, layer->model, behind);
+        behind = behind_run();
+        status = run_part(model, layer, input, decides);
     }
     return status == OFFRAMP_OK ? OFFRAMP_OK : offramp_fail(status);
 }
@@ -104,7 +135,7 @@ static void forget_result(const offramp_probe_layer_t *layer)
     }
 }
 
-offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const offramp_probe_input_t *input)
+static offramp_status_t probe(const offramp_probe_layer_t *layer, const offramp_probe_input_t *input, bool decides)
 {
     offramp_status_t status = OFFRAMP_E_ARGUMENT;
     if ((layer->places != NULL) && (layer->model == input->model)) {
@@ -121,8 +152,21 @@ offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const off
         if ((model->input.flags & OFFRAMP_INPUT_FIFO) == 0u) {
             offramp_write_piece(&model->input, &piece);
         }
-        status = run_stages(model, layer, &piece);
+        status = run_stages(model, layer, &piece, decides);
     }
+    return status;
+}
+
+offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const offramp_probe_input_t *input)
+{
+    return probe(layer, input, false);
+}
+
+offramp_status_t offramp_probe_exit(const offramp_probe_exit_t *asked, const offramp_probe_input_t *input,
+                                    uint32_t *matches)
+{
+    offramp_status_t status = probe(asked->behind, input, true);
+    *matches = status == OFFRAMP_OK ? offramp_reg_read(asked->matches) : 0u;
     return status;
 }
 

@@ -1,4 +1,5 @@
-/* Which layer fails? Runs a stage up to one of its layers, so that this layer's result is still there to be read.
+/* Which layer fails? Runs a stage up to one of its layers, so that this layer's result is still there to be read. And does
+ * the accelerator take the exits that it decides about?
  *
  * For bringing up a board, not for products: nothing else may call the runtime between offramp_open and offramp_close.
  * An inference afterwards is as good as before. */
@@ -6,16 +7,21 @@
 #define OFFRAMP_PROBE_H
 
 #include "offramp.h"
+#include "offramp_image.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The registers that hold the number of layers of a stage, one in each of its quadrants. */
+/* The registers that hold the number of layers of a stage, one in each of its quadrants; of stages that the accelerator
+ * is started with together, of all of them. */
 typedef struct {
     const uint32_t *addresses;
     uint32_t count;
-    uint32_t whole; /* their value when all layers run */
+    uint32_t whole;             /* their value when all layers run */
+    const offramp_write_t *off; /* with which the exits that the accelerator decides about are never taken */
+    const offramp_write_t *on;  /* with which they are as inferences have them */
+    uint32_t writes;            /* in each of the two, 0 where there is no such exit */
 } offramp_probe_stage_t;
 
 typedef struct {
@@ -29,8 +35,15 @@ typedef struct {
                              * result is never in memory as a whole */
     const uint32_t *wanted; /* for each input the checksum that is right, 0 for inputs of other models; null without
                              * places */
-    const offramp_probe_stage_t *counts;
+    const offramp_probe_stage_t *stages; /* of the model */
 } offramp_probe_layer_t;
+
+/* An exit that the accelerator decides about. */
+typedef struct {
+    uint32_t stage;                      /* at the end of which it leaves */
+    uint32_t matches;                    /* address of their count */
+    const offramp_probe_layer_t *behind; /* the layer that runs next if it does not */
+} offramp_probe_exit_t;
 
 typedef struct {
     uint32_t model;
@@ -44,15 +57,22 @@ typedef struct {
     uint32_t layer_count;
     const offramp_probe_input_t *inputs;
     uint32_t input_count;
+    const offramp_probe_exit_t *exits;
+    uint32_t exit_count;
     uint32_t core_hz; /* for offramp_port_start */
 } offramp_probe_t;
 
 /* What is probed: generated. */
 extern const offramp_probe_t offramp_probe;
 
-/* Runs all stages before the layer's, then its stage up to it. A layer without places cannot be the last one:
- * OFFRAMP_E_ARGUMENT. After any other error the accelerator is loaded again by what uses it next. */
+/* Runs all stages before the layer's, then its stage up to it; no exit is taken. A layer without places cannot be the
+ * last one: OFFRAMP_E_ARGUMENT. After any other error the accelerator is loaded again by what uses it next. */
 offramp_status_t offramp_probe_run(const offramp_probe_layer_t *layer, const offramp_probe_input_t *input);
+
+/* The same up to the layer behind an exit, but the accelerator decides in this run as it does in an inference. Where it
+ * leaves, here or before, what is in the place of that layer's result is none. `matches`: what the exit has counted. */
+offramp_status_t offramp_probe_exit(const offramp_probe_exit_t *asked, const offramp_probe_input_t *input,
+                                    uint32_t *matches);
 
 /* Goes on with a checksum (CRC-32, ISO-HDLC; 0 at the start). */
 uint32_t offramp_probe_crc(uint32_t crc, const uint8_t *bytes, uint32_t count);

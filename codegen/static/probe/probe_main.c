@@ -1,5 +1,7 @@
 /* Prints a checksum of every layer's result, for every sample input, and all values of one that is not as it should be;
- * `offramp probe` reads what is printed. Each line ends with a checksum of the lines so far.
+ * then what the exits do that the accelerator decides about: how many matches they count, and a checksum of what is in
+ * the place of the next layer's result. `offramp probe` reads what is printed, and says whether exits do what they should.
+ * Each line ends with a checksum of the lines so far.
  *
  * OFFRAMP_PROBE_VALUES: the number of a layer, in the order of the list, of which the values are printed for all inputs;
  * without it, those of the first result that differs are printed. */
@@ -176,6 +178,40 @@ static bool print_layers(void)
     return good;
 }
 
+static bool print_exit(uint32_t number_of_exit, uint32_t number_of_input)
+{
+    const offramp_probe_exit_t *asked = &offramp_probe.exits[number_of_exit];
+    uint32_t matches = 0u;
+    named("exit ", number_of_exit);
+    named(" input ", number_of_input);
+    named(" model ", asked->behind->model);
+    named(" stage ", asked->stage);
+    offramp_status_t status = offramp_probe_exit(asked, &offramp_probe.inputs[number_of_input], &matches);
+    if (status == OFFRAMP_OK) {
+        named(" matches ", matches);
+        text(" crc ");
+        hex(offramp_probe_checksum(asked->behind), 8u);
+    } else {
+        text(" error ");
+        text(offramp_status_text(status));
+    }
+    end_line();
+    return status == OFFRAMP_OK;
+}
+
+static bool print_exits(void)
+{
+    bool good = true;
+    for (uint32_t exit = 0u; exit < offramp_probe.exit_count; exit++) {
+        for (uint32_t input = 0u; input < offramp_probe.input_count; input++) {
+            if (offramp_probe.exits[exit].behind->model == offramp_probe.inputs[input].model) {
+                good = print_exit(exit, input) && good;
+            }
+        }
+    }
+    return good;
+}
+
 int main(void)
 {
     offramp_port_start(offramp_probe.core_hz);
@@ -184,6 +220,7 @@ int main(void)
     bool good = status == OFFRAMP_OK;
     if (good) {
         good = print_layers();
+        good = print_exits() && good;
         (void)offramp_close();
     } else {
         text("error ");

@@ -59,6 +59,24 @@ def test_values_of_32_bits() -> None:
     assert values.tolist() == [-2, 10]
 
 
+def test_what_hardware_exits_did() -> None:
+    """Where a build has some, they follow behind the layers."""
+    lines = [
+        *LINES[:-1],
+        "exit 0 input 0 model 0 stage 0 matches 12 crc 0000beef",
+        "exit 1 input 0 model 0 stage 1 error timeout",
+        "end",
+    ]
+    log = read_log(printed(lines), "log")
+    assert [(one.number, one.input, one.matches, one.crc, one.error) for one in log.exits] == [
+        (0, 0, 12, 0xBEEF, None),
+        (1, 0, 0, None, "timeout"),
+    ]
+    assert read_log(printed(LINES), "log").exits == ()
+    with pytest.raises(Damaged, match="log:9: is no line of a probe here: `exit 0 input 0 model 0 stage 0`"):
+        read_log(printed([*LINES[:-1], "exit 0 input 0 model 0 stage 0", "end"]), "log")
+
+
 @pytest.mark.parametrize(
     "text",
     [
