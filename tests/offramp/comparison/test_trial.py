@@ -12,7 +12,8 @@ import pytest
 from offramp.comparison.facts import Facts, facts_of
 from offramp.comparison.fronts import front_of
 from offramp.comparison.spec_lines import spec_lines
-from offramp.comparison.trial import CALIBRATION, TEST, Trial, p_values
+from offramp.comparison.trial import CALIBRATION, TEST, Trial, p_values, trial_of
+from offramp.configs.device import load_device
 from offramp.pipeline.evaluate import Evaluation, evaluate_plan
 from offramp.pipeline.judged import judged_again
 from offramp.pipeline.planning import Planned
@@ -20,7 +21,7 @@ from offramp.planner.exits.guarantee import p_value
 from offramp.planner.ir.chain import Chain, with_threshold
 from offramp.planner.reference.profile import exit_indices
 from tests.helpers.plans import plan_of
-from tests.helpers.specs import FRONT, TINY, write_spec
+from tests.helpers.specs import FRONT, GATED, TINY, write_spec
 from tests.helpers.trials import LABELS, three_stages
 
 
@@ -95,7 +96,8 @@ def test_what_was_calibrated_just_now_is_what_a_plan_that_is_read_gives(made: Pl
         assert (getattr(again, name) == getattr(made.judged, name)).all()
 
 
-def test_the_lines_of_the_spec_make_the_same_stages(made: Planned, trial: Trial) -> None:
+def copied_of(made: Planned, trial: Trial) -> Planned:
+    """The plan of its spec with the lines of its page."""
     assert trial.lines
     text = trial.lines.texts[0]
     for number, after in zip(trial.lines.sliders, trial.lines.texts[1:], strict=True):
@@ -105,10 +107,28 @@ def test_the_lines_of_the_spec_make_the_same_stages(made: Planned, trial: Trial)
     before = path.read_text(encoding="utf-8").split("calibrate:")[0]
     other = path.with_name("copied.yaml")
     other.write_text(before + text, encoding="utf-8")
-    copied = plan_of(other)
+    return plan_of(other, made.device)
+
+
+def test_the_lines_of_the_spec_make_the_same_stages(made: Planned, trial: Trial) -> None:
+    copied = copied_of(made, trial)
     assert [stage.exit for stage in copied.chain.exits[:-1]] == [stage.exit for stage in made.chain.exits[:-1]]
     assert [stage.name for stage in copied.chain.stages] == [stage.name for stage in made.chain.stages]
     assert copied.plan.placed.placement.weights == made.plan.placed.placement.weights
+
+
+@pytest.mark.parametrize("gate", [False, True])
+def test_lines_with_hardware_exits_make_the_same_stages(gate: bool, tmp_path: Path) -> None:
+    family, rule = (GATED, "{hardware: {gate: true}}") if gate else (TINY, "{hardware: {}}")
+    keys = "device: MAX78002\ncalibrate: {data: calibration, accuracy_drop: 20}\nstages:\n"
+    keys += f"  - {{network: front, exit: {rule}}}\n  - {{network: main}}\n"
+    device = load_device("MAX78002")
+    made = plan_of(write_spec(tmp_path, family.spec(keys, front="", main=""), family), device)
+    trial = trial_of(made, evaluate_plan(made.plan), made.judged)
+    assert isinstance(trial, Trial) and all(stop > 0 for one in trial.sliders for stop in one.stops)
+    copied = copied_of(made, trial)
+    assert [stage.exit for stage in copied.chain.exits[:-1]] == [stage.exit for stage in made.chain.exits[:-1]]
+    assert copied.plan.placed.placement == made.plan.placed.placement
 
 
 def test_the_lines_name_the_networks_that_chosen_stages_need(tmp_path: Path) -> None:
