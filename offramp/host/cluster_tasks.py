@@ -24,6 +24,7 @@ from distributed.scheduler import KilledWorker
 
 from offramp.configs.errors import InputError
 from offramp.host.cluster_worker import Done, Missing, Packed, forget, keep, run_task, unpacked
+from offramp.host.stopping import stop_since, stops
 from offramp.host.versions import Versions, differences, versions
 from offramp.planner.tasks.executor import IN_PROCESS
 
@@ -114,8 +115,10 @@ class ClusterTasks:
                 return self.client.submit(run_task, packed, key=f"{key}-{number}")
             return self._submit_at(address, run_task, packed, self._keeper(handed, address))
 
+        before = stops()
         try:
             while call.unsettled():
+                stop_since(before)
                 self._look()
                 self._send(call, submit)
                 self._collect(call)

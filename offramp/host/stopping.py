@@ -56,13 +56,27 @@ def ignore_signals() -> None:
 
 _sections = 0  # uninterrupted ones that the main thread is in
 _waiting: list[int] = []  # signals that have come meanwhile
+_raised: list[int] = []  # all others
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     if _sections:
         _waiting.append(number)
     else:
+        _raised.append(number)
         raise Stopped(number)
+
+
+def stops() -> int:
+    """How many signals have raised Stopped."""
+    return len(_raised)
+
+
+def stop_since(before: int) -> None:
+    """Raise Stopped if a signal has done so since there were `before` of them: what a signal raises inside a finalizer
+    or a callback of the garbage collector goes no further."""
+    if len(_raised) > before:
+        raise Stopped(_raised[before])
 
 
 @contextmanager

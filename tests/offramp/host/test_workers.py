@@ -151,6 +151,36 @@ def test_an_interrupt_ends_all_workers(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [begun]
 
 
+SWALLOWED = (
+    WAITING.replace("import sys, time", "import os, signal, sys, time")
+    .replace(
+        "range(9)",
+        "[Task()] * 9",
+    )
+    .replace(
+        "def run(args)",
+        """class Gone:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+class Task:
+    def __reduce__(self):
+        Gone()
+        return int, ()
+
+def run(args)""",
+    )
+)
+
+
+def test_an_interrupt_in_a_finalizer_ends_the_command(tmp_path: Path) -> None:
+    """Python takes what is raised there."""
+    command = [sys.executable, "-c", SWALLOWED, "plan", str(tmp_path / "begun"), "--workers", "1"]
+    process = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert "Exception ignored in" in process.stderr
+    assert process.returncode == 130 and process.stderr.splitlines()[-1] == "offramp plan: interrupted"
+
+
 def commands() -> list[str]:
     """The command lines of all processes."""
     found = []
