@@ -56,7 +56,7 @@ def figures(one: Tried, alone: Tried) -> list[str]:
     return [
         f"{one.cycles.mean():,.0f}",
         f"{alone.cycles.mean() / one.cycles.mean():.2f}",
-        f"{one.microjoules.mean():.2f}",
+        f"{one.microjoules.mean():.2f}" if one.microjoules.any() else "-",  # some devices have no model of it
         f"{one.right.mean():.2%}",
     ]
 
