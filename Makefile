@@ -71,6 +71,7 @@ lint: install
 	MYPYPATH=examples $(BIN)/mypy examples/mnist
 	$(BIN)/mypy examples/two-models
 	$(BIN)/mypy examples/faces-78002
+	$(BIN)/mypy examples/hardware-exits
 	MYPYPATH=examples $(BIN)/mypy examples/motion
 	MYPYPATH=examples $(BIN)/mypy examples/fashion-mnist
 	MYPYPATH=examples $(BIN)/mypy examples/gate
