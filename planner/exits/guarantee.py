@@ -8,12 +8,15 @@ then Test with fixed-sequence testing; Angelopoulos, Bates, Candes, Jordan, Lei 
 
 A single threshold is tested from the highest to the lowest on all images, for each measure with its share of delta:
 the first measure's is what one allowed loss more would exceed, and so on with what is left of delta.
-For several thresholds or chains the order is learned first, on a third of the images, from their exact frontier, and
-the others test it (Pareto Testing; Laufer-Goldshtein, Fisch, Barzilay, Jaakkola 2022, arXiv:2210.07913).
+For several thresholds or chains the order is learned first, on a quarter of the images, and the others test it (as in
+Pareto Testing; Laufer-Goldshtein, Fisch, Barzilay, Jaakkola 2022, arXiv:2210.07913). It has settings of one chain, the
+best on these images, in which thresholds only fall: an order that goes from chain to chain ends at the first one that
+was better by luck.
 """
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +25,10 @@ from math import ceil, exp, floor, fsum, lgamma, log, log1p
 
 import numpy as np
 
-from offramp.planner.exits.best import ChainCosts
+from offramp.planner.exits.best import ChainCosts, Found
 from offramp.planner.exits.frontier import (
     LARGEST,
     NEVER,
-    UNREACHED,
     WORK,
     CandidateScores,
     ExitScores,
@@ -34,16 +36,17 @@ from offramp.planner.exits.frontier import (
     ThresholdSetting,
 )
 from offramp.planner.exits.goal import AtLeast
-from offramp.planner.exits.pool import make_pool
-from offramp.planner.exits.search import Place, Search
+from offramp.planner.exits.pool import Pool, make_pool
+from offramp.planner.exits.search import SEARCHED, Place, Search
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
 FIXED = "fixed sequence of all thresholds, exact binomial"
-_LEARNED = "fixed sequence learned on a third of the images, exact binomial"
-_LEARN = 3  # one image of so many learns the order of the tests
-_LOSSES = (1.0, 0.5, 0.0)  # as parts of the most that are allowed: where the order of tests is searched for
-# Parts of an exit's images that leave in settings tested before others; small steps where failing would cost most.
-_SAFER = [*np.arange(0.25, 0.8, 0.05).tolist(), *np.arange(0.8, 1, 0.01).tolist()]
+_LEARNED = "fixed sequence learned on a quarter of the images, exact binomial"
+_LEARN = 4  # one image of so many learns the order of the tests
+_LOSSES = (0.0, 0.5, 1.0)  # as parts of the most that are looked at: where the order of tests is searched for
+_SPARE = 3  # losses beyond those of the rate, up to which the order goes
+_A_STAGE = 0.1  # by which a chain has to be cheaper for each stage that it has more
+_STEPS = 100  # of a threshold on the way to a point
 
 
 @dataclass(frozen=True)
@@ -228,38 +231,73 @@ def _cost(exits: ExitScores, settings: tuple[ThresholdSetting, ...]) -> int:
 def _learned(
     images: CandidateScores, chains: dict[int, ChainCosts], rate: float, learning: Learning
 ) -> list[tuple[int, tuple[ThresholdSetting, ...]]]:
-    """The common frontier of some chains, the safest settings first; before each of them safer ones with the same
-    measures, as far as these cost less than what comes before. Chains that were placed have their costs afterwards."""
+    """Settings of the chain that is best on the images, the first with which nobody leaves. Each lets more images leave
+    than the one before, so that losses grow slowly, and the test that ends the sequence comes late. Chains that were
+    placed have their costs afterwards."""
     count = images.right.shape[1]
-    most = floor(rate * count) + 1  # losses
-    search = Search(
-        make_pool(images.scores, images.right), AtLeast(max(0, count - most)), learning.executor, learning.work
-    )
+    most = floor(rate * count) + _SPARE
+    search = Search(make_pool(images.scores, images.right), AtLeast(count), learning.executor, learning.work)
     for number, one in chains.items():
         search.add(number, one)
-    for part, losses in enumerate(dict.fromkeys(ceil(most * share) for share in _LOSSES)):
+    own: list[dict[int, Found]] = []
+    for losses in (floor(most * share) for share in _LOSSES):
+        search.work = learning.work // len(_LOSSES)
         search.aim(AtLeast(max(0, count - losses)))
-        search.run(1 / (len(_LOSSES) - part), learning.place)
+        search.run(0.5, learning.place)
+        search.run_own()
+        own.append(search.own)
     chains.update(search.chains)
-    sequence: list[tuple[int, tuple[ThresholdSetting, ...]]] = []
-    cheapest = UNREACHED
-    for found in search.best[0].points(max(0, count - most)):
-        settings = chains[found.chain].thresholds(search.pool, found.measures, found.cuts)
-        exits = _exits(images, chains[found.chain], settings)
-        for tried in (*(_safer(exits, settings, part) for part in _SAFER), settings):
-            cost = _cost(exits, tried)
-            if cost < cheapest:
-                sequence.append((found.chain, tried))
-                cheapest = cost
-    return sequence
+    means = {chain: _mean(chains[chain], count, own, chain) for chain in own[-1] if chains[chain].early}
+    if not means:
+        return []
+    chosen = min(means, key=lambda chain: (means[chain], chain))
+    points = [one[chosen] for one in own if chosen in one and one[chosen].measures == own[-1][chosen].measures]
+    return [_without_idle(chains, chosen, settings) for settings in _path(images, chains[chosen], search.pool, points)]
 
 
-def _safer(exits: ExitScores, settings: tuple[ThresholdSetting, ...], part: float) -> tuple[ThresholdSetting, ...]:
-    """Settings with which about `part` of the images that leave at each stage now leave there: the most confident."""
-    exit_index = exits.exit_index(settings)
-    safer = []
-    for stage, setting in enumerate(settings):
-        leaving = np.sort(exits.scores[stage][setting.measure][exit_index == stage])[::-1]
-        score = int(leaving[max(1, int(part * len(leaving))) - 1]) if len(leaving) else LARGEST
-        safer.append(ThresholdSetting(setting.measure, max(score, setting.score)))
-    return tuple(safer)
+def _mean(costs: ChainCosts, count: int, own: Sequence[Mapping[int, Found]], chain: int) -> float:
+    """Cost of a chain's best settings, where it has none that of nobody leaving; more for more stages, which fit few
+    images better than they do new ones. Exits of the same cost are those of a stage with thresholds by class."""
+    nobody = costs.costs[0][-1] * count
+    best = [one[chain].cost if chain in one else nobody for one in own]
+    return sum(best) / len(best) * (1 + _A_STAGE * (len(set(costs.costs[0])) - 2))
+
+
+def _without_idle(
+    chains: Mapping[int, ChainCosts], chain: int, settings: tuple[ThresholdSetting, ...]
+) -> tuple[int, tuple[ThresholdSetting, ...]]:
+    """The chain without exits at which nobody leaves, if there is one: it answers the same and costs less."""
+    used = [at for at, one in enumerate(settings) if one.score < LARGEST]
+    early = tuple(chains[chain].early[at] for at in used)
+    shorter = next((number for number, one in chains.items() if one.early == early), None)
+    return (chain, settings) if shorter is None else (shorter, tuple(settings[at] for at in used))
+
+
+def _path(
+    images: CandidateScores, chain: ChainCosts, pool: Pool, points: Sequence[Found]
+) -> Iterator[tuple[ThresholdSetting, ...]]:
+    """Settings on the way from nobody to some points with the same measures: thresholds only fall, in small steps, one
+    exit after the other, or where there are many, as with thresholds by class, in turn."""
+    measures = points[0].measures
+    scores = [images.scores[exit][measure] for exit, measure in zip(chain.early, measures, strict=True)]
+    now = [LARGEST] * len(scores)
+    for point in points:
+        targets = [one.score for one in chain.thresholds(pool, measures, point.cuts)]
+        ways = [
+            [(exit, score) for score in _steps(own, now[exit], target)]
+            for exit, (own, target) in enumerate(zip(scores, targets, strict=True))
+        ]
+        few = len(ways) <= SEARCHED
+        for move in itertools.chain(*ways) if few else itertools.chain(*itertools.zip_longest(*ways)):
+            if move is not None:
+                now[move[0]] = move[1]
+                yield tuple(map(ThresholdSetting, measures, now))
+
+
+def _steps(scores: Ints, above: int, target: int) -> list[int]:
+    """Thresholds below one, down to a target, about as many images between two of them."""
+    between = np.sort(scores[(scores >= target) & (scores < above)])[::-1]
+    if not len(between):
+        return []
+    chosen = between[np.linspace(0, len(between) - 1, min(_STEPS, len(between))).round().astype(int)]
+    return [*dict.fromkeys(chosen.tolist())]

@@ -267,7 +267,7 @@ def test_by_class_one_measure_is_chosen_from(tmp_path: Path, capsys: pytest.Capt
     path.write_text(path.read_text().replace("stages:\n", BY_CLASS_TOO.replace("confidence: margin\n", "")))
     assert main(["plan", str(path)]) == 2
     said = capsys.readouterr().err
-    assert "`per_class` takes one measure, not 3: state one as `confidence`" in said and "spec.yaml:" in said
+    assert "`per_class` takes one measure of the core: state one as `confidence`" in said and "spec.yaml:" in said
 
 
 WRONG = [

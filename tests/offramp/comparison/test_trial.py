@@ -84,7 +84,7 @@ def test_the_planned_setting_has_the_figures_of_the_plan(made: Planned, trial: T
     assert np.array(trial.cycles)[leaving].mean() == pytest.approx(known.mean_cycles)
     assert right.mean() == pytest.approx(known.accuracy.staged)
     assert tuple((leaving == stage).mean() for stage in range(len(trial.stages))) == pytest.approx(known.shares)
-    assert images.tested == known.risk.images == 200
+    assert images.tested == known.risk.images == 225
     assert (images.right[-1] & ~right)[: images.tested].sum() == known.risk.losses
     assert trial.risk.p_values[known.risk.losses] == known.risk.p_value
 
@@ -195,8 +195,10 @@ def test_samples_are_the_surest_the_least_sure_and_the_wrong(made: Planned, eval
             continue
         rule = made.chain.exits[stage].exit
         assert rule and evaluation.right is not None
-        sure = [one.confidence for one in (*kinds["surest"], *reversed(kinds["least sure"]))]
-        assert sure == sorted(sure, key=lambda one: one or 0.0, reverse=rule.measure != "entropy")
+        surest, least = ([one.confidence or 0.0 for one in kinds[kind]] for kind in ("surest", "least sure"))
+        high_is_sure = rule.measure != "entropy"
+        assert surest == sorted(surest, reverse=high_is_sure) and least == sorted(least, reverse=not high_is_sure)
+        assert len(here) < len(surest + least) or (surest[-1] >= least[-1]) == high_is_sure or surest[-1] == least[-1]
         assert not any(one.right for one in kinds["wrong"])
         assert found.confusion and sum(map(sum, found.confusion.counts)) == len(here)
         assert sum(one.count for one in found.confusion.mistakes) == (~evaluation.right[stage][here]).sum()

@@ -274,13 +274,13 @@ def test_explicit_calibration_takes_a_risk(folder: Path) -> None:
 def test_the_examples_choice_keeps_its_guarantee_on_the_test_data() -> None:
     plan = plan_of(EXAMPLES / "mnist" / "auto.yaml")
     assert plan.choice is not None and plan.choice.risk is not None
-    assert [stage.name for stage in plan.chain.stages][0::2] == ["front-4", "main"]
+    assert [stage.name for stage in plan.chain.stages] == ["front-4", "main"]
     evaluated = evaluate_plan(plan)
     assert evaluated is not None
     report = plan_report(planned(plan, lower(plan.placed)), evaluated)
     assert report.accuracy and report.accuracy.staged and report.accuracy.full
     assert report.accuracy.staged >= report.accuracy.full - 0.002
-    assert report.cycles.ratio is not None and report.cycles.ratio > 4
+    assert report.cycles.ratio is not None and report.cycles.ratio > 7
 
 
 def test_chains_that_are_not_placed_cost_no_less_once_they_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
