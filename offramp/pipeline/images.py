@@ -160,7 +160,17 @@ def _placed(
         together = place_together(chains, device, demands=_demands(drafts, chains, reached))
         again = _planned(together, drafts, compared)
         models = [_as_before(made, known.plan, known.judged) for made, known in zip(again, models, strict=True)]
+    models = _with_registers(models)
     return PlannedImage(ImagePlan(name, tuple(made.plan for made in models), together.objectives), tuple(models))
+
+
+def _with_registers(models: Sequence[Planned]) -> list[Planned]:
+    """The models with the register programs that they have beside each other: thresholds of hardware exits are in
+    registers, and are known only now."""
+    if not any(stage.exit and stage.exit.hardware for made in models for stage in made.chain.exits):
+        return list(models)
+    lowered = lower_together([made.plan.placed for made in models])
+    return [replace(made, lowered=one) for made, one in zip(models, lowered, strict=True)]
 
 
 def _demands(

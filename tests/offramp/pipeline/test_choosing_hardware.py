@@ -12,13 +12,16 @@ from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
 from offramp.host.progress import SILENT
 from offramp.pipeline.choosing import Builder
+from offramp.pipeline.images import make_image, open_image
 from offramp.pipeline.planning import Planned
 from offramp.planner.chain.sources import load, read_sources
 from offramp.planner.exits.candidates import load_candidates, profile_candidates
+from offramp.planner.image_plan import image_plan_json
 from offramp.planner.plan import load_plan, plan_json
 from offramp.planner.reference.layers import run_network
 from offramp.planner.reference.profile import exit_indices, profile
 from offramp.planner.spec.dataset import DataSet
+from offramp.planner.spec.models import ModelFiles
 from tests.helpers.plans import auto_spec, plan_of
 from tests.helpers.specs import GATED, TINY, Family, write_spec
 
@@ -127,6 +130,39 @@ def test_candidates_that_cannot_be_hardware_exits_are_named(tmp_path: Path) -> N
     reasons = {one.name: one.reason for one in made.plan.choice.candidates}
     assert "the next stage reads the input as CHW" in reasons["front-hardware"]
     assert "main-first-hardware" in reasons and "CHW" not in reasons["main-first-hardware"]
+
+
+CALIBRATED = """\
+calibrate: {data: calibration, accuracy_drop: 60}
+stages:
+  - {network: front, exit: {hardware: {}}}
+  - {network: main}
+"""
+
+
+@pytest.mark.parametrize("way", ["auto", "calibrated"])
+def test_thresholds_are_in_registers_beside_another_model_too(way: str, tmp_path: Path) -> None:
+    """They are known only when all models have been placed and lowered."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    plain = TINY.spec("stages:\n  - network: main\n", main="").replace("name: tiny", "name: first")
+    specs = [write_spec(tmp_path / "first", plain + "device: MAX78002\n"), auto(tmp_path / "second", "hardware")]
+    if way == "calibrated":
+        specs[1].write_text(TINY.spec(CALIBRATED, front="", main="") + "device: MAX78002\n")
+    image = make_image(ModelFiles(None, tuple(specs)), [DEVICE] * 2, SILENT)
+    first, second = image.models
+    rules = [stage.rule for stage in second.chain.exits[:-1]]
+    program = second.lowered.programs[0]
+    units = {key.name: value for key, value in program.settings.items() if key.layer < 0 and key.quadrant == 0}
+    assert rules and [units[f"SNOOP{number + 1}_D1"]["data"] for number in range(len(rules))] == [
+        rule.threshold for rule in rules
+    ]
+    assert program.positions[0] > first.lowered.programs[0].positions[-1]
+    path = tmp_path / "plan.json"
+    path.write_text(image_plan_json(image.plan, tmp_path))
+    for made, again in zip(image.models, open_image(path, DEVICE).models, strict=True):
+        assert [one.settings for one in again.lowered.programs] == [one.settings for one in made.lowered.programs]
+        assert again.lowered.switching == made.lowered.switching
 
 
 @pytest.mark.parametrize(
