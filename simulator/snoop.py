@@ -69,12 +69,13 @@ def read_units(registers: RegisterFile, run: Run) -> tuple[Unit, ...]:
     units = []
     for name in UNITS:
         by_quadrant = [_unit_fields(registers, name, quadrant) for quadrant in run.quadrants]
+        if not any(fields["C1"]["enable"] for fields in by_quadrant):
+            continue  # whatever its other registers hold
         fields = by_quadrant[run.quadrants.index(run.master)]
         if any(other != fields for other in by_quadrant):
             raise AcceleratorError(f"{name}: quadrants have different values; which one acts is not known")
-        if fields["C1"]["enable"]:
-            units.append(Unit(name, fields))
-            _check(units[-1], run, registers.device)
+        units.append(Unit(name, fields))
+        _check(units[-1], run, registers.device)
     return tuple(units)
 
 

@@ -30,6 +30,7 @@ from tests.helpers.specs import GATED, TINY, write_spec
 
 DEVICE = load_device("MAX78002")
 DRAWN, IMAGES = 20_000, 1000
+WIDER = {"front": "front", "again": "front", "wide": "wide"}
 HIT = {DEVICE.register_address(f"SNOOP{unit}_HIT") for unit in (1, 2)}
 
 
@@ -146,6 +147,23 @@ def test_the_core_may_decide_at_another_exit(hardware: int, tmp_path: Path) -> N
     got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
     stages = exit_indices(planned.chain, profile(planned.chain, x))
     assert got.stages.tolist() == stages.tolist() and {*stages} == {0, 1, 2}
+
+
+def test_a_stage_that_the_core_starts_may_have_more_quadrants(tmp_path: Path) -> None:
+    """In these the unit of the run before has never been set."""
+    family = replace(TINY, networks={name: TINY.networks[of] for name, of in WIDER.items()})
+    stages = "stages:\n  - {network: front, exit: {hardware: {at_least: 0.3}}}\n"
+    stages += "  - {network: again, exit: {confidence: margin, threshold: 0.2}}\n  - {network: wide}\n"
+    spec = family.spec(stages, **dict.fromkeys(WIDER, "")) + "device: MAX78002\n"
+    planned = plan_of(write_spec(tmp_path, spec, family), DEVICE)
+    assert [program.quadrants for program in planned.lowered.programs] == [(0,), (0,), (0, 1)]
+    write_tree(tmp_path / "firmware", render(assemble(planned.lowered, "wider"), DEVICE))
+    elf = compile_firmware(tmp_path / "firmware", tmp_path / "firmware.elf").elf
+    x = np.random.default_rng(6).integers(-128, 128, (30, 4, 6, 6)).astype(np.int8)
+    clock = Clock(DEVICE)
+    got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
+    stages_left = exit_indices(planned.chain, profile(planned.chain, x))
+    assert got.stages.tolist() == stages_left.tolist() and {*stages_left} == {0, 1, 2}
 
 
 class Deaf(Accelerator):
