@@ -115,8 +115,9 @@ def _check_result(
         message = f"stage `{stage.name}` gives {layer.out_shape}; one logit a class is expected"
         yield Diagnostic(entry.where, message)
     classes = stage.exit.classes(layer.out_shape.channels) if stage.exit else 0
-    labels = class_labels(spec, entry)
-    if stage.exit and labels and entry.answers and len(labels) != classes:
+    labels, head = class_labels(spec, entry), entry.head.network if entry.head else None
+    its_own = entry.answers or spec.networks[head or entry.network].labels  # else `labels` of the spec, checked as such
+    if stage.exit and labels and its_own and len(labels) != classes:
         yield Diagnostic(entry.where, f"stage `{stage.name}` has {classes} classes, but {len(labels)} names for them")
     if stage.exit and not stage.answers and classes != count:
         gate = " and a gate" if classes < layer.out_shape.channels else ""

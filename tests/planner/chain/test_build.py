@@ -124,6 +124,7 @@ def test_whole_and_cut_have_the_same_slots() -> None:
 # In FRONT, BRANCH, THREE or OWN: what is replaced, by what, and the complaint: file, line, and words
 MISTAKES = [
     (FRONT, "name: tiny", "labels: [a, b]", r"spec.yaml:2: 2 labels for 3 classes"),
+    (FRONT, "input: 4x6x6", "input: 4x6x6, labels: [a, b]", r"spec.yaml:8: stage `front` has 3 classes, but 2 names"),
     (
         BRANCH,
         "until: first",
