@@ -78,6 +78,7 @@ def _options(spec: TrainSpec) -> dict[str, Any]:
     """What the training spec says of main besides its files."""
     main = spec.main
     found: dict[str, Any] = {}
+    found |= {"prefix": main.prefix} if main.prefix else {}
     found |= {"labels": list(main.labels)} if main.labels else {}
     found |= {} if main.keep_offsets else {"offsets": "free"}
     found |= {} if main.keep_processors else {"processors": "free"}

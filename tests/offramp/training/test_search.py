@@ -10,18 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from offramp.configs.device import load_device
 from offramp.configs.errors import CheckFailed, InputError
 from offramp.host.progress import SILENT
 from offramp.host.workers import executor
 from offramp.pipeline.planning import make_plan
+from offramp.planner.ai8x.checkpoint import load_checkpoint
 from offramp.planner.spec.reader import load_spec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 from offramp.training import proposing, search
 from offramp.training.exits import train_exits
 from offramp.training.report import TrainReport
 from offramp.training.task import TrainingData
+from tests.helpers import checkpoints
 from tests.helpers.training import CLASSES, SPEC, write_training
 
 DEVICE = load_device()
@@ -118,6 +121,21 @@ def test_exits_that_the_accelerator_takes(gate: bool, tmp_path: Path) -> None:
     assert report.plan.choice.chosen.shares[0] > 0.3
     kept = next(one for one in report.candidates if one.kept)
     assert kept.validation and kept.validation.measure == first.rule.measure and kept.validation.own > 0.8
+
+
+@pytest.mark.slow
+def test_a_file_with_another_network_is_main_s_by_the_prefix(tmp_path: Path) -> None:
+    """In the spec that is written too: the layers of the other one come first, and one fits none of main's."""
+    write_training(tmp_path, QUICK.replace("input: 2x12x12", "input: 2x12x12, prefix: big"))
+    path = tmp_path / "main.pth.tar"
+    state: dict[str, NDArray[np.float32]] = {"small.layer0.op.weight": np.ones((4, 288), np.float32)}
+    for index, layer in enumerate(load_checkpoint(path).layers):
+        assert layer.bias is not None
+        state[f"big.layer{index}.op.weight"] = layer.weights.astype(np.float32)
+        state[f"big.layer{index}.op.bias"] = layer.bias.astype(np.float32) * 128
+    checkpoints.save(path, state, "main")
+    assert train(tmp_path).plan
+    assert "prefix: big" in (tmp_path / "out" / "spec.yaml").read_text()
 
 
 @pytest.mark.slow
