@@ -42,6 +42,7 @@ from offramp.planner.ir.network import Network
 from offramp.planner.plan import Plan
 from offramp.planner.reference.exits import by_class
 from offramp.planner.rules.check import check_chain, check_network
+from offramp.planner.spec.auto import without_energy
 from offramp.planner.spec.spec import AutoSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
 
@@ -150,9 +151,8 @@ def choose_plan(
 ) -> tuple[Plan, Lowered, Judged]:
     """The plan with the best chain, its programs, and its stages on the data that it was chosen on. OfframpError lists
     everything that prevents it."""
-    if not device.energy and "energy" in (*spec.choice.weights, *(spec.choice.budget or ())):
-        found = f"there is no energy model of the {device.name}; only cycles can be minimised or be a budget there"
-        raise InputError(Diagnostic(spec.choice.where, found))
+    if impossible := without_energy(spec.choice, device):
+        raise InputError(impossible)
     candidates = load_candidates(spec, sources, device)
     if spec.choice.delta is not None and candidates.rolling:
         raise InputError(Diagnostic(spec.choice.where, IN_ORDER))

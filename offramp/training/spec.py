@@ -12,7 +12,7 @@ from offramp.configs.errors import InputError, Where
 from offramp.configs.lines import load_yaml
 from offramp.configs.schema import Entry, read_entry
 from offramp.planner.ir.measure import LARGEST_LOGIT
-from offramp.planner.spec.auto import check_measures, goal_of
+from offramp.planner.spec.auto import check_measures, goal_of, without_energy
 from offramp.planner.spec.entries import Problems
 from offramp.planner.spec.reader import check_device, file_of, named, read_network_entry
 from offramp.planner.spec.spec import ChoiceSpec, NetworkSpec
@@ -68,6 +68,7 @@ def load_train_spec(path: Path, device: Device) -> TrainSpec:
     check_measures(entry, device, problems)
     spec = _spec(entry, path.parent, problems)
     _check(spec, problems)
+    problems += without_energy(spec.choice, device)
     if problems:
         raise InputError(sorted(problems, key=lambda problem: problem.where.line if problem.where else 0))
     return spec
@@ -132,3 +133,6 @@ def _check(spec: TrainSpec, problems: Problems) -> None:
     if spec.main.fifo and spec.fronts is not None:
         found = "the input of main comes through the FIFO and is not kept for it after a front: give `fronts: none`"
         problems.wrong(spec.places.get("fronts", spec.main.where), found)
+    if spec.main.fifo and LARGEST_LOGIT in spec.choice.measures:
+        found = "the input of main comes through the FIFO, which the core fills; a measure of the core is expected"
+        problems.wrong(spec.places["confidence"], f"`hardware`: {found}")

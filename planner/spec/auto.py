@@ -46,6 +46,14 @@ def check_measures(entry: Entry, device: Device, problems: Problems) -> None:
         problems.wrong(entry.at("confidence"), f"`hardware`: the {device.name} has no snoop units")
 
 
+def without_energy(choice: ChoiceSpec, device: Device) -> tuple[Diagnostic, ...]:
+    """Energy is no goal on a device of which there is no energy model."""
+    if device.energy or "energy" not in (*choice.weights, *(choice.budget or ())):
+        return ()
+    found = f"there is no energy model of the {device.name}; only cycles can be minimised or be a budget there"
+    return (Diagnostic(choice.where, found),)
+
+
 def goal_of(
     choose: Entry,
     problems: Problems,

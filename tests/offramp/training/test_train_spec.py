@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from offramp.configs.device import load_device
+from offramp.configs.device import Device, load_device
 from offramp.configs.errors import InputError
 from offramp.training.spec import TrainSpec, load_train_spec
 from tests.helpers import specs
@@ -26,15 +26,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(folder: Path, text: str) -> TrainSpec:
+def read(folder: Path, text: str, device: Device = DEVICE) -> TrainSpec:
     path = folder / "train.yaml"
     path.write_text(text, encoding="utf-8")
-    return load_train_spec(path, DEVICE)
+    return load_train_spec(path, device)
 
 
-def refused(folder: Path, text: str) -> str:
+def refused(folder: Path, text: str, device: Device = DEVICE) -> str:
     with pytest.raises(InputError) as error:
-        read(folder, text)
+        read(folder, text, device)
     return str(error.value).replace(f"{folder}/", "")
 
 
@@ -89,6 +89,19 @@ def test_a_front_needs_an_input_that_is_kept(folder: Path) -> None:
     text = SPEC.replace("input: 4x6x6", "input: 4x6x6, fifo: true")
     assert "comes through the FIFO and is not kept for it after a front: give `fronts: none`" in refused(folder, text)
     assert read(folder, text + "fronts: none\n").fronts is None
+
+
+def test_the_fifo_leaves_no_hardware_exits(folder: Path) -> None:
+    text = SPEC.replace("input: 4x6x6", "input: 4x6x6, fifo: true") + "fronts: none\nconfidence: hardware\n"
+    found = refused(folder, text, load_device("MAX78002"))
+    assert found.startswith("train.yaml:6: `hardware`: the input of main comes through the FIFO, which the core fills")
+
+
+@pytest.mark.parametrize("goal", ["minimise: energy, accuracy_drop: 1", "budget: {energy: 5}"])
+def test_energy_is_no_goal_where_it_is_not_known(folder: Path, goal: str) -> None:
+    text = SPEC.replace("accuracy_drop: 0.5, risk: {delta: 0.05}", goal)
+    found = refused(folder, text, load_device("MAX78002"))
+    assert found.startswith("train.yaml:4: there is no energy model of the MAX78002")
 
 
 def test_all_that_is_wrong_is_told_at_once(folder: Path) -> None:
