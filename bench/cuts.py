@@ -111,7 +111,7 @@ def _judge(case: Case, after: int, answer: Answer, device: Device) -> tuple[tupl
         switching = lower(placed).switching
         writes = tuple(len(switching.transition(*pair)) for pair in ((0, 1), (1, 0)))
         rng = np.random.default_rng(after)
-        return judge_both_ways(placed, [case.sample] * 2, [answer] * 2, rng), writes
+        return judge_both_ways(placed, [case.sample] * 2, [answer] * 2, rng, case.overlap), writes
     except OfframpError as error:
         return (str(error),), ()
 

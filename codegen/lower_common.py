@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from offramp.codegen.program import Fields
@@ -13,7 +13,6 @@ from offramp.planner.hardware.streaming import row_buffer
 from offramp.planner.ir.chain import Slot
 
 COUNTER_UNIT = 8  # steps of the kernel counter for the bytes of one kernel
-PASSES_AHEAD = 4  # passes that are read ahead at a time, with `tcalc`
 
 Registers = dict[str, Fields]
 
@@ -23,14 +22,12 @@ class Form:
     """What differs between devices whose registers of layers count differently (`Device.layer_form`).
 
     `geometry`: size, padding, pooling and row buffer. `kernels`: which kernels, from a slot's placement. `modes`:
-    further fields of LCTRL0 and POST. `streams`: registers of FIFO input and streaming layers, of layer `index` of a
-    run, if it reads the FIFO.
+    further fields of LCTRL0 and POST.
     """
 
     geometry: Callable[[HwLayer], Registers]
     kernels: Callable[[Placed, Slot, HwLayer], Registers]
     modes: Callable[[HwLayer], Registers]
-    streams: Callable[[Sequence[HwLayer], int, bool], Registers]
 
 
 def low_passes(device: Device) -> int:

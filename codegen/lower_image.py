@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from offramp.codegen.lower_common import COUNTER_UNIT, Form, Registers, kernel_unit, row_memory
-from offramp.codegen.lower_streams import stream_registers
 from offramp.planner.allocation.place import Placed
 from offramp.planner.hardware.hw_layer import HwLayer
 from offramp.planner.ir.chain import Slot
@@ -40,4 +39,4 @@ def _modes(hw: HwLayer) -> Registers:
     return {}
 
 
-IMAGE = Form(_geometry, _kernels, _modes, stream_registers)
+IMAGE = Form(_geometry, _kernels, _modes)

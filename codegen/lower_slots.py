@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from offramp.codegen.lower_common import Form, Registers, low_passes
 from offramp.codegen.lower_image import IMAGE
+from offramp.codegen.lower_streams import stream_registers
 from offramp.codegen.lower_window import WINDOW
 from offramp.codegen.program import Fields
 from offramp.configs.device import Device, Word
@@ -49,7 +50,7 @@ def slot_registers(placed: Placed, slots: Sequence[Slot], slot: Slot, quadrant: 
     values["LCTRL1"] = _lctrl1(hw)
     values["POST"] = {**_post(hw), **modes.get("POST", {}), **_bias(placed, slot, quadrant)}
     processors = quadrant_slice(hw.processors, quadrant, device)
-    values |= form.streams(layers, slots.index(slot), reads_fifo(placed, slots))
+    values |= stream_registers(layers, slots.index(slot), reads_fifo(placed, slots))
     values["EN"] = {"processors": processors, "kernels": 0 if hw.weights is None else processors}
     return values
 

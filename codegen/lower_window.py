@@ -6,11 +6,10 @@ between windows.
 
 from __future__ import annotations
 
-from offramp.codegen.lower_common import COUNTER_UNIT, PASSES_AHEAD, Form, Registers, kernel_unit, row_memory
-from offramp.codegen.lower_window_streams import stream_registers
+from offramp.codegen.lower_common import COUNTER_UNIT, Form, Registers, kernel_unit, row_memory
 from offramp.codegen.program import Fields
 from offramp.planner.allocation.place import Placed
-from offramp.planner.hardware.hw_layer import BYTE_BITS, HwLayer
+from offramp.planner.hardware.hw_layer import BYTE_BITS, PASSES_AHEAD, HwLayer
 from offramp.planner.hardware.time_slots import time_slots
 from offramp.planner.ir.chain import Slot
 
@@ -104,4 +103,4 @@ def reset_registers(values: Registers) -> Registers:
     }
 
 
-WINDOW = Form(_geometry, _kernels, _modes, stream_registers)
+WINDOW = Form(_geometry, _kernels, _modes)

@@ -18,6 +18,7 @@ from offramp.simulator.noise import Noise
 from offramp.simulator.registers import RegisterFile
 from offramp.simulator.runner import Runner
 from offramp.simulator.self_tests import SPARED, check_clear, test_status
+from offramp.simulator.sequencer import Sequencer
 from offramp.simulator.start import decode_run
 from offramp.simulator.storage import Storage
 
@@ -32,12 +33,16 @@ class Accelerator:
     last run. Everything the hardware would not do is an AcceleratorError.
     """
 
-    def __init__(self, device: Device, clock: Clock | None = None, noise: Noise | None = None) -> None:
+    def __init__(
+        self, device: Device, clock: Clock | None = None, noise: Noise | None = None, *, overlap: bool = False
+    ) -> None:
+        """`overlap`: circular buffers of streaming layers may share words, as if nothing in them were overwritten too
+        soon (the vendor tool's --overlap-data)."""
         self.device = device
         self.registers = RegisterFile(device)
         self.storage = Storage(device, noise)
         self._fifos = Fifos(device, self.registers)
-        self.runner = Runner(self.registers, self.storage, self._fifos, clock)
+        self.runner = Runner(self.registers, Sequencer(self.registers, self.storage, overlap), self._fifos, clock)
         self._map = AddressMap(device)
         self.powered = set(range(device.geometry.quadrants))
         self._enabled: set[int] = set()  # quadrants with CTRL.enable

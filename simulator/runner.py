@@ -11,7 +11,6 @@ from offramp.simulator.cycles import RunCycles
 from offramp.simulator.fifo import Fifos
 from offramp.simulator.registers import RegisterFile
 from offramp.simulator.sequencer import Frame, Sequencer
-from offramp.simulator.storage import Storage
 
 
 class Runner:
@@ -23,7 +22,7 @@ class Runner:
     None for never. Both are for faults.
     """
 
-    def __init__(self, registers: RegisterFile, storage: Storage, fifos: Fifos, clock: Clock | None) -> None:
+    def __init__(self, registers: RegisterFile, sequencer: Sequencer, fifos: Fifos, clock: Clock | None) -> None:
         self.layers_run: list[int] = []
         self.cycles = RunCycles(())
         self.on_layer: Callable[[int], None] | None = None
@@ -32,7 +31,7 @@ class Runner:
         self._registers = registers
         self._fifos = fifos
         self._clock = clock
-        self._sequencer = Sequencer(registers, storage)
+        self._sequencer = sequencer
         self._waiting: Run | None = None  # started, frame not complete yet
         self._running: Run | None = None  # results are there, done is not
         self._done: Event | None = None

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from offramp.simulator.circles import check_circles, circle
 from offramp.simulator.config import Kernel, LayerConfig, Run
 from offramp.simulator.cycles import LayerCycles, RunCycles, layer_cycles
 from offramp.simulator.decode import decode_layer
@@ -35,13 +36,15 @@ Parameters = TypeVar("Parameters")
 class Sequencer:
     """Executes layer slots. Decoded registers and unpacked kernels are kept while what they came from is unchanged."""
 
-    def __init__(self, registers: RegisterFile, storage: Storage) -> None:
+    def __init__(self, registers: RegisterFile, storage: Storage, overlap: bool = False) -> None:
+        """`overlap`: as in Accelerator."""
         self._registers = registers
         self._device = registers.device
         self._data = storage.data
         self._weights = storage.weights
         self._biases = storage.biases
         self._noise = storage.noise
+        self._overlap = overlap
         self._configs: dict[tuple[int, Run, bytes], LayerConfig] = {}
         self._kernels: dict[LayerConfig, tuple[Version, Kernels]] = {}
         self._channels: dict[LayerConfig, tuple[Version, tuple[ChannelKernels, ...]]] = {}
@@ -166,16 +169,18 @@ class Sequencer:
             words = config.input.words if config.input.whole else max(config.input.words, written)
             instances = self._device.geometry.instances
             streams[config.layer] = DataMemory(instances, config.input.word + words, self._noise)
-            self._forget_circle(config, config.stream.words)
             written = config.out_pixels * config.output.pixel_step
+        self._forget_circles([config for config in layers if config.layer in streams])
         return streams
 
-    def _forget_circle(self, config: LayerConfig, words: int) -> None:
-        start, end = config.input.word, config.input.word + words
-        if end > self._data.size:
-            raise field_error(config.layer, "FBUF.words", words, f"word {end - 1} is past the instance")
-        for instance in {self._device.instance_of(processor) for processor in config.processors}:
-            self._data.forget(slice(instance, instance + 1), slice(start, end))
+    def _forget_circles(self, layers: list[LayerConfig]) -> None:
+        if layers and not self._overlap:
+            check_circles(layers, self._data.size, self._device)
+        for config in layers:
+            for instance, words in circle(config, self._device):
+                span = slice(words.start, words.stop)
+                self._data.forget(slice(instance, instance + 1), span)
+                self._data.explain(instance, span, f"is in the circular buffer of layer {config.layer}")
 
     def _fill(self, first: LayerConfig, memory: DataMemory, frame: Frame) -> None:
         """FIFO words go to the quadrant's first instance, from where layer 0 reads."""

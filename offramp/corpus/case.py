@@ -19,12 +19,14 @@ from offramp.planner.ai8x.load import Options, load_network
 from offramp.planner.ai8x.weights import LayerWeights
 from offramp.planner.ir.network import Network, Shape
 
+OVERLAP = "--overlap-data"  # the vendor tool does not check that live data are overwritten
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
     """A corpus case: the network with its weights, and the sample input, int8 (channels, rows, cols).
 
-    `overlap`: the vendor's tool was told not to check that live data are overwritten (--overlap-data).
+    `overlap`: whether it was made with that option.
     """
 
     name: str
@@ -56,7 +58,7 @@ def load_case(folder: Path, device: Device) -> Case:
     network = load_network(folder / "network.yaml", device, weights=weights, input_shape=shape, options=options)
     if "--calcx4" in arguments:
         network = replace(network, layers=tuple(replace(layer, calcx4=True) for layer in network.layers))
-    return Case(folder.name, network, pixels, meta, "--overlap-data" in arguments)
+    return Case(folder.name, network, pixels, meta, OVERLAP in arguments)
 
 
 def _int8(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:

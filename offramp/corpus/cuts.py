@@ -23,6 +23,7 @@ from offramp.planner.hardware.hw_layer import WORD_BYTES
 from offramp.planner.ir.chain import cut
 from offramp.planner.ir.network import Network
 from offramp.planner.placement.problem import Buffer
+from offramp.simulator.accelerator import Accelerator
 
 Input = npt.NDArray[np.int8]  # (channels, rows, cols)
 Answer = npt.NDArray[np.int32]  # of the last layer, (channels, rows, cols)
@@ -47,16 +48,21 @@ def judge_cut(
     placed or the accelerator refuses them.
     """
     placed = place(cut("network", network, after), device, overlap)
-    return judge_both_ways(placed, inputs, answers, np.random.default_rng(after))
+    return judge_both_ways(placed, inputs, answers, np.random.default_rng(after), overlap)
 
 
 def judge_both_ways(
-    placed: Placed, inputs: Sequence[Input], answers: Sequence[Answer], rng: np.random.Generator
+    placed: Placed,
+    inputs: Sequence[Input],
+    answers: Sequence[Answer],
+    rng: np.random.Generator,
+    overlap: bool = False,
 ) -> tuple[str, ...]:
     """What is wrong with a placed chain's answers, first with junk in all memories, then with memories that hold only
-    what was written: there the model notices if anything depends on undefined bytes.
+    what was written: there the model notices if anything depends on undefined bytes. `overlap`: as in `place`.
     """
-    untouched = ModelRunner(placed)
+    device = placed.requirements.device
+    untouched = ModelRunner(placed, Accelerator(device, overlap=overlap))
     untouched.load()
     found = run_all(untouched, inputs)
     problems = tuple(
@@ -64,7 +70,7 @@ def judge_both_ways(
         for number, (mine, answer) in enumerate(zip(found, answers, strict=True))
         if (mine != answer).any()
     )
-    machine = ModelRunner(placed)
+    machine = ModelRunner(placed, Accelerator(device, overlap=overlap))
     junk_memories(machine, rng)
     machine.load()
     return (*problems, *judge(machine, inputs, answers, rng))

@@ -17,6 +17,7 @@ import numpy as np
 from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.corpus import cases
+from offramp.corpus.case import OVERLAP
 from offramp.corpus.case_files import (
     CHECK,
     CLEAR_BITS,
@@ -62,7 +63,7 @@ def replay_case(case: Path, device: Device) -> tuple[str, ...]:
         return ("has no program, or neither expected.npz nor outputs.npz to compare with",)
     if bare and not expected:
         return ("meta.json has no list of `layers`, which outputs.npz is compared by, and there is no expected.npz",)
-    accelerator = Accelerator(device)
+    accelerator = Accelerator(device, overlap=OVERLAP in meta.get("izer_args", ()))
     if bare:
         return _judge_bare(accelerator, meta.get("phase_order") or _phase_order(program, device), program, expected)
     return _judge(accelerator, meta, program, (expected, outputs))

@@ -21,6 +21,7 @@ from offramp.planner.chain.assign_processors import complete, no_columns_occupie
 from offramp.planner.ir.chain import whole
 from offramp.planner.ir.network import Layer, Network
 from offramp.planner.rules.check import check_network
+from offramp.simulator.accelerator import Accelerator
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def synth_case(folder: Path, device: Device, free: bool = False) -> tuple[str, .
     """Reasons why a case fails; none if the last layer's output equals the vendor's answer bit for bit."""
     try:
         case = load_case(folder, device)
-        machine = ModelRunner(place_case(case, device, free))
+        machine = ModelRunner(place_case(case, device, free), Accelerator(device, overlap=case.overlap and not free))
         machine.load()
         result = run_all(machine, [case.sample])[0].reshape(-1)
     except Damaged:
@@ -69,8 +70,7 @@ def place_case(case: Case, device: Device, free: bool = False) -> Placed:
     network = complete(forget_places(case.network) if free else case.network, device, no_columns_occupied(device))
     if problems := check_network(network, device):
         raise OfframpError(problems)
-    overlap = "--overlap-data" in case.meta["izer_args"] and not free
-    return place(whole("network", network), device, overlap)
+    return place(whole("network", network), device, case.overlap and not free)
 
 
 def forget_places(network: Network) -> Network:

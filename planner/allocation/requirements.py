@@ -21,7 +21,7 @@ from offramp.planner.hardware.hw_layer import (
     passes_of,
     quadrants_of,
 )
-from offramp.planner.hardware.streaming import buffer_words
+from offramp.planner.hardware.streaming import stream_of
 from offramp.planner.hardware.trailing import trails
 from offramp.planner.hardware.weight_memories import copies_of, rooms_of
 from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, Stage, TensorId
@@ -262,7 +262,7 @@ def _buffer_words(chain: Chain, hw: Mapping[TensorId, HwLayer]) -> dict[TensorId
         layers = [hw[slot.writes] for slot in stage.slots]
         for index, slot in enumerate(stage.slots):
             if slot.layer.streaming:
-                words = buffer_words(layers, index)
+                words = stream_of(layers, index).words
                 buffers |= {tensor: max(words, buffers.get(tensor, 0)) for tensor in slot.reads}
     whole = [hw[slot.writes].input_words for slot in chain.readers(INPUT_TENSOR) if not slot.layer.streaming]
     if INPUT_TENSOR in buffers:

@@ -23,6 +23,7 @@ WORD_BYTES = 4  # of data memory; one byte for each processor of an instance
 SQUARE = 9  # taps of a 3x3 kernel
 CENTRE = 4  # the tap in its middle
 AT_ONCE = 4  # outputs of a layer with `calcx4`
+PASSES_AHEAD = 4  # passes that are read ahead at a time, with `tcalc`
 
 Kind = Literal["conv3x3", "conv1x1", "conv1d", "flatten", "transposed", "passthrough"]
 

@@ -148,7 +148,7 @@ def read_gap_once(layer: Layer, network: Network, device: Device) -> str | None:
 
 def readahead_memories(layer: Layer, network: Network, device: Device) -> str | None:
     """With `readahead` the YAML says where input and output lie, and that is in different physical memories, of
-    {data_bank_bytes:#x} bytes each."""
+    {data_bank_bytes:#x} bytes each; if the layer streams, the inputs of the layers before it lie in others, too."""
     if not layer.readahead:
         return None
     if layer.out_offset is None or (layer.in_offset is None and layer.inputs != (INPUT,)):
@@ -162,8 +162,19 @@ def readahead_memories(layer: Layer, network: Network, device: Device) -> str | 
     start = layer.in_offset or 0
     inputs = range(start // bank, (start + read - 1) // bank + 1)
     outputs = range(layer.out_offset // bank, (layer.out_offset + written - 1) // bank + 1)
-    found = f"an input at {start:#x} and an output at {layer.out_offset:#x}"
-    return found if set(inputs) & set(outputs) else None
+    if set(inputs) & set(outputs):
+        return f"an input at {start:#x} and an output at {layer.out_offset:#x}"
+    for earlier in network.layers[: layer.index] if layer.streaming else ():
+        other = _input_offset(earlier, network)
+        if other // bank == start // bank:
+            return f"an input at {start:#x}, and that of layer {earlier.label} at {other:#x}"
+    return None
+
+
+def _input_offset(layer: Layer, network: Network) -> int:
+    """Where a layer's input lies by the YAML, in bytes; 0 where nothing says so."""
+    written = None if INPUT in layer.inputs else network.layers[layer.inputs[0]].out_offset
+    return (written if layer.in_offset is None else layer.in_offset) or 0
 
 
 def eltwise_bias(layer: Layer, network: Network, device: Device) -> str | None:

@@ -22,6 +22,7 @@ def numbers_of(device: Device) -> dict[str, int]:
         "instance_bytes": device.instance_bytes,
         "columns": memories["weights"].words,
         "column_bytes": memories["weights"].word_bytes,
+        "input_volume": device.registers["STRM1"].by_name["input_volume"].limit,
         "tram_words": memories["tram"].words,
         "data_bank_bytes": memories["data"].bank_words * memories["data"].word_bytes,
     }

@@ -7,7 +7,8 @@ checks in its izer/backend/max7800x.py; the numbers are in the device file.
 from __future__ import annotations
 
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import WORD_BYTES, ceil_div, passes_of
+from offramp.planner.hardware.hw_layer import WORD_BYTES, ceil_div, map_layer, passes_of
+from offramp.planner.hardware.streaming import frame_words, stream_fields, stream_of
 from offramp.planner.ir.network import INPUT, Layer, Network
 
 
@@ -49,36 +50,33 @@ def streaming_size(layer: Layer, network: Network, device: Device) -> str | None
     return f"an input of {layer.in_shape}" if layer.streaming and size >= device.limits["stream_product"] else None
 
 
-def streaming_pooling(layer: Layer, network: Network, device: Device) -> str | None:
-    """In a streaming layer the samples from one pooling row to the next, padding included, fit the stream registers."""
-    if not layer.streaming or layer.index == 0:
+def streaming_registers(layer: Layer, network: Network, device: Device) -> str | None:
+    """What a streaming layer waits for and steps over, the input passes of all layers before it together (at most
+    {input_volume}) and its circular buffer fit the stream registers; the buffer fits a data memory instance, too."""
+    if not layer.streaming:
         return None
-    before = network.layers[layer.index - 1]
-    width = before.pooled[1] + 2 * before.pad[1]
-    first = width * (before.kernel[0] + layer.pool[0] - 2) + before.kernel[1] + layer.pool[1] + 1
-    rows = (layer.pool_stride - 1) * width + layer.pool[1] * layer.operands
-    fits = first <= device.registers["STRM0"].by_name["start"].limit
-    fits = fits and rows <= device.registers["STRM1"].by_name["multi_row_delta"].limit
-    return None if fits else f"pooling of {layer.pool[0]}x{layer.pool[1]} after an output of {before.out_shape}"
+    layers = [map_layer(one, network, device) for one in network.layers]
+    stream = stream_of(layers, layer.index)
+    (rows, cols), before = layer.pool, f", {stream.input_volume} passes in the layers before" if layer.index else ""
+    found = f"an input of {layer.in_shape}, pooling of {rows}x{cols}{before}"
+    for (register, field), value in stream_fields(stream).items():
+        limit = device.registers[register].by_name[field].limit
+        if value > limit:
+            return f"{found}: {register}.{field} would be {value}, at most {limit}"
+    words = device.memories["data"].words
+    return f"{found}: a buffer of {stream.words} words, at most {words}" if stream.words > words else None
 
 
 def fifo_words(layer: Layer, network: Network, device: Device) -> str | None:
-    """The words of a frame from the FIFO, those that the first layer waits for (all of them times the rows of its
-    pooling window, if it does not stream) and its steps between pooling windows fit the FIFO and stream registers."""
+    """The words of a frame from the FIFO, and those that the first layer waits for if it does not stream, fit the FIFO
+    and stream registers."""
     if not network.fifo or layer.index != 0:
         return None
-    rows, cols = layer.pool
+    hw = map_layer(layer, network, device)
     words = ceil_div(layer.in_shape.pixels, WORD_BYTES) if layer.data_format == "CHW" else layer.in_shape.pixels
-    start = rows * ((rows - 1) * layer.in_shape.cols + cols) if layer.streaming else rows * words
-    steps = (layer.pool_stride - 1, (rows - 1) * layer.in_shape.cols) if layer.streaming else (0, 0)
-    needs = {
-        ("IFRM", "words"): words,
-        ("STRM0", "start"): start,
-        ("STRM1", "row_delta"): steps[0] * layer.operands,
-        ("STRM1", "multi_row_delta"): steps[1] * layer.operands,
-    }
+    needs = {("IFRM", "words"): words, ("STRM0", "start"): 0 if layer.streaming else frame_words(hw)}
     fits = all(need <= device.registers[name].by_name[field].limit for (name, field), need in needs.items())
-    return None if fits else f"an input of {layer.in_shape}, pooling of {rows}x{cols}"
+    return None if fits else f"an input of {layer.in_shape}, pooling of {layer.pool[0]}x{layer.pool[1]}"
 
 
 def fifo_channels(layer: Layer, network: Network, device: Device) -> str | None:
@@ -103,7 +101,7 @@ STREAM_RULES = (
     streaming_fifo,
     streaming_padding,
     streaming_size,
-    streaming_pooling,
+    streaming_registers,
     fifo_words,
     fifo_channels,
     fifo_processors,

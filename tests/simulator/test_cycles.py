@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from offramp.corpus import replay
+from offramp.corpus.case import OVERLAP
 from offramp.corpus.case_files import read_program
 from offramp.simulator.accelerator import Accelerator
 from offramp.simulator.cycles import LayerCycles, RunCycles
@@ -78,7 +79,7 @@ def test_every_layer_of_the_corpus(corpus: Path) -> None:
         program, meta = read_program(case), json.loads((case / "meta.json").read_text())
         if not program:
             continue
-        accelerator = Accelerator(DEVICE)
+        accelerator = Accelerator(DEVICE, overlap=OVERLAP in meta["izer_args"])
         for phase in meta["phase_order"]:
             replay.play(accelerator, program, phase)
         for vendor, layer in zip(meta["latency"]["layers"], accelerator.cycles.layers, strict=True):

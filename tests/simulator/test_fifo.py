@@ -92,9 +92,10 @@ def test_fifo_mode_needs_a_port_and_a_frame_size() -> None:
         start(accelerator, switches=FIFO)
 
 
-def streaming() -> Accelerator:
-    """An image larger than an instance, pooled by a streaming layer, copied by a second one."""
-    accelerator = Accelerator(DEVICE)
+def streaming(between: int = 2000, overlap: bool = False) -> Accelerator:
+    """An image larger than an instance, pooled by a streaming layer, copied by a second one. `between`: the word where
+    the second one reads."""
+    accelerator = Accelerator(DEVICE, overlap=overlap)
     idle(accelerator)
     first = changed(
         pass_fields(rows=128, cols=128, inputs=4),
@@ -102,14 +103,14 @@ def streaming() -> Accelerator:
         PRCNT={"last": 3},
         PCCNT={"last": 3},
         STRIDE={"last": 3},
-        WPTR_BASE={"pointer": 2000},
+        WPTR_BASE={"pointer": between},
         STRM0={"start": 4 * (3 * 128 + 4)},
         STRM1={"row_delta": 3, "multi_row_delta": 3 * 128},
         FBUF={"words": 4 * (3 * 128 + 4) + 3 * 128 + 4},
     )
     second = changed(
         pass_fields(rows=32, cols=32, inputs=4),
-        RPTR_BASE={"word": 2000},
+        RPTR_BASE={"word": between},
         TPTR={"start": 1, "last": 1},
         STRM0={"start": 3},
         STRM1={"input_volume": 1, "row_delta": 1, "multi_row_delta": 1},
@@ -133,9 +134,50 @@ def test_streaming_layers_pass_more_than_an_instance_holds() -> None:
     stop(accelerator)
     expected = image.reshape(32, 4, 32, 4, 4).max(axis=(1, 3)).reshape(1024, 4)
     assert (read_pixels(accelerator, 1024, 4, OUT) == expected).all()
-    with pytest.raises(AcceleratorError, match=r"data word 2003 of instance 0"):  # the circle is undefined afterwards
+    gone = r"data word 2003 of instance 0 .*, which is in the circular buffer of layer 1"
+    with pytest.raises(AcceleratorError, match=gone):
         accelerator.read(DEVICE.data_address(0, 2003))
     accelerator.read(DEVICE.data_address(0, 2004))
+
+
+FIRST_CIRCLE = 4 * (3 * 128 + 4) + 3 * 128 + 4  # words
+
+
+@pytest.mark.parametrize(
+    ("between", "message"),
+    [
+        (
+            FIRST_CIRCLE - 1,
+            "layer 0: FBUF.words is 1940; word 1939 of instance 0 is in the circular buffer of layer 1 too",
+        ),
+        (
+            OUT - 3,
+            f"layer 1: FBUF.words is 4; word {OUT} of instance 0 is written by layer 1, which runs at the same time",
+        ),
+        (OUT + 1023, f"layer 1: FBUF.words is 4; word {OUT + 1023} of instance 0 is written by layer 1"),
+        (8189, "layer 1: FBUF.words is 4; word 8192 is past the instance"),
+    ],
+)
+def test_circular_buffers_are_apart_from_each_other_and_from_the_results(between: int, message: str) -> None:
+    accelerator = streaming(between)
+    start(accelerator, switches=STREAM)
+    with pytest.raises(AcceleratorError, match=message):
+        feed(accelerator, random_bytes(8, 128 * 128, 4))
+
+
+@pytest.mark.parametrize("between", [FIRST_CIRCLE, OUT - 4, OUT + 1024, 8188])
+def test_circular_buffers_may_lie_right_beside_each_other_and_the_results(between: int) -> None:
+    accelerator = streaming(between)
+    start(accelerator, switches=STREAM)
+    feed(accelerator, random_bytes(8, 128 * 128, 4))
+    assert accelerator.done
+
+
+def test_circular_buffers_may_share_words_where_the_user_says_so() -> None:
+    accelerator = streaming(FIRST_CIRCLE - 1, overlap=True)
+    start(accelerator, switches=STREAM)
+    feed(accelerator, random_bytes(8, 128 * 128, 4))
+    assert accelerator.done
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from offramp.planner.ir.network import Layer, Network
 from offramp.planner.reference.layers import run_network
 from offramp.planner.rules.check import check_network
 from tests.helpers.random_networks import networks
+from tests.helpers.random_special import streaming_networks
 from tests.helpers.searches import SETTINGS
 
 DEVICE = load_device("MAX78002")
@@ -69,6 +70,18 @@ def placed(chain: Chain) -> Placed:
 @settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 2))
 @given(other_kinds(), st.data())
 def test_generated_programs_give_the_reference_cut_or_not(network: Network, data: st.DataObject) -> None:
+    check_answers(network, data)
+
+
+@pytest.mark.slow
+@settings(SETTINGS, max_examples=max(1, SETTINGS.max_examples // 3))
+@given(streaming_networks(), st.data())
+def test_so_do_programs_that_stream(network: Network, data: st.DataObject) -> None:
+    check_answers(network, data)
+
+
+def check_answers(network: Network, data: st.DataObject) -> None:
+    """The whole network, and cut after one of the layers where that is legal."""
     try:
         network = complete(network, DEVICE, no_columns_occupied(DEVICE))
     except (InputError, Infeasible):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,38 @@ def dilated_1d(dilation: int) -> Network:
     return one(4, 4, 20, 1, dilation=dilation, **values)
 
 
+def streamed_ahead(between: int) -> Network:
+    """Two layers that stream; the second one reads ahead, from byte `between` to 0xc000."""
+    layers = make_layer(Shape(4, 8, 8), 4), make_layer(Shape(4, 8, 8), 4)
+    first, second = make_network(*layers).layers
+    first = replace(first, streaming=True, out_offset=between)
+    second = replace(second, streaming=True, readahead=True, in_offset=between, out_offset=0xC000)
+    return make_network(first, second, fifo=True)
+
+
+def added(operands: int) -> Network:
+    """A streaming layer that adds, and pools with steps of 4: STRM1.row_delta has 5 bits."""
+    changes: dict[str, Any] = {"pool": (4, 4), "pool_stride": 4, "operands": operands, "eltwise": "add"}
+    return make_network(make_layer(Shape(4, 40, 40), 8, streaming=True, pad=(1, 1), **changes), fifo=True)
+
+
+def wide_stream(layers: int) -> Network:
+    """Streaming layers of which each but the first has four input passes: STRM1.input_volume has 4 bits."""
+    channels = [4, *[256] * layers, 8]
+    made = [
+        make_layer(Shape(one, 8, 8), out, streaming=True, pad=(1, 1), weight_bits=1) for one, out in pairwise(channels)
+    ]
+    return make_network(*made, fifo=True)
+
+
+def pooled_chw(step: int) -> Network:
+    """CHW data pooled while streaming: a data memory instance has 20,480 words."""
+    made = make_layer(
+        Shape(3, 256, 256), 4, streaming=True, pad=(1, 1), data_format="CHW", pool=(step, step), pool_stride=step
+    )
+    return make_network(made, fifo=True)
+
+
 ADD: dict[str, Any] = {"operands": 2, "eltwise": "add"}
 MOVING = {"processors": 0xFF, "output_processors": 0xFF00}
 THIRD = {"processors": (1 << 40) - 1, "output_processors": ((1 << 40) - 1) << 8}
@@ -182,6 +215,11 @@ BORDERS: list[tuple[str, Network, Network]] = [
     ("read_gap_once", gap(64), gap(68)),
     ("readahead_memories", one(readahead=True, out_offset=0x4000), one(readahead=True, out_offset=0x3FFC)),
     ("readahead_memories", one(readahead=True, out_offset=0x4000), one(readahead=True)),
+    ("readahead_memories", streamed_ahead(0x8000), streamed_ahead(0x0)),
+    ("readahead_memories", streamed_ahead(0x4000), streamed_ahead(0x3FFC)),
+    ("streaming_registers", added(7), added(8)),
+    ("streaming_registers", wide_stream(4), wide_stream(5)),
+    ("streaming_registers", pooled_chw(3), pooled_chw(4)),
     ("eltwise_bias", one(**ADD), only(one(**ADD), bias=np.ones(4, np.int8))),
     ("transposed_pooling", one(op="convtranspose2d"), one(op="convtranspose2d", pool=(2, 2))),
     ("conv1d_padding", long_1d(64, 1), long_1d(68, 1)),
@@ -196,7 +234,8 @@ BORDERS: list[tuple[str, Network, Network]] = [
 
 @pytest.mark.parametrize(("rule", "kept", "broken"), BORDERS, ids=[f"{n}-{b[0]}" for n, b in enumerate(BORDERS)])
 def test_the_border_of_each_rule(rule: str, kept: Network, broken: Network) -> None:
-    function = vars(check)[rule]
+    rules: list[Callable[..., Any]] = [*check.LAYER_RULES, *check.NETWORK_RULES]
+    function = next(one for one in rules if one.__name__ == rule)
     text = message_of(function, numbers_of(DEVICE))
     if rule == "depthwise_wide":
         broken = only(broken, output_width=32)

@@ -248,7 +248,7 @@ BORDERS: list[tuple[str, Network, Network]] = [
         only(streams(1), in_shape=Shape(64, 2048, 1023)),
         only(streams(1), in_shape=Shape(64, 2048, 1024)),
     ),
-    ("streaming_pooling", only(streams(2), pool=(16, 2)), only(streams(2), pool=(3000, 2))),
+    ("streaming_registers", only(streams(2), pool=(16, 2)), only(streams(2), pool=(3000, 2))),
     (
         "fifo_words",
         with_network(one(5, 1638, pool=(2, 2)), fifo=True),
@@ -260,7 +260,7 @@ BORDERS: list[tuple[str, Network, Network]] = [
         with_network(one(16, 1024, data_format="CHW", pool=(4, 1)), fifo=True),
     ),
     (
-        "fifo_words",
+        "streaming_registers",
         only(streams(1), in_shape=Shape(4, 8, 1022), pool=(3, 3)),
         only(streams(1), in_shape=Shape(4, 8, 1022), pool=(6, 3)),
     ),
