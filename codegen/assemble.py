@@ -138,9 +138,9 @@ def _registers(states: Switching, index: int) -> tuple[BusWrite, ...]:
 def _stage_code(lowered: Lowered, index: int) -> StageCode:
     placed, program, states = lowered.placed, lowered.programs[index], lowered.switching
     device = placed.requirements.device
-    segments = placed.requirements.chain.segments
+    chain = placed.requirements.chain
+    segments, run = chain.segments, chain.run_with(index)
     segment = segments[index]
-    run = next(run for run in placed.requirements.chain.runs if index in run)
     begins = start_writes(program, device)
     start = (*clear_writes(placed, [segments[one] for one in run]), *begins) if index == run[0] else ()
     # A run can end with any of its stages: not before those that it has run, not after all of them.
@@ -168,5 +168,5 @@ def _stage_code(lowered: Lowered, index: int) -> StageCode:
         weights=() if outside else chunks,
         biases=reloaded_biases(placed, segment),
         external=chunks if outside else (),
-        hit=hit_address(placed, segment) if segment.exit and segment.exit.hardware else None,
+        hit=hit_address(placed, segment) if segment.hardware else None,
     )

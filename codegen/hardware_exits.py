@@ -27,7 +27,7 @@ WITHIN, WHOLE_WORD, ON_MATCH, USUAL = 5, 4, 3, 1  # codes of C1 and C2; `USUAL`:
 
 def unit_of(placed: Placed, segment: Segment) -> str:
     """The snoop unit of a hardware exit: each has one of its own."""
-    found = [one.name for one in placed.requirements.chain.segments if one.exit and one.exit.hardware]
+    found = [one.name for one in placed.requirements.chain.segments if one.hardware]
     return UNITS[found.index(segment.name)]
 
 
@@ -43,7 +43,7 @@ def clear_writes(placed: Placed, segments: Sequence[Segment]) -> tuple[BusWrite,
     return tuple(
         BusWrite(device.register_address(f"{unit_of(placed, one)}_HIT", quadrant), 0)
         for one in segments
-        if one.exit and one.exit.hardware
+        if one.hardware
         for quadrant in placed.requirements.quadrants(one.stage)
     )
 

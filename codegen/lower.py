@@ -35,6 +35,11 @@ def lower(placed: Placed) -> Lowered:
     return lower_together([placed])[0]
 
 
+def with_thresholds(lowered: Lowered, placed: Placed) -> Lowered:
+    """The chain as it was lowered, now that its thresholds are known; those of hardware exits are in registers."""
+    return lower(placed) if placed.requirements.chain.hardware else replace(lowered, placed=placed)
+
+
 def lower_together(models: Sequence[Placed]) -> tuple[Lowered, ...]:
     """The same for the models of an image. What does not belong to a layer slot - the FIFO, its frames, snoop units -
     is zero in the stages of a model that does not use it, if another one does. Where models have slots of their own,

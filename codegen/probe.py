@@ -92,16 +92,11 @@ def _stage(lowered: Lowered, index: int, segment: Segment) -> ProbeStage:
     program = lowered.programs[index]
     addresses = tuple(device.register_address("LCNT_MAX", quadrant) for quadrant in program.quadrants)
     settings = program.settings[Key(program.quadrants[0], -1, "LCNT_MAX")]
-    run = _run(lowered, index)
+    run = lowered.placed.requirements.chain.run_with(index)
     deciding = [key for number in run for key in _deciding(lowered, number)]
     off = tuple(_write(key, {}, device) for key in deciding)
     on = tuple(_write(key, program.settings[key], device) for key in deciding)
     return ProbeStage(segment.name, addresses, device.registers["LCNT_MAX"].encode(settings), off, on, run[0])
-
-
-def _run(lowered: Lowered, index: int) -> tuple[int, ...]:
-    """The stages that the accelerator is started with together with one of them."""
-    return next(run for run in lowered.placed.requirements.chain.runs if index in run)
 
 
 def _deciding(lowered: Lowered, index: int) -> list[Key]:
@@ -109,7 +104,7 @@ def _deciding(lowered: Lowered, index: int) -> list[Key]:
     None if the stage has no such exit."""
     placed, program = lowered.placed, lowered.programs[index]
     segment = placed.requirements.chain.segments[index]
-    if segment.exit is None or not segment.exit.hardware:
+    if not segment.hardware:
         return []
     registers = ((-1, f"{unit_of(placed, segment)}_C1"), (program.positions[-1], "NXTLYR"))
     return [Key(quadrant, *register) for register in registers for quadrant in program.quadrants]
@@ -123,7 +118,7 @@ def _write(key: Key, fields: Fields, device: Device) -> BusWrite:
 def _exits(lowered: Lowered, layers: Sequence[ProbeLayer]) -> Iterator[ProbeExit]:
     placed = lowered.placed
     for index, segment in enumerate(placed.requirements.chain.segments):
-        if segment.exit is None or not segment.exit.hardware:
+        if not segment.hardware:
             continue
         assert isinstance(segment.stage, ExitStage)
         behind = next(number for number, layer in enumerate(layers) if layer.stage > index)

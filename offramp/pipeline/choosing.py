@@ -9,7 +9,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from offramp.codegen.lower import Lowered, lower
+from offramp.codegen.lower import Lowered, lower, with_thresholds
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, Infeasible, InputError
 from offramp.host.progress import Progress
@@ -298,6 +298,4 @@ def _plan(
         against=choice.against,
     )
     placed = placed.with_chain(chain)
-    hardware = any(entry.hardware for entry in entries)  # thresholds are in registers
-    lowered = lower(placed) if hardware else replace(lowered, placed=placed)
-    return Plan(spec, placed, compared, calibrated.record(), choice.record()), lowered
+    return Plan(spec, placed, compared, calibrated.record(), choice.record()), with_thresholds(lowered, placed)

@@ -167,7 +167,7 @@ def _placed(
 def _with_registers(models: Sequence[Planned]) -> list[Planned]:
     """The models with the register programs that they have beside each other: thresholds of hardware exits are in
     registers, and are known only now."""
-    if not any(stage.exit and stage.exit.hardware for made in models for stage in made.chain.exits):
+    if not any(made.chain.hardware for made in models):
         return list(models)
     lowered = lower_together([made.plan.placed for made in models])
     return [replace(made, lowered=one) for made, one in zip(models, lowered, strict=True)]

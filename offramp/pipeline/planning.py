@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from offramp.codegen.lower import Lowered, lower
+from offramp.codegen.lower import Lowered, lower, with_thresholds
 from offramp.configs.device import Device
 from offramp.configs.errors import Diagnostic, InputError
 from offramp.host.progress import Progress
@@ -105,9 +105,7 @@ def with_thresholds_of(spec: ManualSpec, made: Planned, progress: Progress, task
     placed = made.plan.placed.with_chain(with_threshold(made.chain, thresholds))
     plan = replace(made.plan, placed=placed, calibration=found.record())
     judged = judge(placed.requirements.chain, answered.classes, answered.confidence, right)
-    hardware = any(stage.rule.hardware for stage in made.chain.exits[:-1])  # thresholds are in registers
-    lowered = lower(placed) if hardware else replace(made.lowered, placed=placed)
-    return replace(made, plan=plan, lowered=lowered, judged=judged)
+    return replace(made, plan=plan, lowered=with_thresholds(made.lowered, placed), judged=judged)
 
 
 def reached_stages(plan: Plan) -> tuple[int, ...]:

@@ -136,11 +136,7 @@ def _start(placed: Placed, stage: Stage) -> Cycles:
 
 def _late_look(placed: Placed, stage: Stage) -> tuple[Cycles, ...]:
     """At the result of a hardware exit, which the core looks at only if the run has ended with it."""
-    return (_check(placed, stage),) if _decides_itself(stage) else ()
-
-
-def _decides_itself(stage: Stage) -> bool:
-    return isinstance(stage, ExitStage) and bool(stage.exit and stage.exit.hardware)
+    return (_check(placed, stage),) if stage.hardware else ()
 
 
 def switching_cycles(placed: Placed, writes: int, after: Segment) -> Cycles:
@@ -208,7 +204,7 @@ def loading(placed: Placed, stage: Stage, packed: bool = False) -> Cycles:
 def checking(placed: Placed) -> tuple[Cycles, ...]:
     """From the end of each stage to the decision, with the measures of its exit; of hardware exits nothing."""
     looks = [(stage, _check(placed, stage)) for stage in placed.requirements.chain.stages]
-    return tuple(replace(look, cycles=0) if _decides_itself(stage) else look for stage, look in looks)
+    return tuple(replace(look, cycles=0) if stage.hardware else look for stage, look in looks)
 
 
 def _check(placed: Placed, stage: Stage) -> Cycles:

@@ -130,7 +130,7 @@ HARDWARE_EXITS = 2  # of a chain: as many as there are snoop units
 
 def check_hardware(spec: ManualSpec, stages: Sequence[ExitStage], networks: Mapping[str, Network]) -> None:
     """What a snoop unit can look at, and what stages of one run must have in common."""
-    decided = [index for index, stage in enumerate(stages) if stage.exit and stage.exit.hardware]
+    decided = [index for index, stage in enumerate(stages) if stage.hardware]
     problems = []
     for index in decided:
         where = spec.stages[index].exit.where

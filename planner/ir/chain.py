@@ -79,6 +79,11 @@ class Stage:
         """The runs of the accelerator that the stage takes."""
         return tuple(Segment(self, number) for number in range(len(self.cuts) + 1))
 
+    @property
+    def hardware(self) -> bool:
+        """Whether the accelerator decides at its end, and goes on by itself with the next stage."""
+        return False
+
 
 @dataclass(frozen=True, eq=False)
 class ExitStage(Stage):
@@ -97,6 +102,10 @@ class ExitStage(Stage):
         """The exit of a stage that has one, as all but the last have."""
         assert self.exit is not None
         return self.exit
+
+    @property
+    def hardware(self) -> bool:
+        return self.exit is not None and self.exit.hardware
 
 
 @dataclass(frozen=True)
@@ -130,6 +139,11 @@ class Segment:
     def exit(self) -> ExitRule | None:
         """How software judges the result; None where it does not look at it."""
         return self.stage.exit if self.last and isinstance(self.stage, ExitStage) else None
+
+    @property
+    def hardware(self) -> bool:
+        """Whether the accelerator decides at its end, and goes on by itself with the next stage."""
+        return self.last and self.stage.hardware
 
     @property
     def answers(self) -> tuple[int, ...]:
@@ -199,13 +213,22 @@ class Chain:
                 found[-1].append(number)
             else:
                 found.append([number])
-            goes_on = bool(segment.exit and segment.exit.hardware)
+            goes_on = segment.hardware
         return tuple(map(tuple, found))
+
+    def run_with(self, number: int) -> tuple[int, ...]:
+        """Numbers of the segments of the start that runs a segment."""
+        return next(run for run in self.runs if number in run)
 
     def run_of(self, stage: Stage) -> tuple[Stage, ...]:
         """The stages that run together with a stage, with itself."""
-        numbers = next(run for run in self.runs if any(self.segments[one].stage is stage for one in run))
-        return tuple(self.segments[number].stage for number in numbers)
+        first = next(number for number, segment in enumerate(self.segments) if segment.stage is stage)
+        return tuple(self.segments[number].stage for number in self.run_with(first))
+
+    @property
+    def hardware(self) -> bool:
+        """Whether a stage has a hardware exit; then thresholds are in registers."""
+        return any(stage.hardware for stage in self.stages)
 
     @cached_property
     def buffers(self) -> dict[TensorId, RollingBuffer]:

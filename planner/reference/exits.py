@@ -57,7 +57,7 @@ def groups_met(
     those that mean an answer; NO_ANSWER where it cannot leave. Thresholds of hardware exits are above 0."""
     numbers = numbers_of_classes(chain, stage)[classes]
     found = numbers if per_class else np.minimum(numbers, 0)
-    return np.where(confidences > 0, found, NO_ANSWER) if stage.rule.hardware else found
+    return np.where(confidences > 0, found, NO_ANSWER) if stage.hardware else found
 
 
 def by_class(threshold: Threshold, numbers: npt.NDArray[np.int64]) -> Threshold:
