@@ -49,21 +49,18 @@ def clear_writes(placed: Placed, segments: Sequence[Segment]) -> tuple[BusWrite,
 
 
 def in_runs(placed: Placed, programs: Sequence[RegisterProgram]) -> list[RegisterProgram]:
-    """The programs of all segments; those of one run with the registers of all of it. Other runs of such a chain use
-    no snoop unit."""
+    """The programs of all segments; those of one run with the registers of all of it. Units of other runs are off."""
     segments, runs = placed.requirements.chain.segments, placed.requirements.chain.runs
+    own = [{unit_of(placed, segments[one]) for one in run if segments[one].hardware} for run in runs]
     found = list(programs)
-    decides = any(len(run) > 1 for run in runs)
-    for run in runs:
-        if decides and len(run) == 1:
-            quiet: dict[Key, Fields] = {
-                Key(q, -1, f"{unit}_C1"): {} for unit in UNITS for q in programs[run[0]].quadrants
-            }
-            found[run[0]] = replace(programs[run[0]], settings={**programs[run[0]].settings, **quiet})
+    for run, units in zip(runs, own, strict=True):
+        joined = programs[run[0]]
         if len(run) > 1:
             joined = _joined(placed, [segments[one] for one in run], [programs[one] for one in run])
-            for one in run:
-                found[one] = replace(programs[one], settings=joined.settings, control=joined.control)
+        others = sorted(set().union(*own) - units)
+        off: dict[Key, Fields] = {Key(quadrant, -1, f"{one}_C1"): {} for one in others for quadrant in joined.quadrants}
+        for one in run:
+            found[one] = replace(programs[one], settings={**joined.settings, **off}, control=joined.control)
     return found
 
 

@@ -30,7 +30,6 @@ from tests.helpers.specs import GATED, TINY, write_spec
 
 DEVICE = load_device("MAX78002")
 DRAWN, IMAGES = 20_000, 1000
-WIDER = {"front": "front", "again": "front", "wide": "wide"}
 HIT = {DEVICE.register_address(f"SNOOP{unit}_HIT") for unit in (1, 2)}
 
 
@@ -134,36 +133,51 @@ def test_what_the_hardware_decides_cannot_be_forced(elf: Path) -> None:
         session.close()
 
 
+def left_at(planned: Planned, images: int, folder: Path) -> list[int]:
+    """The stages that some images leave at: in the firmware, and by the reference, which has to say the same."""
+    write_tree(folder / "firmware", render(assemble(planned.lowered, "exits"), DEVICE))
+    elf = compile_firmware(folder / "firmware", folder / "firmware.elf").elf
+    x = np.random.default_rng(6).integers(-128, 128, (images, 4, 6, 6)).astype(np.int8)
+    clock = Clock(DEVICE)
+    got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
+    stages = exit_indices(planned.chain, profile(planned.chain, x)).tolist()
+    assert got.stages.tolist() == stages
+    return sorted(set(stages))
+
+
 @pytest.mark.parametrize("hardware", [0, 1])
 def test_the_core_may_decide_at_another_exit(hardware: int, tmp_path: Path) -> None:
     exits = ["confidence: margin, threshold: 0.3"] * 2
     exits[hardware] = "hardware: {at_least: 0.15}"
     planned = plan_of(write_spec(tmp_path, text(*exits), TINY), DEVICE)
     assert planned.chain.runs == (((0, 1), (2,)), ((0,), (1, 2)))[hardware]
-    write_tree(tmp_path / "firmware", render(assemble(planned.lowered, "mixed"), DEVICE))
-    elf = compile_firmware(tmp_path / "firmware", tmp_path / "firmware.elf").elf
-    x = np.random.default_rng(6).integers(-128, 128, (60, 4, 6, 6)).astype(np.int8)
-    clock = Clock(DEVICE)
-    got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
-    stages = exit_indices(planned.chain, profile(planned.chain, x))
-    assert got.stages.tolist() == stages.tolist() and {*stages} == {0, 1, 2}
+    assert left_at(planned, 60, tmp_path) == [0, 1, 2]
 
 
-def test_a_stage_that_the_core_starts_may_have_more_quadrants(tmp_path: Path) -> None:
-    """In these the unit of the run before has never been set."""
-    family = replace(TINY, networks={name: TINY.networks[of] for name, of in WIDER.items()})
-    stages = "stages:\n  - {network: front, exit: {hardware: {at_least: 0.3}}}\n"
-    stages += "  - {network: again, exit: {confidence: margin, threshold: 0.2}}\n  - {network: wide}\n"
-    spec = family.spec(stages, **dict.fromkeys(WIDER, "")) + "device: MAX78002\n"
+FRONT = "  - {network: front, exit: {hardware: {at_least: 0.2}}}\n"
+MARGIN = "  - {network: again, exit: {confidence: margin, threshold: 0.3}}\n"
+HEAD = "  - {network: wide, until: 0, head: head, exit: {hardware: {at_least: 0.2}}}\n"
+LAST = "  - {network: wide}\n"
+
+
+@pytest.mark.parametrize(
+    ("stages", "quadrants"),
+    [
+        (FRONT + MARGIN + LAST, [(0,), (0,), (0, 1)]),
+        (FRONT + MARGIN + HEAD + LAST, [(0,), (0,), (0, 1), (0, 1)]),
+    ],
+    ids=["one run with an exit", "two"],
+)
+def test_a_later_run_may_have_more_quadrants(stages: str, quadrants: list[tuple[int, ...]], tmp_path: Path) -> None:
+    """In these the unit of the first run has never been set."""
+    wide_head = replace(TINY.networks["head"], weights=((3, 720),))
+    wide_head = replace(wide_head, layers=wide_head.layers.replace("0xff", "0xfffff"))
+    networks = {"front": TINY.networks["front"], "again": TINY.networks["front"], "wide": TINY.networks["wide"]}
+    family = replace(TINY, networks={**networks, "head": wide_head} if HEAD in stages else networks)
+    spec = family.spec(f"stages:\n{stages}", **dict.fromkeys(family.networks, "")) + "device: MAX78002\n"
     planned = plan_of(write_spec(tmp_path, spec, family), DEVICE)
-    assert [program.quadrants for program in planned.lowered.programs] == [(0,), (0,), (0, 1)]
-    write_tree(tmp_path / "firmware", render(assemble(planned.lowered, "wider"), DEVICE))
-    elf = compile_firmware(tmp_path / "firmware", tmp_path / "firmware.elf").elf
-    x = np.random.default_rng(6).integers(-128, 128, (30, 4, 6, 6)).astype(np.int8)
-    clock = Clock(DEVICE)
-    got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
-    stages_left = exit_indices(planned.chain, profile(planned.chain, x))
-    assert got.stages.tolist() == stages_left.tolist() and {*stages_left} == {0, 1, 2}
+    assert [program.quadrants for program in planned.lowered.programs] == quadrants
+    assert left_at(planned, 60, tmp_path) == [*range(len(quadrants))]
 
 
 class Deaf(Accelerator):
