@@ -85,6 +85,10 @@ class Tensor:
         pixels = np.arange(self.shape[1] * self.shape[2])
         return (np.array(self.places)[:, None] + self.step * pixels).reshape(-1)
 
+    def byte_addresses(self) -> NDArray[np.int64]:
+        """Address of each byte of each value, the least significant first: int64, (bytes,)."""
+        return (self.addresses()[:, None] + np.arange(self.bits // 8)).reshape(-1)
+
 
 @dataclass(frozen=True)
 class StageCode:

@@ -29,6 +29,7 @@ from offramp.configs.device import Device
 from offramp.planner.ir.chain import ExitStage, Segment, Slot, TensorId
 
 LOG_VERSION = 1  # of what static/probe/probe_main.c prints
+FILL = 0xA5  # bytes of a result before a run: NO_RESULT of static/probe/offramp_probe.c
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ class ProbeStage:
 @dataclass(frozen=True, eq=False)
 class ProbeExit:
     """An exit that the accelerator takes by itself, at the end of a stage. `hit`: the address of the count of matches;
-    `behind`: the number, among the model's, of the layer that runs next if the exit is not taken."""
+    `behind`: the number, among the model's, of a layer of the next stage, which runs if the exit is not taken: the
+    first one whose result is in no rolling buffer, as a buffer of zeros that shifts stays the same."""
 
     stage: int
     exit_stage: ExitStage
@@ -121,7 +123,8 @@ def _exits(lowered: Lowered, layers: Sequence[ProbeLayer]) -> Iterator[ProbeExit
         if not segment.hardware:
             continue
         assert isinstance(segment.stage, ExitStage)
-        behind = next(number for number, layer in enumerate(layers) if layer.stage > index)
+        following = [number for number, layer in enumerate(layers) if layer.stage == index + 1]
+        behind = next((number for number in following if not layers[number].slot.into), following[0])
         yield ProbeExit(index, segment.stage, hit_address(placed, segment), behind)
 
 

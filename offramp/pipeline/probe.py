@@ -3,6 +3,7 @@ integer reference."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from offramp.codegen.firmware import Firmware
-from offramp.codegen.probe import Probe, ProbeExit, ProbeLayer, checksum, probe_of, render_probe
+from offramp.codegen.probe import FILL, Probe, ProbeExit, ProbeLayer, checksum, probe_of, render_probe
 from offramp.configs.errors import CheckFailed, Diagnostic, InputError, Where
 from offramp.pipeline.chains import TEST_DATA, data_set
 from offramp.pipeline.images import PlannedImage
@@ -63,22 +64,23 @@ class Probed:
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """What a hardware exit of a model did with an input: `matches` that it counted, and whether the layer behind it has
-    run (`goes_on`); `expected`: what it should do; `error`: what the runtime said."""
+    """What a hardware exit of a model did with an input: `matches` that it counted, and whether a layer behind it has
+    run (`goes_on`; None if its result would be the same anyway); `expected`: what it should do; `error`: what the
+    runtime said."""
 
     model: int
     exit: ProbeExit
     input: int
     expected: Decision
     matches: int
-    goes_on: bool
+    goes_on: bool | None
     error: str = ""
 
     @property
     def right(self) -> bool:
         """Whether it did what it should."""
-        wanted = (self.expected == "leaves", self.expected == "goes on")
-        return not self.error and (self.matches > 0, self.goes_on) == wanted
+        ran = self.goes_on in (None, self.expected == "goes on")
+        return not self.error and ran and (self.matches > 0) == (self.expected == "leaves")
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,10 +243,33 @@ def _judge_exits(log: ProbeLog, probes: Sequence[Probe], expected: Expected) -> 
         model, index = exits[line.number]
         probe, tensors = probes[model], expected[line.input]
         asked = probe.exits[index]
-        goes_on = line.crc == checksum(tensors[probe.layers[asked.behind].slot.writes])
-        said = decisions(probe, tensors)[index]
-        found.append(Decided(model, asked, line.input, said, line.matches, goes_on, line.error or ""))
+        behind = probe.layers[asked.behind]
+        said = decisions(probe, tensors)
+        ran = checksum(tensors[behind.slot.writes])
+        goes_on = None if ran == _without(behind, _stage_left(probe, index, said), probe, tensors) else line.crc == ran
+        found.append(Decided(model, asked, line.input, said[index], line.matches, goes_on, line.error or ""))
     return tuple(found)
+
+
+def _stage_left(probe: Probe, index: int, said: Sequence[Decision]) -> int:
+    """The stage that a run ends with in which an exit is taken, or an earlier one."""
+    asked = probe.exits[index]
+    run = [one for one in range(index) if probe.stages[probe.exits[one].stage].first == probe.stages[asked.stage].first]
+    return next((probe.exits[one].stage for one in run if said[one] == "leaves"), asked.stage)
+
+
+def _without(layer: ProbeLayer, stage: int, probe: Probe, tensors: Mapping[TensorId, Tensor]) -> int:
+    """The checksum of what lies in the place of a layer's result if the inference ends with an earlier stage: what the
+    layers up to there have written, and zeros or what the probe fills it with. Of the input nothing is assumed."""
+    assert layer.result is not None
+    place = layer.result.byte_addresses()
+    found = np.full(len(place), 0 if layer.slot.into else FILL, np.uint8)
+    for earlier in probe.layers:
+        if earlier.stage > stage or earlier.result is None:
+            continue
+        _, own, others = np.intersect1d(place, earlier.result.byte_addresses(), return_indices=True)
+        found[own] = np.frombuffer(tensors[earlier.slot.writes].tobytes(), np.uint8)[others]
+    return zlib.crc32(found.tobytes())
 
 
 def decisions(probe: Probe, tensors: Mapping[TensorId, Tensor]) -> list[Decision]:
@@ -284,8 +309,8 @@ def exit_text(failure: Decided, image: PlannedImage) -> str:
     if failure.error:
         return f"{what}: {failure.error}"
     should = {"leaves": "leave", "goes on": "go on", "left before": "have left at an exit before"}[failure.expected]
-    does = "goes on" if failure.goes_on else "does not go on"
-    return f"{what}: the count of matches is {failure.matches}, and the run {does}; it should {should}"
+    does = {True: ", and the run goes on", False: ", and the run does not go on", None: ""}[failure.goes_on]
+    return f"{what}: the count of matches is {failure.matches}{does}; it should {should}"
 
 
 def failure_text(failure: Probed, image: PlannedImage) -> str:

@@ -19,13 +19,15 @@ from offramp.pipeline.probe import Decided, exit_text, first_failure, judge
 from offramp.pipeline.probe_log import read_log
 from tests.helpers.probe_logs import printed, said
 from tests.helpers.probed_boards import Board, first_difference, slot_of, wrong_bias
-from tests.helpers.specs import GATED, TINY, write_spec
+from tests.helpers.rolling import TCN
+from tests.helpers.specs import GATED, TINY, Family, SmallNetwork, write_spec
 from tests.helpers.wrong_accelerators import NeverDone, WrongWrites
 
 if not importlib.util.find_spec("ziglang") and not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("neither ziglang nor arm-none-eabi-gcc is installed", allow_module_level=True)
 
 DEVICE = load_device("MAX78002")
+ON_DEVICE = "device: MAX78002\n"
 HARDWARE = ("hardware: {at_least: 0.3}", "hardware: {at_least: 0.5}")  # of the test images some leave at each stage
 CORE = ("confidence: margin, threshold: 0.1", "confidence: margin, threshold: 0.3")
 
@@ -35,7 +37,7 @@ def text(first: str, second: str) -> str:
         f"stages:\n  - {{network: front, exit: {{{first}}}}}\n"
         f"  - {{network: main, until: first, head: head, exit: {{{second}}}}}\n  - {{network: main}}\n"
     )
-    return TINY.spec(stages, front="", main="", head="") + "device: MAX78002\n"
+    return TINY.spec(stages, front="", main="", head="") + ON_DEVICE
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_what_has_been_there_before_is_no_result_of_a_run_that_left(tmp_path: Pa
     layers = layers.replace("second, op: conv2d, processors: 0xff,", "second, op: conv2d, processors: 0xff00,")
     family = replace(TINY, networks={**TINY.networks, "main": replace(main_network, layers=layers)})
     stages = "stages:\n  - {network: front, exit: {hardware: {at_least: 0.01}}}\n  - {network: main}\n"
-    board = Board(tmp_path, family.spec(stages, front="", main="") + "device: MAX78002\n", family, DEVICE)
+    board = Board(tmp_path, family.spec(stages, front="", main="") + ON_DEVICE, family, DEVICE)
     assert board.run(TWICE) == (0, "")
 
 
@@ -139,6 +141,61 @@ def test_layers_that_do_not_finish_are_errors_and_so_are_exits(board: Board) -> 
     assert {one.error for one in found.exits} == {"timeout"}
     assert [one.outcome for one in found.layers] == ["equal"] * 6 + ["error"] * 15
     assert exit_text(found.exits[0], board.image) == "stage front, hardware exit, input 0: timeout"
+
+
+BUFFERED = """stages:
+  - {network: tcn, until: first, head: head, exit: {hardware: {at_least: 0.5}}}
+  - {network: tcn}
+"""
+
+
+def test_an_exit_in_front_of_a_rolling_buffer_is_judged_by_what_lies_outside_of_it(tmp_path: Path) -> None:
+    """With the first input a buffer that is shifted holds zeros before and after."""
+    board = Board(
+        tmp_path, TCN.spec(BUFFERED, head="", tcn="buffer_inputs: reached") + ON_DEVICE, TCN, DEVICE, samples=True
+    )
+    found = board.findings().exits
+    behind = {board.made.chain.slots[one.exit.behind].name for one in found}
+    assert behind == {"tcn/3:tcn0"}
+    assert {(one.expected, one.goes_on) for one in found} == {("leaves", False), ("goes on", True)}
+    assert all(one.right for one in found)
+
+
+COPIES = Family(
+    "copies",
+    (4, 6, 6),
+    3,
+    40,
+    {
+        "main": SmallNetwork(
+            """\
+  - {name: first, op: conv2d, processors: 0xf, output_processors: 0xff, out_offset: 0x1000, pad: 1, data_format: HWC}
+  - {name: copy, op: none, processors: 0xff, output_processors: 0xff, out_offset: 0x2000}
+  - {name: answer, op: mlp, processors: 0xff, flatten: true, output_width: 32, out_offset: 0x3000}
+""",
+            ((8, 4, 3, 3), (3, 288)),
+        ),
+        "head": SmallNetwork(
+            """\
+  - {name: copy, op: none, processors: 0xff, output_processors: 0xff, out_offset: 0x2000, data_format: HWC}
+  - {name: exit, op: mlp, processors: 0xff, flatten: true, output_width: 32, out_offset: 0x4000}
+""",
+            ((3, 288),),
+            is_head=True,
+        ),
+    },
+)
+
+
+def test_a_result_that_is_there_already_says_nothing_of_an_exit(tmp_path: Path) -> None:
+    """The layer behind the exit copies what the head has copied, to the same place."""
+    stages = "stages:\n  - {network: main, until: first, head: head, exit: {hardware: {at_least: 0.1}}}\n"
+    spec = COPIES.spec(f"{stages}  - network: main\n", main="", head="") + ON_DEVICE
+    found = Board(tmp_path, spec, COPIES, DEVICE, samples=True).findings().exits
+    assert {(one.expected, one.goes_on) for one in found} == {("leaves", None), ("goes on", None)}
+    assert all(one.right for one in found)
+    wrong = replace(found[0], matches=0 if found[0].matches else 1)
+    assert not wrong.right
 
 
 def wrong_exit(board: Board, register: str, mask: int, slot: int = 0) -> Decided:

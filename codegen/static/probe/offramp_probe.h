@@ -42,7 +42,7 @@ typedef struct {
 typedef struct {
     uint32_t stage;                      /* at the end of which it leaves */
     uint32_t matches;                    /* address of their count */
-    const offramp_probe_layer_t *behind; /* the layer that runs next if it does not */
+    const offramp_probe_layer_t *behind; /* a layer of the next stage, which runs if it does not */
 } offramp_probe_exit_t;
 
 typedef struct {
