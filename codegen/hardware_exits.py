@@ -66,18 +66,16 @@ def in_runs(placed: Placed, programs: Sequence[RegisterProgram]) -> list[Registe
 
 def _joined(placed: Placed, segments: Sequence[Segment], programs: Sequence[RegisterProgram]) -> RegisterProgram:
     """The first program, with what all of them write, their exits, and the slot behind them that stops. InputError if
-    they have not enough slots one behind the other."""
+    there are not as many slots."""
     first, last = programs[0], programs[-1]
-    begins = [one.settings[Key(first.quadrants[0], -1, "LCNT_MAX")].get("first_layer", 0) for one in programs]
-    if begins[1:] != [one.positions[-1] + 1 for one in programs[:-1]]:
+    device, stop = placed.requirements.device, last.positions[-1] + 1
+    if stop >= device.geometry.layers:
         names = ", ".join(one.stage.name for one in segments)
-        found = f"stages {names}: not all of their layers have slots of their own, one behind the other"
-        layers = placed.requirements.device.geometry.layers
-        message = f"{found}, as hardware exits need; there are {layers} slots"
+        begin = first.settings[Key(first.quadrants[0], -1, "LCNT_MAX")].get("first_layer", 0)
+        found = f"stages {names} run together, with hardware exits between them: they take {stop - begin} layer slots"
+        message = f"{found} and one to leave by; there are {device.geometry.layers}"
         raise InputError(Diagnostic(segments[0].slots[0].layer.where, message))
     settings: dict[Key, Fields] = {key: value for program in programs for key, value in program.settings.items()}
-    stop = last.positions[-1] + 1
-    device = placed.requirements.device
     for quadrant in first.quadrants:
         begin = first.settings[Key(quadrant, -1, "LCNT_MAX")].get("first_layer", 0)
         settings[Key(quadrant, -1, "LCNT_MAX")] = {"last_layer": stop - 1, "first_layer": begin}

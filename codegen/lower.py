@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from offramp.codegen.hardware_exits import in_runs
 from offramp.codegen.lower_common import Registers
@@ -77,30 +78,30 @@ def with_kept(models: Sequence[Lowered]) -> tuple[Lowered, ...]:
 
 
 def first_slots(models: Sequence[Placed]) -> list[list[int]]:
-    """The first layer slot of every run of the models. Where a run can begin with any, each run has slots of its own as
-    long as there are some, so that a switch writes next to nothing; runs that read the FIFO begin with slot 0."""
+    """The first layer slot of every segment of the models. Where a run can begin with any, each has slots of its own as
+    long as there are some, so that a switch writes next to nothing; then the first slots are taken again. Segments that
+    run together have slots one behind the other; runs that read the FIFO begin with slot 0."""
     device = models[0].requirements.device
-    runs = [(placed, one.slots) for placed in models for one in placed.requirements.chain.segments]
-    lengths = [
-        placed.requirements.positions(one.slots)[-1] + 1 + _stops(placed, number)
-        for placed in models
-        for number, one in enumerate(placed.requirements.chain.segments)
-    ]
-    begins = [0] * len(runs)
-    fifo = [reads_fifo(placed, slots) for placed, slots in runs]
-    free = max((length for length, first in zip(lengths, fifo, strict=True) if first), default=0)
-    for index, length in enumerate(lengths):
-        if fifo[index] or "start_slot" not in device.features:
-            continue
-        begins[index] = free if free + length <= device.geometry.layers else 0
-        free = begins[index] + length
-    found = iter(begins)
-    return [[next(found) for _ in placed.requirements.chain.segments] for placed in models]
+    runs = [(placed, run) for placed in models for run in placed.requirements.chain.runs]
+    lengths = [_slot_counts(placed, run) for placed, run in runs]
+    fifo = [reads_fifo(placed, placed.requirements.chain.segments[run[0]].slots) for placed, run in runs]
+    free = max((sum(counts) for counts, first in zip(lengths, fifo, strict=True) if first), default=0)
+    begins: list[list[int]] = [[] for _ in models]
+    owners = [own for placed, own in zip(models, begins, strict=True) for _ in placed.requirements.chain.runs]
+    for counts, first, own in zip(lengths, fifo, owners, strict=True):
+        begin = 0
+        if not first and "start_slot" in device.features:
+            begin = free if free + sum(counts) <= device.geometry.layers else 0
+            free = begin + sum(counts)
+        own += accumulate(counts[:-1], initial=begin)
+    return begins
 
 
-def _stops(placed: Placed, segment: int) -> int:
-    """Slots behind a segment that a run ends with which leaves early: one behind the last segment of such a run."""
-    return int(any(len(run) > 1 and run[-1] == segment for run in placed.requirements.chain.runs))
+def _slot_counts(placed: Placed, run: Sequence[int]) -> list[int]:
+    """The layer slots of the segments of a run; behind the last one of several there is one to leave by."""
+    segments = placed.requirements.chain.segments
+    counts = [placed.requirements.positions(segments[one].slots)[-1] + 1 for one in run]
+    return [*counts[:-1], counts[-1] + int(len(run) > 1)]
 
 
 def lower_segment(placed: Placed, segment: Segment, first: int = 0) -> RegisterProgram:

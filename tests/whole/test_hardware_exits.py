@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from offramp.codegen.assemble import assemble
 from offramp.codegen.firmware import Firmware
+from offramp.codegen.lower import lower_together
 from offramp.codegen.render import render
 from offramp.configs.device import load_device
 from offramp.configs.errors import InputError
@@ -276,3 +277,29 @@ def test_what_cannot_be_is_refused_with_its_line(tmp_path: Path, spec: str, mess
         manual_spec(path, device)
         plan_of(path, device)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_run_has_slots_one_behind_the_other_whatever_else_is_in_the_image(
+    order: tuple[int, int], tmp_path: Path
+) -> None:
+    """Of eight slots the plain model takes four, the run with an exit seven."""
+    device = replace(DEVICE, geometry=replace(DEVICE.geometry, layers=8))
+    exits = "  - {network: front, exit: {hardware: {at_least: 0.3}}}\n"
+    specs = [("plain", "", {"main": ""}), ("decided", exits, {"front": "", "main": ""})]
+    placed = []
+    for name, stages, networks in specs:
+        (tmp_path / name).mkdir()
+        spec = TINY.spec(f"stages:\n{stages}  - network: main\n", **networks) + "device: MAX78002\n"
+        placed.append(plan_of(write_spec(tmp_path / name, spec, TINY), device).plan.placed)
+    lowered = dict(zip(order, lower_together([placed[one] for one in order]), strict=True))
+    assert [program.positions[-1] + 1 - program.positions[0] for program in lowered[0].programs] == [4]
+    front, main = lowered[1].programs
+    assert main.positions == tuple(range(front.positions[-1] + 1, front.positions[-1] + 5))
+
+
+def test_a_run_that_has_not_enough_slots_is_refused(tmp_path: Path) -> None:
+    device = replace(DEVICE, geometry=replace(DEVICE.geometry, layers=7))
+    found = "stages front, main-first, main run together, with hardware exits between them: they take 7 layer slots"
+    with pytest.raises(InputError, match=f"front.yaml:4: {found} and one to leave by; there are 7"):
+        plan_of(write_spec(tmp_path, text("hardware: {at_least: 0.3}"), TINY), device)
