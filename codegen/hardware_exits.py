@@ -114,9 +114,11 @@ def _unit(placed: Placed, segment: Segment, position: int) -> dict[str, Fields]:
     low, high = min(pointers), max(pointers)
     quadrants = {device.quadrant(device.split_pointer(one)[0]) for one in pointers}
     if len(quadrants) > 1:
-        layer = segment.slots[-1].layer
+        layer, most = segment.slots[-1].layer, device.geometry.processors_per_quadrant
         found = f"layer `{layer.label}`: logits of stage `{segment.stage.name}` lie in quadrants {sorted(quadrants)}"
-        raise InputError(Diagnostic(layer.where, f"{found}; a hardware exit sees those of one (`output_processors`)"))
+        cure = f"which has room for {most}; a gate would be one word (`hardware: {{gate: true}}`)"
+        cure = cure if len(pointers) > most else "(`output_processors`)"
+        raise InputError(Diagnostic(layer.where, f"{found}; a hardware exit sees those of one, {cure}"))
     control = {"enable": 1, "link": 1, "count": 1, "record_maximum": 1, "mode_low": USUAL, "width": WHOLE_WORD}
     compares = {"address_compare": WITHIN, "data_compare": WITHIN}
     return {

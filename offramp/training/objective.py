@@ -62,7 +62,7 @@ class Worth:
 def worth(judge: Judge, one: Priced, logits: Logits) -> Worth:
     """A candidate's worth by its logits on the judge's images."""
     profile = profile_of(one.candidate, logits, judge.truth)
-    answers = logits[:, : one.candidate.classes].argmax(axis=1)
+    answers = one.candidate.classes_of(logits)
     own, agreement = float((answers == judge.truth).mean()), float((answers == judge.answers).mean())
     try:
         full = judge.answers == judge.truth
@@ -95,7 +95,7 @@ def profile_of(candidate: Candidate, logits: Logits, truth: npt.NDArray[np.int64
     values = tuple(
         confidence(rule.measure, logits, rule.fraction_bits, rule.temperature_q16) for rule in candidate.rules
     )
-    return CandidateProfile(candidate, values, logits[:, : candidate.classes].argmax(axis=1) == truth)
+    return CandidateProfile(candidate, values, candidate.classes_of(logits) == truth)
 
 
 def judged_goal(goal: ChoiceSpec, images: int) -> ChoiceSpec:

@@ -43,7 +43,9 @@ def propose_fronts(bench: Bench, tasks: Executor) -> Field:
     )
     found = _field(bench, proposals, left_out, tasks)
     if not found.priced:
-        why = "; ".join(reason for _, reason in found.left_out) or "main is too small for one"
+        # What is wrong with all of them is said once.
+        reasons = dict.fromkeys(reason.replace(f"`{name}`", "`front-N`") for name, reason in found.left_out)
+        why = "; ".join(reasons) or "main is too small for one"
         raise InputError(Diagnostic(bench.spec.main.where, f"no front can run before main: {why}; give `fronts: none`"))
     return found
 

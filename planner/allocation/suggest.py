@@ -14,7 +14,8 @@ from offramp.configs.device import Device
 from offramp.configs.errors import OfframpError
 from offramp.planner.allocation.requirements import placement_problem, requirements_of
 from offramp.planner.hardware.hw_layer import set_bits
-from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot
+from offramp.planner.ir.chain import INPUT_TENSOR, Chain, Slot, of_core
+from offramp.planner.ir.measure import GATE
 from offramp.planner.ir.network import Layer
 from offramp.planner.placement.columns import weights_fit
 from offramp.planner.placement.conflicts import weight_items
@@ -31,12 +32,14 @@ ATTEMPTS = 24  # sets of layers that are tried
 
 
 def nearest(chain: Chain, problem: Problem, device: Device, overlap: bool, more: Iterable[Alternative]) -> str | None:
-    """The first change with which everything fits: another order of the stages, freed offsets, one of `more`, fewer
-    weight bits for as few layers as possible. None: none found.
+    """The first change with which everything fits: another order of the stages, freed offsets, exits that the core
+    decides about, one of `more`, fewer weight bits for as few layers as possible. None: none found.
 
     Changes that cost no accuracy come first.
     """
-    for words, changed in chained(_other_orders(chain), freed_offsets(chain), more, _fewer_bits(chain, problem)):
+    for words, changed in chained(
+        _other_orders(chain), freed_offsets(chain), _core_exits(chain), more, _fewer_bits(chain, problem)
+    ):
         if _fits(changed, device, overlap):
             return f"it would fit with {words}"
     return None
@@ -54,8 +57,9 @@ def _fits(changed: Callable[[], Chain], device: Device, overlap: bool) -> bool:
 
 
 def _other_orders(chain: Chain) -> Iterator[Alternative]:
-    """A stage that reads the input in front of the first one, which may write over it."""
-    for position, stage in enumerate(chain.stages):
+    """A stage that reads the input in front of the first one, which may write over it. Not where hardware exits tie
+    stages together: another order would have other runs."""
+    for position, stage in enumerate(() if chain.hardware else chain.stages):
         before = {slot.network for earlier in chain.stages[:position] for slot in earlier.slots}
         reads_input = any(INPUT_TENSOR in slot.reads for slot in stage.slots)
         if position and reads_input and not before & {slot.network for slot in stage.slots}:
@@ -63,6 +67,15 @@ def _other_orders(chain: Chain) -> Iterator[Alternative]:
             words = f"stage `{stage.name}` in front of `{chain.stages[0].name}`: it reads the input, which"
             words += f" `{chain.stages[0].name}` writes over, so the order of the stages is wrong"
             yield words, partial(replace, chain, stages=(stage, *others))
+
+
+def _core_exits(chain: Chain) -> Iterator[Alternative]:
+    """No hardware exits: these need a word of their own, and what one of their stages leaves lives to the run's end. A
+    network with a gate has no other exit."""
+    gated = any(stage.exit and stage.exit.measure == GATE for stage in chain.exits)
+    if chain.hardware and not gated:
+        names = " and ".join(f"`{stage.name}`" for stage in chain.stages if stage.hardware)
+        yield f"exits of the core (`confidence`) in place of the hardware exits: {names}", partial(of_core, chain)
 
 
 def freed_offsets(chain: Chain) -> Iterator[Alternative]:

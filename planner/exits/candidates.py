@@ -23,7 +23,7 @@ from offramp.planner.reference.confidence import confidence
 from offramp.planner.reference.exits import class_numbers
 from offramp.planner.reference.layers import Tensor, run_layers
 from offramp.planner.reference.sequence import BATCH, run_in_order
-from offramp.planner.spec.auto import same_names
+from offramp.planner.spec.auto import same_names, with_ending
 from offramp.planner.spec.dataset import DataSet, Images
 from offramp.planner.spec.spec import AutoSpec, BranchSpec, ExitSpec, HeadSpec, ManualSpec, OpenHeadSpec, StageSpec
 from offramp.planner.tasks.executor import IN_PROCESS, Executor
@@ -60,6 +60,10 @@ class Candidate:
     def classes(self) -> int:
         """How many it has."""
         return self.rules[0].classes(self.network.layers[-1].out_shape.channels)
+
+    def classes_of(self, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """The class of each image, (N,), by the outputs of its network, (N, outputs); a gate is none."""
+        return _largest(logits[:, : self.classes])
 
     @property
     def hardware(self) -> bool:
@@ -172,17 +176,20 @@ def _to_choose(
 ) -> tuple[tuple[StageSpec, ...], tuple[tuple[str, str], ...]]:
     """These, and which of them cannot be hardware exits and why."""
     found = list(_places(spec, sources, device))
+    problems = same_names(spec.choice.main, found)
+    if problems:
+        raise InputError(problems)
+    both = spec.choice.of_core and LARGEST_LOGIT in spec.choice.measures
     unfit: dict[str, str] = {}
-    for stage in found[:] if spec.choice.of_core and LARGEST_LOGIT in spec.choice.measures else []:
-        if stage.exit.measure in HARDWARE:
-            continue
-        twin = replace(stage, name=f"{stage.name}-hardware", exit=replace(stage.exit, measure=LARGEST_LOGIT))
-        try:
-            _alone(spec, sources, twin, device)
-        except InputError as error:
-            unfit[twin.name] = "; ".join(one.message for one in error.problems)
-        else:
+    for stage in [one for one in found if both and one.exit.measure not in HARDWARE]:
+        twin = replace(
+            stage, name=with_ending(stage.name, "-hardware"), exit=replace(stage.exit, measure=LARGEST_LOGIT)
+        )
+        reason = _reason(spec, sources, twin, device)
+        if not reason:
             found.append(twin)
+        elif not _reason(spec, sources, stage, device):
+            unfit[twin.name] = reason
     problems = same_names(spec.choice.main, found)
     if unfit and not any(one.exit.measure in HARDWARE for one in found):
         listed = "; ".join(f"`{name}`: {reason}" for name, reason in unfit.items())
@@ -190,6 +197,15 @@ def _to_choose(
     if problems:
         raise InputError(problems)
     return tuple(found), tuple(unfit.items())
+
+
+def _reason(spec: AutoSpec, sources: Sources, stage: StageSpec, device: Device) -> str:
+    """Why main and a candidate before it are no chain; "" if they are."""
+    try:
+        _alone(spec, sources, stage, device)
+    except InputError as error:
+        return "; ".join(one.message for one in error.problems)
+    return ""
 
 
 def _places(spec: AutoSpec, sources: Sources, device: Device) -> Sequence[StageSpec]:
@@ -269,7 +285,7 @@ def _at_cuts(
     reasons: dict[str, list[int]] = {}  # why it does not fit, and after which layers
     for cut in cuts:
         branch = BranchSpec(cut, head)
-        name = f"{candidate.name}-{cut}"
+        name = with_ending(candidate.name, f"-{cut}")
         stage = StageSpec(name, candidate.where, main, branch, candidate.exit, None, candidate.answers)
         try:
             _alone(spec, sources, stage, device)
@@ -364,7 +380,8 @@ def _groups(candidates: Candidates, one: Candidate, classes: npt.NDArray[np.int3
     """The group of each image, given its class, and how many there are; None where a stage has one threshold."""
     if not candidates.spec.choice.per_class:
         return None, 0
-    return one.numbers[classes], int(one.numbers.max()) + 1
+    numbers = one.numbers
+    return numbers[classes], int(numbers.max()) + 1
 
 
 def _answers(
@@ -373,25 +390,28 @@ def _answers(
     """Answers of all candidates and, last, of main, (candidates + 1, N), the candidates' confidences, (rules, N) each,
     and the classes of all, (candidates + 1, N)."""
     logits = _logits(candidates, x)
+    early = [one.classes_of(own) for one, own in zip(candidates.entries, logits, strict=False)]
+    classes = np.stack([*early, _largest(logits[-1])])
     meant = [*(one.answers for one in candidates.entries), candidates.last.answers]
-    # Without what is behind them, a gate.
-    early = zip(logits, candidates.entries, strict=False)
-    of_classes = [*(own[:, : one.classes] for own, one in early), logits[-1]]
-    answers = np.stack([_meant(own, of) for own, of in zip(of_classes, meant, strict=True)])
+    answers = np.stack([_meant(own, of) for own, of in zip(classes, meant, strict=True)])
     confidences = [
         np.stack([_confidence(rule, own) for rule in one.rules])
         for one, own in zip(candidates.entries, logits, strict=False)
     ]
-    return answers, confidences, np.stack([own.argmax(axis=1) for own in of_classes]).astype(np.int32)
+    return answers, confidences, classes
 
 
-def _meant(logits: npt.NDArray[np.int32], answers: tuple[int, ...]) -> npt.NDArray[np.int32]:
+def _largest(logits: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The class of each image, (N,)."""
+    found: npt.NDArray[np.int32] = logits.argmax(axis=1).astype(np.int32)
+    return found
+
+
+def _meant(classes: npt.NDArray[np.int32], answers: tuple[int, ...]) -> npt.NDArray[np.int32]:
     """What a stage answers, (N,)."""
     if len(answers) == 1:
-        return np.full(len(logits), answers[0], np.int32)
-    classes = logits.argmax(axis=1).astype(np.int32)
-    meant: npt.NDArray[np.int32] = np.array(answers, np.int32)[classes] if answers else classes
-    return meant
+        return np.full(len(classes), answers[0], np.int32)
+    return np.array(answers, np.int32)[classes] if answers else classes
 
 
 def _confidence(rule: ExitRule, logits: npt.NDArray[np.int32]) -> npt.NDArray[np.uint32]:

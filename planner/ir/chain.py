@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from offramp.planner.ir.measure import GATE, HARDWARE, Measure
+from offramp.planner.ir.measure import GATE, HARDWARE, MEASURES, Measure
 from offramp.planner.ir.network import INPUT, Layer, Network, RollingBuffer
 
 TensorId = str  # "input", "<network>/<layer index>", or of a rolling buffer "<network>:<its name>"
@@ -308,6 +308,17 @@ def without_exits(chain: Chain) -> Chain:
     stages = tuple(
         replace(stage, exit=replace(stage.exit, threshold=None, by_class=()))
         if isinstance(stage, ExitStage) and stage.exit
+        else stage
+        for stage in chain.stages
+    )
+    return replace(chain, stages=stages)
+
+
+def of_core(chain: Chain) -> Chain:
+    """The chain with every exit looked at by the core."""
+    stages = tuple(
+        replace(stage, exit=replace(stage.rule, measure=MEASURES[0]))
+        if isinstance(stage, ExitStage) and stage.hardware
         else stage
         for stage in chain.stages
     )

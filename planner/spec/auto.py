@@ -9,6 +9,7 @@ from offramp.configs.errors import Diagnostic
 from offramp.configs.schema import Entry
 from offramp.planner.ir.measure import GATE, LARGEST_LOGIT, Measure
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
+from offramp.planner.spec.keys import LONGEST_NAME
 from offramp.planner.spec.spec import AnswersSpec, BranchSpec, ChoiceSpec, ExitSpec, OpenHeadSpec, StageSpec
 
 
@@ -130,10 +131,16 @@ def _candidate(
 
 
 def same_names(main: str, candidates: Sequence[StageSpec]) -> tuple[Diagnostic, ...]:
-    """Candidates with the name of another one or of main."""
-    names = [main, *(one.name for one in candidates)]
-    return tuple(
-        Diagnostic(candidate.where, f"there are several stages named `{candidate.name}`; give each a `name`")
-        for candidate in candidates
-        if names.count(candidate.name) > 1
-    )
+    """Candidates with the name of main or of an earlier one; of each name the first."""
+    used, problems = {main}, dict[str, Diagnostic]()
+    for one in candidates:
+        if one.name in used:
+            message = f"there are several stages named `{one.name}`; give each a `name`"
+            problems.setdefault(one.name, Diagnostic(one.where, message))
+        used.add(one.name)
+    return tuple(problems.values())
+
+
+def with_ending(name: str, ending: str) -> str:
+    """A stage's name with something behind it, shortened to what the name of a stage may have."""
+    return name[: LONGEST_NAME - len(ending)] + ending

@@ -17,7 +17,8 @@ FORMAT = 1
 AGAINST = ("labels", "main")  # what a right answer is
 QUANTITIES = ("cycles", "energy")  # what an inference costs: cycles of the accelerator's clock, uJ
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+LONGEST_NAME = 64  # of what files of the build are called by
+_FILE_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}")
 LABEL = re.compile(r'[^"\\\x00-\x1f\x7f?\u202a-\u202e\u2066-\u2069]+')  # can stand in a C string as it is
 
 
@@ -49,7 +50,7 @@ def _quotes(values: Iterable[Any]) -> str:
 def file_name(value: Any) -> str:
     """A name that files of the build are called by."""
     if value is None or not _FILE_NAME.fullmatch(str(value)):
-        allowed = "letters, digits, `_`, `.` and `-`, at most 64, not the last two first"
+        allowed = f"letters, digits, `_`, `.` and `-`, at most {LONGEST_NAME}, not the last two first"
         raise ValueError(f"a name has {allowed}: give another `name`")
     return str(value)
 

@@ -17,7 +17,7 @@ from offramp.planner.ir.measure import GATE, HARDWARE, LARGEST_LOGIT, MEASURES
 from offramp.planner.spec.auto import read_choice
 from offramp.planner.spec.clocks import impossible_clocks
 from offramp.planner.spec.entries import Problems, check_name, known, read_answers, read_delta, read_head
-from offramp.planner.spec.keys import AUTO_KEYS, MANUAL_KEYS
+from offramp.planner.spec.keys import AUTO_KEYS, LONGEST_NAME, MANUAL_KEYS
 from offramp.planner.spec.spec import (
     AutoSpec,
     BranchSpec,
@@ -61,7 +61,7 @@ def _common(entry: Entry, folder: Path, device: Device, problems: Problems) -> d
     for key in ("answers", "labels"):
         for twice in sorted({one for one in entry[key] if entry[key].count(one) > 1}):
             problems.wrong(entry.at(key), f"`{key}` has `{twice}` twice")
-    default = re.sub("[^A-Za-z0-9_]", "_", folder.resolve().name)[:64] or "spec"
+    default = re.sub("[^A-Za-z0-9_]", "_", folder.resolve().name)[:LONGEST_NAME] or "spec"
     return {
         "name": entry["name"] or default,
         "where": entry.where,
@@ -249,7 +249,8 @@ def _check_thresholds(entry: Entry, problems: Problems) -> None:
         for found in exits:
             if found["per_class"]:
                 problems.wrong(found.at("per_class"), "`per_class` is for `calibrate`; here give `{class: number}`")
-            if not _has_threshold(found) and "earlyexit_threshold" not in found:
+            unread = "hardware" in found and found["hardware"] is None
+            if not _has_threshold(found) and "earlyexit_threshold" not in found and not unread:
                 key = "at_least" if found["hardware"] else "threshold"
                 problems.wrong(found.where, f"`{key}` is missing; give one, or `calibrate` it on a data set")
     elif not exits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from offramp.codegen.firmware import Firmware
 from offramp.codegen.lower import lower_together
 from offramp.codegen.render import render
 from offramp.configs.device import load_device
-from offramp.configs.errors import InputError
+from offramp.configs.errors import Infeasible, InputError
 from offramp.host.files import write_tree
 from offramp.pipeline.compile import compile_firmware
 from offramp.pipeline.planning import Planned
@@ -27,7 +28,7 @@ from offramp.simulator.board.run import run
 from offramp.simulator.board.session import Session
 from offramp.simulator.clock import Clock
 from tests.helpers.plans import manual_spec, plan_of
-from tests.helpers.specs import GATED, TINY, write_spec
+from tests.helpers.specs import GATED, TINY, Family, SmallNetwork, write_spec
 
 DEVICE = load_device("MAX78002")
 DRAWN, IMAGES = 20_000, 1000
@@ -223,8 +224,15 @@ def test_there_are_two_hardware_exits_at_most(tmp_path: Path) -> None:
     assert "spec.yaml:12: 3 hardware exits; there are 2 snoop units" in str(caught.value)
 
 
-@pytest.mark.parametrize(("processors", "found"), [("0xfffff", "[0, 1]"), ("0xff0ff00ff0", "[0, 1, 2]")])
-def test_logits_of_several_quadrants_are_refused(processors: str, found: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("processors", "found", "cure"),
+    [
+        ("0xfffff", "[0, 1]", "which has room for 16; a gate would be one word"),
+        ("0xff0ff00ff0", "[0, 1, 2]", "which has room for 16"),
+        ("0x1c000", "[0, 1]", "(`output_processors`)"),
+    ],
+)
+def test_logits_of_several_quadrants_are_refused(processors: str, found: str, cure: str, tmp_path: Path) -> None:
     classes = int(processors, 16).bit_count()
     networks = {name: TINY.networks[name] for name in ("front", "main")}
     for name, network in networks.items():
@@ -238,7 +246,7 @@ def test_logits_of_several_quadrants_are_refused(processors: str, found: str, tm
     with pytest.raises(InputError) as caught:
         plan_of(path, DEVICE)
     expected = f"layer `guess`: logits of stage `front` lie in quadrants {found}; a hardware exit sees those of one"
-    assert expected in str(caught.value)
+    assert f"{expected}, {cure}" in str(caught.value)
 
 
 def test_a_guarantee_lets_nobody_leave_without_a_positive_logit(tmp_path: Path) -> None:
@@ -296,6 +304,30 @@ def test_a_run_has_slots_one_behind_the_other_whatever_else_is_in_the_image(
     assert [program.positions[-1] + 1 - program.positions[0] for program in lowered[0].programs] == [4]
     front, main = lowered[1].programs
     assert main.positions == tuple(range(front.positions[-1] + 1, front.positions[-1] + 5))
+
+
+def test_an_exit_that_could_not_be_read_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        plan_of(write_spec(tmp_path, text("hardware: null"), TINY), DEVICE)
+    assert [one.message for one in caught.value.problems] == [
+        "`hardware: None`; a mapping with optionally `at_least`, `gate` is expected"
+    ]
+
+
+def test_an_input_that_leaves_no_word_to_leave_by(tmp_path: Path) -> None:
+    """It fills the instance of the first processors, and the slot that a run ends with needs a word there."""
+    layers = """\
+  - {name: small, op: conv2d, processors: 0xf, output_processors: 0xf0, pad: 1, max_pool: 16, pool_stride: 16,
+     activate: ReLU, data_format: HWC}
+  - {name: guess, op: mlp, processors: 0xf0, flatten: true, output_processors: 0x700, output_width: 32}
+"""
+    network = SmallNetwork(layers, ((4, 4, 3, 3), (3, 4 * 8 * 10)))
+    family = Family("full", (4, 128, 160), 3, 3, {"front": network, "main": network})
+    stages = "stages:\n  - {network: front, exit: {hardware: {at_least: 0.3}}}\n  - {network: main}\n"
+    spec = family.spec(stages, front="offsets: free", main="offsets: free") + "device: MAX78002\n"
+    hint = "it would fit with exits of the core (`confidence`) in place of the hardware exits: `front`"
+    with pytest.raises(Infeasible, match=re.escape(hint)):
+        plan_of(write_spec(tmp_path, spec, family), DEVICE)
 
 
 def test_a_run_that_has_not_enough_slots_is_refused(tmp_path: Path) -> None:

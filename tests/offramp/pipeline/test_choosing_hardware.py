@@ -15,7 +15,7 @@ from offramp.pipeline.choosing import Builder
 from offramp.pipeline.images import make_image, open_image
 from offramp.pipeline.planning import Planned
 from offramp.planner.chain.sources import load, read_sources
-from offramp.planner.exits.candidates import load_candidates, profile_candidates
+from offramp.planner.exits.candidates import load_candidates, profile_candidates, stages_to_choose
 from offramp.planner.image_plan import image_plan_json
 from offramp.planner.plan import load_plan, plan_json
 from offramp.planner.reference.layers import run_network
@@ -130,6 +130,31 @@ def test_candidates_that_cannot_be_hardware_exits_are_named(tmp_path: Path) -> N
     reasons = {one.name: one.reason for one in made.plan.choice.candidates}
     assert "the next stage reads the input as CHW" in reasons["front-hardware"]
     assert "main-first-hardware" in reasons and "CHW" not in reasons["main-first-hardware"]
+
+
+def test_what_is_wrong_with_a_candidate_anyway_is_no_reason_against_a_hardware_exit(tmp_path: Path) -> None:
+    answers = "answers: {0: a, 7: b}"
+    candidates = f"candidates: [{{front: front, {answers}}}, {{until: first, head: head, {answers}}}]\n"
+    candidates += "answers: [a, b]\nmain_answers: {0: a, 1: b, 2: b}\n"
+    with pytest.raises(InputError) as caught:
+        plan_of(auto(tmp_path, "[margin, hardware]", candidates + CHOOSE), DEVICE)
+    found = {one.message for one in caught.value.problems}
+    assert found == {"there is no class `7`; numbers from 0 to 2 are allowed"}
+
+
+def test_a_long_name_is_shortened_for_its_hardware_exit(tmp_path: Path) -> None:
+    candidates = f"candidates: [{{front: front, name: {'n' * 64}}}, {{until: first, head: head}}]\n"
+    spec = auto_spec(auto(tmp_path, "[margin, hardware]", candidates + CHOOSE), DEVICE)
+    names = [one.name for one in stages_to_choose(spec, read_sources(spec, DEVICE), DEVICE)]
+    assert names == ["n" * 64, "main-first", "n" * 55 + "-hardware", "main-first-hardware"]
+
+
+def test_a_name_that_a_hardware_exit_would_have_is_told_once(tmp_path: Path) -> None:
+    candidates = "candidates: [{front: front}, {until: first, head: head, name: front-hardware}]\n"
+    with pytest.raises(InputError) as caught:
+        plan_of(auto(tmp_path, "[margin, hardware]", candidates + CHOOSE), DEVICE)
+    wanted = "there are several stages named `front-hardware`; give each a `name`"
+    assert [one.message for one in caught.value.problems] == [wanted]
 
 
 CALIBRATED = """\
