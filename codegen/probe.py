@@ -113,8 +113,7 @@ def _deciding(lowered: Lowered, index: int) -> list[Key]:
 
 
 def _write(key: Key, fields: Fields, device: Device) -> BusWrite:
-    address = device.register_address(key.name, key.quadrant, max(key.layer, 0))
-    return BusWrite(address, device.registers[key.name].encode(fields))
+    return BusWrite(key.address(device), device.registers[key.name].encode(fields))
 
 
 def _exits(lowered: Lowered, layers: Sequence[ProbeLayer]) -> Iterator[ProbeExit]:

@@ -21,6 +21,9 @@ class Key(NamedTuple):
     layer: int
     name: str
 
+    def address(self, device: Device) -> int:
+        return device.register_address(self.name, self.quadrant, max(self.layer, 0))
+
 
 Fields = Mapping[str, int]
 
@@ -90,10 +93,7 @@ class Switching:
 
     def _writes(self, values: Mapping[Key, int]) -> tuple[BusWrite, ...]:
         ordered = sorted(values, key=lambda key: (key.quadrant, key.layer, self._order[key.name]))
-        return tuple(
-            BusWrite(self.device.register_address(key.name, key.quadrant, max(key.layer, 0)), values[key])
-            for key in ordered
-        )
+        return tuple(BusWrite(key.address(self.device), values[key]) for key in ordered)
 
     @cached_property
     def _order(self) -> dict[str, int]:

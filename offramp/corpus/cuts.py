@@ -131,7 +131,7 @@ def registers(device: Device, without: Collection[Key] = ()) -> Registers:
     for register in device.layer_registers():
         keys += [Key(quadrant, layer, register.name) for quadrant in quadrants for layer in range(register.layers)]
     keys = [key for key in keys if key not in without]
-    addresses = tuple(device.register_address(key.name, key.quadrant, max(key.layer, 0)) for key in keys)
+    addresses = tuple(key.address(device) for key in keys)
     return Registers(addresses, np.array([device.registers[key.name].mask for key in keys], np.int64))
 
 

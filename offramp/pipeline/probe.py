@@ -140,7 +140,7 @@ def judge(log: ProbeLog, image: PlannedImage) -> Findings:
     if log.error:
         raise CheckFailed(Diagnostic(where, f"the firmware did not open its image: {log.error}"))
     probes = [probe_of(made.lowered) for made in image.models]
-    layers = [(model, layer) for model, probe in enumerate(probes) for layer in probe.layers]
+    layers = _numbered(probes)
     if log.layers != len(layers):
         raise InputError(Diagnostic(where, f"has {log.layers} layers; the plan has {len(layers)}"))
     if [model for model, _ in layers] != [log.model_of(number) for number in range(len(layers))]:
@@ -156,7 +156,11 @@ def judge(log: ProbeLog, image: PlannedImage) -> Findings:
 
 def layers_of(image: PlannedImage) -> list[tuple[int, ProbeLayer]]:
     """The layers of all models, each with its model, by the number that the probe knows them by."""
-    return [(model, layer) for model, made in enumerate(image.models) for layer in probe_of(made.lowered).layers]
+    return _numbered([probe_of(made.lowered) for made in image.models])
+
+
+def _numbered(probes: Sequence[Probe]) -> list[tuple[int, ProbeLayer]]:
+    return [(model, layer) for model, probe in enumerate(probes) for layer in probe.layers]
 
 
 def printed_values(log: ProbeLog, image: PlannedImage) -> dict[str, npt.NDArray[np.int32]]:

@@ -13,9 +13,14 @@ from offramp.planner.spec.spec import ManualSpec, StageSpec
 
 
 def class_labels(spec: ManualSpec, stage: StageSpec) -> tuple[str, ...]:
-    """Names of a stage's classes: those of the network that makes its logits, or those of the answers."""
+    """Names of a stage's classes: its own, or those of the answers."""
+    return own_labels(spec, stage) or spec.labels
+
+
+def own_labels(spec: ManualSpec, stage: StageSpec) -> tuple[str, ...]:
+    """Names of classes of the network that makes a stage's logits."""
     head = stage.head.network if stage.head else None
-    return spec.networks[head or stage.network].labels or spec.labels
+    return spec.networks[head or stage.network].labels
 
 
 def answers_of(spec: ManualSpec, stage: StageSpec, final: Layer) -> tuple[int, ...]:
@@ -73,8 +78,7 @@ def _same_names(spec: ManualSpec, stage: StageSpec, final: Layer, last: bool) ->
             )
             raise InputError(Diagnostic(stage.where, message))
         return ()
-    head = stage.head.network if stage.head else None
-    labels = spec.networks[head or stage.network].labels
+    labels = own_labels(spec, stage)
     unknown = [label for label in labels if label not in spec.answers]
     if unknown:
         found = f"stage `{stage.name}`: no answer is called as its classes {', '.join(unknown)}"

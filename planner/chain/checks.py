@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from offramp.configs.errors import Diagnostic, InputError
-from offramp.planner.chain.answers import class_labels
+from offramp.planner.chain.answers import class_labels, own_labels
 from offramp.planner.ir.chain import INPUT_TENSOR, ExitStage
 from offramp.planner.ir.measure import NO_ANSWER
 from offramp.planner.ir.network import INPUT, Layer, Network
@@ -115,8 +115,8 @@ def _check_result(
         message = f"stage `{stage.name}` gives {layer.out_shape}; one logit a class is expected"
         yield Diagnostic(entry.where, message)
     classes = stage.exit.classes(layer.out_shape.channels) if stage.exit else 0
-    labels, head = class_labels(spec, entry), entry.head.network if entry.head else None
-    its_own = entry.answers or spec.networks[head or entry.network].labels  # else `labels` of the spec, checked as such
+    labels = class_labels(spec, entry)
+    its_own = entry.answers or own_labels(spec, entry)  # else `labels` of the spec, checked as such
     if stage.exit and labels and its_own and len(labels) != classes:
         yield Diagnostic(entry.where, f"stage `{stage.name}` has {classes} classes, but {len(labels)} names for them")
     if stage.exit and not stage.answers and classes != count:

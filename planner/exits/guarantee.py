@@ -252,7 +252,9 @@ def _learned(
         return []
     chosen = min(means, key=lambda chain: (means[chain], chain))
     points = [one[chosen] for one in own if chosen in one and one[chosen].measures == own[-1][chosen].measures]
-    return [_without_idle(chains, chosen, settings) for settings in _path(images, chains[chosen], search.pool, points)]
+    numbers = {one.early: number for number, one in reversed(chains.items())}
+    path = _path(images, chains[chosen], search.pool, points)
+    return [_without_idle(numbers, chosen, chains[chosen].early, settings) for settings in path]
 
 
 def _mean(costs: ChainCosts, count: int, own: Sequence[Mapping[int, Found]], chain: int) -> float:
@@ -264,12 +266,12 @@ def _mean(costs: ChainCosts, count: int, own: Sequence[Mapping[int, Found]], cha
 
 
 def _without_idle(
-    chains: Mapping[int, ChainCosts], chain: int, settings: tuple[ThresholdSetting, ...]
+    numbers: Mapping[tuple[int, ...], int], chain: int, early: Sequence[int], settings: tuple[ThresholdSetting, ...]
 ) -> tuple[int, tuple[ThresholdSetting, ...]]:
-    """The chain without exits at which nobody leaves, if there is one: it answers the same and costs less."""
+    """The chain without exits at which nobody leaves, if there is one: it answers the same and costs less. `numbers`:
+    of all chains, by their exits; `early`: those of this one."""
     used = [at for at, one in enumerate(settings) if one.score < LARGEST]
-    early = tuple(chains[chain].early[at] for at in used)
-    shorter = next((number for number, one in chains.items() if one.early == early), None)
+    shorter = numbers.get(tuple(early[at] for at in used))
     return (chain, settings) if shorter is None else (shorter, tuple(settings[at] for at in used))
 
 
@@ -288,10 +290,10 @@ def _path(
             for exit, (own, target) in enumerate(zip(scores, targets, strict=True))
         ]
         few = len(ways) <= SEARCHED
-        for move in itertools.chain(*ways) if few else itertools.chain(*itertools.zip_longest(*ways)):
-            if move is not None:
-                now[move[0]] = move[1]
-                yield tuple(map(ThresholdSetting, measures, now))
+        moves = itertools.chain(*ways) if few else itertools.chain(*itertools.zip_longest(*ways))
+        for exit, score in filter(None, moves):
+            now[exit] = score
+            yield tuple(map(ThresholdSetting, measures, now))
 
 
 def _steps(scores: Ints, above: int, target: int) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from offramp.planner.ir.measure import GATE, HARDWARE, MEASURES, Measure
+from offramp.planner.ir.measure import HARDWARE, MEASURES, Measure, classes_among
 from offramp.planner.ir.network import INPUT, Layer, Network, RollingBuffer
 
 TensorId = str  # "input", "<network>/<layer index>", or of a rolling buffer "<network>:<its name>"
@@ -43,8 +43,8 @@ class ExitRule:
         return self.measure in HARDWARE
 
     def classes(self, outputs: int) -> int:
-        """How many of the outputs of the layer that makes the logits are classes: all but a gate."""
-        return outputs - (self.measure == GATE)
+        """How many of the outputs of the layer that makes the logits are classes."""
+        return classes_among(outputs, self.measure)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,3 +10,8 @@ GATE: Measure = "gate"  # an output behind those of the classes, which says how 
 HARDWARE: tuple[Measure, ...] = (LARGEST_LOGIT, GATE)  # of the accelerator itself, where it has snoop units
 NO_ANSWER = -1  # what a class means that no stage leaves with
 MEASURES: tuple[Measure, ...] = ("margin", "max_probability", "entropy")  # of the core
+
+
+def classes_among(outputs: int, measure: Measure) -> int:
+    """How many of the outputs of the layer that makes the logits are classes: all but a gate."""
+    return outputs - (measure == GATE)

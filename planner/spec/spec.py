@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from offramp.configs.errors import Where
-from offramp.planner.ir.measure import GATE, HARDWARE, Measure
+from offramp.planner.ir.measure import HARDWARE, Measure, classes_among
 from offramp.planner.ir.network import Shape
 
 Against = Literal["labels", "main"]  # what a right answer is: the label, or the answer of the last network
@@ -54,8 +54,8 @@ class ExitSpec:
     earlyexit: float | None = None
 
     def classes(self, outputs: int) -> int:
-        """How many of a layer's outputs are classes, as of ExitRule."""
-        return outputs - (self.measure == GATE)
+        """How many of the outputs of the layer that makes the logits are classes."""
+        return classes_among(outputs, self.measure)
 
 
 @dataclass(frozen=True)

@@ -104,11 +104,7 @@ class Registers(dict[int, int]):
         self.update((write.address, write.value) for write in writes)
 
     def holds(self, wanted: Mapping[Key, int]) -> bool:
-        return all(self.get(_address(key), -1) == value for key, value in wanted.items())
-
-
-def _address(key: Key) -> int:
-    return DEVICE.register_address(key.name, key.quadrant, max(key.layer, 0))
+        return all(self.get(key.address(DEVICE), -1) == value for key, value in wanted.items())
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -132,13 +128,13 @@ def test_switches_write_nothing_in_vain(made: tuple[RegisterProgram, ...]) -> No
     """No register that has its value already, none twice, and none that the next stage has no use for."""
     states = switching(made, DEVICE)
     for before in range(len(made)):
-        old = {_address(key): value for key, value in states.states[before].items()}
+        old = {key.address(DEVICE): value for key, value in states.states[before].items()}
         for after in range(len(made)):
             writes = states.transition(before, after)
             assert len({write.address for write in writes}) == len(writes)
             assert all(old[write.address] != write.value for write in writes)
             if len(made) == 2:
-                wanted = {_address(key) for key in made[after].settings}
+                wanted = {key.address(DEVICE) for key in made[after].settings}
                 assert {write.address for write in writes} <= wanted
         assert states.transition(before, before) == ()
 
