@@ -34,6 +34,7 @@ from offramp.planner.allocation.place import place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import cut
 from offramp.planner.ir.cuts import boundaries, legal_cuts
+from offramp.planner.reference.sequence import run_in_order
 from offramp.planner.tasks.executor import apply
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "cases"
@@ -98,20 +99,31 @@ def judge_case(folder: Path, free: bool) -> Outcome:
     final = np.load(folder / "outputs.npz", allow_pickle=False)["final"].astype(np.int32)
     answer = final.reshape(shape.channels, shape.rows, shape.cols)
     cuts = legal_cuts(case.network)
-    judged = [_judge(case, after, answer, device) for after in cuts]
+    judged = [_judge(case, after, [answer, _again(case, answer)], device) for after in cuts]
     lines = [f"cut after layer {after}: {'; '.join(bad)}" for after, (bad, _) in zip(cuts, judged, strict=True) if bad]
     writes = tuple(count for _, own in judged for count in own)
     return Outcome(folder.name, len(boundaries(case.network)), len(cuts), tuple(lines), writes)
 
 
-def _judge(case: Case, after: int, answer: Answer, device: Device) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _again(case: Case, answer: Answer) -> Answer:
+    """The answer to the same input a second time: with rolling buffers that of the reference."""
+    if not case.network.buffers:
+        return answer
+    last = case.network.layers[-1].index
+    second: Answer = run_in_order(case.network, np.stack([case.sample] * 2))[last][1].astype(np.int32)
+    return second
+
+
+def _judge(
+    case: Case, after: int, answers: Sequence[Answer], device: Device
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """What is wrong with a cut, and what its switches write."""
     try:
         placed = place(cut("network", case.network, after), device, case.overlap)
         switching = lower(placed).switching
         writes = tuple(len(switching.transition(*pair)) for pair in ((0, 1), (1, 0)))
         rng = np.random.default_rng(after)
-        return judge_both_ways(placed, [case.sample] * 2, [answer] * 2, rng, case.overlap), writes
+        return judge_both_ways(placed, [case.sample] * 2, answers, rng, case.overlap), writes
     except OfframpError as error:
         return (str(error),), ()
 
