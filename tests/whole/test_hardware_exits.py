@@ -32,6 +32,7 @@ from tests.helpers.specs import GATED, TINY, Family, SmallNetwork, write_spec
 
 DEVICE = load_device("MAX78002")
 DRAWN, IMAGES = 20_000, 1000
+HALF = "hardware: {at_least: 0.5}"
 HIT = {DEVICE.register_address(f"SNOOP{unit}_HIT") for unit in (1, 2)}
 
 
@@ -137,13 +138,14 @@ def test_what_the_hardware_decides_cannot_be_forced(elf: Path) -> None:
 
 def left_at(planned: Planned, images: int, folder: Path) -> list[int]:
     """The stages that some images leave at: in the firmware, and by the reference, which has to say the same."""
-    write_tree(folder / "firmware", render(assemble(planned.lowered, "exits"), DEVICE))
+    device = planned.device
+    write_tree(folder / "firmware", render(assemble(planned.lowered, "exits"), device))
     elf = compile_firmware(folder / "firmware", folder / "firmware.elf").elf
     x = np.random.default_rng(6).integers(-128, 128, (images, 4, 6, 6)).astype(np.int8)
-    clock = Clock(DEVICE)
-    got = run(elf, x, Accelerator(DEVICE, clock), DEVICE, clock=clock)
+    clock = Clock(device)
+    got = run(elf, x, Accelerator(device, clock), device, clock=clock)
     stages = exit_indices(planned.chain, profile(planned.chain, x)).tolist()
-    assert got.stages.tolist() == stages
+    assert got.stages.tolist() == [planned.chain.answering[stage] for stage in stages]
     return sorted(set(stages))
 
 
@@ -330,8 +332,23 @@ def test_an_input_that_leaves_no_word_to_leave_by(tmp_path: Path) -> None:
         plan_of(write_spec(tmp_path, spec, family), DEVICE)
 
 
-def test_a_run_that_has_not_enough_slots_is_refused(tmp_path: Path) -> None:
-    device = replace(DEVICE, geometry=replace(DEVICE.geometry, layers=7))
-    found = "stages front, main-first, main run together, with hardware exits between them: they take 7 layer slots"
-    with pytest.raises(InputError, match=f"front.yaml:4: {found} and one to leave by; there are 7"):
+@pytest.mark.parametrize(
+    ("layers", "runs"),
+    [(8, ((0, 1, 2),)), (7, ((0, 1, 2), (3,))), (4, ((0, 1), (2, 3), (4,))), (3, ((0,), (1, 2), (3, 4), (5,)))],
+)
+def test_stages_that_run_together_are_cut_where_there_are_not_slots_for_all(
+    layers: int, runs: tuple[tuple[int, ...], ...], tmp_path: Path
+) -> None:
+    device = replace(DEVICE, geometry=replace(DEVICE.geometry, layers=layers))
+    planned = plan_of(write_spec(tmp_path, text("hardware: {at_least: 0.3}", HALF), TINY), device)
+    assert planned.chain.runs == runs
+    assert all(len(program.positions) <= layers for program in planned.lowered.programs)
+    assert left_at(planned, 60, tmp_path) == [0, 1, 2]
+
+
+def test_stages_that_cannot_be_cut_so_are_refused(tmp_path: Path) -> None:
+    """A run with an exit takes three slots at least: two layers, and the slot to leave by."""
+    device = replace(DEVICE, geometry=replace(DEVICE.geometry, layers=2))
+    found = "stages front, main-first, main run together, with hardware exits between them: they take 5 layer slots"
+    with pytest.raises(InputError, match=f"front.yaml:4: {found} and one to leave by; there are 2"):
         plan_of(write_spec(tmp_path, text("hardware: {at_least: 0.3}"), TINY), device)
