@@ -112,9 +112,8 @@ def _is_binary(stated: LayerDescription, weights: WeightShape | None) -> bool:
 
 
 def _tcalc(stated: LayerDescription, passes: int) -> bool:
-    """As the YAML says, else where a layer with several passes reads ahead."""
-    implied = stated.modes.readahead and passes > 1
-    return implied if stated.modes.tcalc is None else stated.modes.tcalc
+    """Of a layer that reads ahead: as the YAML says, else if it has several passes."""
+    return stated.modes.readahead and (passes > 1 if stated.modes.tcalc is None else stated.modes.tcalc)
 
 
 def _weights(stated: LayerDescription, shape: Shape, inference: Inference) -> WeightShape | None:

@@ -54,9 +54,10 @@ def stream_fields(stream: Stream) -> dict[tuple[str, str], int]:
 
 def frame_words(hw: HwLayer) -> int:
     """Words that a first layer waits for that reads the FIFO and does not stream."""
+    if hw.device.layer_form == "window":
+        return hw.input_words
     words = hw.rows * hw.cols
-    words = ceil_div(words, WORD_BYTES) if hw.layer.data_format == "CHW" else words
-    return words if hw.device.layer_form == "window" else hw.layer.pool[0] * words
+    return hw.layer.pool[0] * (ceil_div(words, WORD_BYTES) if hw.layer.data_format == "CHW" else words)
 
 
 def row_buffer(hw: HwLayer) -> int:
@@ -120,7 +121,7 @@ class _Steps:
 
     @property
     def pad(self) -> int:
-        return self.hw.pad[1]
+        return _padding(self.hw)
 
     @property
     def padded(self) -> int:

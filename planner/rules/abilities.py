@@ -166,15 +166,17 @@ def readahead_memories(layer: Layer, network: Network, device: Device) -> str | 
         return f"an input at {start:#x} and an output at {layer.out_offset:#x}"
     for earlier in network.layers[: layer.index] if layer.streaming else ():
         other = _input_offset(earlier, network)
+        if other is None:
+            return f"`readahead` while layer {earlier.label} streams, whose input has no offset"
         if other // bank == start // bank:
             return f"an input at {start:#x}, and that of layer {earlier.label} at {other:#x}"
     return None
 
 
-def _input_offset(layer: Layer, network: Network) -> int:
-    """Where a layer's input lies by the YAML, in bytes; 0 where nothing says so."""
-    written = None if INPUT in layer.inputs else network.layers[layer.inputs[0]].out_offset
-    return (written if layer.in_offset is None else layer.in_offset) or 0
+def _input_offset(layer: Layer, network: Network) -> int | None:
+    """Where a layer's input lies by the YAML, in bytes, the network's at 0 by default; None if nothing says so."""
+    written = 0 if INPUT in layer.inputs else network.layers[layer.inputs[0]].out_offset
+    return written if layer.in_offset is None else layer.in_offset
 
 
 def eltwise_bias(layer: Layer, network: Network, device: Device) -> str | None:

@@ -35,7 +35,7 @@ from offramp.planner.rules.docstrings import message_of, numbers_of
 from offramp.planner.rules.inputs import INPUT_RULES
 from offramp.planner.rules.memory import MEMORY_RULES
 from offramp.planner.rules.operators import OPERATOR_RULES, eltwise_passes, passthrough_pooling
-from offramp.planner.rules.streams import STREAM_RULES, streaming_padding
+from offramp.planner.rules.streams import STREAM_RULES, streamed_reset, streaming_padding
 
 LayerRule = Callable[[Layer, Network, Device], str | None]
 NetworkRule = Callable[[Network, Device], str | None]
@@ -114,6 +114,7 @@ NEEDED: Mapping[LayerRule | NetworkRule, str] = {
     readahead_memories: "readahead",
     eltwise_bias: "eltwise_passes",
     streamed_passthrough: "unpadded_streams",
+    streamed_reset: "pool_reset",
     transposed_pooling: "window",
     conv1d_padding: "conv1d_pad_channels",
     binary_alike: "binary_weights",

@@ -6,8 +6,10 @@ checks in its izer/backend/max7800x.py; the numbers are in the device file.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from offramp.configs.device import Device
-from offramp.planner.hardware.hw_layer import WORD_BYTES, ceil_div, map_layer, passes_of
+from offramp.planner.hardware.hw_layer import HwLayer, map_layer, passes_of
 from offramp.planner.hardware.streaming import frame_words, stream_fields, stream_of
 from offramp.planner.ir.network import INPUT, Layer, Network
 
@@ -55,8 +57,7 @@ def streaming_registers(layer: Layer, network: Network, device: Device) -> str |
     {input_volume}) and its circular buffer fit the stream registers; the buffer fits a data memory instance, too."""
     if not layer.streaming:
         return None
-    layers = [map_layer(one, network, device) for one in network.layers]
-    stream = stream_of(layers, layer.index)
+    stream = stream_of([_form(one, network, device) for one in network.layers], layer.index)
     (rows, cols), before = layer.pool, f", {stream.input_volume} passes in the layers before" if layer.index else ""
     found = f"an input of {layer.in_shape}, pooling of {rows}x{cols}{before}"
     for (register, field), value in stream_fields(stream).items():
@@ -67,16 +68,29 @@ def streaming_registers(layer: Layer, network: Network, device: Device) -> str |
     return f"{found}: a buffer of {stream.words} words, at most {words}" if stream.words > words else None
 
 
+def streamed_reset(layer: Layer, network: Network, device: Device) -> str | None:
+    """A streaming layer does not average right behind a layer with operands: in between there would be a layer slot
+    that resets the pooling, and slots of streaming layers lie one behind the other."""
+    averages = layer.pool_average and layer.pool != (1, 1)
+    wrong = layer.streaming and averages and layer.index > 0 and network.layers[layer.index - 1].operands > 1
+    return f"average pooling behind {network.layers[layer.index - 1].operands} operands" if wrong else None
+
+
 def fifo_words(layer: Layer, network: Network, device: Device) -> str | None:
     """The words of a frame from the FIFO, and those that the first layer waits for if it does not stream, fit the FIFO
     and stream registers."""
     if not network.fifo or layer.index != 0:
         return None
-    hw = map_layer(layer, network, device)
-    words = ceil_div(layer.in_shape.pixels, WORD_BYTES) if layer.data_format == "CHW" else layer.in_shape.pixels
-    needs = {("IFRM", "words"): words, ("STRM0", "start"): 0 if layer.streaming else frame_words(hw)}
+    hw = _form(layer, network, device)
+    needs = {("IFRM", "words"): hw.input_words, ("STRM0", "start"): 0 if layer.streaming else frame_words(hw)}
     fits = all(need <= device.registers[name].by_name[field].limit for (name, field), need in needs.items())
-    return None if fits else f"an input of {layer.in_shape}, pooling of {layer.pool[0]}x{layer.pool[1]}"
+    found = f"an input of {layer.in_shape}, pooling of {layer.pool[0]}x{layer.pool[1]}"
+    return None if fits else found + (f", {layer.operands} operands" if layer.operands > 1 else "")
+
+
+def _form(layer: Layer, network: Network, device: Device) -> HwLayer:
+    """The layer's form on the hardware without its weights, which may be such that there is none."""
+    return map_layer(replace(layer, weights=None), network, device)
 
 
 def fifo_channels(layer: Layer, network: Network, device: Device) -> str | None:
@@ -102,6 +116,7 @@ STREAM_RULES = (
     streaming_padding,
     streaming_size,
     streaming_registers,
+    streamed_reset,
     fifo_words,
     fifo_channels,
     fifo_processors,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 
 from offramp.configs.device import Device
@@ -142,5 +143,9 @@ def same_names(main: str, candidates: Sequence[StageSpec]) -> tuple[Diagnostic, 
 
 
 def with_ending(name: str, ending: str) -> str:
-    """A stage's name with something behind it, shortened to what the name of a stage may have."""
-    return name[: LONGEST_NAME - len(ending)] + ending
+    """A stage's name with something behind it; of one that would be too long its first part, and digits that tell it
+    from others which begin alike."""
+    if len(name) + len(ending) <= LONGEST_NAME:
+        return name + ending
+    digits = f"-{hashlib.sha256(name.encode()).hexdigest()[:6]}{ending}"
+    return name[: LONGEST_NAME - len(digits)] + digits

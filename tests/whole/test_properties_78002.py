@@ -20,9 +20,10 @@ from offramp.planner.allocation.place import Placed, place
 from offramp.planner.chain.assign_processors import complete, no_columns_occupied
 from offramp.planner.ir.chain import Chain, cut, whole
 from offramp.planner.ir.cuts import legal_cuts
-from offramp.planner.ir.network import Layer, Network
+from offramp.planner.ir.network import Layer, Network, Shape
 from offramp.planner.reference.layers import run_network
 from offramp.planner.rules.check import check_network
+from tests.helpers.networks import make_layer, make_network
 from tests.helpers.random_networks import networks
 from tests.helpers.random_special import streaming_networks
 from tests.helpers.searches import SETTINGS
@@ -99,3 +100,34 @@ def check_answers(network: Network, data: st.DataObject) -> None:
     if cuts:
         chain = cut("network", network, data.draw(st.sampled_from(cuts), "cut after"))
         assert judge_both_ways(placed(chain), list(x), answers, rng) == ()
+
+
+def fifo_network(*layers: Layer, channels: int = 4) -> Network:
+    shape = replace(layers[0].in_shape, channels=channels)
+    return complete(make_network(*layers, input_shape=shape, fifo=True), DEVICE, no_columns_occupied(DEVICE))
+
+
+def answers_right(network: Network) -> bool:
+    assert not check_network(network, DEVICE)
+    rng = np.random.default_rng(2)
+    shape = network.input_shape
+    x = rng.integers(-128, 128, (2, shape.channels, shape.rows, shape.cols)).astype(np.int8)
+    answers = list(run_network(network, x)[network.layers[-1].index].astype(np.int32))
+    return judge_both_ways(place(whole("network", network), DEVICE), list(x), answers, rng) == ()
+
+
+@pytest.mark.parametrize("pad", [0, 1, 2])
+def test_streams_through_transposed_convolutions(pad: int) -> None:
+    """The hardware counts the padding of these from the other side."""
+    first = make_layer(Shape(4, 6, 6), 4, pad=(1, 1), streaming=True, output_shift=-2)
+    second = make_layer(first.out_shape, 4, op="convtranspose2d", pad=(pad, pad), streaming=True, output_shift=-2)
+    third = make_layer(second.out_shape, 4, pad=(1, 1), output_shift=-2)
+    assert answers_right(fifo_network(first, second, third))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_operands_through_the_fifo(streaming: bool) -> None:
+    changes: dict[str, Any] = {"operands": 2, "eltwise": "add", "output_shift": -2, "streaming": streaming}
+    first = make_layer(Shape(4, 6, 6), 4, pad=(1, 1), **changes)
+    second = make_layer(first.out_shape, 4, pad=(1, 1), output_shift=-2)
+    assert answers_right(fifo_network(first, second, channels=8))

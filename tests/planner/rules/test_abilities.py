@@ -166,6 +166,29 @@ def streamed_ahead(between: int) -> Network:
     return make_network(first, second, fifo=True)
 
 
+def three_streams(first: int | None) -> Network:
+    """Three layers that stream, of which the last one reads ahead; `first`: where the first one writes, in bytes."""
+    one, two, three = make_network(*(make_layer(Shape(4, 8, 8), 4, streaming=True) for _ in range(3))).layers
+    two = replace(two, out_offset=0x8000)
+    three = replace(three, readahead=True, in_offset=0x8000, out_offset=0xC000)
+    return make_network(replace(one, out_offset=first), two, three, fifo=True)
+
+
+def averaging(operands: int) -> Network:
+    """A streaming layer behind another one, with so many operands, averages."""
+    first = make_layer(Shape(4, 8, 8), 4, streaming=True, operands=operands, eltwise="add" if operands > 1 else None)
+    pooled: dict[str, Any] = {"pool": (2, 2), "pool_stride": 2, "pool_average": True}
+    return make_network(first, make_layer(first.out_shape, 4, streaming=True, **pooled), fifo=True)
+
+
+def joined_input(operands: int) -> Network:
+    """The words of a frame are those of all operands: IFRM has 22 bits."""
+    layer = make_layer(
+        Shape(4, 512, 512), 4, operands=operands, eltwise="add", streaming=True, pool=(2, 2), pool_stride=2
+    )
+    return make_network(layer, fifo=True)
+
+
 def added(operands: int) -> Network:
     """A streaming layer that adds, and pools with steps of 4: STRM1.row_delta has 5 bits."""
     changes: dict[str, Any] = {"pool": (4, 4), "pool_stride": 4, "operands": operands, "eltwise": "add"}
@@ -217,6 +240,9 @@ BORDERS: list[tuple[str, Network, Network]] = [
     ("readahead_memories", one(readahead=True, out_offset=0x4000), one(readahead=True)),
     ("readahead_memories", streamed_ahead(0x8000), streamed_ahead(0x0)),
     ("readahead_memories", streamed_ahead(0x4000), streamed_ahead(0x3FFC)),
+    ("readahead_memories", three_streams(0x4000), three_streams(None)),
+    ("streamed_reset", averaging(1), averaging(2)),
+    ("fifo_words", joined_input(2), joined_input(17)),
     ("streaming_registers", added(7), added(8)),
     ("streaming_registers", wide_stream(4), wide_stream(5)),
     ("streaming_registers", pooled_chw(3), pooled_chw(4)),

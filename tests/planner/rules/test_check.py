@@ -289,6 +289,15 @@ def test_the_border_of_each_rule(name: str, good: Network, bad: Network) -> None
     assert any(message.endswith(message_of(rule, NUMBERS)) for message in messages)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_rules_about_streams_do_not_stumble_over_what_others_refuse(streaming: bool) -> None:
+    """A dilated kernel of nine samples has no form on the hardware."""
+    first = make_layer(Shape(4, 32, 1), 8, op="conv1d", kernel=(3, 1), pad=(1, 0), streaming=streaming)
+    wide = make_layer(Shape(8, 32, 1), 8, op="conv1d", kernel=(9, 1), pad=(0, 0), dilation=2)
+    for network in (make_network(first, wide, fifo=True), make_network(wide, fifo=True)):
+        assert any("a kernel of length 9 with a dilation of 2" in one.message for one in check_network(network, DEVICE))
+
+
 def joined(layers: int) -> Network:
     """The input comes through the FIFO, and the last layer reads it."""
     inner = [replace(same(), index=index, inputs=(index - 1,)) for index in range(layers - 1)]
