@@ -117,7 +117,7 @@ def _unit(placed: Placed, segment: Segment, position: int) -> dict[str, Fields]:
         layer, most = segment.slots[-1].layer, device.geometry.processors_per_quadrant
         found = f"layer `{layer.label}`: logits of stage `{segment.stage.name}` lie in quadrants {sorted(quadrants)}"
         cure = f"which has room for {most}; a gate would be one word (`hardware: {{gate: true}}`)"
-        cure = cure if len(pointers) > most else "(`output_processors`)"
+        cure = cure if len(pointers) > most else "as `output_processors` can say"
         raise InputError(Diagnostic(layer.where, f"{found}; a hardware exit sees those of one, {cure}"))
     control = {"enable": 1, "link": 1, "count": 1, "record_maximum": 1, "mode_low": USUAL, "width": WHOLE_WORD}
     compares = {"address_compare": WITHIN, "data_compare": WITHIN}

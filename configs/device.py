@@ -81,6 +81,7 @@ class Device:
     express_stride: int
     pointer_stride: int  # words from an instance to the next one in a write pointer
     features: frozenset[str]  # of device_reader.FEATURES
+    boards: tuple[str, ...]  # the vendor SDK's names, the evaluation kit first
     evidence: tuple[Evidence, ...]
     core: Mapping[str, int]  # memory map of the chip, and the accelerator's interrupt
 
@@ -257,6 +258,7 @@ def build_device(data: LineMap) -> Device:
         express_stride=memories["weights"]["express_stride"],
         pointer_stride=memories["data"]["pointer_stride"],
         features=entry["features"],
+        boards=entry["boards"],
         evidence=tuple(map(read_evidence, entry["evidence"])),
         core=numbers(entry["core"]),
     )

@@ -57,6 +57,12 @@ def _features(value: Any) -> frozenset[str]:
     return frozenset(value)
 
 
+def _boards(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError("a list of names is expected")
+    return tuple(value)
+
+
 # What the registers of layers count: the padded image (UG7456), or up to the last pooling window (izer, MAX78002).
 LAYER_FORMS = ("image", "window")
 CYCLE_MODELS = ("vendor", "unverified")  # where the cycle model's figures for the device come from
@@ -180,6 +186,7 @@ DEVICE_KEYS = (
     Key("blocks", Section((), others=Section(BLOCK_KEYS)), "Blocks of registers by name.", required=True),
     Key("registers", Section((), others=Section((), others=Section(REGISTER_KEYS))), "By block.", required=True),
     Key("features", _features, "Abilities that not every device has.", required=True),
+    Key("boards", _boards, "The vendor SDK's names of boards with it, the evaluation kit first.", required=True),
     Key("core", Section(CORE_KEYS), "Memory map of the chip as the core sees it.", required=True),
     Key("limits", _NUMBERS, "Limits of layers.", required=True),
     Key("clocks", _NUMBERS, "Highest clocks, Hz.", required=True),

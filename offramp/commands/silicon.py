@@ -30,6 +30,7 @@ from offramp.silicon.verdicts import Answered, Verdict, answer
 from offramp.simulator.board.core import require_board
 
 FORMAT = 1
+ASKED = "image"  # the form of the registers that the questions set
 EPILOG = """\
 examples:
   offramp silicon -o build/silicon     the firmware's project, for the vendor's SDK
@@ -60,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the project, or read a log, or make one on the virtual board. Exit code 1 if an answer differs."""
     _check(args)
     device = stated_device(args.device)
+    if device.layer_form != ASKED:
+        message = f"the questions are about the registers of the MAX78000; there are none for the {device.name} yet"
+        raise InputError(Diagnostic(None, message))
     questions = all_questions(device)
     console = terminal.make_console(args)
     if args.output:

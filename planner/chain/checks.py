@@ -164,7 +164,7 @@ def _unsuited(
     if any(networks[slot.network].fifo for one in (stage, after) for slot in one.slots):
         yield "the input comes through the FIFO, which the core fills"
     if any(INPUT_TENSOR in slot.reads and slot.layer.data_format == "CHW" for slot in after.slots):
-        yield "the next stage reads the input as CHW, which the first layer of a run can only; HWC is possible"
+        yield "the next stage reads the input as CHW, as only the first layer of a run can; HWC is needed in both"
     first, second = ({networks[slot.network].avg_pool_rounding for slot in one.slots} for one in (stage, after))
     if first != second:
         yield "the next stage rounds otherwise (`avg_pool_rounding`), which is one setting of a run"

@@ -25,7 +25,8 @@ def _reason(goal: ChoiceSpec, best: Outcome | None, chosen: Outcome) -> str:
     if best is None:
         if goal.budget:
             return "costs more than the budget"
-        return "not among the settings that passed the test" if goal.delta else "no thresholds keep to the limit"
+        tested = "not among the settings that were tested and passed; `risk` tests those of one chain only"
+        return tested if goal.delta else "no thresholds keep to the limit"
     unused = idle(best)
     if unused:
         return f"no image would leave at {', '.join(unused)}"

@@ -352,9 +352,9 @@ DEVICE = Key("device", name, "The device that the spec is for; default: `MAX7800
 CLOCKS = Key(
     "clocks",
     Section((), others=integer(1)),
-    "`{core_hz, cnn_hz}` that times and switches are computed for and the firmware sets; default: 100 and 50 MHz. "
-    "The core's 100, 60 or 7.3728 MHz can be divided by powers of two up to 128; the accelerator's clock is half "
-    "the core's, or 60 MHz, divided by 1, 2, 4, 8 or 16.",
+    "`{core_hz, cnn_hz}` that times and switches are computed for and the firmware sets; default: the highest, 100 and "
+    "50 MHz, on the MAX78002 120 and 200 MHz. The MAX78000's core has 100, 60 or 7.3728 MHz, divided by powers of two "
+    "up to 128; its accelerator's clock is half the core's, or 60 MHz, divided by 1, 2, 4, 8 or 16.",
 )
 EXTERNAL_KEYS = (
     Key("bytes_per_second", integer(1), "How fast it is read; without `external` that is in no figure.", required=True),

@@ -230,7 +230,10 @@ def check_hardware(entry: Entry, device: Device, problems: Problems) -> None:
             continue
         place = found.at("hardware")
         if "hardware_exits" not in device.features:
-            problems.wrong(place, f"`hardware`: the {device.name} has no snoop units; the core looks at `confidence`")
+            hint = (
+                "`device` of the spec names another one" if "device" in entry else "the default; `device` names another"
+            )
+            problems.wrong(place, f"`hardware`: the {device.name} ({hint}) has no snoop units")
         for key in found.stated:
             if key != "hardware":
                 problems.wrong(found.at(key), f"`{key}`: an exit with `hardware` has no other key")

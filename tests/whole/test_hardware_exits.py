@@ -231,7 +231,7 @@ def test_there_are_two_hardware_exits_at_most(tmp_path: Path) -> None:
     [
         ("0xfffff", "[0, 1]", "which has room for 16; a gate would be one word"),
         ("0xff0ff00ff0", "[0, 1, 2]", "which has room for 16"),
-        ("0x1c000", "[0, 1]", "(`output_processors`)"),
+        ("0x1c000", "[0, 1]", "as `output_processors` can say"),
     ],
 )
 def test_logits_of_several_quadrants_are_refused(processors: str, found: str, cure: str, tmp_path: Path) -> None:
@@ -266,7 +266,10 @@ def test_a_guarantee_lets_nobody_leave_without_a_positive_logit(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (text("hardware: {at_least: 1}", extra=""), "spec.yaml:9: `hardware`: the MAX78000 has no snoop units"),
+        (
+            text("hardware: {at_least: 1}", extra=""),
+            "spec.yaml:9: `hardware`: the MAX78000 (the default; `device` names another) has no snoop",
+        ),
         (text("hardware: {at_least: 1}, confidence: margin"), "spec.yaml:9: `confidence`: an exit with `hardware` has"),
         (text("hardware: {}"), "spec.yaml:9: `at_least` is missing"),
         (text("hardware: {at_least: 0}"), "spec.yaml:9: `at_least: 0` is 0 in units of the logits"),

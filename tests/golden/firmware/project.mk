@@ -2,7 +2,7 @@
 PROJECT = small
 TARGET = MAX78000
 BOARD ?= EvKit_V1
-# The Feather board: make BOARD=FTHR_RevA
+# Another board of this chip: make BOARD=FTHR_RevA
 
 # Cycle figures of the core were counted at this level:
 MXC_OPTIMIZE_CFLAGS = -O2
