@@ -99,7 +99,8 @@ def judge_case(folder: Path, free: bool) -> Outcome:
     final = np.load(folder / "outputs.npz", allow_pickle=False)["final"].astype(np.int32)
     answer = final.reshape(shape.channels, shape.rows, shape.cols)
     cuts = legal_cuts(case.network)
-    judged = [_judge(case, after, [answer, _again(case, answer)], device) for after in cuts]
+    answers = [answer, _again(case, answer)]
+    judged = [_judge(case, after, answers, device) for after in cuts]
     lines = [f"cut after layer {after}: {'; '.join(bad)}" for after, (bad, _) in zip(cuts, judged, strict=True) if bad]
     writes = tuple(count for _, own in judged for count in own)
     return Outcome(folder.name, len(boundaries(case.network)), len(cuts), tuple(lines), writes)

@@ -52,12 +52,13 @@ def in_runs(placed: Placed, programs: Sequence[RegisterProgram]) -> list[Registe
     """The programs of all segments; those of one run with the registers of all of it. Units of other runs are off."""
     segments, runs = placed.requirements.chain.segments, placed.requirements.chain.runs
     own = [{unit_of(placed, segments[one]) for one in run if segments[one].hardware} for run in runs]
+    used = set().union(*own)
     found = list(programs)
     for run, units in zip(runs, own, strict=True):
         joined = programs[run[0]]
         if len(run) > 1:
             joined = _joined(placed, [segments[one] for one in run], [programs[one] for one in run])
-        others = sorted(set().union(*own) - units)
+        others = sorted(used - units)
         off: dict[Key, Fields] = {Key(quadrant, -1, f"{one}_C1"): {} for one in others for quadrant in joined.quadrants}
         for one in run:
             found[one] = replace(programs[one], settings={**joined.settings, **off}, control=joined.control)

@@ -100,7 +100,7 @@ def first_slots(models: Sequence[Placed]) -> list[list[int]]:
 def _slot_counts(placed: Placed, run: Sequence[int]) -> list[int]:
     """The layer slots of the segments of a run; behind the last one of several there is one to leave by."""
     segments = placed.requirements.chain.segments
-    counts = [placed.requirements.positions(segments[one].slots)[-1] + 1 for one in run]
+    counts = [placed.requirements.slot_count(segments[one].slots) for one in run]
     return [*counts[:-1], counts[-1] + int(len(run) > 1)]
 
 

@@ -12,7 +12,7 @@ from offramp.configs.device import Device
 from offramp.simulator.config import LayerConfig
 from offramp.simulator.errors import AcceleratorError, field_error
 from offramp.simulator.memory import WORD_BYTES
-from offramp.simulator.store import placements
+from offramp.simulator.store import places_written
 
 Span = tuple[int, range]  # data memory instance, words
 
@@ -45,21 +45,20 @@ def check_circles(layers: Sequence[LayerConfig], words: int, device: Device) -> 
 
 
 def _written(config: LayerConfig, device: Device) -> list[Span]:
-    spans = []
-    for place in (place for writer in config.writers for place in placements(config, writer, device)):
-        end = place.word + (config.out_pixels - 1) * config.output.pixel_step + 1
-        wide = range(place.word, end + WORD_BYTES - 1)
-        spans.append((place.instance, wide if config.output.wide else range(place.word, end, config.output.pixel_step)))
-    return spans
+    wide = config.output.wide
+    return [
+        (place.instance, range(words.start, words.stop + WORD_BYTES - 1) if wide else words)
+        for place, words in places_written(config, device)
+    ]
 
 
 def _shared(spans: Iterable[Span], others: Sequence[Span]) -> str:
     """A text for the first word in both; "" if there is none."""
     for instance, span in spans:
-        for other, taken in others:
+        for taken in [words for other, words in others if other == instance]:
             low, high = max(span.start, taken.start), min(span.stop, taken.stop)
             word = next((word for word in range(low, high) if word in taken), None)
-            if other == instance and word is not None:
+            if word is not None:
                 return f"word {word} of instance {instance}"
     return ""
 

@@ -99,16 +99,23 @@ def store_results(memory: DataMemory, results: Results, config: LayerConfig, dev
         write(memory, place, slice(place.word, end, output.pixel_step), results)
 
 
+def places_written(config: LayerConfig, device: Device) -> Iterator[tuple[Placement, range]]:
+    """Everywhere that a layer writes, with the words of the first lane: a wide group has the next three, too."""
+    step = config.output.pixel_step
+    for writer in config.writers:
+        for place in placements(config, writer, device):
+            yield place, range(place.word, place.word + (config.out_pixels - 1) * step + 1, step)
+
+
 def forget_results(memory: DataMemory, config: LayerConfig, device: Device) -> None:
     """Everything that a layer writes becomes undefined: its run has not come to its end."""
-    output = config.output
-    for place in (place for writer in config.writers for place in placements(config, writer, device)):
-        end = place.word + (config.out_pixels - 1) * output.pixel_step + 1
+    wide = config.output.wide
+    for place, first in places_written(config, device):
         lanes = place.end - place.first
-        for lane in range(lanes if output.wide else 1):
-            offset = place.lane + lane if output.wide else 0
-            words = slice(place.word + offset, end + offset, output.pixel_step)
-            spoiled = slice(0, WORD_BYTES) if output.wide else slice(place.lane, place.lane + lanes)
+        for lane in range(lanes if wide else 1):
+            offset = place.lane + lane if wide else 0
+            words = slice(first.start + offset, first.stop + offset, first.step)
+            spoiled = slice(0, WORD_BYTES) if wide else slice(place.lane, place.lane + lanes)
             memory.spoil(place.instance, words, spoiled)
             memory.explain(place.instance, words, "a run writes that was stopped before its end")
 

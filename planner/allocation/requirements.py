@@ -78,6 +78,10 @@ class MemoryRequirements:
         extra = accumulate(int(slot.writes in self.resets) for slot in slots)
         return tuple(index + before for index, before in enumerate(extra))
 
+    def slot_count(self, slots: Sequence[Slot]) -> int:
+        """How many layer slots a run's layers take, those that reset included."""
+        return self.positions(slots)[-1] + 1
+
     @cached_property
     def stage_of(self) -> dict[TensorId, Stage]:
         return {slot.writes: stage for stage in self.chain.stages for slot in stage.slots}

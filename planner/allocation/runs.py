@@ -20,6 +20,8 @@ def furthest_ends(placed: Placed, stage: Stage) -> tuple[int, ...]:
     """For each slot of a stage one behind the last slot that a run that begins with it can have. Stages that run
     together share the slots of a run, if the stage can be cut so that there are enough."""
     chain = placed.requirements.chain
+    if not chain.hardware:
+        return _ends(placed, stage, 0, 0)
     ends = _ends(placed, stage, *_taken_around(placed, stage))
     places = (0, *segment_cuts(chain, stage), len(stage.slots))
     enough = all(following <= ends[place] for place, following in pairwise(places))
@@ -38,7 +40,7 @@ def _ends(placed: Placed, stage: Stage, before: int, behind: int) -> tuple[int, 
         taken = before + 1 if before and first == 0 else 0
         within = _within(placed, slots[first:], most - taken)
         last = behind + (0 if taken else 1) if behind else 0
-        if first + within == len(slots) and _count(placed, slots[first:]) + last > most - taken:
+        if first + within == len(slots) and placed.requirements.slot_count(slots[first:]) + last > most - taken:
             within -= 1
         ends[first] = min(first + within, later, *others)
     return tuple(ends)
@@ -47,27 +49,24 @@ def _ends(placed: Placed, stage: Stage, before: int, behind: int) -> tuple[int, 
 def _taken_around(placed: Placed, stage: Stage) -> tuple[int, int]:
     """Slots of a stage's first run that stages before it take, as many as may be, and of its last run those behind it,
     as few as can be, where hardware exits tie them together."""
-    chain, most = placed.requirements.chain, placed.requirements.device.geometry.layers
+    requirements = placed.requirements
+    chain, most = requirements.chain, requirements.device.geometry.layers
     least = [0]  # of the first run of each stage, from the last one on, with what is tied to it
     for one in reversed(chain.stages):
         cuts = segment_cuts(chain, one)
-        own = _count(placed, one.slots[: cuts[0]] if cuts else one.slots)
+        own = requirements.slot_count(one.slots[: cuts[0]] if cuts else one.slots)
         least.append(own + (least[-1] if one.hardware and not cuts else 0))
     least = least[::-1]
     at, before = chain.stages.index(stage), 0
     for number, one in enumerate(chain.stages[:at]):
-        before = min(before + _count(placed, one.slots), most - 1 - least[number + 1]) if one.hardware else 0
+        together = before + requirements.slot_count(one.slots)
+        before = min(together, most - 1 - least[number + 1]) if one.hardware else 0
     return before, least[at + 1] if stage.hardware else 0
 
 
 def _within(placed: Placed, slots: Sequence[Slot], most: int) -> int:
     """How many layers, from the first one on, have slots in one run."""
     return sum(position < most for position in placed.requirements.positions(slots))
-
-
-def _count(placed: Placed, slots: Sequence[Slot]) -> int:
-    """Layer slots that some layers take."""
-    return placed.requirements.positions(slots)[-1] + 1
 
 
 def cuts_at(chain: Chain, stage: Stage, names: Collection[str], device: Device) -> tuple[int, ...] | None:

@@ -6,7 +6,7 @@ that is too low. A stage is one run of the accelerator, or several, its segments
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -303,26 +303,23 @@ def with_cuts(chain: Chain, cuts: Sequence[tuple[int, ...]]) -> Chain:
     return replace(chain, stages=stages)
 
 
-def without_exits(chain: Chain) -> Chain:
-    """The chain with no thresholds: all stages run for every input."""
+def _with_rules(chain: Chain, changed: Callable[[ExitStage], ExitRule]) -> Chain:
+    """The chain with another exit rule where a stage has one."""
     stages = tuple(
-        replace(stage, exit=replace(stage.exit, threshold=None, by_class=()))
-        if isinstance(stage, ExitStage) and stage.exit
-        else stage
+        replace(stage, exit=changed(stage)) if isinstance(stage, ExitStage) and stage.exit else stage
         for stage in chain.stages
     )
     return replace(chain, stages=stages)
+
+
+def without_exits(chain: Chain) -> Chain:
+    """The chain with no thresholds: all stages run for every input."""
+    return _with_rules(chain, lambda stage: replace(stage.rule, threshold=None, by_class=()))
 
 
 def of_core(chain: Chain) -> Chain:
     """The chain with every exit looked at by the core."""
-    stages = tuple(
-        replace(stage, exit=replace(stage.rule, measure=MEASURES[0]))
-        if isinstance(stage, ExitStage) and stage.hardware
-        else stage
-        for stage in chain.stages
-    )
-    return replace(chain, stages=stages)
+    return _with_rules(chain, lambda stage: replace(stage.rule, measure=MEASURES[0]) if stage.hardware else stage.rule)
 
 
 Threshold = int | tuple[int, ...]  # of all classes of a stage, or of each
@@ -330,13 +327,10 @@ Threshold = int | tuple[int, ...]  # of all classes of a stage, or of each
 
 def with_threshold(chain: Chain, thresholds: Mapping[str, Threshold]) -> Chain:
     """The chain with the exit thresholds of the named stages replaced."""
-    stages = tuple(
-        replace(stage, exit=_with(stage.rule, thresholds[stage.name]))
-        if isinstance(stage, ExitStage) and stage.exit and stage.name in thresholds
-        else stage
-        for stage in chain.stages
+    return _with_rules(
+        chain,
+        lambda stage: _with(stage.rule, thresholds[stage.name]) if stage.name in thresholds else stage.rule,
     )
-    return replace(chain, stages=stages)
 
 
 def _with(rule: ExitRule, threshold: Threshold) -> ExitRule:
